@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rsm {
+
+/** A caption to draw. `id` is its place in its data set and counts its random
+ * numbers; `category` groups it in reports (may be empty). */
+struct Prompt {
+  int64_t id = 0;
+  std::string text;
+  std::string category;
+};
+
+using Prompts = std::vector<Prompt>;
+
+}  // namespace rsm

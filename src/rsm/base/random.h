@@ -1,0 +1,38 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <vector>
+
+namespace rsm {
+
+/** What a random number is for. Part of every key, so that no two uses of the
+ * same counters share numbers. Values are fixed: they are part of results. */
+enum class Purpose : uint64_t {
+  initial_noise = 1,
+  step_noise = 2,
+  prompt_order = 3,
+  update_order = 4,
+  lora_init = 5,
+  evaluation = 6,
+  data = 7,
+  dropout = 8,
+  model_init = 9,
+  bench = 10,
+};
+
+/** A counted seed: numbers depend on the counters alone (run seed, purpose,
+ * epoch, prompt, member, step, ...), never on how work is grouped. */
+uint64_t counted_seed(uint64_t run_seed, Purpose purpose,
+                      std::initializer_list<uint64_t> counters);
+
+/** Standard normal numbers of `shape`, float32 on the CPU (move them to any
+ * device: every device sees the same numbers). */
+torch::Tensor counted_normal(uint64_t seed, at::IntArrayRef shape);
+
+/** A random permutation of 0..n-1. */
+std::vector<int64_t> counted_permutation(uint64_t seed, int64_t n);
+
+}  // namespace rsm

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rsm/base/prompt.h"
+
+namespace rsm {
+
+/** Loads prompts by name or from a file.
+ *
+ * - `shapes:train`, `shapes:held_out`, `shapes:all`: captions of the shapes
+ *   world; ids are indices in all_specs().
+ * - a file `*.jsonl`: an object a line with "prompt" and, if wanted, "category"
+ *   or "tag" (as GenEval's metadata has it); other keys are ignored.
+ * - any other file: a prompt a line.
+ *
+ * Surrounding white space and empty lines don't count; ids of a file's prompts
+ * count from 0. Throws rsm::UsageError where `what` names nothing, rsm::Error
+ * naming file and line where a line is malformed or no prompt is left. */
+Prompts load_prompts(const std::string& what);
+
+/** Which prompts an epoch uses: the first `count` of a random permutation of
+ * 0..size-1; where count > size it goes on with further permutations, so that
+ * every prompt comes up equally often, give or take one.
+ * Permutation k of an epoch has the key (run_seed, prompt_order, epoch, k). */
+std::vector<int64_t> epoch_prompts(uint64_t run_seed, int64_t epoch,
+                                   int64_t data_set_size, int64_t count);
+
+}  // namespace rsm

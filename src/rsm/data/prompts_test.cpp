@@ -1,0 +1,119 @@
+#include "rsm/data/prompts.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "rsm/base/error.h"
+#include "rsm/data/shapes_world.h"
+#include "rsm/io/files.h"
+#include "rsm/io/testing.h"
+
+namespace rsm {
+namespace {
+
+TEST(Prompts, ShapesByName) {
+  EXPECT_EQ(load_prompts("shapes:all").size(), all_specs().size());
+  EXPECT_EQ(load_prompts("shapes:train").size() +
+                load_prompts("shapes:held_out").size(),
+            all_specs().size());
+  const Prompt prompt = load_prompts("shapes:held_out").back();
+  EXPECT_EQ(caption(all_specs()[prompt.id]), prompt.text);
+  EXPECT_EQ(prompt.category, "color_attr");
+}
+
+TEST(Prompts, TextFileHasAPromptALine) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "prompts.txt";
+  write_file_atomic(path, "\xEF\xBB\xBF a red circle \r\n\n  \nzwölf Äpfel");
+  const Prompts prompts = load_prompts(path);
+  ASSERT_EQ(prompts.size(), 2u);
+  EXPECT_EQ(prompts[0].text, "a red circle");
+  EXPECT_EQ(prompts[1].text, "zwölf Äpfel");
+  EXPECT_EQ(prompts[1].id, 1);
+  EXPECT_EQ(prompts[1].category, "");
+}
+
+TEST(Prompts, JsonLinesHaveCategoryOrTag) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "metadata.jsonl";
+  write_file_atomic(path,
+                    "{\"tag\": \"counting\", \"include\": [{\"count\": 2}], "
+                    "\"prompt\": \"two clocks\"}\n"
+                    "\n"
+                    "{\"prompt\": \" a cat\", \"category\": \"animals\"}\n"
+                    "{\"prompt\": \"plain\"}\n");
+  const Prompts prompts = load_prompts(path);
+  ASSERT_EQ(prompts.size(), 3u);
+  EXPECT_EQ(prompts[0].text, "two clocks");
+  EXPECT_EQ(prompts[0].category, "counting");
+  EXPECT_EQ(prompts[1].text, "a cat");
+  EXPECT_EQ(prompts[1].category, "animals");
+  EXPECT_EQ(prompts[2].category, "");
+  EXPECT_EQ(prompts[2].id, 2);
+}
+
+TEST(Prompts, ErrorsNameFileAndLine) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "bad.jsonl";
+  const auto error_for = [&](const std::string& line) {
+    write_file_atomic(path, "{\"prompt\": \"fine\"}\n\n" + line);
+    return error_of([&] { load_prompts(path); });
+  };
+  expect_parts(error_for("{\"prompt\": "), {"bad.jsonl:3:", "no JSON"});
+  expect_parts(error_for("[1]"), {"bad.jsonl:3:", "array"});
+  expect_parts(error_for("{\"text\": \"x\"}"), {"bad.jsonl:3:", "\"prompt\""});
+  expect_parts(error_for("{\"prompt\": \" \"}"), {"bad.jsonl:3:", "empty"});
+  expect_parts(error_for("{\"prompt\": 7}"), {"bad.jsonl:3:", "number"});
+  expect_parts(error_for("{\"prompt\": \"x\", \"tag\": []}"),
+               {"bad.jsonl:3:", "\"tag\"", "array"});
+}
+
+TEST(Prompts, NothingToLoadIsAnError) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "empty.txt", "\n  \n");
+  expect_parts(error_of([&] { load_prompts(folder / "empty.txt"); }),
+               {"empty.txt", "no prompt"});
+  expect_parts(error_of([&] { load_prompts(folder / "missing.txt"); }),
+               {"missing.txt", "shapes:train"});
+  expect_parts(error_of([&] { load_prompts(folder.path()); }), {"no file"});
+  expect_parts(error_of([] { load_prompts("shapes:trian"); }),
+               {"shapes:trian", "did you mean \"shapes:train\""});
+  EXPECT_THROW(load_prompts("shapes:trian"), UsageError);
+}
+
+TEST(EpochPrompts, EveryPromptOncePerPass) {
+  const auto chosen = epoch_prompts(1, 0, 10, 25);
+  ASSERT_EQ(chosen.size(), 25u);
+  for (int pass = 0; pass < 2; ++pass) {
+    std::vector<int64_t> part(chosen.begin() + 10 * pass,
+                              chosen.begin() + 10 * (pass + 1));
+    std::sort(part.begin(), part.end());
+    for (int64_t i = 0; i < 10; ++i) {
+      EXPECT_EQ(part[i], i);
+    }
+  }
+  std::vector<int64_t> rest(chosen.begin() + 20, chosen.end());
+  std::sort(rest.begin(), rest.end());
+  EXPECT_EQ(std::adjacent_find(rest.begin(), rest.end()), rest.end());
+}
+
+TEST(EpochPrompts, DependOnSeedAndEpochNotOnCount) {
+  const auto chosen = epoch_prompts(1, 3, 100, 250);
+  const auto fewer = epoch_prompts(1, 3, 100, 120);
+  EXPECT_TRUE(std::equal(fewer.begin(), fewer.end(), chosen.begin()));
+  EXPECT_NE(epoch_prompts(1, 4, 100, 250), chosen);
+  EXPECT_NE(epoch_prompts(2, 3, 100, 250), chosen);
+  const std::vector<int64_t> second(chosen.begin() + 100, chosen.begin() + 200);
+  EXPECT_NE(epoch_prompts(1, 3, 100, 100), second);
+  EXPECT_TRUE(epoch_prompts(1, 0, 1, 0).empty());
+}
+
+TEST(EpochPrompts, RefuseImpossibleNumbers) {
+  EXPECT_THROW(epoch_prompts(1, 0, 0, 1), Error);
+  EXPECT_THROW(epoch_prompts(1, -1, 4, 1), Error);
+  EXPECT_THROW(epoch_prompts(1, 0, 4, -1), Error);
+}
+
+}  // namespace
+}  // namespace rsm

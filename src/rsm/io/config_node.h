@@ -1,0 +1,60 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+
+/** One value of a config's document: what stands there and where, and what was
+ * asked for. Used by Config alone. */
+struct ConfigNode {
+  enum class Kind { absent, null, scalar, list, map };
+
+  std::string key;    ///< within the parent; "[2]" for an item of a list
+  std::string where;  ///< "file.yaml:12" or "--set train.lr"
+  Kind kind = Kind::absent;
+  std::string scalar;
+  bool quoted = false;  ///< a scalar that can only be a text
+  ConfigNode* parent = nullptr;
+  /** In the order of the file; keys asked for but absent come last. */
+  std::vector<std::unique_ptr<ConfigNode>> children;
+
+  bool asked = false;
+  std::string answer;  ///< YAML of the value that was handed out
+  std::vector<ConfigNode*> asked_children;
+  std::vector<std::string> known;  ///< keys asked for or tested
+
+  /** "train.steps[2]" */
+  std::string path() const;
+  /** Null where no such key stands here, or was asked for. */
+  ConfigNode* find(const std::string& name) const;
+  ConfigNode& add(const std::string& name, const std::string& origin);
+  /** The child, absent or not, from now on among the known keys. */
+  ConfigNode& mention(const std::string& name);
+  /** The child, from now on among those asked for. */
+  ConfigNode& ask(const std::string& name);
+
+  /** "[config] where: path: message" */
+  UsageError error(const std::string& message) const;
+  /** The same, saying what stands here and what is allowed instead. */
+  UsageError wrong(const std::string& allowed) const;
+};
+
+/** Parses one YAML document, whose root is a map or nothing. */
+std::unique_ptr<ConfigNode> parse_config(const std::string& text,
+                                         const std::string& origin);
+
+/** Applies "train.lr=3e-4". */
+void override_config(ConfigNode& root, const std::string& assignment);
+
+/** A text as a YAML scalar that reads back as it is. */
+std::string yaml_text(const std::string& text);
+
+/** YAML of what was asked for below `section`, each line indented so. */
+std::string resolved_config(const ConfigNode& section,
+                            const std::string& indent);
+
+}  // namespace rsm

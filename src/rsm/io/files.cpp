@@ -1,0 +1,258 @@
+#include "rsm/io/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+[[noreturn]] void fail(const std::string& action, const std::string& path) {
+  const int code = errno;
+  throw Error(
+      cat("[files] cannot ", action, " ", path, ": ", std::strerror(code)));
+}
+
+/** A temporary file that vanishes unless it is renamed. */
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& target) : target_(target) {
+    static std::atomic<uint64_t> count{0};
+    path_ = cat(target, ".tmp.", ::getpid(), ".", count++);
+    descriptor_ =
+        ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor_ < 0) fail("write", target_);
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+
+  void write(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) fail("write", target_);
+      bytes.remove_prefix(static_cast<size_t>(written));
+    }
+  }
+
+  void commit() {
+    if (::fsync(descriptor_) != 0) fail("write", target_);
+    const int closed = ::close(descriptor_);
+    descriptor_ = -1;
+    if (closed != 0) fail("write", target_);
+    if (::rename(path_.c_str(), target_.c_str()) != 0) {
+      fail("replace", target_);
+    }
+    path_.clear();
+    sync_folder();
+  }
+
+ private:
+  /** Makes the rename itself durable, where the file system can. */
+  void sync_folder() const {
+    const auto parent = std::filesystem::path(target_).parent_path();
+    const std::string folder = parent.empty() ? "." : parent.string();
+    const int descriptor =
+        ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    ::fsync(descriptor);
+    ::close(descriptor);
+  }
+
+  std::string target_;
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+/** "line:column" of a byte, both counted from 1. */
+std::string position(std::string_view text, size_t byte) {
+  const auto before = text.substr(0, std::min(byte, text.size()));
+  const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+  const auto last = before.rfind('\n');
+  const size_t start = last == std::string_view::npos ? 0 : last + 1;
+  return cat(line, ":", before.size() - start + 1);
+}
+
+class Sha256 {
+ public:
+  std::string digest(std::string_view bytes) {
+    const uint64_t bits = static_cast<uint64_t>(bytes.size()) * 8;
+    for (; bytes.size() >= 64; bytes.remove_prefix(64)) block(bytes.data());
+    std::string tail(bytes);
+    tail += '\x80';
+    tail.resize(tail.size() <= 56 ? 64 : 128, '\0');
+    for (size_t i = 0; i < 8; ++i) {
+      tail[tail.size() - 1 - i] = static_cast<char>(bits >> (8 * i));
+    }
+    for (size_t i = 0; i < tail.size(); i += 64) block(tail.data() + i);
+    std::string hex;
+    for (const uint32_t word : state_) {
+      std::array<char, 9> digits;
+      std::snprintf(digits.data(), digits.size(), "%08x", word);
+      hex += digits.data();
+    }
+    return hex;
+  }
+
+ private:
+  /** The standard's constants: first 32 fractional bits of the square roots
+   * (start) and cube roots (rounds) of the first 64 primes. A double holds
+   * them with 17 bits to spare. */
+  struct Constants {
+    std::array<uint32_t, 8> start;
+    std::array<uint32_t, 64> rounds;
+
+    Constants() {
+      size_t found = 0;
+      for (int number = 2; found < rounds.size(); ++number) {
+        bool prime = true;
+        for (int d = 2; d * d <= number; ++d) prime &= number % d != 0;
+        if (!prime) continue;
+        if (found < start.size()) start[found] = fraction(std::sqrt(number));
+        rounds[found++] = fraction(std::cbrt(number));
+      }
+    }
+    static uint32_t fraction(double value) {
+      return static_cast<uint32_t>((value - std::floor(value)) * 0x1p32);
+    }
+  };
+
+  static const Constants& constants() {
+    static const Constants instance;
+    return instance;
+  }
+
+  void block(const char* data) {
+    std::array<uint32_t, 64> w;
+    for (size_t i = 0; i < 16; ++i) {
+      w[i] = 0;
+      for (size_t j = 0; j < 4; ++j) {
+        w[i] = w[i] << 8 | static_cast<unsigned char>(data[4 * i + j]);
+      }
+    }
+    for (size_t i = 16; i < 64; ++i) {
+      const uint32_t a = w[i - 15], b = w[i - 2];
+      w[i] = w[i - 16] + w[i - 7] +
+             (std::rotr(a, 7) ^ std::rotr(a, 18) ^ a >> 3) +
+             (std::rotr(b, 17) ^ std::rotr(b, 19) ^ b >> 10);
+    }
+    auto [a, b, c, d, e, f, g, h] = state_;
+    for (size_t i = 0; i < 64; ++i) {
+      const uint32_t sum1 =
+          std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25);
+      const uint32_t t1 =
+          h + sum1 + ((e & f) ^ (~e & g)) + constants().rounds[i] + w[i];
+      const uint32_t sum0 =
+          std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22);
+      const uint32_t t2 = sum0 + ((a & b) ^ (a & c) ^ (b & c));
+      h = g, g = f, f = e, e = d + t1;
+      d = c, c = b, b = a, a = t1 + t2;
+    }
+    const std::array<uint32_t, 8> added = {a, b, c, d, e, f, g, h};
+    for (size_t i = 0; i < 8; ++i) state_[i] += added[i];
+  }
+
+  std::array<uint32_t, 8> state_ = constants().start;
+};
+
+}  // namespace
+
+std::string read_file(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail("read", path);
+  std::string bytes;
+  struct stat status;
+  if (::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)) {
+    bytes.reserve(static_cast<size_t>(status.st_size));
+  }
+  std::vector<char> buffer(size_t{1} << 16);
+  while (true) {
+    const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      const int code = errno;
+      ::close(descriptor);
+      errno = code;
+      fail("read", path);
+    }
+    if (count == 0) break;
+    bytes.append(buffer.data(), static_cast<size_t>(count));
+  }
+  ::close(descriptor);
+  return bytes;
+}
+
+void write_file_atomic(const std::string& path, std::string_view bytes) {
+  write_pieces_atomic(path, {bytes});
+}
+
+void write_pieces_atomic(const std::string& path,
+                         const std::vector<std::string_view>& pieces) {
+  TemporaryFile file(path);
+  for (const auto piece : pieces) file.write(piece);
+  file.commit();
+}
+
+nlohmann::json read_json(const std::string& path) {
+  const std::string text = read_file(path);
+  try {
+    return nlohmann::json::parse(text);
+  } catch (const nlohmann::json::parse_error& error) {
+    const size_t byte = error.byte > 0 ? error.byte - 1 : 0;
+    throw Error(cat("[json] ", path, ":", position(text, byte),
+                    ": not valid JSON: ", error.what()));
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(cat("[json] ", path, ": not valid JSON: ", error.what()));
+  }
+}
+
+void write_json_atomic(const std::string& path, const nlohmann::json& value) {
+  std::string text;
+  try {
+    text = value.dump(2);
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(cat("[json] cannot write ", path, ": ", error.what()));
+  }
+  write_file_atomic(path, text + "\n");
+}
+
+std::string checksum(std::string_view bytes) { return Sha256().digest(bytes); }
+
+std::string base64(std::string_view bytes) {
+  static constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t count = std::min<size_t>(3, bytes.size() - i);
+    uint32_t group = 0;
+    for (size_t j = 0; j < 3; ++j) {
+      const auto byte = j < count ? bytes[i + j] : '\0';
+      group = group << 8 | static_cast<unsigned char>(byte);
+    }
+    for (size_t j = 0; j < 4; ++j) {
+      out += j <= count ? kDigits[group >> (18 - 6 * j) & 63] : '=';
+    }
+  }
+  return out;
+}
+
+}  // namespace rsm

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rsm {
+
+/** The bytes of a file. Throws rsm::Error naming the file. */
+std::string read_file(const std::string& path);
+
+/** Replaces the file as a whole or not at all: writes a temporary file beside
+ * it, syncs, renames. A symbolic link is replaced, not followed. Throws
+ * rsm::Error naming the file; then the old content stands and no temporary
+ * file is left. */
+void write_file_atomic(const std::string& path, std::string_view bytes);
+
+/** The same for a content in pieces, written one after the other. */
+void write_pieces_atomic(const std::string& path,
+                         const std::vector<std::string_view>& pieces);
+
+/** Throws rsm::Error where the file is missing or is no JSON
+ * ("[json] path:line:column: ..."). */
+nlohmann::json read_json(const std::string& path);
+
+/** Indented by two, keys sorted, with a final newline. JSON has no NaN and no
+ * infinities: they are written as null. Throws rsm::Error where a text is not
+ * UTF-8. */
+void write_json_atomic(const std::string& path, const nlohmann::json& value);
+
+/** SHA-256 in 64 hexadecimal digits. Source: FIPS 180-4. */
+std::string checksum(std::string_view bytes);
+
+/** RFC 4648, with padding, without line breaks. */
+std::string base64(std::string_view bytes);
+
+}  // namespace rsm

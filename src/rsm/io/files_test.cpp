@@ -1,0 +1,100 @@
+#include "rsm/io/files.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "rsm/io/testing.h"
+
+namespace rsm {
+namespace {
+
+TEST(Files, ReadingGivesWhatWasWritten) {
+  const TemporaryFolder folder;
+  const auto path = folder / "a";
+  for (const auto& bytes : {std::string(), std::string("\0\r\n\xff", 4),
+                            std::string(300'000, 'x')}) {
+    write_file_atomic(path, bytes);
+    EXPECT_EQ(read_file(path), bytes);
+  }
+  write_pieces_atomic(path, {"one", "", "two"});
+  EXPECT_EQ(read_file(path), "onetwo");
+  EXPECT_EQ(folder.entries(), 1);
+}
+
+TEST(Files, FailedWritesLeaveNothingBehind) {
+  const TemporaryFolder folder;
+  const auto taken = folder / "taken";
+  std::filesystem::create_directory(taken);
+  expect_parts(error_of([&] { write_file_atomic(taken, "x"); }), {taken});
+  EXPECT_EQ(folder.entries(), 1);
+  const auto nowhere = folder / "missing/a";
+  expect_parts(error_of([&] { write_file_atomic(nowhere, "x"); }), {nowhere});
+}
+
+TEST(Files, WhatCannotBeReadIsNamed) {
+  const TemporaryFolder folder;
+  expect_parts(error_of([&] { read_file(folder / "a"); }), {folder / "a"});
+  expect_parts(error_of([&] { read_file(folder.path()); }), {folder.path()});
+}
+
+TEST(Json, ReadingGivesWhatWasWritten) {
+  const TemporaryFolder folder;
+  const nlohmann::json value = {{"b", {1, 2.5, "é"}}, {"a", nullptr}};
+  write_json_atomic(folder / "a.json", value);
+  EXPECT_EQ(read_json(folder / "a.json"), value);
+  EXPECT_EQ(read_file(folder / "a.json").back(), '\n');
+}
+
+TEST(Json, MistakesAreNamedWithTheirPosition) {
+  const TemporaryFolder folder;
+  const auto path = folder / "a.json";
+  const auto error = [&](const std::string& text) {
+    write_file_atomic(path, text);
+    return error_of([&] { read_json(path); });
+  };
+  expect_parts(error("{\n \"a\": oops}"), {"[json] " + path + ":2:7: "});
+  expect_parts(error(""), {path + ":1:1: "});
+  expect_parts(error("{} x"), {path + ":1:4: "});
+  expect_parts(error_of([&] { write_json_atomic(path, "\xff"); }), {path});
+  EXPECT_EQ(read_file(path), "{} x");
+}
+
+// Examples of NIST's "Secure Hashing" collection for SHA-256.
+TEST(Checksum, ReproducesPublishedVectors) {
+  EXPECT_EQ(checksum(""),
+            "e3b0c44298fc1c149afbf4c8996fb924"
+            "27ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(checksum("abc"),
+            "ba7816bf8f01cfea414140de5dae2223"
+            "b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(
+      checksum("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+      "248d6a61d20638b8e5c026930c3e6039"
+      "a33ce45964ff2167f6ecedd419db06c1");
+  EXPECT_EQ(
+      checksum("abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
+               "hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu"),
+      "cf5b16a778af8380036ce59e7b049237"
+      "0b249b11e8f07a51afac45037afee9d1");
+  EXPECT_EQ(checksum(std::string(1'000'000, 'a')),
+            "cdc76e5c9914fb9281a1c7e284d73e67"
+            "f1809a48a497200e046d39ccc7112cd0");
+}
+
+// Examples of RFC 4648, section 10.
+TEST(Base64, ReproducesPublishedVectors) {
+  EXPECT_EQ(base64(""), "");
+  EXPECT_EQ(base64("f"), "Zg==");
+  EXPECT_EQ(base64("fo"), "Zm8=");
+  EXPECT_EQ(base64("foo"), "Zm9v");
+  EXPECT_EQ(base64("foob"), "Zm9vYg==");
+  EXPECT_EQ(base64("fooba"), "Zm9vYmE=");
+  EXPECT_EQ(base64("foobar"), "Zm9vYmFy");
+  EXPECT_EQ(base64(std::string("\xfb\xff\0", 3)), "+/8A");
+}
+
+}  // namespace
+}  // namespace rsm

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <map>
+#include <string>
+
+namespace rsm {
+
+/** Tensors by their dotted parameter names. */
+using StateDict = std::map<std::string, torch::Tensor>;
+
+struct SafetensorsFile {
+  StateDict tensors;  ///< contiguous, on the CPU, owning their memory
+  std::map<std::string, std::string> metadata;
+};
+
+/** Reads a .safetensors file: 8 bytes header length, JSON header, raw
+ * little-endian data. Types F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL. The file
+ * is not trusted: sizes are checked before memory is asked for. Throws
+ * rsm::Error naming the file and, where there is one, the tensor.
+ * Source: the format description of the safetensors project. */
+SafetensorsFile read_safetensors(const std::string& path);
+
+/** Writes such a file, atomically. Equal contents give equal bytes: tensors
+ * stand by type (wide ones first, so that all are aligned), then by name.
+ * Views are written as what they show. Throws rsm::Error naming the file and
+ * the tensor: type not in the list above, undefined, sparse, name not UTF-8. */
+void write_safetensors(const std::string& path, const StateDict& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+/** Reads `<folder>/<stem>.safetensors` or, where there is an index
+ * `<stem>.safetensors.index.json`, what its weight_map names, each tensor from
+ * its shard; shards lie in `folder`. Metadata is that of all shards, the first
+ * to name a key wins. Throws rsm::Error as read_safetensors, and where the
+ * index is malformed or names what a shard doesn't hold. */
+SafetensorsFile read_sharded(const std::string& folder,
+                             const std::string& stem);
+
+}  // namespace rsm

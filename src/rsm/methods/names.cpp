@@ -1,0 +1,140 @@
+#include "rsm/methods/names.h"
+
+#include <utility>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+/** An enum's knob, as configs call it, and the word of each value. */
+template <typename Enum>
+struct Names {
+  std::string knob;
+  std::vector<std::pair<std::string, Enum>> entries;
+};
+
+template <typename Enum>
+const Names<Enum>& names();
+
+template <>
+const Names<EstimatorKnobs::Source>& names() {
+  using E = EstimatorKnobs::Source;
+  static const Names<E> table = {
+      "estimator.source", {{"rollout", E::rollout}, {"branches", E::branches}}};
+  return table;
+}
+
+template <>
+const Names<EstimatorKnobs::Grouping>& names() {
+  using E = EstimatorKnobs::Grouping;
+  static const Names<E> table = {
+      "estimator.grouping",
+      {{"prompt", E::prompt}, {"seed", E::seed}, {"batch", E::batch}}};
+  return table;
+}
+
+template <>
+const Names<EstimatorKnobs::Spread>& names() {
+  using E = EstimatorKnobs::Spread;
+  static const Names<E> table = {
+      "estimator.spread",
+      {{"group", E::group}, {"global", E::global}, {"none", E::none}}};
+  return table;
+}
+
+template <>
+const Names<StrengthKnobs::Shape>& names() {
+  using E = StrengthKnobs::Shape;
+  static const Names<E> table = {"strength.shape",
+                                 {{"constant", E::constant},
+                                  {"noise", E::noise},
+                                  {"proportional", E::proportional},
+                                  {"sigma", E::sigma}}};
+  return table;
+}
+
+template <>
+const Names<RegularisationKnobs::KlForm>& names() {
+  using E = RegularisationKnobs::KlForm;
+  static const Names<E> table = {
+      "regularisation.kl_form",
+      {{"exact", E::exact}, {"heuristic", E::heuristic}}};
+  return table;
+}
+
+template <>
+const Names<RegularisationKnobs::Importance>& names() {
+  using E = RegularisationKnobs::Importance;
+  static const Names<E> table = {
+      "regularisation.importance",
+      {{"ratio", E::ratio}, {"matching", E::matching}, {"none", E::none}}};
+  return table;
+}
+
+template <>
+const Names<RegularisationKnobs::ClipIn>& names() {
+  using E = RegularisationKnobs::ClipIn;
+  static const Names<E> table = {"regularisation.clip_in",
+                                 {{"log_ratio", E::log_ratio},
+                                  {"strength", E::strength},
+                                  {"variance", E::variance},
+                                  {"centred", E::centred}}};
+  return table;
+}
+
+template <typename Enum>
+std::string word_of(Enum value) {
+  for (const auto& [word, known] : names<Enum>().entries) {
+    if (known == value) return word;
+  }
+  throw Error(cat("[", names<Enum>().knob, "] a value outside its enum"));
+}
+
+}  // namespace
+
+std::string to_string(EstimatorKnobs::Source value) { return word_of(value); }
+std::string to_string(EstimatorKnobs::Grouping value) { return word_of(value); }
+std::string to_string(EstimatorKnobs::Spread value) { return word_of(value); }
+std::string to_string(StrengthKnobs::Shape value) { return word_of(value); }
+std::string to_string(RegularisationKnobs::KlForm value) {
+  return word_of(value);
+}
+std::string to_string(RegularisationKnobs::Importance value) {
+  return word_of(value);
+}
+std::string to_string(RegularisationKnobs::ClipIn value) {
+  return word_of(value);
+}
+
+template <typename Enum>
+std::vector<std::string> words() {
+  std::vector<std::string> out;
+  for (const auto& [word, value] : names<Enum>().entries) out.push_back(word);
+  return out;
+}
+
+template <typename Enum>
+Enum parse(const std::string& word) {
+  for (const auto& [known, value] : names<Enum>().entries) {
+    if (known == word) return value;
+  }
+  throw UsageError(
+      cat("[", names<Enum>().knob, "] ", unknown_word(word, words<Enum>())));
+}
+
+#define RSM_DEFINE_WORDS(Enum)                     \
+  template std::vector<std::string> words<Enum>(); \
+  template Enum parse<Enum>(const std::string& word)
+
+RSM_DEFINE_WORDS(EstimatorKnobs::Source);
+RSM_DEFINE_WORDS(EstimatorKnobs::Grouping);
+RSM_DEFINE_WORDS(EstimatorKnobs::Spread);
+RSM_DEFINE_WORDS(StrengthKnobs::Shape);
+RSM_DEFINE_WORDS(RegularisationKnobs::KlForm);
+RSM_DEFINE_WORDS(RegularisationKnobs::Importance);
+RSM_DEFINE_WORDS(RegularisationKnobs::ClipIn);
+
+#undef RSM_DEFINE_WORDS
+
+}  // namespace rsm

@@ -1,0 +1,46 @@
+#include "rsm/methods/names.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+/** Each word names one value and is its name again. */
+template <typename Enum>
+void expect_round_trip(size_t values) {
+  std::set<Enum> seen;
+  for (const auto& word : words<Enum>()) {
+    EXPECT_EQ(to_string(parse<Enum>(word)), word);
+    seen.insert(parse<Enum>(word));
+  }
+  EXPECT_EQ(seen.size(), values);
+  EXPECT_THROW(parse<Enum>("neither"), UsageError);
+}
+
+TEST(Names, EveryValueHasOneWord) {
+  expect_round_trip<EstimatorKnobs::Source>(2);
+  expect_round_trip<EstimatorKnobs::Grouping>(3);
+  expect_round_trip<EstimatorKnobs::Spread>(3);
+  expect_round_trip<StrengthKnobs::Shape>(4);
+  expect_round_trip<RegularisationKnobs::KlForm>(2);
+  expect_round_trip<RegularisationKnobs::Importance>(3);
+  expect_round_trip<RegularisationKnobs::ClipIn>(4);
+}
+
+TEST(Names, UnknownWordsAreAnsweredWithTheAllowedOnes) {
+  try {
+    parse<StrengthKnobs::Shape>("sigmma");
+    FAIL() << "expected an error";
+  } catch (const UsageError& error) {
+    EXPECT_STREQ(error.what(),
+                 "[strength.shape] unknown \"sigmma\"; known: constant, noise, "
+                 "proportional, sigma (did you mean \"sigma\"?)");
+  }
+}
+
+}  // namespace
+}  // namespace rsm

@@ -1,0 +1,304 @@
+#include "rsm/models/clip_text.h"
+
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/modules/embedding.h>
+#include <torch/nn/modules/normalization.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <tuple>
+#include <utility>
+
+#include "rsm/base/error.h"
+#include "rsm/base/random.h"
+#include "rsm/models/linear.h"
+
+namespace rsm {
+namespace {
+
+using nlohmann::json;
+using torch::nn::Embedding;
+using torch::nn::LayerNorm;
+
+constexpr double kQuickGelu = 1.702;  // x sigmoid(1.702 x), CLIP's GELU
+constexpr int64_t kLegacyEos = 2;
+constexpr double kEmbeddingStd = 0.02;
+constexpr uint64_t kModelCounter = 0x434c4950;  // apart from other models
+
+torch::Tensor activate(const torch::Tensor& x, bool quick) {
+  return quick ? x * at::sigmoid(kQuickGelu * x) : at::gelu(x);
+}
+
+LayerNorm layer_norm(const ClipTextConfig& config) {
+  return LayerNorm(torch::nn::LayerNormOptions({config.hidden_size})
+                       .eps(config.layer_norm_eps));
+}
+
+class EmbeddingsImpl : public torch::nn::Module {
+ public:
+  explicit EmbeddingsImpl(const ClipTextConfig& c) {
+    token_ = register_module("token_embedding",
+                             Embedding(c.vocab_size, c.hidden_size));
+    position_ =
+        register_module("position_embedding",
+                        Embedding(c.max_position_embeddings, c.hidden_size));
+  }
+  torch::Tensor forward(const torch::Tensor& ids) {
+    return token_(ids) + position_->weight.narrow(0, 0, ids.size(1));
+  }
+
+ private:
+  Embedding token_{nullptr}, position_{nullptr};
+};
+TORCH_MODULE(Embeddings);
+
+class SelfAttentionImpl : public torch::nn::Module {
+ public:
+  explicit SelfAttentionImpl(const ClipTextConfig& c)
+      : heads_(c.num_attention_heads) {
+    const int64_t width = c.hidden_size;
+    k_ = register_module("k_proj", Linear(width, width));
+    v_ = register_module("v_proj", Linear(width, width));
+    q_ = register_module("q_proj", Linear(width, width));
+    out_ = register_module("out_proj", Linear(width, width));
+  }
+  torch::Tensor forward(const torch::Tensor& x) {
+    const auto y = at::scaled_dot_product_attention(
+        split(q_(x)), split(k_(x)), split(v_(x)), {}, 0.0, true);
+    return out_(y.transpose(1, 2).flatten(2));
+  }
+
+ private:
+  torch::Tensor split(const torch::Tensor& x) const {
+    return x.unflatten(2, {heads_, -1}).transpose(1, 2);
+  }
+
+  int64_t heads_;
+  Linear k_{nullptr}, v_{nullptr}, q_{nullptr}, out_{nullptr};
+};
+TORCH_MODULE(SelfAttention);
+
+class MlpImpl : public torch::nn::Module {
+ public:
+  explicit MlpImpl(const ClipTextConfig& c)
+      : quick_(c.hidden_act == "quick_gelu") {
+    fc1_ = register_module("fc1", Linear(c.hidden_size, c.intermediate_size));
+    fc2_ = register_module("fc2", Linear(c.intermediate_size, c.hidden_size));
+  }
+  torch::Tensor forward(const torch::Tensor& x) {
+    return fc2_(activate(fc1_(x), quick_));
+  }
+
+ private:
+  bool quick_;
+  Linear fc1_{nullptr}, fc2_{nullptr};
+};
+TORCH_MODULE(Mlp);
+
+class LayerImpl : public torch::nn::Module {
+ public:
+  explicit LayerImpl(const ClipTextConfig& c) {
+    attention_ = register_module("self_attn", SelfAttention(c));
+    norm1_ = register_module("layer_norm1", layer_norm(c));
+    mlp_ = register_module("mlp", Mlp(c));
+    norm2_ = register_module("layer_norm2", layer_norm(c));
+  }
+  torch::Tensor forward(const torch::Tensor& x) {
+    const auto y = x + attention_(norm1_(x));
+    return y + mlp_(norm2_(y));
+  }
+
+ private:
+  SelfAttention attention_{nullptr};
+  LayerNorm norm1_{nullptr}, norm2_{nullptr};
+  Mlp mlp_{nullptr};
+};
+TORCH_MODULE(Layer);
+
+class EncoderImpl : public torch::nn::Module {
+ public:
+  explicit EncoderImpl(const ClipTextConfig& c) {
+    layers = register_module("layers", torch::nn::ModuleList());
+    for (int64_t i = 0; i < c.num_hidden_layers; ++i) {
+      layers->push_back(Layer(c));
+    }
+  }
+  torch::nn::ModuleList layers{nullptr};
+};
+TORCH_MODULE(Encoder);
+
+/** The standard deviation transformers' _init_weights gives a weight of this
+ * name; 0 for one that starts at its constant (norms, biases). */
+double initial_std(const std::string& name, const ClipTextConfig& c) {
+  const auto has = [&](const char* part) {
+    return name.find(part) != std::string::npos;
+  };
+  const double width = static_cast<double>(c.hidden_size);
+  const double depth = 2.0 * static_cast<double>(c.num_hidden_layers);
+  if (has("bias") || has("norm")) return 0;
+  if (has("embedding")) return kEmbeddingStd;
+  if (has("out_proj") || has("text_projection")) return 1 / std::sqrt(width);
+  if (has("fc1")) return 1 / std::sqrt(2 * width);
+  return 1 / std::sqrt(width * depth);  // q_proj, k_proj, v_proj, fc2
+}
+
+}  // namespace
+
+class ClipTextTransformerImpl : public torch::nn::Module {
+ public:
+  explicit ClipTextTransformerImpl(const ClipTextConfig& c) {
+    embeddings_ = register_module("embeddings", Embeddings(c));
+    encoder_ = register_module("encoder", Encoder(c));
+    final_norm_ = register_module("final_layer_norm", layer_norm(c));
+  }
+  /** ids [B,L] -> {last_hidden_state, penultimate}, both [B,L,E]. */
+  std::pair<torch::Tensor, torch::Tensor> forward(const torch::Tensor& ids) {
+    auto x = embeddings_(ids);
+    torch::Tensor before = x;
+    for (const auto& layer : *encoder_->layers) {
+      before = x;
+      x = layer->as<Layer>()->forward(x);
+    }
+    return {final_norm_(x), before};
+  }
+
+ private:
+  Embeddings embeddings_{nullptr};
+  Encoder encoder_{nullptr};
+  LayerNorm final_norm_{nullptr};
+};
+
+ClipTextConfig ClipTextConfig::from_json(const json& from,
+                                         const std::string& origin) {
+  RSM_CHECK(from.is_object(), "[ClipTextConfig] ", origin, " is a ",
+            from.type_name(), "; an object is needed");
+  const auto given = [&](const char* key) {
+    return from.contains(key) && !from[key].is_null();
+  };
+  const auto integer = [&](const char* key, int64_t& value, int64_t low) {
+    if (!given(key)) return;
+    RSM_CHECK(from[key].is_number_integer() && from[key].get<int64_t>() >= low,
+              "[ClipTextConfig] ", origin, ": ", key, " is ", from[key].dump(),
+              "; an integer of at least ", low, " is needed");
+    value = from[key].get<int64_t>();
+  };
+  ClipTextConfig c;
+  integer("vocab_size", c.vocab_size, 1);
+  integer("hidden_size", c.hidden_size, 1);
+  integer("intermediate_size", c.intermediate_size, 1);
+  integer("projection_dim", c.projection_dim, 1);
+  integer("num_hidden_layers", c.num_hidden_layers, 1);
+  integer("num_attention_heads", c.num_attention_heads, 1);
+  integer("max_position_embeddings", c.max_position_embeddings, 1);
+  integer("pad_token_id", c.pad_token_id, 0);
+  integer("bos_token_id", c.bos_token_id, 0);
+  integer("eos_token_id", c.eos_token_id, 0);
+  RSM_CHECK(c.hidden_size % c.num_attention_heads == 0, "[ClipTextConfig] ",
+            origin, ": hidden_size is ", c.hidden_size,
+            "; a multiple of num_attention_heads = ", c.num_attention_heads,
+            " is needed");
+  if (given("layer_norm_eps")) {
+    const auto& value = from["layer_norm_eps"];
+    RSM_CHECK(value.is_number() && value.get<double>() > 0, "[ClipTextConfig] ",
+              origin, ": layer_norm_eps is ", value.dump(),
+              "; a number above 0 is needed");
+    c.layer_norm_eps = value.get<double>();
+  }
+  if (given("hidden_act")) {
+    const auto& value = from["hidden_act"];
+    RSM_CHECK(value == "quick_gelu" || value == "gelu", "[ClipTextConfig] ",
+              origin, ": hidden_act: ",
+              unknown_word(
+                  value.is_string() ? value.get<std::string>() : value.dump(),
+                  {"quick_gelu", "gelu"}));
+    c.hidden_act = value.get<std::string>();
+  }
+  return c;
+}
+
+json ClipTextConfig::to_json(bool with_projection) const {
+  const char* architecture =
+      with_projection ? "CLIPTextModelWithProjection" : "CLIPTextModel";
+  return {{"architectures", {architecture}},
+          {"model_type", "clip_text_model"},
+          {"vocab_size", vocab_size},
+          {"hidden_size", hidden_size},
+          {"intermediate_size", intermediate_size},
+          {"projection_dim", projection_dim},
+          {"num_hidden_layers", num_hidden_layers},
+          {"num_attention_heads", num_attention_heads},
+          {"max_position_embeddings", max_position_embeddings},
+          {"hidden_act", hidden_act},
+          {"layer_norm_eps", layer_norm_eps},
+          {"pad_token_id", pad_token_id},
+          {"bos_token_id", bos_token_id},
+          {"eos_token_id", eos_token_id}};
+}
+
+ClipTextModelImpl::ClipTextModelImpl(const ClipTextConfig& config,
+                                     bool with_projection)
+    : config_(config) {
+  RSM_CHECK(config.hidden_size % config.num_attention_heads == 0,
+            "[ClipTextModel] hidden_size ", config.hidden_size,
+            " arrived; a multiple of num_attention_heads = ",
+            config.num_attention_heads, " is needed");
+  text_model_ = register_module(
+      "text_model", std::make_shared<ClipTextTransformerImpl>(config));
+  if (with_projection) {
+    text_projection_ = register_module(
+        "text_projection",
+        Linear(config.hidden_size, config.projection_dim, false));
+  }
+}
+
+ClipTextOutput ClipTextModelImpl::forward(const torch::Tensor& ids) {
+  RSM_CHECK(ids.dim() == 2 && ids.size(1) >= 1 &&
+                ids.size(1) <= config_.max_position_embeddings &&
+                ids.scalar_type() == at::kLong,
+            "[ClipTextModel] ids of shape ", ids.sizes(), ", type ",
+            ids.scalar_type(), " arrived; int64 [B,L] with L from 1 to ",
+            config_.max_position_embeddings, " is needed");
+  ClipTextOutput out;
+  std::tie(out.last_hidden_state, out.penultimate) = text_model_->forward(ids);
+  const auto place = config_.eos_token_id == kLegacyEos
+                         ? ids.argmax(1)
+                         : (ids == config_.eos_token_id).to(at::kInt).argmax(1);
+  out.pooled = out.last_hidden_state.index(
+      {at::arange(ids.size(0), place.options()), place});
+  if (text_projection_) {
+    out.text_embeds = text_projection_->as<Linear>()->forward(out.pooled);
+  }
+  return out;
+}
+
+void ClipTextModelImpl::initialise(uint64_t seed) {
+  const torch::NoGradGuard no_grad;
+  uint64_t index = 0;
+  for (auto& item : named_parameters()) {
+    const std::string& name = item.key();
+    const double std = initial_std(name, config_);
+    if (std > 0) {
+      const uint64_t own =
+          counted_seed(seed, Purpose::model_init, {kModelCounter, index});
+      item.value().copy_(std * counted_normal(own, item.value().sizes()));
+    } else {
+      item.value().fill_(name.ends_with("norm.weight") ||
+                         name.ends_with("norm1.weight") ||
+                         name.ends_with("norm2.weight"));
+    }
+    ++index;
+  }
+}
+
+StateDict clip_text_names(const StateDict& weights) {
+  StateDict out;
+  for (const auto& [name, tensor] : weights) {
+    if (name.ends_with("embeddings.position_ids")) continue;
+    const bool complete =
+        name.starts_with("text_model.") || name.starts_with("text_projection.");
+    out[complete ? name : "text_model." + name] = tensor;
+  }
+  return out;
+}
+
+}  // namespace rsm

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <string>
+
+#include "rsm/io/safetensors.h"
+
+namespace rsm {
+
+/** All parameters and buffers of a module by name, detached, not copied. */
+StateDict state_dict(const torch::nn::Module& module);
+
+/** Copies `weights` into the module's parameters and buffers, converting
+ * their type. Throws rsm::Error naming `who` and the tensor where one is
+ * missing, unknown, or of another shape; the module is then unchanged. */
+void load_parameters(torch::nn::Module& module, const StateDict& weights,
+                     const std::string& who);
+
+/** The same tensors in another type (integers and booleans stay). */
+StateDict converted(const StateDict& weights, torch::ScalarType type);
+
+}  // namespace rsm

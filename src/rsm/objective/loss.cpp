@@ -1,0 +1,139 @@
+#include "rsm/objective/loss.h"
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+using Importance = RegularisationKnobs::Importance;
+
+void check_scalars(const torch::Tensor& values, int64_t size,
+                   const char* name) {
+  RSM_CHECK(values.defined() && values.dim() == 1 && values.size(0) == size &&
+                values.scalar_type() == torch::kFloat64,
+            "[rsm_loss] ", name, " must be [", size, "] float64");
+}
+
+void check_fields(const torch::Tensor& values, const torch::Tensor& y,
+                  int64_t size, const char* name) {
+  RSM_CHECK(values.defined() && values.dim() == 4 && values.size(0) == size &&
+                values.sizes().slice(1) == y.sizes().slice(1) &&
+                values.scalar_type() == y.scalar_type(),
+            "[rsm_loss] ", name, " must be [", size,
+            ",C,H,W] with y's C, H, W and dtype; y is ", y.sizes(), " ",
+            y.dtype());
+}
+
+void check(const torch::Tensor& y, const LossStates& states,
+           const LossRows& rows) {
+  RSM_CHECK(y.dim() == 4 && y.size(0) > 0 &&
+                (y.scalar_type() == torch::kFloat32 ||
+                 y.scalar_type() == torch::kFloat64),
+            "[rsm_loss] y is ", y.sizes(), " ", y.dtype(),
+            "; allowed: [S,C,H,W] float32 or float64");
+  RSM_CHECK(rows.state.defined() && rows.state.dim() == 1 &&
+                rows.state.scalar_type() == torch::kInt64,
+            "[rsm_loss] rows.state must be [R] int64");
+  const int64_t size = rows.state.size(0);
+  check_fields(states.y_old, y, y.size(0), "y_old");
+  check_scalars(states.k_ref, y.size(0), "k_ref");
+  check_fields(rows.eps, y, size, "eps");
+  check_scalars(rows.guidance, size, "guidance");
+  check_scalars(rows.trust, size, "trust");
+  check_scalars(rows.weight, size, "weight");
+  check_scalars(rows.advantage, size, "advantage");
+  check_scalars(rows.slope, size, "slope");
+  check_scalars(rows.exponent, size, "exponent");
+  check_scalars(rows.square, size, "square");
+  check_scalars(rows.post, size, "post");
+}
+
+/** <a b> of each row, summed in float64. */
+torch::Tensor mean_product(const torch::Tensor& a, const torch::Tensor& b) {
+  return (a * b).flatten(1).mean(1, false, torch::kFloat64);
+}
+
+/** [S] column as [S,1,1,1] in y's dtype. */
+torch::Tensor column(const torch::Tensor& values, const torch::Tensor& y) {
+  return values.to(y.scalar_type()).view({-1, 1, 1, 1});
+}
+
+RowLosses losses_of_change(const torch::Tensor& change, const LossRows& rows) {
+  RowLosses out;
+  const auto squares = mean_product(change, change);
+  const auto row_squares = squares.index_select(0, rows.state);
+  const auto products =
+      mean_product(change.index_select(0, rows.state), rows.eps);
+  out.t1 = 0.5 * rows.slope.square() * row_squares;
+  out.t2 = -rows.slope * products;
+  out.scaled = rows.exponent * (rows.square * out.t1 + out.t2);
+  const auto& a = rows.advantage;
+  const double xi = rows.clip_range;
+  if (rows.importance == Importance::ratio) {
+    // expm1 keeps R - 1 accurate where it is compared with a tiny range.
+    const auto excess = torch::expm1(-out.scaled);
+    out.importance = 1 + excess;
+    out.clipped = ((a > 0) & (excess > xi)) | ((a < 0) & (excess < -xi));
+    out.outside = excess.abs() > xi;
+    out.loss = rows.post * torch::maximum(-a * out.importance,
+                                          -a * (1 + excess.clamp(-xi, xi)));
+    return out;
+  }
+  out.importance = torch::ones_like(a);
+  auto hinge = a * out.scaled;
+  if (rows.importance == Importance::matching) {
+    hinge = hinge + xi * a.abs();
+    out.clipped = hinge < 0;
+    hinge = hinge.clamp_min(0);
+  } else {
+    out.clipped = torch::zeros_like(a, torch::kBool);
+  }
+  out.outside = out.clipped;
+  out.loss = rows.post * hinge;
+  return out;
+}
+
+}  // namespace
+
+RowLosses row_losses(const torch::Tensor& y, const LossStates& states,
+                     const LossRows& rows) {
+  const torch::NoGradGuard no_grad;
+  check(y, states, rows);
+  return losses_of_change(y - states.y_old, rows);
+}
+
+LossResult rsm_loss(const torch::Tensor& y, const LossStates& states,
+                    const LossRows& rows) {
+  const torch::NoGradGuard no_grad;
+  check(y, states, rows);
+  const auto change = y - states.y_old;
+  LossResult out;
+  out.rows = losses_of_change(change, rows);
+  // R c weight: everything outside a row's bracket.
+  const auto outer =
+      torch::where(out.rows.clipped, torch::zeros_like(rows.weight),
+                   out.rows.importance * rows.weight);
+  const auto trust = torch::zeros_like(states.k_ref)
+                         .index_add_(0, rows.state, outer * rows.trust);
+  out.gradient = column(trust, y) * change;
+  out.gradient.index_add_(0, rows.state,
+                          column(-outer * rows.guidance, y) * rows.eps);
+  out.state_kl = torch::zeros_like(states.k_ref);
+  if (states.y_ref.defined()) {
+    check_fields(states.y_ref, y, y.size(0), "y_ref");
+    const auto pull = y - states.y_ref;
+    out.gradient += column(states.k_ref, y) * pull;
+    out.state_kl = states.k_ref * mean_product(pull, pull);
+  } else {
+    RSM_CHECK(!states.k_ref.any().item<bool>(),
+              "[rsm_loss] a reference pull without y_ref; give the reference's "
+              "outputs or set beta to 0");
+  }
+  const auto elements = static_cast<double>(y[0].numel());
+  out.gradient *= 2 / elements;
+  out.policy = (rows.weight * out.rows.loss).sum().item<double>();
+  out.kl = out.state_kl.sum().item<double>();
+  return out;
+}
+
+}  // namespace rsm

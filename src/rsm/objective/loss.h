@@ -1,0 +1,96 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include "rsm/base/method.h"
+
+namespace rsm {
+
+// The one loss, in network-output space. Every method's loss of a row has a
+// gradient of the shape (D latent elements, <.> their mean)
+//
+//     (D/2) dL/dy = k_ref (y - y_ref)
+//                 + sum over rows: weight R c [trust (y - y_old) - p]
+//
+// with p = guidance eps. R is the importance factor, c in {0, 1} clipping; both
+// touch the bracket only. With n = m_y / s and D_y = y - y_old, the exact
+// log-ratio of a row is
+//
+//     log rho = -(T1 + T2),  T1 = n^2 <D_y^2> / 2,  T2 = -n <D_y eps>
+//
+// per latent element, as the published clip ranges take it. The quantity that
+// clipping is measured in is U = exponent (square T1 + T2), and the published
+// losses of a row are
+//
+//     ratio:     post max(-A R, -A clamp(R, 1 - xi, 1 + xi)),  R = exp(-U)
+//     matching:  post max(0, xi |A| + A U)
+//     none:      post A U
+//
+// Source: arXiv 2604.17415; the forms are derived in docs/methods.md.
+
+/** R rows of S states. `eps` has the dtype of y, `state` is int64, all else
+ * float64 on y's device. */
+struct LossRows {
+  torch::Tensor state;      ///< [R] index of the row's state
+  torch::Tensor eps;        ///< [R,C,H,W] noise of the row's step
+  torch::Tensor guidance;   ///< [R] p = guidance * eps
+  torch::Tensor trust;      ///< [R]
+  torch::Tensor weight;     ///< [R] of the weighted sum; 0 rejects a row
+  torch::Tensor advantage;  ///< [R] A; its sign says which side clips
+  torch::Tensor slope;      ///< [R] n = m_y / s
+  torch::Tensor exponent;   ///< [R]
+  torch::Tensor square;     ///< [R]
+  torch::Tensor post;       ///< [R] of the row's loss; the gradient's factor
+                            ///< is in guidance and trust already
+  RegularisationKnobs::Importance importance =
+      RegularisationKnobs::Importance::matching;
+  double clip_range = 1e-4;  ///< xi; unused by `none`
+};
+
+/** S states, [S,C,H,W] in the dtype of y. */
+struct LossStates {
+  torch::Tensor y_old;  ///< outputs when the rows were weighed
+  torch::Tensor y_ref;  ///< reference outputs; may be undefined if k_ref is 0
+  /** [S] float64: the reference pull of the state, weights of its rows (or of
+   * the anchor it is) included. */
+  torch::Tensor k_ref;
+};
+
+/** Per row, float64 unless said. */
+struct RowLosses {
+  torch::Tensor t1, t2;      ///< [R] the two parts of -log rho
+  torch::Tensor scaled;      ///< [R] U
+  torch::Tensor importance;  ///< [R] R; 1 unless `ratio`
+  torch::Tensor clipped;     ///< [R] bool: the row's bracket is removed (c = 0)
+  /** [R] bool: left the clip range on either side, the event that published
+   * clip fractions count in the ratio form; else as `clipped`. */
+  torch::Tensor outside;
+  torch::Tensor loss;  ///< [R] the published scalar, without `weight`
+
+  torch::Tensor log_ratio() const { return -(t1 + t2); }
+};
+
+struct LossResult {
+  /** [S,C,H,W] dL/dy of the weighted sum, ready for y.backward(gradient). */
+  torch::Tensor gradient;
+  double policy = 0;       ///< sum of weight * row loss
+  double kl = 0;           ///< sum of k_ref <(y - y_ref)^2>, beta included
+  torch::Tensor state_kl;  ///< [S] float64, the terms of `kl`
+  RowLosses rows;          ///< [R]
+
+  double loss() const { return policy + kl; }
+};
+
+/** The rows' ratios, clipping and published scalars at the outputs y. */
+RowLosses row_losses(const torch::Tensor& y, const LossStates& states,
+                     const LossRows& rows);
+
+/** The loss and its gradient at y [S,C,H,W], float32 or float64 (values only:
+ * nothing is differentiated). Rows are clipped one by one and summed around
+ * their state; adding the gradients of a partition of the states gives the
+ * gradient of the whole. Deterministic on the CPU. R = 0 is allowed.
+ * Throws rsm::Error for shapes or dtypes that don't fit. */
+LossResult rsm_loss(const torch::Tensor& y, const LossStates& states,
+                    const LossRows& rows);
+
+}  // namespace rsm

@@ -1,0 +1,226 @@
+#include "rsm/objective/rows.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "rsm/base/error.h"
+#include "rsm/objective/strength.h"
+
+namespace rsm {
+namespace {
+
+using ClipIn = RegularisationKnobs::ClipIn;
+using Importance = RegularisationKnobs::Importance;
+
+int64_t steps_of(const Rollout& rollout) {
+  return static_cast<int64_t>(rollout.transitions.size());
+}
+
+const Transition& transition_of(const Rollout& rollout, int64_t state) {
+  return rollout.transitions[rollout.state_step[state]];
+}
+
+/** First and last + 1 of a state's rows, which are sorted by state. */
+std::pair<int64_t, int64_t> rows_of(const Rollout& rollout, int64_t state) {
+  const auto& rows = rollout.row_state;
+  const auto [first, last] = std::equal_range(rows.begin(), rows.end(), state);
+  return {first - rows.begin(), last - rows.begin()};
+}
+
+/** kappa_i, Kbar / K_i. */
+double kappa(const Method& method, const Rollout& rollout, int64_t state) {
+  const int64_t steps = steps_of(rollout);
+  const int64_t here =
+      rows_at(method.estimator, rollout.state_step[state], steps);
+  return mean_rows(method.estimator, steps) / static_cast<double>(here);
+}
+
+/** Factor of <(y - y_ref)^2> in beta KL. */
+double kl_factor(const RegularisationKnobs& knobs,
+                 const Transition& transition) {
+  if (knobs.beta == 0) return 0;
+  const double b = knobs.kl_form == RegularisationKnobs::KlForm::heuristic
+                       ? knobs.beta * transition.dt()
+                       : knobs.beta;
+  return 0.5 * b * transition.w() * transition.w();
+}
+
+void check_states(const Method& method, const Rollout& rollout,
+                  const Advantages& advantages,
+                  const std::vector<int64_t>& states) {
+  RSM_CHECK(advantages.value.size(0) == rollout.rows(), "[update_weights] ",
+            advantages.value.size(0), " advantages for ", rollout.rows(),
+            " rows; one a row is needed");
+  std::vector<bool> seen(rollout.states(), false);
+  for (const int64_t state : states) {
+    RSM_CHECK(state >= 0 && state < rollout.states() && !seen[state],
+              "[update_weights] state ", state, " of ", rollout.states(),
+              " is out of range or listed twice; an update takes each of its "
+              "states once");
+    seen[state] = true;
+    const auto [first, last] = rows_of(rollout, state);
+    const int64_t step = rollout.state_step[state];
+    const int64_t expected = rows_at(method.estimator, step, steps_of(rollout));
+    RSM_CHECK(last - first == expected, "[update_weights] state ", state,
+              " at step ", step, " has ", last - first, " rows, the method ",
+              expected, "; roll out with the branches the method lists");
+  }
+}
+
+torch::Tensor scalars(const std::vector<double>& values, torch::Device device) {
+  return torch::tensor(values, torch::kFloat64).to(device);
+}
+
+/** The noise of each row, in y_old's dtype. */
+torch::Tensor row_noise(const Rollout& rollout, const torch::Tensor& y_old,
+                        const std::vector<int64_t>& row,
+                        const std::vector<int64_t>& row_state) {
+  std::vector<double> a_x, m_y, s;
+  for (const int64_t state : row_state) {
+    const Transition& transition = transition_of(rollout, state);
+    a_x.push_back(transition.a_x);
+    m_y.push_back(transition.m_y);
+    s.push_back(transition.s);
+  }
+  const auto like_y = y_old.options();
+  const auto column = [&](const std::vector<double>& values) {
+    return scalars(values, y_old.device()).to(like_y).view({-1, 1, 1, 1});
+  };
+  const auto index = torch::tensor(row, torch::kInt64);
+  const auto state = torch::tensor(row_state, torch::kInt64);
+  const auto pick = [&](const torch::Tensor& from, const torch::Tensor& which) {
+    return from.index_select(0, which.to(from.device())).to(like_y);
+  };
+  return (pick(rollout.x_next, index) - column(a_x) * pick(rollout.x, state) -
+          column(m_y) * pick(y_old, state)) /
+         column(s);
+}
+
+}  // namespace
+
+UpdateWeights update_weights(const Method& method, const Rollout& rollout,
+                             const Advantages& advantages,
+                             const std::vector<int64_t>& states) {
+  check_states(method, rollout, advantages, states);
+  const auto alive = advantages.alive.cpu().contiguous();
+  const bool* live = alive.const_data_ptr<bool>();
+  UpdateWeights out;
+  out.row.assign(rollout.rows(), 0);
+  out.k_ref.assign(rollout.states(), 0);
+  for (const int64_t state : states) {
+    const auto [first, last] = rows_of(rollout, state);
+    out.rows += last - first;
+    out.live_rows += std::count(live + first, live + last, true);
+    out.anchors += first == last ? 1 : 0;
+  }
+  const bool mask_kl = method.as_published && out.live_rows > 0;
+  const auto kl_rows = static_cast<double>(mask_kl ? out.live_rows : out.rows);
+  const double mean = mean_rows(method.estimator, steps_of(rollout));
+  const bool average_anchors = method.as_published || out.rows == 0;
+  const double anchor =
+      mean / (average_anchors ? static_cast<double>(out.anchors) : kl_rows);
+  for (const int64_t state : states) {
+    const auto [first, last] = rows_of(rollout, state);
+    double kl_weight = 0;
+    if (first == last && method.regularisation.anchors) kl_weight = anchor;
+    for (int64_t r = first; r < last; ++r) {
+      const double share = kappa(method, rollout, state);
+      if (live[r]) out.row[r] = share / static_cast<double>(out.live_rows);
+      if (live[r] || !mask_kl) kl_weight += share / kl_rows;
+    }
+    if (kl_weight > 0) {
+      out.k_ref[state] = kl_weight * kl_factor(method.regularisation,
+                                               transition_of(rollout, state));
+    }
+  }
+  return out;
+}
+
+LossTerms loss_terms(const Method& method, const Rollout& rollout,
+                     const torch::Tensor& y_old, const Advantages& advantages,
+                     const UpdateWeights& weights,
+                     const std::vector<int64_t>& states) {
+  const torch::NoGradGuard no_grad;
+  RSM_CHECK(y_old.sizes() == rollout.x.sizes(), "[loss_terms] y_old of shape ",
+            y_old.sizes(), " for states of shape ", rollout.x.sizes(),
+            "; one output a state of the rollout is needed");
+  const auto value = advantages.value.cpu().contiguous();
+  const float* advantage = value.const_data_ptr<float>();
+  std::vector<int64_t> row, row_state, local_state;
+  std::vector<double> k_ref;
+  std::vector<double> guidance, trust, weight, a, slope, exponent, square, post;
+  for (size_t local = 0; local < states.size(); ++local) {
+    k_ref.push_back(weights.k_ref.at(states[local]));
+    const auto [first, last] = rows_of(rollout, states[local]);
+    for (int64_t r = first; r < last; ++r) {
+      const RowFactors factors = row_factors(
+          method, transition_of(rollout, states[local]), advantage[r]);
+      row.push_back(r);
+      row_state.push_back(states[local]);
+      local_state.push_back(static_cast<int64_t>(local));
+      weight.push_back(weights.row.at(r));
+      a.push_back(advantage[r]);
+      guidance.push_back(factors.guidance);
+      trust.push_back(factors.trust);
+      slope.push_back(factors.slope);
+      exponent.push_back(factors.exponent);
+      square.push_back(factors.square);
+      post.push_back(factors.post);
+    }
+  }
+  const auto device = y_old.device();
+  const auto index = torch::tensor(states, torch::kInt64).to(device);
+  LossTerms out;
+  out.states.y_old = y_old.index_select(0, index);
+  out.states.k_ref = scalars(k_ref, device);
+  out.rows.state = torch::tensor(local_state, torch::kInt64).to(device);
+  out.rows.eps = row_noise(rollout, y_old, row, row_state);
+  out.rows.guidance = scalars(guidance, device);
+  out.rows.trust = scalars(trust, device);
+  out.rows.weight = scalars(weight, device);
+  out.rows.advantage = scalars(a, device);
+  out.rows.slope = scalars(slope, device);
+  out.rows.exponent = scalars(exponent, device);
+  out.rows.square = scalars(square, device);
+  out.rows.post = scalars(post, device);
+  out.rows.importance = method.regularisation.importance;
+  out.rows.clip_range = method.regularisation.clip_range;
+  return out;
+}
+
+RowFactors row_factors(const Method& method, const Transition& transition,
+                       double advantage) {
+  const double g = strength(method.strength, transition);
+  const double s = transition.s;
+  const auto& knobs = method.regularisation;
+  RowFactors out{};
+  out.slope = transition.m_y / s;
+  out.exponent = 1;
+  out.square = 1;
+  const auto clip_in =
+      knobs.importance == Importance::none ? ClipIn::log_ratio : knobs.clip_in;
+  switch (clip_in) {
+    case ClipIn::log_ratio:
+      break;
+    case ClipIn::strength:
+      out.exponent = g;
+      if (method.strength.shape == StrengthKnobs::Shape::proportional &&
+          knobs.importance == Importance::matching) {
+        out.square = g;
+      }
+      break;
+    case ClipIn::variance:
+      out.exponent = s * s;
+      break;
+    case ClipIn::centred:
+      out.exponent = s;
+      out.square = 0;
+      break;
+  }
+  out.post = g / out.exponent;
+  out.guidance = 0.5 * g * advantage * out.slope;
+  out.trust = 0.5 * g * advantage * out.slope * out.slope * out.square;
+  return out;
+}
+
+}  // namespace rsm

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "rsm/base/method.h"
+#include "rsm/base/rollout.h"
+#include "rsm/estimators/advantages.h"
+#include "rsm/objective/loss.h"
+
+namespace rsm {
+
+/** What each row and state of one update weighs.
+ *
+ * An update is a set of states with all their rows; its loss is one weighted
+ * mean, so the weights are counted over all of it and micro-batches only add
+ * up. With kappa_i = Kbar / K_i (1 for a rollout's rows), every step that
+ * branches weighs the same whatever its K_i:
+ *
+ *     policy  row weight  kappa_i / (live rows)
+ *     KL      of a row    kappa_i / (rows)
+ *             of an anchor (a state without rows)  Kbar / (rows),
+ *                         which is what a state with rows weighs.
+ *
+ * Dead rows, whose group has no spread, have no guidance and keep their KL.
+ * Where an update has anchors only, they are averaged.
+ * as_published: dead rows lose their KL too and leave its denominator (unless
+ * no row of the update is live), and an anchor weighs Kbar / (anchors), several
+ * times a state with rows. Source: the release of arXiv 2604.17415. */
+struct UpdateWeights {
+  std::vector<double> row;    ///< [R] of the rollout; 0 outside the update
+  std::vector<double> k_ref;  ///< [S] of the rollout; 0 outside the update
+  int64_t rows = 0;
+  int64_t live_rows = 0;
+  int64_t anchors = 0;  ///< states of the update without rows
+};
+
+/** `states` lists the update's states (indices into the rollout, each once).
+ * KL per output is <(y - y_ref)^2> w^2 / 2, times dt in the heuristic form,
+ * times beta. Anchors count only where the method has them.
+ * Throws rsm::Error for a repeated state and for states whose rows differ in
+ * number from the method's K_i. */
+UpdateWeights update_weights(const Method& method, const Rollout& rollout,
+                             const Advantages& advantages,
+                             const std::vector<int64_t>& states);
+
+/** Everything rsm_loss needs but y and y_ref. */
+struct LossTerms {
+  LossStates states;  ///< in the order asked for; y_ref is left undefined
+  LossRows rows;      ///< all rows of these states
+};
+
+/** The terms of `states`, a micro-batch of the update that `weights` belongs
+ * to. y_old [S,C,H,W] are the training network's outputs at all states of the
+ * rollout before the epoch's first update (float32; float64 computes in
+ * float64); the rows' noise is eps = (x_next - a_x x - m_y y_old) / s. */
+LossTerms loss_terms(const Method& method, const Rollout& rollout,
+                     const torch::Tensor& y_old, const Advantages& advantages,
+                     const UpdateWeights& weights,
+                     const std::vector<int64_t>& states);
+
+/** The numbers of a row that depend on its time and advantage alone. */
+struct RowFactors {
+  double slope, exponent, square, post, guidance, trust;
+};
+
+/** Writes a method's loss of a row in the form of loss.h. With g = g(t):
+ *
+ *     clip_in      exponent  square                          post
+ *     log_ratio    1         1                               g
+ *     strength     g         1 (proportional, matching: g)   1
+ *     variance     s^2       1                               g / s^2
+ *     centred      s         0                               g / s
+ *
+ * guidance = g A n / 2, trust = g A n^2 square / 2. Proportional strength
+ * replaces w itself by zeta dt, so its matching form squares g in T1 (PCPO).
+ * `none` is not clipped and takes the first line: REINFORCE, whose exact
+ * gradient keeps the trust term once y has left y_old. */
+RowFactors row_factors(const Method& method, const Transition& transition,
+                       double advantage);
+
+}  // namespace rsm

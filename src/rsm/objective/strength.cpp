@@ -1,0 +1,63 @@
+#include "rsm/objective/strength.h"
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+
+double strength(const StrengthKnobs& knobs, const Transition& transition) {
+  RSM_CHECK(transition.s > 0 && transition.dt() > 0,
+            "[strength] a step with s = ", transition.s,
+            ", dt = ", transition.dt(), "; both must be above 0");
+  switch (knobs.shape) {
+    case StrengthKnobs::Shape::constant:
+      return knobs.scale;
+    case StrengthKnobs::Shape::noise:
+      return knobs.scale * kNoiseScale * transition.s;
+    case StrengthKnobs::Shape::proportional:
+      return knobs.scale * kProportionalScale * transition.dt() /
+             transition.w();
+    case StrengthKnobs::Shape::sigma:
+      return knobs.scale * transition.s / transition.dt();
+  }
+  throw Error("[strength] a shape outside its enum");
+}
+
+double guidance_strength(const StrengthKnobs& knobs,
+                         const Transition& transition) {
+  return strength(knobs, transition) * transition.M() / 2;
+}
+
+int64_t rows_at(const EstimatorKnobs& knobs, int64_t step, int64_t steps) {
+  if (step < 0 || step >= steps - 1) return 0;
+  if (knobs.source == EstimatorKnobs::Source::rollout) return 1;
+  const auto listed = static_cast<int64_t>(knobs.branches.size());
+  return step < listed ? knobs.branches[step] : 0;
+}
+
+double mean_rows(const EstimatorKnobs& knobs, int64_t steps) {
+  int64_t rows = 0;
+  int64_t active = 0;
+  for (int64_t step = 0; step < steps; ++step) {
+    const int64_t here = rows_at(knobs, step, steps);
+    rows += here;
+    active += here > 0 ? 1 : 0;
+  }
+  return active == 0 ? 0
+                     : static_cast<double>(rows) / static_cast<double>(active);
+}
+
+std::vector<double> normalised_h(const Method& method,
+                                 const Transitions& transitions) {
+  const auto steps = static_cast<int64_t>(transitions.size());
+  std::vector<double> h(transitions.size(), 0);
+  double sum = 0;
+  for (int64_t i = 0; i < steps; ++i) {
+    if (rows_at(method.estimator, i, steps) == 0) continue;
+    h[i] = guidance_strength(method.strength, transitions[i]);
+    sum += h[i];
+  }
+  for (auto& value : h) value = sum == 0 ? 0 : value / sum;
+  return h;
+}
+
+}  // namespace rsm

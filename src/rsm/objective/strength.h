@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "rsm/base/method.h"
+#include "rsm/base/transition.h"
+
+namespace rsm {
+
+/** Factor of TempFlow-GRPO's noise-aware weight 2.25 s. It is 1 / mean(s) =
+ * 2.25223, rounded, over the nine trained steps of a 10-step flow with shift 3
+ * and noise level 0.7. Source: Reward Score Matching's release
+ * (arXiv 2604.17415) for TempFlow-GRPO (arXiv 2508.04324). */
+constexpr double kNoiseScale = 2.25;
+
+/** zeta of PCPO's proportional weight zeta dt for flows, a constant of the
+ * release of arXiv 2604.17415 for PCPO (arXiv 2509.25774); it only rescales
+ * the learning signal and the clip boundary. */
+constexpr double kProportionalScale = 4.3152134639895925;
+
+/** g(t): the factor on -A log rho. constant 1, noise 2.25 s, proportional
+ * zeta dt / w, sigma s / dt; times knobs.scale. Throws for s = 0. */
+double strength(const StrengthKnobs& knobs, const Transition& transition);
+
+/** h(t) = g M / 2: how strongly the value gradient acts on the network's
+ * output, up to one constant for all times. Finite at t = 1.
+ * Source: arXiv 2604.17415, with C1 gamma s^2 / (alpha Omega) times
+ * |d score / d output|. */
+double guidance_strength(const StrengthKnobs& knobs,
+                         const Transition& transition);
+
+/** K_i, the rows drawn from a root's state at `step` of `steps`: the branch
+ * count, or 1 on a stochastic path. The last step is never trained: 0. */
+int64_t rows_at(const EstimatorKnobs& knobs, int64_t step, int64_t steps);
+
+/** Kbar, the mean of the K_i that are not 0; 0 where all are. */
+double mean_rows(const EstimatorKnobs& knobs, int64_t steps);
+
+/** [N] h(t) of each step, 0 where K_i = 0, normalised to sum 1 (all 0 where
+ * nothing is trained). K_i changes the estimate's variance, not h. */
+std::vector<double> normalised_h(const Method& method,
+                                 const Transitions& transitions);
+
+}  // namespace rsm

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
+
+#include "rsm/base/transition.h"
+
+namespace rsm {
+
+/** Time grid of a rectified flow, x_t = (1 - t) picture + t noise.
+ *
+ * Reproduces diffusers' FlowMatchEulerDiscreteScheduler, which shifts twice:
+ * once its training grid, whose ends it keeps, then the grid between these
+ * ends. So the last time above 0 is the same for every number of steps. */
+struct FlowMatchSchedule {
+  /** u -> shift u / (1 + (shift - 1) u); more than 1 spends steps on noise. */
+  double shift = 3;
+  int64_t train_steps = 1000;
+  /** false: one shift of an even grid from 1 to 0. */
+  bool double_shift = true;
+
+  /** Of a diffusers scheduler_config.json; absent keys take diffusers'
+   * defaults. Throws rsm::Error for another class and for options that change
+   * the grid (dynamic shifting, Karras, exponential or beta sigmas, ...). */
+  static FlowMatchSchedule from_json(const nlohmann::json& config);
+  /** The same file's contents; double_shift = false can't be said there and
+   * throws. */
+  nlohmann::json to_json() const;
+
+  /** n + 1 falling times from 1 to 0 for n >= 1 steps. */
+  std::vector<double> times(int64_t n) const;
+};
+
+/** The stochastic step i of `times` for velocity prediction v = noise -
+ * picture, with diffusion s~ = noise_level sqrt(t / (1 - t)):
+ *
+ *     mean = x (1 - s~^2 dt / (2 t)) - v (1 + s~^2 (1 - t) / (2 t)) dt
+ *     s    = s~ sqrt(dt)
+ *
+ * Where t is exactly 1 the t inside s~ (and only there) is times[1].
+ * For t < 1, s^2 / Omega = a^2 / (1 + a^2 / 2) at every step, a = noise_level.
+ * Throws for i outside the grid or a negative noise level.
+ * Source: Flow-GRPO, arXiv 2505.05470, and its release. */
+Transition flow_sde_step(const std::vector<double>& times, int64_t i,
+                         double noise_level);
+
+/** Euler's step i of the flow's ODE: a_x = 1, m_y = -dt, s = 0. */
+Transition flow_ode_step(const std::vector<double>& times, int64_t i);
+
+/** The stochastic step of every index of the grid. */
+Transitions flow_sde_transitions(const std::vector<double>& times,
+                                 double noise_level);
+
+}  // namespace rsm

@@ -1,0 +1,72 @@
+#include "rsm/rewards/shapes_reward.h"
+
+#include <ATen/Parallel.h>
+
+#include "rsm/base/error.h"
+#include "rsm/data/shapes_world.h"
+#include "rsm/rewards/shapes_checker.h"
+
+namespace rsm {
+namespace {
+
+void check_images(const torch::Tensor& images, const Prompts& prompts) {
+  RSM_CHECK(images.dim() == 4 && images.size(1) == 3 &&
+                images.size(2) == kShapesSize && images.size(3) == kShapesSize,
+            "[shapes reward] images ", images.sizes(), "; it judges [B,3,",
+            kShapesSize, ",", kShapesSize, "]");
+  RSM_CHECK(images.scalar_type() == torch::kFloat32 && images.device().is_cpu(),
+            "[shapes reward] images of type ", images.scalar_type(), " on ",
+            images.device(), "; they must be float32 on the CPU");
+  RSM_CHECK(images.size(0) == std::ssize(prompts), "[shapes reward] ",
+            images.size(0), " images and ", prompts.size(),
+            " prompts; give one prompt an image");
+  const torch::Tensor finite = images.isfinite().flatten(1).all(1);
+  for (int64_t i = 0; i < finite.size(0); ++i) {
+    RSM_CHECK(finite[i].item<bool>(), "[shapes reward] image ", i, " (\"",
+              prompts[i].text,
+              "\") has a NaN or an infinity; look for divergence upstream");
+  }
+}
+
+class ShapesReward : public Reward {
+ public:
+  std::string name() const override { return "shapes"; }
+
+  RewardScores score(const torch::Tensor& images,
+                     const Prompts& prompts) const override {
+    check_images(images, prompts);
+    const int64_t count = images.size(0);
+    std::vector<ShapesSpec> specs;
+    specs.reserve(count);
+    for (const Prompt& prompt : prompts) {
+      specs.push_back(parse_caption(prompt.text));
+    }
+    const torch::Tensor scaled = (images.detach() * 2 - 1).contiguous();
+    const torch::Tensor graded = torch::empty({count}, torch::kFloat32);
+    const torch::Tensor strict = torch::empty({count}, torch::kFloat32);
+    const torch::Tensor texture = torch::empty({count}, torch::kFloat32);
+    const float* pixels = scaled.const_data_ptr<float>();
+    float* graded_out = graded.data_ptr<float>();
+    float* strict_out = strict.data_ptr<float>();
+    float* texture_out = texture.data_ptr<float>();
+    at::parallel_for(0, count, 8, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const float* image = pixels + i * 3 * kShapesSize * kShapesSize;
+        const Verdict verdict = check(image, specs[i]);
+        graded_out[i] = static_cast<float>(verdict.graded);
+        strict_out[i] = verdict.strict ? 1.0f : 0.0f;
+        texture_out[i] = static_cast<float>(background_texture(image));
+      }
+    });
+    return {graded,
+            {{"graded", graded}, {"strict", strict}, {"texture", texture}}};
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Reward> make_shapes_reward() {
+  return std::make_unique<ShapesReward>();
+}
+
+}  // namespace rsm

@@ -1,0 +1,303 @@
+#include "rsm/train/pretrain.h"
+
+#include <torch/optim/adamw.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "rsm/base/error.h"
+#include "rsm/base/random.h"
+#include "rsm/data/shapes_world.h"
+#include "rsm/io/files.h"
+#include "rsm/models/loading.h"
+#include "rsm/train/muon.h"
+#include "rsm/train/optimizer_state.h"
+
+namespace rsm {
+namespace {
+
+constexpr double kMuonMomentum = 0.95;
+constexpr double kGradientClip = 1.0;
+
+bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() &&
+         text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+bool is_zero_initialised(const std::string& name) {
+  return contains(name, "norm1.linear") ||
+         contains(name, "norm1_context.linear") ||
+         contains(name, "norm_out.linear") || contains(name, "proj_out.");
+}
+
+/** Hidden matrices of both networks' blocks: Muon's share. */
+bool is_block_matrix(const std::string& name, const torch::Tensor& p) {
+  const bool block = contains(name, "transformer_blocks.") ||
+                     contains(name, "encoder.layers.");
+  return block && p.dim() == 2 && !is_zero_initialised(name);
+}
+
+void initialise(const std::string& name, const torch::Tensor& p,
+                uint64_t seed) {
+  constexpr double kWordStd = 0.5, kPositionStd = 0.1;
+  const auto normal = [&] { return counted_normal(seed, p.sizes()); };
+  if (ends_with(name, "token_embedding.weight")) {
+    p.copy_(normal() * kWordStd);
+  } else if (ends_with(name, "position_embedding.weight")) {
+    p.copy_(normal() * kPositionStd);
+  } else if (is_zero_initialised(name)) {
+    p.zero_();
+  } else if (p.dim() >= 2) {
+    const double fan = static_cast<double>(p.size(0) + p[0].numel());
+    p.copy_(normal() * std::sqrt(2.0 / fan));
+  } else if (ends_with(name, "bias")) {
+    p.zero_();
+  } else {
+    p.fill_(1);
+  }
+}
+
+/** Everything that changes during training. */
+struct State {
+  FlowModel model;
+  std::map<std::string, torch::Tensor> parameters;
+  StateDict average;
+  std::unique_ptr<Muon> muon;
+  std::unique_ptr<torch::optim::AdamW> adamw;
+  std::vector<std::string> adamw_names;
+  int64_t seen = 0;
+};
+
+std::map<std::string, torch::Tensor> all_parameters(const FlowModel& model) {
+  std::map<std::string, torch::Tensor> out;
+  for (const auto& p : model.transformer->named_parameters()) {
+    out["transformer." + p.key()] = p.value();
+  }
+  for (const auto& p : model.text_encoder->named_parameters()) {
+    out["text_encoder." + p.key()] = p.value();
+  }
+  return out;
+}
+
+State make_state(const PretrainOptions& options) {
+  State s{new_shapes_model(options, options.run_folder + "/model")};
+  s.parameters = all_parameters(s.model);
+  std::map<std::string, torch::Tensor> matrices;
+  std::vector<torch::Tensor> others;
+  for (const auto& [name, p] : s.parameters) {
+    s.average[name] = p.detach().clone();
+    if (is_block_matrix(name, p)) {
+      matrices[name] = p;
+    } else {
+      others.push_back(p);
+      s.adamw_names.push_back(name);
+    }
+  }
+  s.muon = std::make_unique<Muon>(matrices, kMuonMomentum);
+  s.adamw = std::make_unique<torch::optim::AdamW>(
+      others,
+      torch::optim::AdamWOptions(options.adamw_lr).weight_decay(0.0).betas(
+          {0.9, 0.99}));
+  return s;
+}
+
+std::string checkpoint_path(const PretrainOptions& options) {
+  return options.run_folder + "/checkpoint.safetensors";
+}
+
+void save_state(const PretrainOptions& options, State& s) {
+  StateDict all;
+  add_with_prefix(all, "average.", s.average);
+  add_with_prefix(all, "muon.", s.muon->state());
+  add_with_prefix(all, "adamw.", adamw_state(*s.adamw, s.adamw_names));
+  for (const auto& [name, p] : s.parameters) {
+    all["model." + name] = p.detach();
+  }
+  write_safetensors(checkpoint_path(options), all,
+                    {{"seen", std::to_string(s.seen)}});
+}
+
+void load_state(const PretrainOptions& options, State& s) {
+  const torch::NoGradGuard no_grad;
+  const auto file = read_safetensors(checkpoint_path(options));
+  for (auto& [name, p] : s.parameters) {
+    const auto found = file.tensors.find("model." + name);
+    RSM_CHECK(found != file.tensors.end() && found->second.sizes() == p.sizes(),
+              "[pretrain] ", checkpoint_path(options), " does not fit the "
+              "config (", name, "); remove the run folder to start anew");
+    p.copy_(found->second);
+    s.average.at(name).copy_(file.tensors.at("average." + name));
+  }
+  s.muon->load_state(with_prefix(file.tensors, "muon."));
+  load_adamw_state(*s.adamw, s.adamw_names,
+                   with_prefix(file.tensors, "adamw."));
+  s.seen = std::stoll(file.metadata.at("seen"));
+}
+
+/** One batch's loss: E |v(x_t, t) - (noise - x0)|^2. */
+torch::Tensor batch_loss(const PretrainOptions& o, const FlowModel& model,
+                         int64_t first) {
+  const auto counter = static_cast<uint64_t>(first);
+  auto data = captioned_images(counted_seed(o.seed, Purpose::data, {}), first,
+                               o.batch, o.caption_noise);
+  const auto chance = at::special_ndtr(counted_normal(
+      counted_seed(o.seed, Purpose::dropout, {counter}), {o.batch}));
+  for (int64_t i = 0; i < o.batch; ++i) {
+    if (chance[i].item<double>() < o.caption_dropout) {
+      data.captions[i].clear();
+    }
+  }
+  const auto noise = counted_normal(
+      counted_seed(o.seed, Purpose::initial_noise, {counter}),
+      data.images.sizes());
+  const auto z = counted_normal(
+      counted_seed(o.seed, Purpose::step_noise, {counter}), {o.batch});
+  const auto t = at::sigmoid(z * o.time_std + o.time_mean);
+  const auto t4 = t.view({-1, 1, 1, 1});
+  const auto x = data.images * (1 - t4) + noise * t4;
+  const auto condition =
+      model.encode_ids(model.tokenizer.encode_batch(data.captions));
+  const auto v = Sd3Transformer(model.transformer)
+                     ->forward(x, t * 1000, condition.tokens, condition.pooled);
+  return (v - (noise - data.images)).square().mean();
+}
+
+void train_step(const PretrainOptions& options, State& s, double* loss_sum) {
+  const auto loss = batch_loss(options, s.model, s.seen);
+  loss.backward();
+  *loss_sum += loss.item<double>();
+  RSM_CHECK(std::isfinite(*loss_sum), "[pretrain] the loss is not finite after ",
+            s.seen, " images; lower train.muon_lr or train.adamw_lr");
+  std::vector<torch::Tensor> others;
+  for (const auto& name : s.adamw_names) {
+    others.push_back(s.parameters.at(name));
+  }
+  torch::nn::utils::clip_grad_norm_(others, kGradientClip);
+  const double factor = learning_rate_factor(options, s.seen);
+  static_cast<torch::optim::AdamWOptions&>(
+      s.adamw->param_groups()[0].options())
+      .lr(options.adamw_lr * factor);
+  s.adamw->step();
+  s.muon->step(options.muon_lr * factor);
+  s.seen += options.batch;
+  // A young average forgets its random start quickly.
+  const double steps = static_cast<double>(s.seen) / options.batch;
+  const double decay = std::min(options.ema, (1 + steps) / (10 + steps));
+  const torch::NoGradGuard no_grad;
+  for (auto& [name, p] : s.parameters) {
+    s.average.at(name).lerp_(p, 1 - decay);
+    p.mutable_grad().reset();
+  }
+}
+
+void write_model(const std::string& folder, const State& s) {
+  const torch::NoGradGuard no_grad;
+  StateDict kept;
+  for (const auto& [name, p] : s.parameters) {
+    kept[name] = p.detach().clone();
+    p.detach().copy_(s.average.at(name));
+  }
+  s.model.save(folder, at::kBFloat16);
+  for (const auto& [name, p] : s.parameters) {
+    p.detach().copy_(kept.at(name));
+  }
+}
+
+}  // namespace
+
+double learning_rate_factor(const PretrainOptions& options, int64_t seen) {
+  const double up =
+      options.warmup > 0 ? static_cast<double>(seen + options.batch) /
+                               static_cast<double>(options.warmup)
+                         : 1.0;
+  const double left = static_cast<double>(options.images - seen) /
+                      (options.cooldown * static_cast<double>(options.images));
+  return std::clamp(std::min(up, left), 0.0, 1.0);
+}
+
+FlowModel new_shapes_model(const PretrainOptions& o,
+                           const std::string& folder) {
+  write_word_vocabulary(folder + "/tokenizer", caption_words(), o.max_tokens);
+  auto tokenizer = ClipTokenizer::load(folder + "/tokenizer");
+  ClipTextConfig text;
+  text.vocab_size = tokenizer.vocabulary_size();
+  text.hidden_size = o.width;
+  text.intermediate_size = 4 * o.width;
+  text.num_hidden_layers = o.text_layers;
+  text.num_attention_heads = o.heads;
+  text.max_position_embeddings = o.max_tokens;
+  text.projection_dim = o.width;
+  text.bos_token_id = tokenizer.start_id();
+  text.eos_token_id = tokenizer.end_id();
+  text.pad_token_id = tokenizer.pad_id();
+  Sd3Config config;
+  config.sample_size = kShapesSize;
+  config.patch_size = o.patch;
+  config.in_channels = 3;
+  config.out_channels = 3;
+  config.num_layers = o.layers;
+  config.num_attention_heads = o.heads;
+  config.attention_head_dim = o.width / o.heads;
+  config.joint_attention_dim = o.width;
+  config.caption_projection_dim = o.width;
+  config.pooled_projection_dim = o.width;
+  config.pos_embed_max_size = kShapesSize / o.patch;
+  config.qk_rms_norm = true;
+  FlowModel model{Sd3Transformer(config), ClipTextModel(text, true), tokenizer,
+                  FlowMatchSchedule{}};
+  const torch::NoGradGuard no_grad;
+  uint64_t index = 0;
+  for (auto& [name, p] : all_parameters(model)) {
+    initialise(name, p, counted_seed(o.seed, Purpose::model_init, {index++}));
+  }
+  return model;
+}
+
+bool pretrain(const PretrainOptions& options, Progress& progress,
+              const std::function<bool()>& stop) {
+  namespace fs = std::filesystem;
+  fs::create_directories(options.run_folder);
+  State s = make_state(options);
+  if (fs::exists(checkpoint_path(options))) {
+    load_state(options, s);
+    progress.say(cat("continuing after ", s.seen, " images"));
+  }
+  progress.begin("pretrain", options.images);
+  double loss_sum = 0;
+  int64_t steps = 0;
+  int64_t saved = s.seen;
+  while (s.seen < options.images) {
+    train_step(options, s, &loss_sum);
+    ++steps;
+    progress.update(s.seen, cat("loss ", loss_sum / steps));
+    const bool stopping = stop();
+    if (stopping || s.seen - saved >= options.save_every) {
+      save_state(options, s);
+      write_model(options.run_folder + "/model", s);
+      progress.say(cat(s.seen, " images, loss ", loss_sum / steps));
+      saved = s.seen;
+      loss_sum = 0;
+      steps = 0;
+    }
+    if (stopping) {
+      progress.end();
+      return false;
+    }
+  }
+  save_state(options, s);
+  fs::create_directories(options.model_folder);
+  fs::copy(options.run_folder + "/model/tokenizer",
+           options.model_folder + "/tokenizer",
+           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  write_model(options.model_folder, s);
+  progress.end();
+  return true;
+}
+
+}  // namespace rsm

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "rsm/base/progress.h"
+#include "rsm/models/flow_model.h"
+
+namespace rsm {
+
+/** How the small shipped models are made: conditional flow matching on the
+ * shapes world, text encoder and transformer together. */
+struct PretrainOptions {
+  uint64_t seed = 42;
+  std::string run_folder;    ///< checkpoint and log
+  std::string model_folder;  ///< where the finished model goes
+
+  int64_t width = 128;
+  int64_t layers = 4;
+  int64_t heads = 4;
+  int64_t patch = 4;
+  int64_t text_layers = 2;
+  int64_t max_tokens = 16;
+
+  double caption_noise = 0.15;    ///< share of pictures that contradict
+  double caption_dropout = 0.10;  ///< share trained on the empty prompt
+
+  int64_t images = 600000;  ///< pictures seen, in all
+  int64_t batch = 64;
+  double muon_lr = 0.02;
+  double adamw_lr = 2e-3;
+  int64_t warmup = 3000;    ///< images of linear warm-up
+  double cooldown = 0.4;    ///< last share of training, lr falls to 0
+  double ema = 0.999;       ///< per step
+  double time_mean = 0.8;   ///< t = sigmoid(time_mean + time_std z)
+  double time_std = 1.0;
+  int64_t save_every = 20000;  ///< images between checkpoints
+};
+
+/** Learning rate multiplier after `seen` images: warm-up, plateau, linear
+ * cool-down to zero. */
+double learning_rate_factor(const PretrainOptions& options, int64_t seen);
+
+/** A new model of the shapes world, untrained: adaptive norms and output zero,
+ * matrices Xavier-uniform, words normal with std 0.5. */
+FlowModel new_shapes_model(const PretrainOptions& options,
+                           const std::string& folder);
+
+/** Trains, or continues from the run folder's checkpoint, and writes the
+ * averaged weights to the model folder as bfloat16. `stop` is asked between
+ * steps; on true the state is saved and the function returns false. */
+bool pretrain(const PretrainOptions& options, Progress& progress,
+              const std::function<bool()>& stop);
+
+}  // namespace rsm

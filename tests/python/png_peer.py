@@ -1,0 +1,28 @@
+"""PIL as the other side of PNG files.
+
+Reads FOLDER/rgb.png and writes it again in several kinds of PNG beside it.
+"""
+
+import pathlib
+import sys
+
+import numpy
+from PIL import Image
+
+folder = pathlib.Path(sys.argv[1])
+pixels = numpy.asarray(Image.open(folder / "rgb.png"))
+height, width, channels = pixels.shape
+assert channels == 3 and pixels.dtype == numpy.uint8
+Image.fromarray(pixels).save(folder / "again.png")
+
+red = numpy.ascontiguousarray(pixels[..., 0])
+Image.fromarray(red).save(folder / "grey.png")
+Image.fromarray(red.astype(numpy.uint16) * 257).save(folder / "grey16.png")
+palette = Image.frombytes("P", (width, height), red.tobytes())
+palette.putpalette([value for grey in range(256) for value in [grey] * 3])
+palette.save(folder / "palette.png")
+
+alpha = numpy.full((height, width, 1), 255, numpy.uint8)
+alpha[:, : width // 2] = 0
+Image.fromarray(numpy.concatenate([pixels, alpha], 2)).save(
+    folder / "transparent.png")
