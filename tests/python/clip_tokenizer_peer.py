@@ -158,7 +158,8 @@ def folders():
     extra = {start: token(START, special=True),
              end: token(END, False, special=True),
              str(len(VOCABULARY)): token("<Cat-Toy>", special=False),
-             str(len(VOCABULARY) + 1): token("<cat", False, special=False)}
+             str(len(VOCABULARY) + 1): token("<cat", False, special=False),
+             str(len(VOCABULARY) + 2): token("<cat-nap>", False, special=False)}
     return {
         "clip_l": ({**in_config, "pad_token": END}, {**tokens, "pad_token": END}),
         "clip_l_alone": ({**in_config, "pad_token": END}, None),
@@ -185,7 +186,7 @@ out = pathlib.Path(sys.argv[1])
 tokens, merges = train(rng)
 VOCABULARY = {name: i for i, name in enumerate(tokens)}
 texts = make_texts(rng)
-texts[20:24] = ["<cat-toy> <CAT-TOY>", "a<cat", "<cat-toy>", "my <Cat-Toy>!"]
+texts[20:24] = ["<cat-toy> <CAT-TOY>", "a<cat", "<cat-toy>", "my <cat-nap>!"]
 save(out / "texts.json", texts)
 for kind, (config, special) in folders().items():
     folder = out / kind

@@ -23,6 +23,9 @@ class Reward {
 
   virtual std::string name() const = 0;
 
+  /** The metric that results are told in: "reward" is the trained value. */
+  virtual std::string main_metric() const { return "reward"; }
+
   /** images [B,3,H,W] float32 in [0,1] on the CPU, one prompt each.
    * The result for an image depends on that image and prompt alone.
    * Throws rsm::Error where sizes differ or a prompt can't be judged. */

@@ -1,1 +1,38 @@
-int main() { return 0; }
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "rsm/base/error.h"
+#include "rsm/cli/commands.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "rsm fine-tunes text-to-image diffusion and flow models towards a "
+      "reward.\n\n"
+      "  rsm finetune configs/shapes/demo.yaml     a first run, with report\n"
+      "  rsm methods                               what it can do\n"
+      "  rsm sample models/shapes-flow \"a red circle\" -o circle.png\n",
+      "rsm"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "rsm " RSM_VERSION);
+  rsm::Action action;
+  rsm::add_finetune(app, action);
+  rsm::add_pretrain(app, action);
+  rsm::add_sample(app, action);
+  rsm::add_evaluate(app, action);
+  rsm::add_methods(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? rsm::kDone : rsm::kUsage;
+  }
+  try {
+    return action();
+  } catch (const rsm::UsageError& error) {
+    std::fprintf(stderr, "rsm: %s\n", error.what());
+    return rsm::kUsage;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "rsm: %s\n", error.what());
+    return rsm::kFailed;
+  }
+}

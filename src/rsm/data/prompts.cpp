@@ -117,21 +117,39 @@ Prompts load_prompts(const std::string& what) {
 }
 
 std::vector<int64_t> epoch_prompts(uint64_t run_seed, int64_t epoch,
-                                   int64_t data_set_size, int64_t count) {
-  RSM_CHECK(epoch >= 0 && data_set_size > 0 && count >= 0,
-            "[epoch_prompts] epoch ", epoch, ", ", data_set_size,
+                                   const Prompts& prompts, int64_t count) {
+  RSM_CHECK(epoch >= 0 && !prompts.empty() && count >= 0,
+            "[epoch_prompts] epoch ", epoch, ", ", prompts.size(),
             " prompts, count ", count,
             "; there must be a prompt, the rest is at least 0");
+  std::vector<std::string> names;
+  std::map<std::string, std::vector<int64_t>> members;
+  for (int64_t i = 0; i < std::ssize(prompts); ++i) {
+    auto& own = members[prompts[i].category];
+    if (own.empty()) {
+      names.push_back(prompts[i].category);
+    }
+    own.push_back(i);
+  }
+  const auto permutation = [&](uint64_t category, uint64_t pass,
+                               int64_t size) {
+    return counted_permutation(
+        counted_seed(run_seed, Purpose::prompt_order,
+                     {static_cast<uint64_t>(epoch), category, pass}),
+        size);
+  };
+  // Category 0 stands for the order of the categories themselves.
+  const auto turns = permutation(0, 0, std::ssize(names));
   std::vector<int64_t> chosen;
-  chosen.reserve(count);
-  for (uint64_t pass = 0; std::ssize(chosen) < count; ++pass) {
+  for (int64_t j = 0; j < count; ++j) {
+    const int64_t category = turns[j % std::ssize(names)];
+    const auto& own = members[names[category]];
+    const int64_t k = j / std::ssize(names);
     const auto order =
-        counted_permutation(counted_seed(run_seed, Purpose::prompt_order,
-                                         {static_cast<uint64_t>(epoch), pass}),
-                            data_set_size);
-    const int64_t missing = count - std::ssize(chosen);
-    chosen.insert(chosen.end(), order.begin(),
-                  order.begin() + std::min(missing, data_set_size));
+        permutation(static_cast<uint64_t>(category) + 1,
+                    static_cast<uint64_t>(k / std::ssize(own)),
+                    std::ssize(own));
+    chosen.push_back(own[order[k % std::ssize(own)]]);
   }
   return chosen;
 }

@@ -21,11 +21,12 @@ namespace rsm {
  * naming file and line where a line is malformed or no prompt is left. */
 Prompts load_prompts(const std::string& what);
 
-/** Which prompts an epoch uses: the first `count` of a random permutation of
- * 0..size-1; where count > size it goes on with further permutations, so that
- * every prompt comes up equally often, give or take one.
- * Permutation k of an epoch has the key (run_seed, prompt_order, epoch, k). */
+/** Which of `prompts` an epoch uses, `count` indices: categories take turns, in
+ * an order of the epoch's own, and each goes through a permutation of its
+ * prompts, again and again where `count` asks for more than it has. So small
+ * categories come up as often as large ones.
+ * Keys: (run_seed, prompt_order, epoch, category, pass). */
 std::vector<int64_t> epoch_prompts(uint64_t run_seed, int64_t epoch,
-                                   int64_t data_set_size, int64_t count);
+                                   const Prompts& prompts, int64_t count);
 
 }  // namespace rsm

@@ -82,8 +82,35 @@ TEST(Prompts, NothingToLoadIsAnError) {
   EXPECT_THROW(load_prompts("shapes:trian"), UsageError);
 }
 
+Prompts numbered(int64_t count, const std::string& category = "") {
+  Prompts prompts;
+  for (int64_t i = 0; i < count; ++i) {
+    prompts.push_back({i, std::to_string(i), category});
+  }
+  return prompts;
+}
+
+TEST(EpochPrompts, GiveEveryCategoryItsTurn) {
+  Prompts prompts = numbered(3, "small");
+  for (auto prompt : numbered(60, "large")) {
+    prompt.id += 3;
+    prompts.push_back(prompt);
+  }
+  const auto chosen = epoch_prompts(1, 0, prompts, 20);
+  std::vector<int64_t> times(3, 0);
+  for (const int64_t i : chosen) {
+    if (i < 3) {
+      ++times[i];
+    }
+  }
+  EXPECT_EQ(times[0] + times[1] + times[2], 10);
+  for (const int64_t count : times) {
+    EXPECT_GE(count, 3);
+  }
+}
+
 TEST(EpochPrompts, EveryPromptOncePerPass) {
-  const auto chosen = epoch_prompts(1, 0, 10, 25);
+  const auto chosen = epoch_prompts(1, 0, numbered(10), 25);
   ASSERT_EQ(chosen.size(), 25u);
   for (int pass = 0; pass < 2; ++pass) {
     std::vector<int64_t> part(chosen.begin() + 10 * pass,
@@ -99,20 +126,20 @@ TEST(EpochPrompts, EveryPromptOncePerPass) {
 }
 
 TEST(EpochPrompts, DependOnSeedAndEpochNotOnCount) {
-  const auto chosen = epoch_prompts(1, 3, 100, 250);
-  const auto fewer = epoch_prompts(1, 3, 100, 120);
+  const auto chosen = epoch_prompts(1, 3, numbered(100), 250);
+  const auto fewer = epoch_prompts(1, 3, numbered(100), 120);
   EXPECT_TRUE(std::equal(fewer.begin(), fewer.end(), chosen.begin()));
-  EXPECT_NE(epoch_prompts(1, 4, 100, 250), chosen);
-  EXPECT_NE(epoch_prompts(2, 3, 100, 250), chosen);
+  EXPECT_NE(epoch_prompts(1, 4, numbered(100), 250), chosen);
+  EXPECT_NE(epoch_prompts(2, 3, numbered(100), 250), chosen);
   const std::vector<int64_t> second(chosen.begin() + 100, chosen.begin() + 200);
-  EXPECT_NE(epoch_prompts(1, 3, 100, 100), second);
-  EXPECT_TRUE(epoch_prompts(1, 0, 1, 0).empty());
+  EXPECT_NE(epoch_prompts(1, 3, numbered(100), 100), second);
+  EXPECT_TRUE(epoch_prompts(1, 0, numbered(1), 0).empty());
 }
 
 TEST(EpochPrompts, RefuseImpossibleNumbers) {
-  EXPECT_THROW(epoch_prompts(1, 0, 0, 1), Error);
-  EXPECT_THROW(epoch_prompts(1, -1, 4, 1), Error);
-  EXPECT_THROW(epoch_prompts(1, 0, 4, -1), Error);
+  EXPECT_THROW(epoch_prompts(1, 0, {}, 1), Error);
+  EXPECT_THROW(epoch_prompts(1, -1, numbered(4), 1), Error);
+  EXPECT_THROW(epoch_prompts(1, 0, numbered(4), -1), Error);
 }
 
 }  // namespace

@@ -101,7 +101,7 @@ struct ClipTokenizer::Tables {
 
   void read_vocabulary(const json& vocabulary, const std::string& path) {
     RSM_CHECK(vocabulary.is_object(), "[ClipTokenizer] ", path,
-              ": the vocabulary is a ", vocabulary.type_name(),
+              ": the vocabulary is of type ", vocabulary.type_name(),
               "; an object from token to id is needed");
     for (const auto& [token, id] : vocabulary.items()) {
       pairs.ids[token] = integer(id, path + ": \"" + token + "\"", 0, kLargest);

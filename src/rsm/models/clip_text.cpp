@@ -170,8 +170,8 @@ class ClipTextTransformerImpl : public torch::nn::Module {
 
 ClipTextConfig ClipTextConfig::from_json(const json& from,
                                          const std::string& origin) {
-  RSM_CHECK(from.is_object(), "[ClipTextConfig] ", origin, " is a ",
-            from.type_name(), "; an object is needed");
+  RSM_CHECK(from.is_object(), "[ClipTextConfig] ", origin,
+            " holds: ", from.type_name(), "; an object is needed");
   const auto given = [&](const char* key) {
     return from.contains(key) && !from[key].is_null();
   };

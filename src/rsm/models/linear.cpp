@@ -9,21 +9,25 @@ namespace rsm {
 LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) {
   // PyTorch's default initialisation: uniform within 1/sqrt(in).
   const double bound = 1.0 / std::sqrt(static_cast<double>(in));
-  weight = register_parameter(
-      "weight", torch::empty({out, in}).uniform_(-bound, bound));
+  weight = register_parameter("weight",
+                              torch::empty({out, in}).uniform_(-bound, bound));
   if (with_bias) {
-    bias = register_parameter("bias",
-                              torch::empty({out}).uniform_(-bound, bound));
+    bias =
+        register_parameter("bias", torch::empty({out}).uniform_(-bound, bound));
   }
 }
 
 torch::Tensor LinearImpl::forward(const torch::Tensor& x) {
-  auto y = at::linear(x, weight, bias);
-  if (lora.down.defined() && lora.enabled) {
-    const auto low = at::linear(x, lora.down.to(x.scalar_type()));
-    y = y + lora.scale * at::linear(low, lora.up.to(x.scalar_type()));
+  const auto y = at::linear(x, weight, bias);
+  if (!lora.down.defined() || !lora.enabled) {
+    return y;
   }
-  return y;
+  // One product that adds to y: no temporary of y's size.
+  const auto type = x.scalar_type();
+  const auto low = at::linear(x.reshape({-1, x.size(-1)}), lora.down.to(type));
+  return at::addmm(y.view({-1, y.size(-1)}), low, lora.up.to(type).t(), 1,
+                   lora.scale)
+      .view(y.sizes());
 }
 
 }  // namespace rsm

@@ -19,30 +19,34 @@ StateDict state_dict(const torch::nn::Module& module) {
   return out;
 }
 
-void load_parameters(torch::nn::Module& module, const StateDict& weights,
-                     const std::string& who) {
-  const torch::NoGradGuard no_grad;
-  const StateDict own = state_dict(module);
+void copy_tensors(const StateDict& to, const StateDict& from,
+                  const std::string& who) {
   std::vector<std::string> names;
-  for (const auto& [name, tensor] : own) {
+  for (const auto& [name, tensor] : to) {
     names.push_back(name);
-    const auto found = weights.find(name);
-    RSM_CHECK(found != weights.end(), "[", who, "] tensor \"", name,
+    const auto found = from.find(name);
+    RSM_CHECK(found != from.end(), "[", who, "] tensor \"", name,
               "\" is missing; the model needs it");
     RSM_CHECK(found->second.sizes() == tensor.sizes(), "[", who, "] tensor \"",
               name, "\" has shape ", found->second.sizes(),
               "; the model's config asks for ", tensor.sizes());
   }
-  for (const auto& [name, tensor] : weights) {
-    RSM_CHECK(own.count(name) > 0, "[", who, "] tensor \"", name,
-              "\" is not part of the model",
-              nearest_word(name, names).empty()
-                  ? ""
-                  : cat("; did it mean \"", nearest_word(name, names), "\"?"));
+  for (const auto& [name, tensor] : from) {
+    if (to.contains(name)) continue;
+    const std::string near = nearest_word(name, names);
+    throw Error(cat("[", who, "] tensor \"", name,
+                    "\" is not part of the model",
+                    near.empty() ? "" : "; did it mean \"" + near + "\"?"));
   }
-  for (const auto& [name, tensor] : own) {
-    tensor.copy_(weights.at(name));
+  const torch::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : to) {
+    tensor.copy_(from.at(name));
   }
+}
+
+void load_parameters(torch::nn::Module& module, const StateDict& weights,
+                     const std::string& who) {
+  copy_tensors(state_dict(module), weights, who);
 }
 
 StateDict converted(const StateDict& weights, torch::ScalarType type) {

@@ -11,9 +11,13 @@ namespace rsm {
 /** All parameters and buffers of a module by name, detached, not copied. */
 StateDict state_dict(const torch::nn::Module& module);
 
-/** Copies `weights` into the module's parameters and buffers, converting
- * their type. Throws rsm::Error naming `who` and the tensor where one is
- * missing, unknown, or of another shape; the module is then unchanged. */
+/** Copies the values of `from` into the tensors of `to`, converting their type.
+ * Throws rsm::Error naming `who` and the tensor where one is missing, unknown,
+ * or of another shape; nothing has changed then. */
+void copy_tensors(const StateDict& to, const StateDict& from,
+                  const std::string& who);
+
+/** copy_tensors into the module's parameters and buffers. */
 void load_parameters(torch::nn::Module& module, const StateDict& weights,
                      const std::string& who);
 

@@ -1,5 +1,6 @@
 #include "rsm/paths/flow_matching.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>

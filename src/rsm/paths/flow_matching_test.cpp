@@ -118,9 +118,9 @@ TEST(FlowMatching, FirstStepIsFiniteAtTimeOne) {
 }
 
 TEST(FlowMatching, StepsLeadToTheNextTime) {
-  // The law of the path: from x_t = (1 - t) c + t e with v = e - c, both kinds
-  // of step leave c where it is up to (1 - t_next) c + O(dt) noise; the mean
-  // coefficients of c and of e are known in closed form.
+  // With the true velocity e - c at x_t = (1 - t) c + t e, both kinds of step
+  // carry exactly (1 - t_next) c; the stochastic one trades some of e for its
+  // own noise.
   const auto times = FlowMatchSchedule{}.times(10);
   for (int64_t i = 0; i < 10; ++i) {
     const auto ode = flow_ode_step(times, i);

@@ -129,7 +129,8 @@ int main_color(const float* image, const PixelList& pixels) {
   return *best == 0 ? -1 : static_cast<int>(best - count.begin());
 }
 
-/** Pixels at least half way from the background to the colour. */
+/** Pixels at least half way from the background to the colour; at exactly half
+ * way rounding decides. */
 PixelList half_covered(const float* image, const PixelList& pixels, int color) {
   const Color& background = palette()[kBackgroundIndex];
   const Color way = minus(palette()[color], background);

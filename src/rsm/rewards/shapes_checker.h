@@ -9,8 +9,9 @@
  * with a caption, as GenEval does with a detector (Ghosh et al., 2023).
  *
  * Images are 3x32x32 floats in [-1,1], channel after channel; other finite
- * values are clipped first. Constants were chosen so that every picture of
- * render() passes; see docs/methods.md. */
+ * values are clipped first. Of pictures drawn from captions about 2 in 10,000
+ * fail: a circle of 5.5 px can fill 109 of 11 x 11 pixels and pass for a
+ * square. See docs/methods.md. */
 namespace rsm {
 
 /** Something in front of the background. */

@@ -31,6 +31,7 @@ void check_images(const torch::Tensor& images, const Prompts& prompts) {
 class ShapesReward : public Reward {
  public:
   std::string name() const override { return "shapes"; }
+  std::string main_metric() const override { return "strict"; }
 
   RewardScores score(const torch::Tensor& images,
                      const Prompts& prompts) const override {

@@ -262,6 +262,9 @@ FlowModel new_shapes_model(const PretrainOptions& o,
 bool pretrain(const PretrainOptions& options, Progress& progress,
               const std::function<bool()>& stop) {
   namespace fs = std::filesystem;
+  if (options.threads > 0) {
+    at::set_num_threads(static_cast<int>(options.threads));
+  }
   fs::create_directories(options.run_folder);
   State s = make_state(options);
   if (fs::exists(checkpoint_path(options))) {

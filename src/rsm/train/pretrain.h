@@ -35,6 +35,7 @@ struct PretrainOptions {
   double time_mean = 0.8;   ///< t = sigmoid(time_mean + time_std z)
   double time_std = 1.0;
   int64_t save_every = 20000;  ///< images between checkpoints
+  int64_t threads = 0;         ///< cores; 0: all
 };
 
 /** Learning rate multiplier after `seen` images: warm-up, plateau, linear

@@ -1,0 +1,86 @@
+#include "rsm/cli/model_arguments.h"
+
+#include <filesystem>
+#include <thread>
+
+#include "rsm/base/error.h"
+#include "rsm/models/loading.h"
+#include "rsm/models/lora_files.h"
+
+namespace rsm {
+namespace {
+
+torch::Device parse_device(const std::string& name) {
+  try {
+    return torch::Device(name);
+  } catch (const c10::Error&) {
+    throw UsageError(cat("[device] \"", name,
+                         "\" arrived; cpu, cuda and cuda:N are allowed"));
+  }
+}
+
+LoraFile load_lora(const std::string& folder) {
+  const bool peft =
+      std::filesystem::exists(folder + "/adapter_config.json");
+  return peft ? load_peft_adapter(folder) : load_diffusers_lora(folder);
+}
+
+}  // namespace
+
+void ModelArguments::add_to(CLI::App& command) {
+  command.add_option("model", model, "a model folder in diffusers layout")
+      ->required();
+  command.add_option("--lora", lora,
+                     "folder of a LoRA to merge (PEFT's or diffusers' files)");
+  command.add_option("--guidance", guidance_scale,
+                     "classifier-free guidance scale")
+      ->capture_default_str();
+  command.add_option("--steps", steps, "Euler steps")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command.add_option("--seed", seed, "of the initial noise")
+      ->capture_default_str();
+  command.add_option("--device", device, "cpu, cuda, cuda:1, ...")
+      ->capture_default_str();
+  command.add_option("--type", type, "precision of the network")
+      ->check(CLI::IsMember({"float32", "bfloat16"}))
+      ->capture_default_str();
+  command.add_option("--tile", tile, "rows a network call")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+}
+
+SamplingModel load_for_sampling(const ModelArguments& arguments) {
+  SamplingModel out{FlowModel::load(arguments.model), nullptr, {},
+                    parse_device(arguments.device)};
+  if (!arguments.lora.empty()) {
+    const auto lora = load_lora(arguments.lora);
+    load_parameters(*out.model.transformer,
+                    merged(state_dict(*out.model.transformer), lora.tensors,
+                           lora.config),
+                    arguments.lora);
+  }
+  const auto type =
+      arguments.type == "float32" ? torch::kFloat32 : torch::kBFloat16;
+  TileOptions tiles;
+  tiles.tile = arguments.tile;
+  tiles.workers =
+      out.device.is_cpu()
+          ? std::max<int64_t>(1, std::thread::hardware_concurrency())
+          : 1;
+  out.denoiser = std::make_unique<GuidedFlow>(
+      copy_of(out.model.transformer, type, out.device), out.conditions({""}),
+      arguments.guidance_scale, tiles);
+  out.times = out.model.schedule.times(arguments.steps);
+  return out;
+}
+
+Condition SamplingModel::conditions(
+    const std::vector<std::string>& texts) const {
+  auto condition = model.encode(texts);
+  condition.tokens = condition.tokens.to(device);
+  condition.pooled = condition.pooled.to(device);
+  return condition;
+}
+
+}  // namespace rsm

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "rsm/models/flow_model.h"
+#include "rsm/models/guided_flow.h"
+
+namespace rsm {
+
+/** What `sample` and `evaluate` share: which model, and how it is sampled. */
+struct ModelArguments {
+  std::string model;
+  std::string lora;  ///< folder of a LoRA, PEFT's or diffusers'
+  double guidance_scale = 2;
+  int64_t steps = 10;
+  uint64_t seed = 0;
+  std::string device = "cpu";
+  std::string type = "float32";
+  int64_t tile = 16;
+
+  void add_to(CLI::App& command);
+};
+
+/** A loaded model, ready to sample. */
+struct SamplingModel {
+  FlowModel model;
+  std::unique_ptr<GuidedFlow> denoiser;
+  std::vector<double> times;
+  torch::Device device = torch::kCPU;
+
+  /** Conditions of texts, on the device. */
+  Condition conditions(const std::vector<std::string>& texts) const;
+};
+
+SamplingModel load_for_sampling(const ModelArguments& arguments);
+
+}  // namespace rsm

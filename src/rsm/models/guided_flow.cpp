@@ -1,0 +1,143 @@
+#include "rsm/models/guided_flow.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <map>
+#include <mutex>
+
+#include "rsm/base/error.h"
+#include "rsm/base/workers.h"
+
+namespace rsm {
+namespace {
+
+/** Rows [first, first + count), the last repeated up to `tile`. */
+torch::Tensor padded(const torch::Tensor& all, int64_t first, int64_t count,
+                     int64_t tile) {
+  const auto rows = all.slice(0, first, first + count);
+  if (count == tile) {
+    return rows;
+  }
+  auto shape = rows.sizes().vec();
+  shape[0] = tile - count;
+  return at::cat({rows, rows.slice(0, count - 1).expand(shape)});
+}
+
+/** Adds up gradients in the order of their numbers as they arrive. */
+class OrderedSum {
+ public:
+  void add(int64_t number, std::vector<torch::Tensor> part) {
+    const std::lock_guard lock(mutex_);
+    waiting_[number] = std::move(part);
+    for (auto it = waiting_.find(next_); it != waiting_.end();
+         it = waiting_.find(++next_)) {
+      accumulate(it->second);
+      waiting_.erase(it);
+    }
+  }
+  std::vector<torch::Tensor> take() { return std::move(sum_); }
+
+ private:
+  void accumulate(std::vector<torch::Tensor>& part) {
+    if (sum_.empty()) {
+      sum_ = std::move(part);
+      return;
+    }
+    for (size_t i = 0; i < part.size(); ++i) {
+      sum_[i] += part[i];
+    }
+  }
+
+  std::mutex mutex_;
+  std::map<int64_t, std::vector<torch::Tensor>> waiting_;
+  int64_t next_ = 0;
+  std::vector<torch::Tensor> sum_;
+};
+
+}  // namespace
+
+GuidedFlow::GuidedFlow(Sd3Transformer network, Condition unconditional,
+                       double scale, const TileOptions& tiles)
+    : network_(std::move(network)),
+      unconditional_(std::move(unconditional)),
+      scale_(scale),
+      tiles_(tiles) {
+  RSM_CHECK(tiles.tile > 0 && tiles.workers > 0 && tiles.micro_batch >= 0,
+            "[GuidedFlow] tile ", tiles.tile, ", micro_batch ",
+            tiles.micro_batch, " and ", tiles.workers,
+            " workers arrived; all must be above 0 (micro_batch may be 0)");
+}
+
+torch::Tensor GuidedFlow::run_tile(const torch::Tensor& x,
+                                   const torch::Tensor& t,
+                                   const Condition& condition, int64_t first,
+                                   int64_t count) {
+  const int64_t tile = tiles_.tile;
+  const auto xs = padded(x, first, count, tile);
+  const auto timestep = padded(t, first, count, tile) * 1000;
+  const auto tokens = padded(condition.tokens, first, count, tile);
+  const auto pooled = padded(condition.pooled, first, count, tile);
+  if (scale_ == 1) {
+    return network_->forward(xs, timestep, tokens, pooled)
+        .to(at::kFloat)
+        .slice(0, 0, count);
+  }
+  const auto repeated = [&](const torch::Tensor& one) {
+    auto shape = one.sizes().vec();
+    shape[0] = tile;
+    return one.expand(shape);
+  };
+  const auto both =
+      network_
+          ->forward(at::cat({xs, xs}), at::cat({timestep, timestep}),
+                    at::cat({repeated(unconditional_.tokens), tokens}),
+                    at::cat({repeated(unconditional_.pooled), pooled}))
+          .to(at::kFloat);
+  const auto y_u = both.slice(0, 0, count);
+  const auto y_c = both.slice(0, tile, tile + count);
+  return at::lerp(y_u, y_c, scale_);
+}
+
+torch::Tensor GuidedFlow::predict(const torch::Tensor& x,
+                                  const torch::Tensor& t,
+                                  const Condition& condition) {
+  const int64_t rows = tiles_.rows_per_call();
+  const int64_t calls = (x.size(0) + rows - 1) / rows;
+  auto out = at::empty(x.sizes(), x.options().dtype(at::kFloat));
+  run_jobs(calls, tiles_.workers, [&](int64_t call) {
+    const torch::NoGradGuard no_grad;
+    const int64_t first = call * rows;
+    const int64_t count = std::min(rows, x.size(0) - first);
+    out.slice(0, first, first + count)
+        .copy_(run_tile(x, t, condition, first, count));
+  });
+  return out;
+}
+
+std::vector<torch::Tensor> GuidedFlow::gradients(
+    const torch::Tensor& x, const torch::Tensor& t, const Condition& condition,
+    const std::vector<torch::Tensor>& parameters,
+    const OutputGradient& output_gradient) {
+  const int64_t rows = tiles_.rows_per_call();
+  const int64_t calls = (x.size(0) + rows - 1) / rows;
+  OrderedSum sum;
+  run_jobs(calls, tiles_.workers, [&](int64_t call) {
+    const int64_t first = call * rows;
+    const int64_t count = std::min(rows, x.size(0) - first);
+    const auto y = run_tile(x, t, condition, first, count);
+    const auto seed = output_gradient(first, count, y.detach());
+    auto part = torch::autograd::grad({y}, parameters, {seed},
+                                      /*retain_graph=*/false,
+                                      /*create_graph=*/false,
+                                      /*allow_unused=*/true);
+    for (size_t i = 0; i < part.size(); ++i) {
+      if (!part[i].defined()) {
+        part[i] = at::zeros_like(parameters[i]);
+      }
+    }
+    sum.add(call, std::move(part));
+  });
+  return sum.take();
+}
+
+}  // namespace rsm

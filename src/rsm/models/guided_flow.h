@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "rsm/base/denoiser.h"
+#include "rsm/models/sd3_transformer.h"
+
+namespace rsm {
+
+/** How many rows go through the network at once. Every call has exactly `tile`
+ * rows (the last ones repeat where fewer are left), since kernels differ in
+ * the last bits between batch sizes. */
+struct TileOptions {
+  int64_t tile = 16;
+  /** Rows of one call that carry work, at most `tile`; 0 means `tile`. Changes
+   * memory and speed only. */
+  int64_t micro_batch = 0;
+  /** Calls under way at once, each on one core. */
+  int64_t workers = 1;
+
+  int64_t rows_per_call() const {
+    return micro_batch > 0 ? std::min(micro_batch, tile) : tile;
+  }
+};
+
+/** A transformer under classifier-free guidance:
+ * y = y_u + scale (y_c - y_u), both halves in one batched call; at scale 1 the
+ * unconditional half is not computed. Output float32.
+ * Source: Ho & Salimans 2022, arXiv:2207.12598. */
+class GuidedFlow : public Denoiser {
+ public:
+  /** `unconditional` is the condition of the empty prompt, one row. */
+  GuidedFlow(Sd3Transformer network, Condition unconditional, double scale,
+             const TileOptions& tiles);
+
+  /** Without gradient, tile by tile. */
+  torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
+                        const Condition& condition) override;
+
+  /** Given rows [first, first + count) and their outputs y [count,C,H,W],
+   * returns dL/dy. Called from several threads, each row once. */
+  using OutputGradient = std::function<torch::Tensor(
+      int64_t first, int64_t count, const torch::Tensor& y)>;
+
+  /** dL/d parameters, summed over tiles in their order whatever the number of
+   * workers. One forward and one backward pass a row. */
+  std::vector<torch::Tensor> gradients(
+      const torch::Tensor& x, const torch::Tensor& t,
+      const Condition& condition, const std::vector<torch::Tensor>& parameters,
+      const OutputGradient& output_gradient);
+
+  Sd3Transformer network() const { return network_; }
+
+ private:
+  torch::Tensor run_tile(const torch::Tensor& x, const torch::Tensor& t,
+                         const Condition& condition, int64_t first,
+                         int64_t count);
+
+  Sd3Transformer network_;
+  Condition unconditional_;
+  double scale_;
+  TileOptions tiles_;
+};
+
+}  // namespace rsm

@@ -1,0 +1,192 @@
+#include "rsm/models/lora_files.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "rsm/base/error.h"
+#include "rsm/io/files.h"
+
+namespace rsm {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kPeftConfig = "/adapter_config.json";
+constexpr const char* kPeftWeights = "/adapter_model.safetensors";
+constexpr const char* kPeftPrefix = "base_model.model.";
+constexpr const char* kDiffusersWeights = "/pytorch_lora_weights.safetensors";
+constexpr const char* kDiffusersPrefix = "transformer.";
+constexpr const char* kDiffusersMetadata = "lora_adapter_metadata";
+
+/** Fields of PEFT's LoraConfig that make it compute something else. */
+constexpr const char* kUnsupported[] = {
+    "use_dora",          "use_rslora",
+    "use_qalora",        "use_bdlora",
+    "lora_bias",         "modules_to_save",
+    "rank_pattern",      "alpha_pattern",
+    "layer_replication", "target_parameters",
+    "fan_in_fan_out",    "trainable_token_indices",
+    "arrow_config",      "alora_invocation_tokens"};
+
+/** Fields that narrow target_modules. */
+constexpr const char* kNarrowing[] = {"exclude_modules", "layers_to_transform",
+                                      "layers_pattern"};
+
+bool is_set(const json& config, const char* key) {
+  const auto found = config.find(key);
+  return found != config.end() && *found != false && !found->empty();
+}
+
+json peft_fields(const LoraConfig& config) {
+  const double whole = std::round(config.alpha);
+  const bool is_whole = whole == config.alpha && std::abs(whole) < 1e15;
+  return {{"peft_type", "LORA"},
+          {"r", config.rank},
+          {"lora_alpha",
+           is_whole ? json(static_cast<int64_t>(whole)) : json(config.alpha)},
+          {"target_modules", config.targets},
+          {"lora_dropout", 0.0},
+          {"bias", "none"},
+          {"init_lora_weights", "gaussian"},
+          {"inference_mode", true}};
+}
+
+LoraConfig from_peft_fields(const json& from, const std::string& origin,
+                            const StateDict& tensors) {
+  const auto who = cat("[LoraConfig] ", origin, ": ");
+  RSM_CHECK(from.is_object(), who, "a ", from.type_name(),
+            " arrived; an object is needed");
+  const std::string type = from.value("peft_type", json("LORA")).dump();
+  RSM_CHECK(type == "\"LORA\"", who, "peft_type is ", type,
+            "; \"LORA\" is needed");
+  for (const char* key : kUnsupported) {
+    RSM_CHECK(!is_set(from, key), who, key, " is ", from[key].dump(),
+              "; only plain LoRA is supported, without it");
+  }
+  const json bias = from.value("bias", json("none"));
+  RSM_CHECK(bias == "none", who, "bias is ", bias.dump(),
+            "; \"none\" is needed");
+  LoraConfig config;
+  const json rank = from.value("r", json());
+  const json alpha = from.value("lora_alpha", json());
+  RSM_CHECK(rank.is_number_integer() && alpha.is_number(), who, "r is ",
+            rank.dump(), ", lora_alpha is ", alpha.dump(),
+            "; an integer and a number are needed");
+  config.rank = rank.get<int64_t>();
+  config.alpha = alpha.get<double>();
+  const json targets = from.value("target_modules", json());
+  const auto narrows = [&](const char* key) { return is_set(from, key); };
+  const bool is_plain =
+      targets.is_array() &&
+      std::all_of(targets.begin(), targets.end(),
+                  [](const json& target) { return target.is_string(); }) &&
+      std::none_of(std::begin(kNarrowing), std::end(kNarrowing), narrows);
+  if (is_plain) {
+    config.targets = targets.get<std::vector<std::string>>();
+  } else {
+    config.targets.clear();
+    for (const auto& pair : lora_pairs(tensors, config.rank, origin)) {
+      config.targets.push_back(pair.module);
+    }
+  }
+  return config;
+}
+
+StateDict with_names(const std::string& prefix, const StateDict& lora) {
+  StateDict out;
+  for (const auto& [name, tensor] : lora) {
+    out[prefix + name] = tensor;
+  }
+  return out;
+}
+
+StateDict without_prefix(const std::string& prefix, const StateDict& tensors,
+                         const std::string& path) {
+  StateDict out;
+  for (const auto& [name, tensor] : tensors) {
+    RSM_CHECK(name.starts_with(prefix), "[LoRA] ", path, ": tensor \"", name,
+              "\" arrived; names start with \"", prefix, "\"");
+    out[name.substr(prefix.size())] = tensor;
+  }
+  RSM_CHECK(!out.empty(), "[LoRA] ", path, " has no tensors");
+  return out;
+}
+
+/** Checks config and tensors against each other. */
+LoraFile checked(const LoraConfig& config, const StateDict& tensors,
+                 const std::string& path) {
+  config.check();
+  lora_pairs(tensors, config.rank, path);
+  return {config, tensors};
+}
+
+void check_before_saving(const LoraConfig& config, const StateDict& lora) {
+  config.check();
+  for (const auto& pair : lora_pairs(lora, config.rank, "save LoRA")) {
+    RSM_CHECK(lora_target_matches(pair.module, config.targets),
+              "[save LoRA] layer \"", pair.module,
+              "\" is matched by no target; readers would pass over it");
+  }
+}
+
+}  // namespace
+
+void save_peft_adapter(const std::string& folder, const LoraConfig& config,
+                       const StateDict& lora) {
+  check_before_saving(config, lora);
+  std::filesystem::create_directories(folder);
+  write_safetensors(folder + kPeftWeights, with_names(kPeftPrefix, lora),
+                    {{"format", "pt"}});
+  write_json_atomic(folder + kPeftConfig, peft_fields(config));
+}
+
+LoraFile load_peft_adapter(const std::string& folder) {
+  const std::string path = folder + kPeftWeights;
+  const StateDict tensors =
+      without_prefix(kPeftPrefix, read_safetensors(path).tensors, path);
+  const auto config = from_peft_fields(read_json(folder + kPeftConfig),
+                                       folder + kPeftConfig, tensors);
+  return checked(config, tensors, path);
+}
+
+void save_diffusers_lora(const std::string& folder, const LoraConfig& config,
+                         const StateDict& lora) {
+  check_before_saving(config, lora);
+  std::filesystem::create_directories(folder);
+  const json plain = peft_fields(config);
+  json fields;
+  for (const auto& [key, value] : plain.items()) {
+    fields[kDiffusersPrefix + key] = value;
+  }
+  write_safetensors(folder + kDiffusersWeights,
+                    with_names(kDiffusersPrefix, lora),
+                    {{"format", "pt"}, {kDiffusersMetadata, fields.dump()}});
+}
+
+LoraFile load_diffusers_lora(const std::string& folder) {
+  const std::string path = folder + kDiffusersWeights;
+  const auto file = read_safetensors(path);
+  const StateDict tensors =
+      without_prefix(kDiffusersPrefix, file.tensors, path);
+  json fields;
+  const auto found = file.metadata.find(kDiffusersMetadata);
+  if (found != file.metadata.end()) {
+    const json all = json::parse(found->second, nullptr, false);
+    RSM_CHECK(all.is_object(), "[LoRA] ", path, ": the metadata ",
+              kDiffusersMetadata, " is no JSON object");
+    const std::string prefix = kDiffusersPrefix;
+    for (const auto& [key, value] : all.items()) {
+      if (key.starts_with(prefix)) fields[key.substr(prefix.size())] = value;
+    }
+  }
+  if (fields.empty()) {
+    const auto& first = tensors.begin()->second;
+    fields = {{"r", first.dim() == 2 ? first.size(0) : 0}};
+    fields["lora_alpha"] = fields["r"];
+  }
+  return checked(from_peft_fields(fields, path, tensors), tensors, path);
+}
+
+}  // namespace rsm

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+
+#include "rsm/io/safetensors.h"
+#include "rsm/models/lora.h"
+
+namespace rsm {
+
+/** A LoRA as read from a file: `tensors` named as LoraAdapter names them. */
+struct LoraFile {
+  LoraConfig config;
+  StateDict tensors;
+};
+
+/** Writes a PEFT adapter: adapter_config.json and adapter_model.safetensors
+ * with names "base_model.model.<module>.lora_A.weight". Makes the folder. */
+void save_peft_adapter(const std::string& folder, const LoraConfig& config,
+                       const StateDict& lora);
+
+/** Reads a PEFT adapter. Where its target_modules are a pattern, or further
+ * fields narrow them, `targets` are the names of the layers in the file.
+ * Throws rsm::Error naming the file and the key for another kind of adapter
+ * than a plain LoRA (DoRA, rsLoRA, ranks or alphas by layer, biases, ...). */
+LoraFile load_peft_adapter(const std::string& folder);
+
+/** Writes diffusers' pytorch_lora_weights.safetensors for a `transformer`,
+ * names "transformer.<module>.lora_A.weight". The metadata carries the config:
+ * readers that pass over it take alpha = rank. Makes the folder. */
+void save_diffusers_lora(const std::string& folder, const LoraConfig& config,
+                         const StateDict& lora);
+
+/** Reads such a file. Without metadata, as in diffusers, alpha is the rank;
+ * `targets` are then the names of the layers in the file. Throws rsm::Error as
+ * load_peft_adapter, and where tensors belong to another network. */
+LoraFile load_diffusers_lora(const std::string& folder);
+
+}  // namespace rsm

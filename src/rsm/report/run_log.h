@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace rsm {
+
+/** The run's log: a file of JSON objects, one a line, one an epoch, each with
+ * an integer "epoch" that grows from line to line. */
+class RunLog {
+ public:
+  /** Continues the file, or creates it. A half-written last line, as a killed
+   * run leaves it, is removed. Throws rsm::Error naming the file. */
+  explicit RunLog(std::string path);
+
+  /** Appends one line; it is on the disk when this returns. NaN and infinities
+   * are written as null, bytes that are not UTF-8 as U+FFFD. After an error
+   * (rsm::Error) the file is as before. */
+  void append(const nlohmann::json& line);
+
+  /** Drops the lines of epochs later than `epoch`, for a run that continues
+   * from its checkpoint. Replaces the file as a whole or not at all. */
+  void truncate_after(int64_t epoch);
+
+ private:
+  std::string path_;
+};
+
+/** The lines of a log in order. Where an epoch comes again, or an earlier one,
+ * the run was set back: the lines of that epoch and later ones are dropped for
+ * the new one. A half-written last line is left out; any other line that is no
+ * JSON object with an integer "epoch" is an rsm::Error with file and line. */
+std::vector<nlohmann::json> read_log(const std::string& path);
+
+}  // namespace rsm

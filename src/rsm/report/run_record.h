@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rsm {
+
+/** Means over the pictures of an evaluation, or of one category of it. */
+struct Scores {
+  int64_t images = 0;                     ///< 0: not said
+  std::map<std::string, double> metrics;  ///< finite ones only
+
+  /** NaN where there is none. */
+  double metric(const std::string& name) const;
+  /** Of the mean over pictures, as if they were independent: binomial for
+   * "strict", which is 0 or 1; NaN for others and where `images` is 0. */
+  double standard_error(const std::string& name) const;
+};
+
+struct EvaluationRecord {
+  Scores all;
+  std::map<std::string, Scores> categories;
+  double kl = 0;  ///< drift from the reference per latent element; may be NaN
+};
+
+/** One line of the log. What is missing, null or of another type there is
+ * missing here. */
+struct EpochRecord {
+  int64_t epoch = 0;
+  std::map<std::string, double> numbers;  ///< "reward", "kl", "wall_s", ...
+  std::map<std::string, std::vector<double>> by_step;  ///< with NaN
+  std::optional<EvaluationRecord> evaluation;
+  std::vector<std::string> warnings;
+
+  /** NaN where there is none. */
+  double number(const std::string& name) const;
+};
+
+/** One sampler step as the method treats it; NaN where not said. */
+struct ScheduleRecord {
+  double step = 0;
+  double t = 0;
+  double branches = 0;
+  double h = 0;  ///< guidance strength
+};
+
+/** Two grids of pictures with the same prompts and seeds. */
+struct SamplesRecord {
+  std::string before_png;  ///< the files' bytes; empty where missing
+  std::string after_png;
+  int64_t columns = 0;  ///< 0: not said
+  int64_t rows = 0;
+  std::vector<std::string> prompts;  ///< one a picture, one a row, or none
+  std::vector<int> strict_before;    ///< one a picture: 1, 0, or -1: not said
+  std::vector<int> strict_after;
+};
+
+/** A run folder, read. */
+struct RunRecord {
+  using Facts = std::vector<std::pair<std::string, std::string>>;
+
+  std::string name;
+  std::string method;
+  std::string method_summary;
+  std::string method_source;
+  std::string model;
+  std::string main_metric;     ///< what the headline is about
+  std::string trained_metric;  ///< what training raises; may be empty
+  bool finished = false;
+  Facts facts;  ///< further words on the run, to be shown as they are
+  Facts knobs;  ///< "estimator.source" -> "branches", ...
+  Facts versions;
+  std::vector<ScheduleRecord> schedule;
+  std::string config;
+  std::vector<EpochRecord> epochs;  ///< by epoch, each once
+  SamplesRecord samples;
+
+  /** The first and the last line with an evaluation; null where none has. */
+  const EpochRecord* first_evaluation() const;
+  const EpochRecord* last_evaluation() const;
+};
+
+/** Reads log.jsonl (see run_log.h) and, where they are there, run.json,
+ * config.yaml and samples/ of a run folder. Throws rsm::Error where the log is
+ * missing or a file is malformed, naming file and line. */
+RunRecord read_run(const std::string& folder);
+
+}  // namespace rsm

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "rsm/base/method.h"
+
+namespace rsm {
+
+/** How rollouts are drawn: data, so that a method asks for the rollout it
+ * needs and never drives the sampler. */
+struct RolloutPlan {
+  EstimatorKnobs::Source source = EstimatorKnobs::Source::branches;
+  int64_t steps = 10;        ///< N; the last one is always an ODE step
+  double noise_level = 0.7;  ///< a of the Flow-SDE step
+  /** K_i, [N] (shorter: zeros follow); only for `branches`. */
+  std::vector<int64_t> branches;
+  /** Also hand on the states of steps 0..N-2 that do not branch. */
+  bool anchors = false;
+
+  /** Rows drawn from one root (or path). */
+  int64_t rows_per_root() const;
+  /** Pictures one root leads to. */
+  int64_t images_per_root() const;
+  /** States one root hands on. */
+  int64_t states_per_root() const;
+  /** Network evaluations one root costs, text guidance counted once.
+   * Branches: (i_last + 1) + sum K_i (N - 1 - i), where i_last is the last
+   * branching or anchored step: a root's own output serves its branches. */
+  int64_t evaluations_per_root() const;
+
+  int64_t branches_at(int64_t step) const;
+  /** i_last + 1: how many steps a root itself takes. */
+  int64_t root_steps() const;
+};
+
+/** The plan of a method. Throws rsm::Error where its knobs contradict. */
+RolloutPlan make_plan(const Method& method, int64_t steps, double noise_level);
+
+}  // namespace rsm

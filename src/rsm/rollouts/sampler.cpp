@@ -1,0 +1,319 @@
+#include "rsm/rollouts/sampler.h"
+
+#include <algorithm>
+#include <map>
+
+#include "rsm/base/error.h"
+#include "rsm/paths/flow_matching.h"
+#include "rsm/paths/transitions.h"
+
+namespace rsm {
+namespace {
+
+/** Where a root comes from; its place in the list is its number. */
+struct Root {
+  int64_t prompt;  ///< index into the request's prompts
+  int64_t member;
+};
+
+std::vector<Root> make_roots(const RolloutRequest& request) {
+  std::vector<Root> roots;
+  std::map<int64_t, int64_t> drawn;  // members so far, by prompt id
+  for (size_t p = 0; p < request.prompts.size(); ++p) {
+    for (int64_t m = 0; m < request.members; ++m) {
+      roots.push_back({static_cast<int64_t>(p),
+                       drawn[request.prompts[p].id]++});
+    }
+  }
+  return roots;
+}
+
+/** One sampler run in progress. */
+class Sampling {
+ public:
+  Sampling(Denoiser& denoiser, const std::vector<double>& times,
+           const RolloutPlan& plan, const RolloutRequest& request,
+           const OnEvaluations& on_evaluations)
+      : denoiser_(denoiser),
+        times_(times),
+        plan_(plan),
+        request_(request),
+        on_evaluations_(on_evaluations),
+        roots_(make_roots(request)) {
+    out_.prompts = request.prompts;
+    out_.transitions = flow_sde_transitions(times, plan.noise_level);
+  }
+
+  Rollout run() {
+    if (plan_.source == EstimatorKnobs::Source::rollout) {
+      draw_paths();
+    } else {
+      draw_branches();
+    }
+    sort_states();
+    return std::move(out_);
+  }
+
+ private:
+  torch::Tensor noise_of_roots() const {
+    std::vector<torch::Tensor> noise;
+    for (const auto& root : roots_) {
+      noise.push_back(initial_noise(
+          request_.run_seed, Purpose::initial_noise, request_.epoch,
+          request_.prompts[root.prompt], root.member, request_.latent_shape));
+    }
+    return at::cat(noise).to(request_.conditions.tokens.device());
+  }
+
+  /** Noise of the step from `step`, one sample for each listed root. */
+  torch::Tensor step_noise_of(int64_t root, int64_t step,
+                              int64_t branch) const {
+    const auto& from = roots_[root];
+    std::vector<int64_t> shape = {1};
+    shape.insert(shape.end(), request_.latent_shape.begin(),
+                 request_.latent_shape.end());
+    return counted_normal(
+        counted_seed(
+            request_.run_seed, Purpose::step_noise,
+            {static_cast<uint64_t>(request_.epoch),
+             static_cast<uint64_t>(request_.prompts[from.prompt].id),
+             static_cast<uint64_t>(from.member), static_cast<uint64_t>(step),
+             static_cast<uint64_t>(branch)}),
+        shape);
+  }
+
+  torch::Tensor evaluate(const torch::Tensor& x, int64_t step,
+                         const std::vector<int64_t>& prompt) {
+    const auto t = at::full({x.size(0)}, times_[step],
+                            x.options().dtype(at::kFloat));
+    const auto index =
+        torch::tensor(prompt, at::kLong).to(request_.conditions.tokens.device());
+    out_.evaluations += x.size(0);
+    auto y = denoiser_.predict(x, t, request_.conditions.select(index));
+    if (on_evaluations_) {
+      on_evaluations_(out_.evaluations);
+    }
+    return y;
+  }
+
+  /** Hands on the states of all roots at one step; returns the number of the
+   * first. */
+  int64_t keep_states(const torch::Tensor& x, const torch::Tensor& y,
+                      int64_t step) {
+    const int64_t first = out_.states();
+    kept_x_.push_back(x);
+    kept_y_.push_back(y);
+    for (size_t r = 0; r < roots_.size(); ++r) {
+      out_.state_root.push_back(static_cast<int64_t>(r));
+      out_.state_prompt.push_back(roots_[r].prompt);
+      out_.state_step.push_back(step);
+    }
+    return first;
+  }
+
+  std::vector<int64_t> prompts_of_roots() const {
+    std::vector<int64_t> prompt;
+    for (const auto& root : roots_) {
+      prompt.push_back(root.prompt);
+    }
+    return prompt;
+  }
+
+  /** Stochastic paths: every step but the last is a row of its own state. */
+  void draw_paths() {
+    auto x = noise_of_roots();
+    const auto prompt = prompts_of_roots();
+    for (int64_t i = 0; i < plan_.steps; ++i) {
+      const auto y = evaluate(x, i, prompt);
+      if (i == plan_.steps - 1) {
+        x = step(flow_ode_step(times_, i), x, y, {});
+        break;
+      }
+      std::vector<torch::Tensor> eps;
+      const int64_t first = keep_states(x, y, i);
+      for (size_t r = 0; r < roots_.size(); ++r) {
+        eps.push_back(step_noise_of(static_cast<int64_t>(r), i, 0));
+        out_.row_state.push_back(first + static_cast<int64_t>(r));
+        out_.row_image.push_back(static_cast<int64_t>(r));
+      }
+      x = step(out_.transitions[i], x, y, at::cat(eps).to(x.device()));
+      kept_next_.push_back(x);
+    }
+    out_.latents = x;
+    out_.image_prompt = prompt;
+  }
+
+  /** A deterministic root; K_i one-step branches from its state at step i;
+   * each branch deterministic to the end. */
+  void draw_branches() {
+    auto x = noise_of_roots();
+    const auto prompt = prompts_of_roots();
+    std::vector<int64_t> born;  // step at which each branch goes on alone
+    for (int64_t i = 0; i < plan_.root_steps(); ++i) {
+      const auto y = evaluate(x, i, prompt);
+      const int64_t branches = plan_.branches_at(i);
+      if (branches > 0 || plan_.anchors) {
+        const int64_t first = keep_states(x, y, i);
+        if (branches > 0) {
+          branch(x, y, i, first, branches, born);
+        }
+      }
+      if (i + 1 < plan_.root_steps()) {
+        x = step(flow_ode_step(times_, i), x, y, {});
+      }
+    }
+    continue_branches(born);
+  }
+
+  void branch(const torch::Tensor& x, const torch::Tensor& y, int64_t i,
+              int64_t first, int64_t branches, std::vector<int64_t>& born) {
+    std::vector<torch::Tensor> eps;
+    std::vector<int64_t> parent;
+    for (size_t r = 0; r < roots_.size(); ++r) {
+      for (int64_t k = 0; k < branches; ++k) {
+        eps.push_back(step_noise_of(static_cast<int64_t>(r), i, k));
+        parent.push_back(static_cast<int64_t>(r));
+        out_.row_image.push_back(out_.rows());
+        out_.row_state.push_back(first + static_cast<int64_t>(r));
+        out_.image_prompt.push_back(roots_[r].prompt);
+        born.push_back(i + 1);
+      }
+    }
+    const auto index = torch::tensor(parent, at::kLong).to(x.device());
+    kept_next_.push_back(step(out_.transitions[i], x.index_select(0, index),
+                              y.index_select(0, index),
+                              at::cat(eps).to(x.device())));
+  }
+
+  /** Branches are born in the order of their steps, so those under way at a
+   * step are a prefix: branches of different steps share batches. */
+  void continue_branches(const std::vector<int64_t>& born) {
+    auto x = at::cat(kept_next_);
+    for (int64_t i = 1; i < plan_.steps; ++i) {
+      const int64_t count =
+          std::upper_bound(born.begin(), born.end(), i) - born.begin();
+      if (count == 0) {
+        continue;
+      }
+      const std::vector<int64_t> prompt(out_.image_prompt.begin(),
+                                        out_.image_prompt.begin() + count);
+      const auto moving = x.slice(0, 0, count);
+      moving.copy_(step(flow_ode_step(times_, i), moving,
+                        evaluate(moving, i, prompt), {}));
+    }
+    out_.latents = x;
+  }
+
+  /** Brings states into the order (root, step) and rows into that of their
+   * states. */
+  void sort_states() {
+    const int64_t states = out_.states();
+    std::vector<int64_t> order(states);
+    for (int64_t s = 0; s < states; ++s) {
+      order[s] = s;
+    }
+    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+      return std::pair(out_.state_root[a], out_.state_step[a]) <
+             std::pair(out_.state_root[b], out_.state_step[b]);
+    });
+    std::vector<int64_t> place(states);
+    const auto permuted = [&](std::vector<int64_t>& values,
+                              const std::vector<int64_t>& by) {
+      std::vector<int64_t> sorted;
+      for (const int64_t i : by) {
+        sorted.push_back(values[i]);
+      }
+      values = std::move(sorted);
+    };
+    for (int64_t i = 0; i < states; ++i) {
+      place[order[i]] = i;
+    }
+    for (auto& s : out_.row_state) {
+      s = place[s];
+    }
+    permuted(out_.state_root, order);
+    permuted(out_.state_prompt, order);
+    permuted(out_.state_step, order);
+    std::vector<int64_t> rows(out_.rows());
+    for (size_t r = 0; r < rows.size(); ++r) {
+      rows[r] = static_cast<int64_t>(r);
+    }
+    std::stable_sort(rows.begin(), rows.end(), [&](int64_t a, int64_t b) {
+      return out_.row_state[a] < out_.row_state[b];
+    });
+    permuted(out_.row_state, rows);
+    permuted(out_.row_image, rows);
+    const auto index = [](const std::vector<int64_t>& v,
+                          const torch::Tensor& like) {
+      return torch::tensor(v, at::kLong).to(like.device());
+    };
+    out_.x = at::cat(kept_x_);
+    out_.x = out_.x.index_select(0, index(order, out_.x));
+    out_.y = at::cat(kept_y_);
+    out_.y = out_.y.index_select(0, index(order, out_.y));
+    out_.x_next = at::cat(kept_next_);
+    out_.x_next = out_.x_next.index_select(0, index(rows, out_.x_next));
+  }
+
+  Denoiser& denoiser_;
+  const std::vector<double>& times_;
+  const RolloutPlan& plan_;
+  const RolloutRequest& request_;
+  const OnEvaluations& on_evaluations_;
+  std::vector<Root> roots_;
+  std::vector<torch::Tensor> kept_x_, kept_y_, kept_next_;
+  Rollout out_;
+};
+
+}  // namespace
+
+torch::Tensor initial_noise(uint64_t run_seed, Purpose purpose, int64_t epoch,
+                            const Prompt& prompt, int64_t member,
+                            const std::vector<int64_t>& latent_shape) {
+  std::vector<int64_t> shape = {1};
+  shape.insert(shape.end(), latent_shape.begin(), latent_shape.end());
+  return counted_normal(
+      counted_seed(run_seed, purpose,
+                   {static_cast<uint64_t>(epoch),
+                    static_cast<uint64_t>(prompt.id),
+                    static_cast<uint64_t>(member)}),
+      shape);
+}
+
+Rollout roll_out(Denoiser& denoiser, const std::vector<double>& times,
+                 const RolloutPlan& plan, const RolloutRequest& request,
+                 const OnEvaluations& on_evaluations) {
+  RSM_CHECK(static_cast<int64_t>(times.size()) == plan.steps + 1,
+            "[roll_out] ", times.size(), " times arrived; the plan's ",
+            plan.steps, " steps need ", plan.steps + 1);
+  RSM_CHECK(!request.prompts.empty() && request.members > 0 &&
+                request.conditions.size() ==
+                    static_cast<int64_t>(request.prompts.size()),
+            "[roll_out] ", request.prompts.size(), " prompts with ",
+            request.conditions.tokens.defined() ? request.conditions.size() : 0,
+            " conditions and ", request.members,
+            " members arrived; one condition a prompt and at least one member "
+            "are needed");
+  const torch::NoGradGuard no_grad;
+  return Sampling(denoiser, times, plan, request, on_evaluations).run();
+}
+
+torch::Tensor sample_ode(
+    Denoiser& denoiser, const std::vector<double>& times, torch::Tensor noise,
+    const Condition& conditions,
+    const std::function<void(int64_t, const torch::Tensor&,
+                             const torch::Tensor&)>& watch) {
+  const torch::NoGradGuard no_grad;
+  auto x = std::move(noise);
+  for (size_t i = 0; i + 1 < times.size(); ++i) {
+    const auto t = at::full({x.size(0)}, times[i], x.options());
+    const auto y = denoiser.predict(x, t, conditions);
+    if (watch) {
+      watch(static_cast<int64_t>(i), x, y);
+    }
+    x = step(flow_ode_step(times, static_cast<int64_t>(i)), x, y, {});
+  }
+  return x;
+}
+
+}  // namespace rsm

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "rsm/base/denoiser.h"
+#include "rsm/base/random.h"
+#include "rsm/base/rollout.h"
+#include "rsm/rollouts/plan.h"
+
+namespace rsm {
+
+/** What to draw: `members` roots (paths) for each of the prompts, whose
+ * conditions stand in the same order. Noise is counted by (run seed, epoch,
+ * prompt id, member, step, branch): it does not depend on what else is drawn.
+ * A prompt that stands twice gets the members after its first ones. */
+struct RolloutRequest {
+  Prompts prompts;       ///< [P]
+  Condition conditions;  ///< [P]
+  int64_t members = 1;
+  uint64_t run_seed = 0;
+  int64_t epoch = 0;
+  std::vector<int64_t> latent_shape;  ///< [C,H,W]
+};
+
+/** Told after each sampler step how many network evaluations are done. */
+using OnEvaluations = std::function<void(int64_t)>;
+
+/** Draws a rollout. `times` are the plan's steps + 1 falling times. */
+Rollout roll_out(Denoiser& denoiser, const std::vector<double>& times,
+                 const RolloutPlan& plan, const RolloutRequest& request,
+                 const OnEvaluations& on_evaluations = {});
+
+/** Deterministic samples: Euler's method along `times` from noise [B,C,H,W].
+ * `watch`, where given, sees every state and output before its step. */
+torch::Tensor sample_ode(
+    Denoiser& denoiser, const std::vector<double>& times, torch::Tensor noise,
+    const Condition& conditions,
+    const std::function<void(int64_t step, const torch::Tensor& x,
+                             const torch::Tensor& y)>& watch = {});
+
+/** Initial noise of one sample, [1,C,H,W]. */
+torch::Tensor initial_noise(uint64_t run_seed, Purpose purpose, int64_t epoch,
+                            const Prompt& prompt, int64_t member,
+                            const std::vector<int64_t>& latent_shape);
+
+}  // namespace rsm

@@ -1,0 +1,142 @@
+#include "rsm/train/checkpoint.h"
+
+#include <torch/version.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iomanip>
+#include <map>
+#include <sstream>
+
+#include "rsm/base/error.h"
+#include "rsm/io/files.h"
+
+namespace rsm {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kKept = 2;
+
+std::string stem_of(int64_t epoch) {
+  std::ostringstream name;
+  name << "epoch-" << std::setw(6) << std::setfill('0') << epoch;
+  return name.str();
+}
+
+/** Finished checkpoints, newest first. */
+std::vector<fs::path> finished(const std::string& run_folder) {
+  std::vector<fs::path> found;
+  const fs::path folder = fs::path(run_folder) / "checkpoints";
+  if (fs::is_directory(folder)) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      if (entry.path().extension() == ".json") {
+        found.push_back(entry.path());
+      }
+    }
+  }
+  std::sort(found.rbegin(), found.rend());
+  return found;
+}
+
+fs::path tensors_of(fs::path json) {
+  return json.replace_extension(".safetensors");
+}
+
+void flatten(const YAML::Node& node, const std::string& prefix,
+             std::map<std::string, std::string>& out) {
+  if (node.IsMap()) {
+    for (const auto& item : node) {
+      const auto key = item.first.as<std::string>();
+      flatten(item.second, prefix.empty() ? key : prefix + "." + key, out);
+    }
+    return;
+  }
+  out[prefix] = YAML::Dump(node);
+}
+
+}  // namespace
+
+void save_checkpoint(const std::string& run_folder,
+                     const Checkpoint& checkpoint) {
+  const fs::path folder = fs::path(run_folder) / "checkpoints";
+  fs::create_directories(folder);
+  const fs::path base = folder / stem_of(checkpoint.epoch);
+  const std::string tensors = base.string() + ".safetensors";
+  write_safetensors(tensors, checkpoint.tensors);
+  write_json_atomic(base.string() + ".json",
+                    {{"epoch", checkpoint.epoch},
+                     {"sha256", checksum(read_file(tensors))},
+                     {"counters", checkpoint.counters}});
+  const auto all = finished(run_folder);
+  for (size_t i = kKept; i < all.size(); ++i) {
+    fs::remove(all[i]);  // first the mark, then the data
+    fs::remove(tensors_of(all[i]));
+  }
+}
+
+std::optional<Checkpoint> latest_checkpoint(
+    const std::string& run_folder, std::vector<std::string>& damaged) {
+  for (const auto& path : finished(run_folder)) {
+    const std::string tensors = tensors_of(path).string();
+    try {
+      const auto mark = read_json(path.string());
+      RSM_CHECK(checksum(read_file(tensors)) == mark.at("sha256"),
+                "[checkpoint] ", tensors, " has another checksum");
+      return Checkpoint{mark.at("epoch").get<int64_t>(),
+                        read_safetensors(tensors).tensors,
+                        mark.at("counters")};
+    } catch (const std::exception& failure) {
+      damaged.push_back(cat(tensors, ": ", failure.what()));
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> changed_keys(const std::string& before,
+                                      const std::string& after) {
+  static const std::vector<std::string> free = {
+      "train.epochs",     "train.max_minutes",   "checkpoint.every",
+      "evaluation.every", "compute.threads", "compute.micro_batch",
+      "folder"};
+  std::map<std::string, std::string> old_values, new_values;
+  flatten(YAML::Load(before), "", old_values);
+  flatten(YAML::Load(after), "", new_values);
+  std::vector<std::string> changed;
+  const auto note = [&](const std::string& key, const std::string& from,
+                        const std::string& to) {
+    if (std::find(free.begin(), free.end(), key) == free.end()) {
+      changed.push_back(cat(key, ": ", from, " -> ", to));
+    }
+  };
+  for (const auto& [key, value] : old_values) {
+    const auto found = new_values.find(key);
+    if (found == new_values.end()) {
+      note(key, value, "(gone)");
+    } else if (found->second != value) {
+      note(key, value, found->second);
+    }
+  }
+  for (const auto& [key, value] : new_values) {
+    if (old_values.count(key) == 0) {
+      note(key, "(absent)", value);
+    }
+  }
+  return changed;
+}
+
+std::string machine_fingerprint() {
+  std::string cpu = "unknown CPU";
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.rfind("model name", 0) == 0) {
+      cpu = line.substr(line.find(':') + 2);
+      break;
+    }
+  }
+  return cat(cpu, ", LibTorch ", TORCH_VERSION);
+}
+
+}  // namespace rsm

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "rsm/base/denoiser.h"
+#include "rsm/base/method.h"
+#include "rsm/base/reward.h"
+#include "rsm/base/rollout.h"
+#include "rsm/estimators/advantages.h"
+#include "rsm/objective/loss.h"
+
+namespace rsm {
+
+/** What one epoch hands from station to station. */
+struct EpochData {
+  Rollout rollout;
+  Condition conditions;  ///< of the rollout's prompts
+  torch::Tensor t;       ///< [S] times of the states
+  torch::Tensor prompt;  ///< [S] indices into conditions
+  RewardScores scores;   ///< of the rollout's images
+  Advantages advantages;
+
+  torch::Tensor y_old;  ///< [S,C,H,W] of the training network, before updates
+  torch::Tensor y_ref;  ///< [S,C,H,W]; zero where not in kl_states
+  std::vector<int64_t> kl_states;  ///< states whose y_ref is known
+
+  double rollout_gap = 0;  ///< max |log ratio|, rollout against training output
+  std::vector<double> kl;  ///< exact KL to the reference of each of kl_states
+
+  double policy_loss = 0, kl_loss = 0;  ///< summed over updates
+  int64_t updates = 0;
+  std::vector<double> grad_norms;
+  std::vector<int64_t> step_rows, step_clipped;  ///< by step index
+  std::vector<std::string> warnings;
+
+  struct {
+    int64_t rollout = 0, old = 0, reference = 0, update = 0;
+  } evaluations;  ///< of the network, by sample
+  struct {
+    double rollout = 0, reward = 0, old = 0, update = 0;
+  } seconds;
+};
+
+/** How many states are compared with the reference where the method has no KL
+ * term of its own: enough to watch the drift. */
+constexpr int64_t kWatchedStates = 256;
+
+/** At most `count` of `all`, evenly spread. */
+std::vector<int64_t> spread_out(const std::vector<int64_t>& all,
+                                int64_t count);
+
+/** Throws rsm::Error where a reward returned another number of scores than
+ * images, or one that is not finite; names the reward and the image. */
+void check_scores(const RewardScores& scores, int64_t images,
+                  const std::string& reward);
+
+/** Adds warnings for groups without spread; throws rsm::Error with advice where
+ * every group is dead. */
+void name_dead_groups(EpochData& data);
+
+/** Fills rollout_gap and kl; warns where the gap exceeds a tenth of the clip
+ * range. */
+void measure_states(const Method& method, EpochData& data);
+
+/** Throws rsm::Error with an explanation unless every row's log-ratio is
+ * exactly 0 and its importance exactly 1: true of an epoch's first update. */
+void check_first_step(const RowLosses& rows, const torch::Tensor& y,
+                      const LossStates& states);
+
+/** Collects the numbers of one update's tiles, which arrive in any order, and
+ * adds them up in the order of the states. */
+class UpdateRecorder {
+ public:
+  UpdateRecorder(EpochData& data, const std::vector<int64_t>& states);
+  /** Called from several threads; `part` are some of the states. */
+  void record(const std::vector<int64_t>& part, const LossResult& result);
+  /** Adds the update to the epoch's numbers. */
+  void finish();
+
+ private:
+  struct Part {
+    double policy, kl;
+    std::vector<int64_t> rows, clipped;  ///< by step index
+  };
+
+  EpochData& data_;
+  std::vector<std::vector<int64_t>> rows_of_state_;
+  std::mutex mutex_;
+  std::map<int64_t, Part> parts_;  ///< by first state's place in the update
+  std::map<int64_t, int64_t> place_;
+};
+
+/** The epoch's line of the run log, but for its counters. */
+nlohmann::json log_line(const EpochData& data);
+
+}  // namespace rsm

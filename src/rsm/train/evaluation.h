@@ -1,0 +1,58 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "rsm/base/denoiser.h"
+#include "rsm/base/prompt.h"
+#include "rsm/base/reward.h"
+
+namespace rsm {
+
+/** What is looked at, the same each time: a fixed list of prompts and noise. */
+struct EvaluationSet {
+  Prompts prompts;               ///< one for each picture
+  std::vector<int64_t> members;  ///< which sample of its prompt each is
+  Condition conditions;          ///< one for each picture
+  uint64_t seed = 0;
+  std::vector<int64_t> latent_shape;
+
+  int64_t size() const { return static_cast<int64_t>(prompts.size()); }
+  /** Initial noise of pictures [first, first + count). */
+  torch::Tensor noise(int64_t first, int64_t count) const;
+};
+
+/** `images` pictures, equally many of each category, over a category's prompts
+ * in turn. A prompt's own picture does not depend on `images`. */
+EvaluationSet make_evaluation_set(const Prompts& prompts, int64_t images,
+                                  uint64_t seed);
+
+/** Mean scores by metric; the reward's own value is "reward". */
+using MetricMeans = std::map<std::string, double>;
+
+struct Evaluation {
+  MetricMeans means;  ///< over categories where all are equally many
+  std::map<std::string, MetricMeans> by_category;  ///< with "images"
+  RewardScores scores;    ///< of each picture
+  torch::Tensor images;   ///< [B,3,H,W] in [0,1]
+  double kl = 0;          ///< drift from the reference; 0 without one
+  int64_t evaluations = 0;
+};
+
+/** Samples with the ODE and scores. `reference`, where given, adds the drift:
+ * the mean over the first picture of each prompt and over steps 0..N-2 of
+ * w^2 <(y - y_ref)^2> / 2, the exact KL of one stochastic step per latent
+ * element, whatever the method. `noise_level` is that step's. */
+Evaluation evaluate(Denoiser& denoiser, Denoiser* reference,
+                    const std::vector<double>& times, double noise_level,
+                    const EvaluationSet& set, const Reward& reward,
+                    const std::function<void(int64_t)>& on_images = {});
+
+/** {images, metrics, kl, by_category}, for the run log. */
+nlohmann::json to_json(const Evaluation& evaluation);
+
+}  // namespace rsm

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <torch/optim/adamw.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "rsm/base/progress.h"
+#include "rsm/base/reward.h"
+#include "rsm/objective/rows.h"
+#include "rsm/rollouts/plan.h"
+#include "rsm/train/checkpoint.h"
+#include "rsm/train/epoch_data.h"
+#include "rsm/train/evaluation.h"
+#include "rsm/train/run_options.h"
+
+namespace rsm {
+
+/** What a run has used so far. */
+struct Spent {
+  int64_t images = 0;        ///< pictures sampled for training
+  int64_t evaluations = 0;   ///< network evaluations for training, by sample
+  int64_t updates = 0;       ///< optimiser steps
+  double train_seconds = 0;  ///< evaluation and checkpoints apart
+  double wall_seconds = 0;
+};
+
+/** A fine-tuning run: epochs of prompts -> rollout -> rewards -> advantages ->
+ * loss -> update -> log. The run folder holds config.yaml, run.json, log.jsonl,
+ * checkpoints/ and samples/. Making a run of a folder that has checkpoints
+ * continues it, with the same numbers as if it had never stopped. */
+class Finetune {
+ public:
+  /** Loads everything and evaluates the model as it is (or reads where a run
+   * before stopped). Throws rsm::Error where something is missing or the
+   * folder holds a run of another config. */
+  Finetune(const RunOptions& options, Progress& progress);
+  ~Finetune();
+
+  bool finished() const;
+  int64_t epoch() const { return epoch_; }
+  const Spent& spent() const { return spent_; }
+
+  /** One epoch. Evaluates and saves where the config says so. Returns the line
+   * that went to log.jsonl. */
+  nlohmann::json run_epoch();
+
+  /** Writes what was learnt (`final/`) and marks the run as finished. */
+  void finish();
+
+  /** Saves a checkpoint now, between two epochs. */
+  void save();
+
+ private:
+  void start_or_continue();
+  void check_same_run() const;
+  void restore(const Checkpoint& checkpoint);
+  Condition conditions_of(const Prompts& prompts);
+  /** prompts -> rollout */
+  EpochData sample();
+  /** rollout -> rewards -> advantages */
+  void judge(EpochData& data);
+  /** The loss's own view of the states: y_old, y_ref, drift. */
+  void weigh(EpochData& data);
+  /** advantages -> guidance -> loss -> update */
+  void update(EpochData& data);
+  void one_update(EpochData& data, const std::vector<int64_t>& states,
+                  bool first);
+  /** States of the update that have a gradient: those with a live row of
+   * advantage other than 0, or with a reference term. */
+  std::vector<int64_t> states_that_matter(
+      const EpochData& data, const UpdateWeights& weights,
+      const std::vector<int64_t>& states) const;
+  void optimiser_step(EpochData& data, std::vector<torch::Tensor> gradients);
+  Evaluation evaluate_now(const std::string& samples);
+  void add_evaluation(nlohmann::json& line, const Evaluation& evaluation) const;
+  bool time_is_up() const;
+
+  RunOptions options_;
+  Progress& progress_;
+  FlowModel model_;
+  std::unique_ptr<Policy> policy_;
+  std::unique_ptr<Reward> reward_;
+  std::unique_ptr<torch::optim::AdamW> optimiser_;
+  StateDict average_;
+  Prompts train_prompts_;
+  Condition train_conditions_;
+  EvaluationSet evaluation_set_;
+  std::vector<double> times_, eval_times_;
+  RolloutPlan plan_;
+  Transitions transitions_;
+  int64_t epoch_ = 0;
+  int64_t evaluated_epoch_ = -1;
+  Spent spent_;
+};
+
+}  // namespace rsm

@@ -1,0 +1,110 @@
+#include "rsm/train/policy.h"
+
+#include "rsm/base/error.h"
+#include "rsm/models/loading.h"
+
+namespace rsm {
+
+/** The training copy with its LoRA switched off. */
+class Policy::FrozenView : public Denoiser {
+ public:
+  FrozenView(std::shared_ptr<GuidedFlow> flow, LoraAdapter& adapter)
+      : flow_(std::move(flow)), adapter_(adapter) {}
+
+  torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
+                        const Condition& condition) override {
+    adapter_.set_enabled(false);
+    const auto y = flow_->predict(x, t, condition);
+    adapter_.set_enabled(true);
+    return y;
+  }
+
+ private:
+  std::shared_ptr<GuidedFlow> flow_;
+  LoraAdapter& adapter_;
+};
+
+Policy::Policy(const FlowModel& model, const PolicyOptions& options)
+    : options_(options) {
+  auto unconditional = model.encode({""});
+  unconditional.tokens = unconditional.tokens.to(options.device);
+  unconditional.pooled = unconditional.pooled.to(options.device);
+  const auto guided = [&](const Sd3Transformer& network) {
+    return std::make_shared<GuidedFlow>(network, unconditional,
+                                        options.guidance_scale, options.tiles);
+  };
+  const auto network =
+      copy_of(model.transformer, torch::kFloat32, options.device);
+  training_ = guided(network);
+  if (options.lora) {
+    for (auto& p : network->parameters()) {
+      p.requires_grad_(false);
+    }
+    adapter_ = std::make_unique<LoraAdapter>(*network, *options.lora,
+                                             options.seed);
+    names_ = adapter_->names();
+    parameters_ = adapter_->parameters();
+    reference_ = std::make_shared<FrozenView>(training_, *adapter_);
+  } else {
+    for (const auto& p : network->named_parameters()) {
+      names_.push_back(p.key());
+      parameters_.push_back(p.value());
+    }
+    reference_ = guided(
+        copy_of(model.transformer, torch::kFloat32, options.device));
+  }
+  const bool same = !options.lora && options.rollout_type == torch::kFloat32;
+  rollout_ = same ? training_
+                  : guided(copy_of(model.transformer, options.rollout_type,
+                                   options.device));
+  refresh_rollout();
+}
+
+Policy::~Policy() = default;
+
+StateDict Policy::trainable() const {
+  StateDict values;
+  for (size_t i = 0; i < names_.size(); ++i) {
+    values[names_[i]] = parameters_[i].detach().clone();
+  }
+  return values;
+}
+
+void Policy::load_trainable(const StateDict& values) {
+  const torch::NoGradGuard no_grad;
+  for (size_t i = 0; i < names_.size(); ++i) {
+    const auto found = values.find(names_[i]);
+    RSM_CHECK(found != values.end() &&
+                  found->second.sizes() == parameters_[i].sizes(),
+              "[Policy] no fitting values for \"", names_[i],
+              "\"; they come from a run with another model or LoRA");
+    parameters_[i].detach().copy_(found->second);
+  }
+}
+
+StateDict Policy::merged(const StateDict& trainable) const {
+  StateDict base = state_dict(*training_->network());
+  if (options_.lora) {
+    return rsm::merged(base, trainable, *options_.lora);
+  }
+  for (const auto& [name, value] : trainable) {
+    base[name] = value;
+  }
+  return base;
+}
+
+void Policy::refresh_rollout() {
+  if (!rollout_is_training()) {
+    show_rollout(trainable());
+  }
+}
+
+void Policy::show_rollout(const StateDict& trainable) {
+  if (rollout_is_training()) {
+    load_trainable(trainable);
+    return;
+  }
+  load_parameters(*rollout_->network(), merged(trainable), "Policy");
+}
+
+}  // namespace rsm

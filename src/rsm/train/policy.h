@@ -1,0 +1,75 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rsm/models/flow_model.h"
+#include "rsm/models/guided_flow.h"
+#include "rsm/models/lora.h"
+
+namespace rsm {
+
+struct PolicyOptions {
+  /** Train a LoRA; without it all weights of the transformer. */
+  std::optional<LoraConfig> lora;
+  uint64_t seed = 0;  ///< of the LoRA's initial values
+  double guidance_scale = 1;
+  torch::ScalarType rollout_type = torch::kFloat32;
+  torch::Device device = torch::kCPU;
+  TileOptions tiles;
+};
+
+/** The model being trained, in the copies a run needs:
+ *
+ * - training: float32, LoRA unmerged; what the loss sees;
+ * - reference: the weights before training, frozen;
+ * - rollout: LoRA merged, any precision; what samples.
+ *
+ * Where a copy is the same computation as another, they share weights. */
+class Policy {
+ public:
+  Policy(const FlowModel& model, const PolicyOptions& options);
+  ~Policy();
+  Policy(const Policy&) = delete;
+
+  /** What is trained, by name. */
+  const std::vector<std::string>& names() const { return names_; }
+  const std::vector<torch::Tensor>& parameters() const { return parameters_; }
+  /** Their values, copied. */
+  StateDict trainable() const;
+  /** Sets them; the rollout copy follows at the next refresh_rollout(). */
+  void load_trainable(const StateDict& values);
+
+  /** Outputs of the training copy, without gradient. */
+  Denoiser& training() { return *training_; }
+  Denoiser& reference() { return *reference_; }
+  Denoiser& rollout() { return *rollout_; }
+  GuidedFlow& trained_flow() { return *training_; }
+
+  /** Brings the rollout copy to the present weights. */
+  void refresh_rollout();
+  /** Brings it to other values of the trained weights, e.g. their average. */
+  void show_rollout(const StateDict& trainable);
+  /** True where rollout and training are one computation, so that the
+   * rollout's outputs are the loss's y_old, bit for bit. */
+  bool rollout_is_training() const { return rollout_ == training_; }
+
+  /** The whole transformer with given trained weights merged. */
+  StateDict merged(const StateDict& trainable) const;
+
+  const PolicyOptions& options() const { return options_; }
+
+ private:
+  class FrozenView;
+
+  PolicyOptions options_;
+  std::shared_ptr<GuidedFlow> training_, rollout_;
+  std::unique_ptr<LoraAdapter> adapter_;  // before the network it hangs on
+  std::shared_ptr<Denoiser> reference_;
+  std::vector<std::string> names_;
+  std::vector<torch::Tensor> parameters_;
+};
+
+}  // namespace rsm

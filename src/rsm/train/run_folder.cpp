@@ -1,0 +1,137 @@
+#include "rsm/train/run_folder.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "rsm/base/error.h"
+#include "rsm/io/files.h"
+#include "rsm/io/image.h"
+#include "rsm/methods/method_config.h"
+#include "rsm/models/loading.h"
+#include "rsm/models/lora_files.h"
+#include "rsm/objective/rows.h"
+#include "rsm/objective/strength.h"
+#include "rsm/train/checkpoint.h"
+
+namespace rsm {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kGridColumns = 8;
+constexpr int64_t kGridRows = 12;  ///< at most, over all categories
+constexpr int64_t kGridGap = 2;
+constexpr int64_t kGridZoom = 2;
+
+/** Pictures of the grid: the first ones of every category in turn. */
+std::vector<int64_t> grid_pictures(const EvaluationSet& set) {
+  std::map<std::string, std::vector<int64_t>> index;
+  std::vector<std::string> categories;
+  for (int64_t i = 0; i < set.size(); ++i) {
+    auto& members = index[set.prompts[i].category];
+    if (members.empty()) {
+      categories.push_back(set.prompts[i].category);
+    }
+    members.push_back(i);
+  }
+  const auto per_category = std::max<int64_t>(
+      1, kGridRows / static_cast<int64_t>(categories.size()) / 2);
+  std::vector<int64_t> chosen;
+  for (const auto& category : categories) {
+    const auto& members = index[category];
+    const auto count = std::min<int64_t>(per_category * kGridColumns,
+                                         static_cast<int64_t>(members.size()));
+    chosen.insert(chosen.end(), members.begin(), members.begin() + count);
+  }
+  return chosen;
+}
+
+}  // namespace
+
+void write_description(const RunOptions& o, const Transitions& transitions,
+                       const Prompts& train_prompts, const EvaluationSet& set,
+                       const Reward& reward, bool finished) {
+  nlohmann::json schedule;
+  const auto h = normalised_h(o.method, transitions);
+  for (int64_t i = 0; i + 1 < o.steps; ++i) {
+    const int64_t rows = rows_at(o.method.estimator, i, o.steps);
+    const double exponent = row_factors(o.method, transitions[i], 1).exponent;
+    schedule.push_back({{"step", i},
+                        {"t", transitions[i].t},
+                        {"branches", rows},
+                        {"strength", strength(o.method.strength, transitions[i])},
+                        {"h", h[i]},
+                        {"clip", o.method.regularisation.clip_range / exponent}});
+  }
+  auto method = to_json(o.method);
+  nlohmann::json knobs = {{"estimator", method["estimator"]},
+                          {"strength", method["strength"]},
+                          {"regularisation", method["regularisation"]}};
+  write_json_atomic(
+      o.folder + "/run.json",
+      {{"name", o.name},
+       {"method",
+        {{"name", o.method.name},
+         {"source", o.method.source},
+         {"summary", o.method.summary},
+         {"knobs", knobs}}},
+       {"model", o.model},
+       {"guidance_scale", o.guidance_scale},
+       {"steps", o.steps},
+       {"seed", o.seed},
+       {"reward",
+        {{"name", reward.name()}, {"main_metric", reward.main_metric()}}},
+       {"prompts",
+        {{"train", train_prompts.size()}, {"held_out", set.size()}}},
+       {"schedule", schedule},
+       {"machine", machine_fingerprint()},
+       {"versions", {{"rsm", RSM_VERSION}}},
+       {"finished", finished}});
+}
+
+void write_samples(const std::string& run_folder, const std::string& name,
+                   const EvaluationSet& set, const Evaluation& evaluation) {
+  const std::string folder = run_folder + "/samples";
+  fs::create_directories(folder);
+  const auto chosen = grid_pictures(set);
+  const auto index = torch::tensor(chosen, at::kLong);
+  write_png(folder + "/" + name + ".png",
+            image_grid(evaluation.images.index_select(0, index), kGridColumns,
+                       kGridGap, kGridZoom));
+  nlohmann::json prompts, scores;
+  for (const int64_t i : chosen) {
+    prompts.push_back(set.prompts[i].text);
+    const auto strict = evaluation.scores.metrics.find("strict");
+    const auto& values = strict == evaluation.scores.metrics.end()
+                             ? evaluation.scores.value
+                             : strict->second;
+    scores.push_back(values[i].item<double>());
+  }
+  const auto count = static_cast<int64_t>(chosen.size());
+  write_json_atomic(folder + "/" + name + ".json",
+                    {{"columns", kGridColumns},
+                     {"rows", (count + kGridColumns - 1) / kGridColumns},
+                     {"prompts", prompts},
+                     {"scores", scores}});
+}
+
+void write_final(const RunOptions& options, const Policy& policy,
+                 const FlowModel& model, const StateDict& average) {
+  const std::string folder = options.folder + "/final";
+  fs::create_directories(folder);
+  if (options.lora) {
+    save_peft_adapter(folder, options.lora_config, average);
+    save_diffusers_lora(folder, options.lora_config, average);
+    return;
+  }
+  FlowModel merged = model;
+  merged.transformer =
+      copy_of(model.transformer, torch::kFloat32, torch::kCPU);
+  load_parameters(*merged.transformer, policy.merged(average), "write_final");
+  merged.save(folder, torch::kFloat32);
+  fs::copy(options.model + "/tokenizer", folder + "/tokenizer",
+           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+}
+
+}  // namespace rsm

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "rsm/base/reward.h"
+#include "rsm/train/evaluation.h"
+#include "rsm/train/run_options.h"
+
+namespace rsm {
+
+/** run.json: what the run is, in words and numbers, for reports. */
+void write_description(const RunOptions& options,
+                       const Transitions& transitions,
+                       const Prompts& train_prompts, const EvaluationSet& set,
+                       const Reward& reward, bool finished);
+
+/** samples/<name>.png: a grid of the same prompts and noise each time, one row
+ * a category; and samples/<name>.json: {columns, rows, prompts, scores}. */
+void write_samples(const std::string& run_folder, const std::string& name,
+                   const EvaluationSet& set, const Evaluation& evaluation);
+
+/** final/: the averaged weights, as a PEFT adapter and as diffusers'
+ * pytorch_lora_weights.safetensors, or as a whole model folder where all
+ * weights were trained. */
+void write_final(const RunOptions& options, const Policy& policy,
+                 const FlowModel& model, const StateDict& average);
+
+}  // namespace rsm

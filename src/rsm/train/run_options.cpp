@@ -1,0 +1,121 @@
+#include "rsm/train/run_options.h"
+
+#include <thread>
+
+#include "rsm/methods/catalogue.h"
+#include "rsm/methods/method_config.h"
+
+namespace rsm {
+namespace {
+
+torch::Device parse_device(const Config& section) {
+  const std::string name = section.text("device", "cpu");
+  try {
+    return torch::Device(name);
+  } catch (const c10::Error&) {
+    throw section.error("device", cat("\"", name,
+                                      "\" is no device; cpu, cuda and cuda:N "
+                                      "are allowed"));
+  }
+}
+
+torch::ScalarType parse_type(const Config& section, const std::string& key,
+                             const std::string& fallback) {
+  const std::string word =
+      section.choice(key, fallback, {"float32", "bfloat16", "float16"});
+  return word == "float32"    ? torch::kFloat32
+         : word == "bfloat16" ? torch::kBFloat16
+                              : torch::kFloat16;
+}
+
+void read_prompts(const Config& section, RunOptions& o) {
+  o.train_prompts = section.text("train", o.train_prompts);
+  o.prompts_per_epoch =
+      section.integer("per_epoch", o.prompts_per_epoch, 1, 1000000);
+  o.samples_per_prompt =
+      section.integer("samples_per_prompt", o.samples_per_prompt, 1, 100000);
+}
+
+void read_sampling(const Config& section, RunOptions& o) {
+  o.steps = section.integer("steps", o.steps, 2, 1000);
+  o.noise_level = section.real("noise_level", o.noise_level, 0, 10);
+  o.guidance_scale = section.real("guidance_scale", o.guidance_scale, 0, 100);
+}
+
+void read_training(const Config& section, RunOptions& o) {
+  o.lora = section.choice("weights", "lora", {"lora", "full"}) == "lora";
+  if (o.lora) {
+    const auto lora = section.section("lora");
+    o.lora_config.rank = lora.integer("rank", o.lora_config.rank, 1, 4096);
+    o.lora_config.alpha = lora.real("alpha", o.lora_config.alpha, 1e-6);
+    o.lora_config.targets = lora.texts("targets", o.lora_config.targets);
+  }
+  o.epochs = section.integer("epochs", o.epochs, 0);
+  o.max_minutes = section.real("max_minutes", o.max_minutes, 0);
+  o.updates_per_epoch =
+      section.integer("updates_per_epoch", o.updates_per_epoch, 1, 1000);
+  o.lr = section.real("lr", o.lr, 0);
+  o.adam_beta1 = section.real("adam_beta1", o.adam_beta1, 0, 1);
+  o.adam_beta2 = section.real("adam_beta2", o.adam_beta2, 0, 1);
+  o.adam_eps = section.real("adam_eps", o.adam_eps, 0);
+  o.weight_decay = section.real("weight_decay", o.weight_decay, 0);
+  o.max_grad_norm = section.real("max_grad_norm", o.max_grad_norm, 1e-12);
+  o.ema_decay = section.real("ema_decay", o.ema_decay, 0, 1);
+}
+
+void read_evaluation(const Config& section, RunOptions& o) {
+  o.eval_prompts = section.text("prompts", o.eval_prompts);
+  o.eval_images = section.integer("images", o.eval_images, 1);
+  o.eval_every = section.integer("every", o.eval_every, 1);
+  o.eval_steps = section.integer("steps", o.eval_steps, 1, 1000);
+}
+
+void read_compute(const Config& section, RunOptions& o) {
+  o.device = parse_device(section);
+  o.rollout_type = parse_type(section, "rollout_type", "bfloat16");
+  o.tiles.tile = section.integer("tile", o.tiles.tile, 1, 65536);
+  o.tiles.micro_batch =
+      section.integer("micro_batch", o.tiles.micro_batch, 0, 65536);
+  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
+  const bool cpu = o.device.is_cpu();
+  o.tiles.workers =
+      section.integer("threads", cpu ? std::max<int64_t>(cores, 1) : 1, 1, 1024);
+}
+
+}  // namespace
+
+PolicyOptions RunOptions::policy() const {
+  PolicyOptions p;
+  if (lora) {
+    p.lora = lora_config;
+  }
+  p.seed = seed;
+  p.guidance_scale = guidance_scale;
+  p.rollout_type = rollout_type;
+  p.device = device;
+  p.tiles = tiles;
+  return p;
+}
+
+RunOptions read_run_options(const Config& config) {
+  RunOptions o;
+  o.name = config.text("name");
+  o.folder = config.text("folder", "runs/" + o.name);
+  o.model = config.text("model");
+  o.seed = static_cast<uint64_t>(config.integer("seed", 42, 0));
+  o.reward = config.text("reward", o.reward);
+  o.method = read_method(config.section("method"));
+  read_prompts(config.section("prompts"), o);
+  read_sampling(config.section("sampling"), o);
+  read_training(config.section("train"), o);
+  read_evaluation(config.section("evaluation"), o);
+  o.checkpoint_every =
+      config.section("checkpoint").integer("every", o.checkpoint_every, 1);
+  read_compute(config.section("compute"), o);
+  config.done();
+  check_method(o.method, o.steps);
+  o.resolved = config.resolved();
+  return o;
+}
+
+}  // namespace rsm

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "rsm/base/method.h"
+#include "rsm/io/config.h"
+#include "rsm/train/policy.h"
+
+namespace rsm {
+
+/** A fine-tuning run, as its config says. Batch settings are totals: tile,
+ * micro-batch and threads change speed and memory, not what is computed. */
+struct RunOptions {
+  std::string name;
+  std::string folder;  ///< the run folder
+  std::string model;   ///< a diffusers folder
+  uint64_t seed = 42;
+  Method method;
+  std::string reward = "shapes";
+
+  std::string train_prompts = "shapes:train";
+  int64_t prompts_per_epoch = 16;
+  int64_t samples_per_prompt = 1;  ///< roots, or paths of a rollout
+
+  int64_t steps = 10;
+  double noise_level = 0.7;
+  double guidance_scale = 2;
+
+  bool lora = true;
+  LoraConfig lora_config;
+  int64_t epochs = 100;
+  double max_minutes = 0;  ///< of training, evaluation apart; 0: no limit
+  int64_t updates_per_epoch = 2;
+  double lr = 3e-4;
+  double adam_beta1 = 0.9;
+  double adam_beta2 = 0.999;
+  double adam_eps = 1e-8;
+  double weight_decay = 1e-4;
+  double max_grad_norm = 1.0;
+  double ema_decay = 0.9;  ///< per update; what is evaluated and exported
+
+  std::string eval_prompts = "shapes:held_out";
+  int64_t eval_images = 612;
+  int64_t eval_every = 10;  ///< epochs; also before the first, after the last
+  int64_t eval_steps = 10;
+
+  int64_t checkpoint_every = 5;  ///< epochs
+
+  torch::Device device = torch::kCPU;
+  torch::ScalarType rollout_type = torch::kBFloat16;
+  TileOptions tiles;
+
+  /** The resolved config: every value above, as YAML that gives this again. */
+  std::string resolved;
+
+  PolicyOptions policy() const;
+};
+
+/** Reads a run's config and checks it as a whole. Throws UsageError naming
+ * file, line and key. */
+RunOptions read_run_options(const Config& config);
+
+}  // namespace rsm

@@ -1,0 +1,91 @@
+"""PEFT and diffusers as the other side of LoRA files, for lora_test and
+lora_files_test.
+
+    lora_peer.py targets IN OUT   IN: {"names": [...], "targets": [[...]]};
+                                  OUT: for each list of targets the names that
+                                  PEFT matches
+    lora_peer.py velocities DIR   loads DIR/transformer with the adapters in
+                                  DIR/peft and DIR/diffusers, and writes the
+                                  velocities for DIR/inputs.safetensors to
+                                  DIR/velocities.safetensors
+    lora_peer.py resave DIR       loads the same, saves each as the package
+                                  itself does: DIR/resaved_peft,
+                                  DIR/resaved_diffusers
+"""
+
+import json
+import pathlib
+import sys
+
+import torch
+from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
+from peft import LoraConfig, PeftModel
+from peft.tuners.tuners_utils import check_target_module_exists
+from safetensors.torch import load_file, save_file
+
+
+def targets(source, out):
+    asked = json.loads(pathlib.Path(source).read_text())
+    found = []
+    for words in asked["targets"]:
+        config = LoraConfig(target_modules=words)
+        found.append([name for name in asked["names"]
+                      if check_target_module_exists(config, name)])
+    pathlib.Path(out).write_text(json.dumps(found))
+
+
+def with_peft(folder):
+    model = SD3Transformer2DModel.from_pretrained(folder / "transformer")
+    return PeftModel.from_pretrained(model, str(folder / "peft"))
+
+
+def with_diffusers(folder):
+    model = SD3Transformer2DModel.from_pretrained(folder / "transformer")
+    model.load_lora_adapter(str(folder / "diffusers"))
+    return model
+
+
+def with_pipeline(folder):
+    model = SD3Transformer2DModel.from_pretrained(folder / "transformer")
+    pipeline = StableDiffusion3Pipeline(
+        transformer=model, scheduler=None, vae=None, text_encoder=None,
+        tokenizer=None, text_encoder_2=None, tokenizer_2=None,
+        text_encoder_3=None, tokenizer_3=None)
+    pipeline.load_lora_weights(str(folder / "diffusers"))
+    return model
+
+
+def velocities(folder):
+    folder = pathlib.Path(folder)
+    inputs = load_file(folder / "inputs.safetensors")
+    found = {}
+    for name, load in [("peft", with_peft), ("diffusers", with_diffusers),
+                       ("pipeline", with_pipeline)]:
+        model = load(folder)
+        with torch.no_grad():
+            found[name] = model(
+                hidden_states=inputs["x"], timestep=inputs["timestep"],
+                encoder_hidden_states=inputs["tokens"],
+                pooled_projections=inputs["pooled"]).sample.contiguous()
+    save_file(found, folder / "velocities.safetensors")
+
+
+def resave(folder):
+    folder = pathlib.Path(folder)
+    with_peft(folder).save_pretrained(folder / "resaved_peft")
+    model = with_pipeline(folder)
+    name = next(iter(model.peft_config))
+    config = model.peft_config[name].to_dict()
+    config = {key: sorted(value) if isinstance(value, set) else value
+              for key, value in config.items()}
+    from peft.utils import get_peft_model_state_dict
+    StableDiffusion3Pipeline.save_lora_weights(
+        folder / "resaved_diffusers",
+        transformer_lora_layers=get_peft_model_state_dict(
+            model, adapter_name=name),
+        transformer_lora_adapter_metadata=config)
+
+
+if __name__ == "__main__":
+    {"targets": targets, "velocities": velocities,
+     "resave": resave}[sys.argv[1]](*sys.argv[2:])
