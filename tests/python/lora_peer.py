@@ -4,9 +4,9 @@ lora_files_test.
     lora_peer.py targets IN OUT   IN: {"names": [...], "targets": [[...]]};
                                   OUT: for each list of targets the names that
                                   PEFT matches
-    lora_peer.py velocities DIR   loads DIR/transformer with the adapters in
-                                  DIR/peft and DIR/diffusers, and writes the
-                                  velocities for DIR/inputs.safetensors to
+    lora_peer.py velocities DIR   loads DIR/transformer with the adapter in
+                                  DIR/lora by each format's reader, and writes
+                                  the velocities for DIR/inputs.safetensors to
                                   DIR/velocities.safetensors
     lora_peer.py resave DIR       loads the same, saves each as the package
                                   itself does: DIR/resaved_peft,
@@ -14,13 +14,18 @@ lora_files_test.
 """
 
 import json
+import os
 import pathlib
 import sys
+
+os.environ["DIFFUSERS_VERBOSITY"] = "error"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 import torch
 from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
 from peft import LoraConfig, PeftModel
 from peft.tuners.tuners_utils import check_target_module_exists
+from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 
@@ -36,12 +41,13 @@ def targets(source, out):
 
 def with_peft(folder):
     model = SD3Transformer2DModel.from_pretrained(folder / "transformer")
-    return PeftModel.from_pretrained(model, str(folder / "peft"))
+    return PeftModel.from_pretrained(model, str(folder / "lora"))
 
 
 def with_diffusers(folder):
     model = SD3Transformer2DModel.from_pretrained(folder / "transformer")
-    model.load_lora_adapter(str(folder / "diffusers"))
+    model.load_lora_adapter(str(folder / "lora"),
+                            use_safetensors=True)
     return model
 
 
@@ -51,7 +57,7 @@ def with_pipeline(folder):
         transformer=model, scheduler=None, vae=None, text_encoder=None,
         tokenizer=None, text_encoder_2=None, tokenizer_2=None,
         text_encoder_3=None, tokenizer_3=None)
-    pipeline.load_lora_weights(str(folder / "diffusers"))
+    pipeline.load_lora_weights(str(folder / "lora"))
     return model
 
 
@@ -78,7 +84,6 @@ def resave(folder):
     config = model.peft_config[name].to_dict()
     config = {key: sorted(value) if isinstance(value, set) else value
               for key, value in config.items()}
-    from peft.utils import get_peft_model_state_dict
     StableDiffusion3Pipeline.save_lora_weights(
         folder / "resaved_diffusers",
         transformer_lora_layers=get_peft_model_state_dict(

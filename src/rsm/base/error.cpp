@@ -35,7 +35,9 @@ std::string join(const std::vector<std::string>& words,
 std::string nearest_word(const std::string& word,
                          const std::vector<std::string>& known) {
   std::string best;
-  size_t best_distance = std::max<size_t>(2, word.size() / 3) + 1;
+  // Two slips, more in long words, but never a wholly other short word.
+  const size_t allowed = std::max<size_t>(2, word.size() / 3);
+  size_t best_distance = std::min(allowed + 1, word.size());
   for (const auto& candidate : known) {
     const size_t distance = edit_distance(word, candidate);
     if (distance < best_distance) {

@@ -30,7 +30,7 @@ void print_table(const Evaluation& evaluation) {
                        const MetricMeans& means) {
     std::printf("%-16s %7.0f", label.c_str(), images);
     for (const auto& metric : metrics) {
-      std::printf(" %9.4f", means.at(metric));
+      std::printf(" %9.4g", means.at(metric));
     }
     std::printf("\n");
   };

@@ -6,6 +6,8 @@
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/io/config.h"
 #include "rsm/report/report.h"
+#include "rsm/report/run_log.h"
+#include "rsm/report/run_summary.h"
 
 namespace rsm {
 namespace {
@@ -70,11 +72,12 @@ int finetune(const RunOptions& options, bool json) {
   }
   run.finish();
   write_report(options.folder);
-  const auto record = read_run(options.folder);
   if (json) {
-    std::printf("%s\n", record.log.back().dump().c_str());
+    const auto log = read_log(options.folder + "/log.jsonl");
+    std::printf("%s\n", log.back().dump().c_str());
   } else {
-    std::printf("%s\n%s/report.html\n", summary_text(record).c_str(),
+    std::printf("%s\n%s/report.html\n",
+                summary_text(read_run(options.folder)).c_str(),
                 options.folder.c_str());
   }
   return kDone;

@@ -53,8 +53,23 @@ void check_index(const std::string& folder) {
       {"tokenizer", "CLIPTokenizer"},
       {"scheduler", "FlowMatchEulerDiscreteScheduler"}};
   for (const auto& [part, name] : needed) {
-    RSM_CHECK(class_of(part) == name, "[FlowModel] ", path, ": ", part, " is \"",
-              class_of(part), "\"; \"", name, "\" is needed");
+    RSM_CHECK(class_of(part) == name, "[FlowModel] ", path, ": ", part,
+              " is \"", class_of(part), "\"; \"", name, "\" is needed");
+  }
+}
+
+/** Nothing happens where the files lie at `to` already. */
+void copy_tokenizer(const std::string& from, const std::string& to) {
+  namespace fs = std::filesystem;
+  const std::string source = from.empty() ? to : from;
+  RSM_CHECK(fs::is_directory(source), "[FlowModel] no tokenizer folder \"",
+            source, "\"; its files are needed to save a model");
+  if (fs::exists(to) && fs::equivalent(source, to)) return;
+  fs::create_directories(to);
+  for (const auto& entry : fs::directory_iterator(source)) {
+    if (!entry.is_regular_file()) continue;
+    const std::string name = entry.path().filename().string();
+    write_file_atomic(to + "/" + name, read_file(entry.path().string()));
   }
 }
 
@@ -67,16 +82,19 @@ FlowModel FlowModel::load(const std::string& folder) {
   FlowModel model{
       Sd3Transformer(
           Sd3Config::from_json(read_json(transformer_json), transformer_json)),
-      ClipTextModel(ClipTextConfig::from_json(read_json(text_json), text_json), true),
+      ClipTextModel(ClipTextConfig::from_json(read_json(text_json), text_json),
+                    true),
       ClipTokenizer::load(folder + "/tokenizer"),
       FlowMatchSchedule::from_json(
-          read_json(folder + "/scheduler/scheduler_config.json"))};
+          read_json(folder + "/scheduler/scheduler_config.json")),
+      folder + "/tokenizer"};
   load_parameters(*model.transformer,
                   read_sharded(folder + "/transformer", kWeights).tensors,
                   folder + "/transformer");
-  load_parameters(*model.text_encoder,
-                  clip_text_names(read_sharded(folder + "/text_encoder", "model").tensors),
-                  folder + "/text_encoder");
+  load_parameters(
+      *model.text_encoder,
+      clip_text_names(read_sharded(folder + "/text_encoder", "model").tensors),
+      folder + "/text_encoder");
   return model;
 }
 
@@ -91,6 +109,7 @@ void FlowModel::save(const std::string& folder, torch::ScalarType type) const {
                     text_encoder->config().to_json(true));
   write_json_atomic(folder + "/scheduler/scheduler_config.json",
                     schedule.to_json());
+  copy_tokenizer(tokenizer_folder, folder + "/tokenizer");
   write_safetensors(folder + "/transformer/" + kWeights + ".safetensors",
                     converted(state_dict(*transformer), type),
                     {{"format", "pt"}});

@@ -19,12 +19,17 @@ struct FlowModel {
   ClipTextModel text_encoder{nullptr};
   ClipTokenizer tokenizer;
   FlowMatchSchedule schedule;
+  /** Where the tokenizer's files lie, for save(); empty: where save() writes
+   * the model. */
+  std::string tokenizer_folder = {};
 
   /** Reads a folder; networks in float32 on the CPU. Throws rsm::Error naming
    * the file, key or tensor that is missing or wrong. */
   static FlowModel load(const std::string& folder);
 
-  /** Writes such a folder, weights as `type`. */
+  /** Writes such a folder, weights as `type`; the tokenizer's files are copied
+   * from tokenizer_folder. The model_index.json comes last: a folder without
+   * is unfinished. */
   void save(const std::string& folder, torch::ScalarType type) const;
 
   /** Token ids [B,L] -> the transformer's conditions: SD3 takes the hidden
@@ -40,7 +45,7 @@ struct FlowModel {
 };
 
 /** A new transformer with the weights of `model`'s, of another type and on
- * another device. */
+ * another device. LoRA adapters are not copied. */
 Sd3Transformer copy_of(const Sd3Transformer& model, torch::ScalarType type,
                        torch::Device device);
 

@@ -1,19 +1,14 @@
 #include "rsm/models/linear.h"
 
-#include <ATen/ops/empty.h>
+#include <ATen/ops/addmm.h>
 #include <ATen/ops/linear.h>
-#include <torch/nn/init.h>
 
 namespace rsm {
 
 LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias) {
-  // PyTorch's default initialisation: uniform within 1/sqrt(in).
-  const double bound = 1.0 / std::sqrt(static_cast<double>(in));
-  weight = register_parameter("weight",
-                              torch::empty({out, in}).uniform_(-bound, bound));
+  weight = register_parameter("weight", torch::empty({out, in}));
   if (with_bias) {
-    bias =
-        register_parameter("bias", torch::empty({out}).uniform_(-bound, bound));
+    bias = register_parameter("bias", torch::empty({out}));
   }
 }
 

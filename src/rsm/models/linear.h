@@ -20,6 +20,7 @@ struct LowRank {
  * the LoraAdapter that attached it (models/lora.h). */
 class LinearImpl : public torch::nn::Module {
  public:
+  /** The weights are arbitrary until they are set. */
   LinearImpl(int64_t in, int64_t out, bool with_bias = true);
   torch::Tensor forward(const torch::Tensor& x);
 

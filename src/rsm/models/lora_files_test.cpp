@@ -23,7 +23,8 @@ struct SavedLora {
   torch::Tensor velocity;
 };
 
-/** A model, its adapter in both formats, inputs and our velocity. */
+/** A model, its adapter in both formats in one folder, inputs and our
+ * velocity. */
 std::unique_ptr<SavedLora> saved_lora() {
   auto out = std::make_unique<SavedLora>();
   auto model = random_sd3();
@@ -41,8 +42,8 @@ std::unique_ptr<SavedLora> saved_lora() {
   write_safetensors(folder / "transformer/diffusion_pytorch_model.safetensors",
                     state_dict(*model), {{"format", "pt"}});
   write_safetensors(folder / "inputs.safetensors", sd3_inputs());
-  save_peft_adapter(folder / "peft", out->config, out->state);
-  save_diffusers_lora(folder / "diffusers", out->config, out->state);
+  save_peft_adapter(folder / "lora", out->config, out->state);
+  save_diffusers_lora(folder / "lora", out->config, out->state);
   return out;
 }
 
@@ -57,8 +58,8 @@ void expect_equal(const LoraFile& file, const SavedLora& saved) {
 
 TEST(LoraFiles, ComeBackAsTheyWere) {
   const auto saved = saved_lora();
-  const auto peft = load_peft_adapter(saved->folder / "peft");
-  const auto diffusers = load_diffusers_lora(saved->folder / "diffusers");
+  const auto peft = load_peft_adapter(saved->folder / "lora");
+  const auto diffusers = load_diffusers_lora(saved->folder / "lora");
   expect_equal(peft, *saved);
   expect_equal(diffusers, *saved);
   EXPECT_EQ(peft.config.targets, saved->config.targets);
@@ -93,9 +94,9 @@ TEST(LoraFiles, OfPeftAndDiffusersAreRead) {
 TEST(LoraFiles, WithoutMetadataHaveAlphaEqualToRank) {
   const auto saved = saved_lora();
   const std::string path =
-      saved->folder / "diffusers/pytorch_lora_weights.safetensors";
+      saved->folder / "lora/pytorch_lora_weights.safetensors";
   write_safetensors(path, read_safetensors(path).tensors);
-  const auto file = load_diffusers_lora(saved->folder / "diffusers");
+  const auto file = load_diffusers_lora(saved->folder / "lora");
   EXPECT_EQ(file.config.rank, 8);
   EXPECT_EQ(file.config.alpha, 8);
   auto model = random_sd3();
@@ -104,13 +105,13 @@ TEST(LoraFiles, WithoutMetadataHaveAlphaEqualToRank) {
 
 TEST(LoraFiles, OfOtherKindsAreErrors) {
   const auto saved = saved_lora();
-  const std::string path = saved->folder / "peft/adapter_config.json";
+  const std::string path = saved->folder / "lora/adapter_config.json";
   const json plain = read_json(path);
   const auto error = [&](const json& change) {
     json config = plain;
     config.update(change);
     write_json_atomic(path, config);
-    return error_of([&] { load_peft_adapter(saved->folder / "peft"); });
+    return error_of([&] { load_peft_adapter(saved->folder / "lora"); });
   };
   const std::vector<std::pair<const char*, json>> changes = {
       {"peft_type", "LOHA"},
@@ -128,22 +129,21 @@ TEST(LoraFiles, OfOtherKindsAreErrors) {
   expect_parts(error({{"r", 4}}), {"lora_A.weight", "rank 4"});
 
   const std::string lora =
-      saved->folder / "diffusers/pytorch_lora_weights.safetensors";
+      saved->folder / "lora/pytorch_lora_weights.safetensors";
   auto file = read_safetensors(lora);
   file.tensors["text_encoder.a.lora_A.weight"] = at::zeros({8, 3});
   write_safetensors(lora, file.tensors, file.metadata);
-  expect_parts(
-      error_of([&] { load_diffusers_lora(saved->folder / "diffusers"); }),
-      {"text_encoder.a.lora_A.weight", "transformer."});
+  expect_parts(error_of([&] { load_diffusers_lora(saved->folder / "lora"); }),
+               {"text_encoder.a.lora_A.weight", "transformer."});
 }
 
 TEST(LoraFiles, WithAPatternNameTheirLayers) {
   const auto saved = saved_lora();
-  const std::string path = saved->folder / "peft/adapter_config.json";
+  const std::string path = saved->folder / "lora/adapter_config.json";
   json config = read_json(path);
   config["target_modules"] = ".*attn\\.(to|add).*";
   write_json_atomic(path, config);
-  const auto file = load_peft_adapter(saved->folder / "peft");
+  const auto file = load_peft_adapter(saved->folder / "lora");
   EXPECT_EQ(file.config.targets.size(), 15U);
   EXPECT_EQ(file.config.targets[0], "transformer_blocks.0.attn.add_k_proj");
   auto model = random_sd3();

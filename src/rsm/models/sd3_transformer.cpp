@@ -45,8 +45,8 @@ torch::Tensor sincos_positions(int64_t dim, int64_t grid, int64_t base) {
       (at::arange(grid, at::kFloat) / (static_cast<double>(grid) / base))
           .to(at::kDouble);
   const int64_t quarter = dim / 4;
-  const auto omega = at::pow(
-      kMaxPeriod, -at::arange(quarter, at::kDouble) / static_cast<double>(quarter));
+  const auto omega = at::pow(kMaxPeriod, -at::arange(quarter, at::kDouble) /
+                                             static_cast<double>(quarter));
   const auto angle = at::outer(place, omega);
   const auto one_axis = at::cat({at::sin(angle), at::cos(angle)}, 1);
   const auto across = one_axis.unsqueeze(0).expand({grid, grid, dim / 2});
@@ -194,11 +194,12 @@ void JointBlockImpl::forward(torch::Tensor& image, torch::Tensor& text,
       attn_(modulate(image_normed, m[0], m[1]), text_in);
   image = at::addcmul(image, m[2], attended);
   if (dual_) {
-    const auto second = attn2_->forward(modulate(image_normed, m[6], m[7]), {}).first;
+    const auto second =
+        attn2_->forward(modulate(image_normed, m[6], m[7]), {}).first;
     image = at::addcmul(image, m[8], second);
   }
-  image = at::addcmul(image, m[5],
-                      ff_(modulate(layer_norm(image), m[3], m[4])));
+  image =
+      at::addcmul(image, m[5], ff_(modulate(layer_norm(image), m[3], m[4])));
   if (last_) {
     text = torch::Tensor();
     return;
@@ -214,12 +215,9 @@ Sd3TransformerImpl::Sd3TransformerImpl(const Sd3Config& config)
   const int64_t patch = config.patch_size;
   auto pos_embed = register_module("pos_embed", Scope());
   auto proj = pos_embed->register_module("proj", Scope());
-  const double bound = 1.0 / std::sqrt(config.in_channels * patch * patch);
   patch_weight_ = proj->register_parameter(
-      "weight", torch::empty({dim, config.in_channels, patch, patch})
-                    .uniform_(-bound, bound));
-  patch_bias_ = proj->register_parameter(
-      "bias", torch::empty({dim}).uniform_(-bound, bound));
+      "weight", torch::empty({dim, config.in_channels, patch, patch}));
+  patch_bias_ = proj->register_parameter("bias", torch::empty({dim}));
   position_ = pos_embed->register_buffer(
       "pos_embed", sincos_positions(dim, config.pos_embed_max_size,
                                     config.sample_size / patch));

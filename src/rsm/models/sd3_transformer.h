@@ -122,6 +122,7 @@ TORCH_MODULE(JointBlock);
 /** diffusers' SD3Transformer2DModel, parameter names included. */
 class Sd3TransformerImpl : public torch::nn::Module {
  public:
+  /** The weights are arbitrary until load_parameters(). */
   explicit Sd3TransformerImpl(const Sd3Config& config);
 
   /** x [B,C,H,W], timestep [B] = 1000 t float32, tokens [B,T,joint_dim],

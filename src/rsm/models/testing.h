@@ -14,9 +14,10 @@ namespace rsm {
  * order they differ by this share of the largest value. */
 inline constexpr double kFloatTolerance = 1e-5;
 
-/** Largest difference over the largest value of `b`. */
+/** Largest difference over the largest value of `b`; 0 for two zeros. */
 inline double relative(const torch::Tensor& a, const torch::Tensor& b) {
-  return ((a - b).abs().max() / b.abs().max()).item<double>();
+  const auto largest = b.abs().max().clamp_min(1e-30);
+  return ((a - b).abs().max() / largest).item<double>();
 }
 
 /** Numbers of a test's own; `index` tells them apart. */

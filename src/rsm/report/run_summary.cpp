@@ -64,13 +64,16 @@ std::vector<WarningGroup> log_warnings(const RunRecord& record) {
 
 void compare_categories(const EvaluationRecord& first,
                         const EvaluationRecord& last, RunSummary& summary) {
-  for (const auto& [name, after] : last.categories) {
+  for (const auto& [name, now] : last.categories) {
+    if (!std::isfinite(now.metric(summary.metric))) continue;
     const auto found = first.categories.find(name);
     const Scores before =
         found == first.categories.end() ? Scores() : found->second;
+    const Scores after = &first == &last ? Scores() : now;
     const auto change = change_of(before, after, summary.metric);
-    if (!std::isfinite(change.after)) continue;
-    summary.categories.push_back({name, after.images, change});
+    std::string words = name;
+    std::replace(words.begin(), words.end(), '_', ' ');
+    summary.categories.push_back({words, now.images, change});
   }
   std::stable_sort(summary.categories.begin(), summary.categories.end(),
                    [](const CategoryChange& a, const CategoryChange& b) {
@@ -103,9 +106,9 @@ void find_best(const RunRecord& record, RunSummary& summary) {
   }
 }
 
-void judge(RunSummary& summary, bool compared) {
+void judge(RunSummary& summary) {
   using Verdict = RunSummary::Verdict;
-  if (!compared || !std::isfinite(summary.main.gain())) return;
+  if (!std::isfinite(summary.main.gain())) return;
   const int sign = sure_sign(summary.main);
   summary.verdict = sign > 0   ? Verdict::better
                     : sign < 0 ? Verdict::worse
@@ -145,9 +148,10 @@ std::string bar(const Change& change) {
     const double share = std::clamp(std::isfinite(value) ? value : 0, 0.0, 1.0);
     return static_cast<int>(std::lround(share * kBarWidth));
   };
-  const int after = cells(change.after);
-  const int before =
-      std::isfinite(change.before) ? cells(change.before) : after;
+  const bool has_before = std::isfinite(change.before);
+  const bool has_after = std::isfinite(change.after);
+  const int after = cells(has_after ? change.after : change.before);
+  const int before = cells(has_before ? change.before : change.after);
   std::string out;
   for (int i = 0; i < kBarWidth; ++i) {
     if (i < std::min(before, after)) {
@@ -165,11 +169,16 @@ std::string category_line(const CategoryChange& category) {
   const auto& change = category.change;
   std::string name = category.name.substr(0, kNameWidth);
   name.resize(kNameWidth, ' ');
-  std::string line = "  " + name + " " + format_fixed(change.before, 3) +
-                     " -> " + format_fixed(change.after, 3) + "  " +
-                     format_signed(change.gain(), 3) + "  ";
-  const bool is_share = change.after >= 0 && change.after <= 1 &&
-                        !(change.before < 0) && !(change.before > 1);
+  const bool compared = std::isfinite(change.after);
+  std::string line = "  " + name + " " + format_fixed(change.before, 3) + "  ";
+  if (compared) {
+    line.insert(line.size() - 2, " -> " + format_fixed(change.after, 3));
+    line += format_signed(change.gain(), 3) + "  ";
+  }
+  const auto in_range = [](double value) {
+    return !std::isfinite(value) || (value >= 0 && value <= 1);
+  };
+  const bool is_share = in_range(change.before) && in_range(change.after);
   return line + (is_share ? bar(change) : "") + "\n";
 }
 
@@ -193,16 +202,17 @@ RunSummary summarise(const RunRecord& record) {
   const auto* first = record.first_evaluation();
   const auto* last = record.last_evaluation();
   if (first == nullptr) return out;
+  const Scores& before = first->evaluation->all;
+  const Scores after = first == last ? Scores() : last->evaluation->all;
   out.images = last->evaluation->all.images;
-  out.main = change_of(first->evaluation->all, last->evaluation->all,
-                       record.main_metric);
-  out.texture_before = first->evaluation->all.metric("texture");
-  out.texture_after = last->evaluation->all.metric("texture");
+  out.main = change_of(before, after, record.main_metric);
+  out.texture_before = before.metric("texture");
+  out.texture_after = after.metric("texture");
   out.drift = last->evaluation->kl;
   out.seconds = last->number("wall_s");
   compare_categories(*first->evaluation, *last->evaluation, out);
   find_best(record, out);
-  judge(out, first != last);
+  judge(out);
   return out;
 }
 
@@ -281,7 +291,7 @@ std::string texture_sentence(const RunSummary& summary,
 
 std::string summary_text(const RunRecord& record) {
   const auto summary = summarise(record);
-  std::string out = verdict_text(summary) + ". " + headline(summary) + ".\n";
+  std::string out = verdict_text(summary) + ".\n" + headline(summary) + ".\n";
   for (const auto& category : summary.categories) {
     out += category_line(category);
   }

@@ -8,7 +8,8 @@
 
 namespace rsm {
 
-/** A mean before training and now. Numbers are NaN where not known. */
+/** A mean before training and now. Numbers are NaN where not known: with a
+ * single evaluation, all of `after`. */
 struct Change {
   double before = 0;
   double after = 0;
@@ -22,7 +23,7 @@ struct Change {
 };
 
 struct CategoryChange {
-  std::string name;
+  std::string name;  ///< with spaces for underscores
   int64_t images = 0;
   Change change;
 };

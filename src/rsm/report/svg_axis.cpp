@@ -24,7 +24,7 @@ double nice_step(double least) {
 
 std::string tick_label(double value, double step, double largest) {
   if (value == 0) return "0";
-  if (step < 0.99e-3 || largest >= 1e5) return format_short(value);
+  if (largest < 0.99e-3 || largest >= 1e5) return format_short(value);
   const double decimals = std::ceil(-std::log10(step) - 1e-9);
   return format_fixed(value, static_cast<int>(std::max(0.0, decimals)));
 }

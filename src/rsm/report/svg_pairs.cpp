@@ -7,9 +7,9 @@
 namespace rsm {
 namespace {
 
-constexpr double kWidth = 520;
+constexpr double kWidth = 420;
 constexpr double kTop = 26;
-constexpr double kRowHeight = 38;
+constexpr double kRowHeight = 37;
 constexpr double kNumberWidth = 40;
 constexpr double kNoteWidth = 48;
 

@@ -8,9 +8,9 @@
 namespace rsm {
 namespace {
 
-constexpr double kWidth = 420;
-constexpr double kHeight = 250;
-constexpr double kRight = 12;
+constexpr double kWidth = 360;
+constexpr double kHeight = 230;
+constexpr double kRight = 16;
 constexpr double kLineHeight = 16;
 constexpr double kSmall = 10.5;
 /** More points than this are drawn as a line alone. */

@@ -366,7 +366,8 @@ Evaluation Finetune::evaluate_now(const std::string& samples) {
   progress_.end();
   policy_->load_trainable(kept);
   policy_->refresh_rollout();
-  write_samples(options_.folder, samples, evaluation_set_, result);
+  write_samples(options_.folder, samples, reward_->main_metric(),
+                evaluation_set_, result);
   evaluated_epoch_ = epoch_;
   spent_.wall_seconds += clock.seconds();
   return result;

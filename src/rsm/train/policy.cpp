@@ -33,7 +33,7 @@ Policy::Policy(const FlowModel& model, const PolicyOptions& options)
     return std::make_shared<GuidedFlow>(network, unconditional,
                                         options.guidance_scale, options.tiles);
   };
-  const auto network =
+  auto network =
       copy_of(model.transformer, torch::kFloat32, options.device);
   training_ = guided(network);
   if (options.lora) {

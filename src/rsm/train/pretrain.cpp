@@ -66,11 +66,11 @@ void initialise(const std::string& name, const torch::Tensor& p,
 /** Everything that changes during training. */
 struct State {
   FlowModel model;
-  std::map<std::string, torch::Tensor> parameters;
-  StateDict average;
-  std::unique_ptr<Muon> muon;
-  std::unique_ptr<torch::optim::AdamW> adamw;
-  std::vector<std::string> adamw_names;
+  std::map<std::string, torch::Tensor> parameters = {};
+  StateDict average = {};
+  std::unique_ptr<Muon> muon = {};
+  std::unique_ptr<torch::optim::AdamW> adamw = {};
+  std::vector<std::string> adamw_names = {};
   int64_t seen = 0;
 };
 

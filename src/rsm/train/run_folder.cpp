@@ -91,7 +91,8 @@ void write_description(const RunOptions& o, const Transitions& transitions,
 }
 
 void write_samples(const std::string& run_folder, const std::string& name,
-                   const EvaluationSet& set, const Evaluation& evaluation) {
+                   const std::string& metric, const EvaluationSet& set,
+                   const Evaluation& evaluation) {
   const std::string folder = run_folder + "/samples";
   fs::create_directories(folder);
   const auto chosen = grid_pictures(set);
@@ -100,20 +101,23 @@ void write_samples(const std::string& run_folder, const std::string& name,
             image_grid(evaluation.images.index_select(0, index), kGridColumns,
                        kGridGap, kGridZoom));
   nlohmann::json prompts, scores;
+  const auto main = evaluation.scores.metrics.find(metric);
+  const auto& values = main == evaluation.scores.metrics.end()
+                           ? evaluation.scores.value
+                           : main->second;
   for (const int64_t i : chosen) {
     prompts.push_back(set.prompts[i].text);
-    const auto strict = evaluation.scores.metrics.find("strict");
-    const auto& values = strict == evaluation.scores.metrics.end()
-                             ? evaluation.scores.value
-                             : strict->second;
     scores.push_back(values[i].item<double>());
   }
+  const std::string path = folder + "/prompts.json";
+  nlohmann::json about =
+      fs::exists(path) ? read_json(path) : nlohmann::json::object();
   const auto count = static_cast<int64_t>(chosen.size());
-  write_json_atomic(folder + "/" + name + ".json",
-                    {{"columns", kGridColumns},
-                     {"rows", (count + kGridColumns - 1) / kGridColumns},
-                     {"prompts", prompts},
-                     {"scores", scores}});
+  about["columns"] = kGridColumns;
+  about["rows"] = (count + kGridColumns - 1) / kGridColumns;
+  about["prompts"] = prompts;
+  about[metric + "_" + name] = scores;
+  write_json_atomic(path, about);
 }
 
 void write_final(const RunOptions& options, const Policy& policy,

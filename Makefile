@@ -1,0 +1,47 @@
+# Everything starts here: `make help` lists the targets.
+# Variables: JOBS (compile jobs), PYTHON and RSM_TORCH_DIR (see scripts/setup).
+
+export PYTHON RSM_TORCH_DIR
+
+# As many compile jobs as there are cores, and 1.5 GB of free memory for each:
+# what g++ takes on LibTorch's headers. The second file is a container's limit.
+JOBS ?= $(shell cat /proc/meminfo /sys/fs/cgroup/memory.max 2>/dev/null | \
+  awk -v jobs=$$(nproc) '\
+    /^MemAvailable:/ {gb = $$2 / 1e6} \
+    /^[0-9]+$$/ && $$1 / 1e9 < gb {gb = $$1 / 1e9} \
+    END {if (gb / 1.5 < jobs) jobs = int(gb / 1.5); print jobs < 1 ? 1 : jobs}')
+
+# Looked up when used: `make setup` may just have installed it.
+CCACHE = $(notdir $(shell command -v ccache 2>/dev/null))
+SOURCES = $$(find $(wildcard src tests bench) -name "*.h" -o -name "*.cpp")
+
+.PHONY: help setup setup-tests build test demo format format-check clean
+
+help: ## List the targets (this is what plain `make` does)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' \
+	  $(MAKEFILE_LIST)
+
+setup: ## Install Debian packages, and LibTorch into .venv
+	@scripts/setup
+
+setup-tests: setup ## Install what the tests compare with into .venv-test
+	@scripts/setup tests
+
+build: setup ## Build the program, build/rsm, and its tests
+	cmake --preset release -DCMAKE_CXX_COMPILER_LAUNCHER=$(CCACHE)
+	cmake --build --preset release -j $(JOBS)
+
+test: setup-tests build ## Build, and run all tests
+	ctest --preset release
+
+demo: build ## Fine-tune the small model that ships here, with a report
+	build/rsm finetune configs/shapes/demo.yaml
+
+format: ## Lay out the C++ code with clang-format
+	clang-format -i $(SOURCES)
+
+format-check: ## Say where clang-format would change the C++ code
+	clang-format --dry-run --Werror $(SOURCES)
+
+clean: ## Remove what was built; environments, models and runs stay
+	rm -rf build build-debug

@@ -1,0 +1,33 @@
+#include "rsm/base/error.h"
+
+#include <gtest/gtest.h>
+
+namespace rsm {
+namespace {
+
+TEST(NearestWord, FindsSlipsButNotStrangers) {
+  const std::vector<std::string> known = {"seed", "steps", "guidance_scale"};
+  EXPECT_EQ(nearest_word("step", known), "steps");
+  EXPECT_EQ(nearest_word("sede", known), "seed");
+  EXPECT_EQ(nearest_word("guidence_scale", known), "guidance_scale");
+  EXPECT_EQ(nearest_word("zebra", known), "");
+  EXPECT_EQ(nearest_word("b", {"a"}), "");
+}
+
+TEST(UnknownWord, NamesAllAndTheNearest) {
+  EXPECT_EQ(unknown_word("sed", {"seed", "out"}),
+            "unknown \"sed\"; known: seed, out (did you mean \"seed\"?)");
+  EXPECT_EQ(unknown_word("zebra", {"seed"}), "unknown \"zebra\"; known: seed");
+}
+
+TEST(Check, ThrowsTheJoinedText) {
+  try {
+    RSM_CHECK(1 > 2, "[who] ", 3, " arrived");
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "[who] 3 arrived");
+  }
+}
+
+}  // namespace
+}  // namespace rsm

@@ -1,0 +1,44 @@
+#include "rsm/base/workers.h"
+
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <vector>
+
+namespace rsm {
+namespace {
+
+TEST(RunJobs, RunsEachJobOnceOnOneCore) {
+  for (const int64_t workers : {1, 2, 5}) {
+    std::vector<std::atomic<int>> runs(17);
+    run_jobs(17, workers, [&](int64_t i) {
+      ++runs[i];
+      EXPECT_EQ(at::get_num_threads(), 1);
+    });
+    for (const auto& count : runs) {
+      EXPECT_EQ(count, 1);
+    }
+  }
+  run_jobs(0, 2, [](int64_t) { FAIL(); });
+}
+
+TEST(RunJobs, RethrowsTheFirstFailureByNumberAfterAllRan) {
+  std::atomic<int> runs{0};
+  try {
+    run_jobs(10, 3, [&](int64_t i) {
+      ++runs;
+      if (i == 4 || i == 7) {
+        throw std::runtime_error(std::to_string(i));
+      }
+    });
+    FAIL() << "nothing was thrown";
+  } catch (const std::runtime_error& error) {
+    EXPECT_STREQ(error.what(), "4");
+  }
+  EXPECT_EQ(runs, 10);
+}
+
+}  // namespace
+}  // namespace rsm

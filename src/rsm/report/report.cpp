@@ -1,0 +1,192 @@
+#include "rsm/report/report.h"
+
+#include <cmath>
+#include <filesystem>
+
+#include "rsm/base/error.h"
+#include "rsm/io/files.h"
+#include "rsm/report/format.h"
+#include "rsm/report/report_parts.h"
+#include "rsm/report/run_summary.h"
+
+namespace rsm {
+namespace {
+
+/** More different warnings than this are folded away. */
+constexpr size_t kMostWarnings = 5;
+
+std::string section(const std::string& title, const std::string& content,
+                    const std::string& intro = "") {
+  if (content.empty()) return "";
+  return "<section>\n<h2>" + escape_html(title) + "</h2>\n" +
+         (intro.empty() ? "" : "<p>" + escape_html(intro) + "</p>\n") +
+         content + "</section>\n";
+}
+
+std::string plots(const std::string& figures) {
+  if (figures.empty()) return "";
+  return "<div class=\"plots\">\n" + figures + "</div>\n";
+}
+
+std::string folded(const std::string& title, const std::string& content) {
+  return content.empty() ? ""
+                         : "<details><summary>" + escape_html(title) +
+                               "</summary>\n" + content + "</details>\n";
+}
+
+std::string table(const RunRecord::Facts& facts) {
+  if (facts.empty()) return "";
+  std::string out = "<div class=\"scroll\"><table>\n";
+  for (const auto& [name, value] : facts) {
+    out += "<tr><th scope=\"row\">" + escape_html(name) + "</th><td>" +
+           escape_html(value) + "</td></tr>\n";
+  }
+  return out + "</table></div>\n";
+}
+
+const char* verdict_class(RunSummary::Verdict verdict) {
+  switch (verdict) {
+    case RunSummary::Verdict::better:
+      return "better";
+    case RunSummary::Verdict::worse:
+      return "worse";
+    case RunSummary::Verdict::suspicious:
+      return "suspicious";
+    case RunSummary::Verdict::same:
+    case RunSummary::Verdict::unknown:
+      break;
+  }
+  return "same";
+}
+
+/** A sign that needs no colour to be read. */
+std::string verdict_sign(RunSummary::Verdict verdict) {
+  switch (verdict) {
+    case RunSummary::Verdict::better:
+      return "\xe2\x96\xb2 ";
+    case RunSummary::Verdict::worse:
+      return "\xe2\x96\xbc ";
+    case RunSummary::Verdict::suspicious:
+      return "\xe2\x9a\xa0 ";
+    case RunSummary::Verdict::same:
+    case RunSummary::Verdict::unknown:
+      break;
+  }
+  return "";
+}
+
+std::string fact(const std::string& name, const std::string& value,
+                 const std::string& note, bool bad = false) {
+  return "<div" + std::string(bad ? " class=\"bad\"" : "") + "><dt>" +
+         escape_html(name) + "</dt><dd>" + escape_html(value) + " <small>" +
+         escape_html(note) + "</small></dd></div>\n";
+}
+
+std::string key_facts(const RunRecord& record, const RunSummary& summary) {
+  std::string out;
+  const double ratio = summary.texture_ratio();
+  if (std::isfinite(ratio)) {
+    const bool bad = ratio > kTextureLimit;
+    out += fact("Background texture",
+                format_fixed(ratio, ratio < 9.95 ? 1 : 0) + "\xc3\x97",
+                bad ? "the base model's: too much" : "the base model's: fine",
+                bad);
+  }
+  if (std::isfinite(summary.drift)) {
+    out += fact("Drift from the base model", format_short(summary.drift),
+                "KL per latent element");
+  }
+  if (record.epochs.empty()) return out;
+  const auto& last = record.epochs.back();
+  if (std::isfinite(last.number("wall_s"))) {
+    out += fact("Time", format_duration(last.number("wall_s")),
+                cat("for ", summary.epoch, " epochs"));
+  }
+  if (const double images = last.number("images"); images >= 0) {
+    out += fact("Training pictures", format_count(std::llround(images)),
+                "sampled");
+  }
+  return out;
+}
+
+std::string warnings_html(const RunSummary& summary) {
+  if (summary.warnings.empty()) return "";
+  std::string shown, rest;
+  for (size_t i = 0; i < summary.warnings.size(); ++i) {
+    // The summary's own, which come last, weigh most.
+    const auto& warning = summary.warnings[summary.warnings.size() - 1 - i];
+    std::string line = "<li>" + escape_html(warning.text);
+    if (warning.epochs > 1) {
+      line += cat(" <small>(in ", warning.epochs, " epochs, last in ",
+                  warning.last_epoch, ")</small>");
+    }
+    (i < kMostWarnings ? shown : rest) += line + "</li>\n";
+  }
+  return "<div class=\"warnings\"><strong>Warnings</strong>\n<ul>\n" + shown +
+         "</ul>\n" +
+         folded("More warnings", rest.empty() ? "" : "<ul>" + rest + "</ul>") +
+         "</div>\n";
+}
+
+std::string header_html(const RunRecord& record, const RunSummary& summary) {
+  std::vector<std::string> names = {record.name};
+  for (const auto& name : {record.method, record.model}) {
+    if (!name.empty()) names.push_back(name);
+  }
+  names.push_back(summary.finished ? "finished"
+                                   : cat("unfinished: epoch ", summary.epoch));
+  std::string out =
+      "<header class=\"" + std::string(verdict_class(summary.verdict)) +
+      "\">\n<p class=\"name\">" + escape_html(join(names, " \xc2\xb7 ")) +
+      "</p>\n<h1>" + verdict_sign(summary.verdict) +
+      escape_html(verdict_text(summary)) + "</h1>\n<p class=\"headline\">" +
+      escape_html(headline(summary, "\xe2\x86\x92", "\xc2\xb1")) + "</p>\n";
+  if (const auto words = category_sentence(summary); !words.empty()) {
+    out += "<p>" + escape_html(words) + "</p>\n";
+  }
+  if (const auto facts = key_facts(record, summary); !facts.empty()) {
+    out += "<dl class=\"facts\">\n" + facts + "</dl>\n";
+  }
+  return out + warnings_html(summary) + "</header>\n";
+}
+
+std::string details_html(const RunRecord& record) {
+  std::string config;
+  if (!record.config.empty()) {
+    config = "<pre>" + escape_html(record.config) + "</pre>\n";
+  }
+  return table(record.facts) +
+         folded("Training curves", plots(health_figures(record))) +
+         folded("The method's knobs", table(record.knobs)) +
+         folded("Resolved config", config) +
+         folded("Versions", table(record.versions));
+}
+
+}  // namespace
+
+std::string report_html(const RunRecord& record) {
+  const auto summary = summarise(record);
+  return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
+         "<meta charset=\"utf-8\">\n"
+         "<meta name=\"viewport\" content=\"width=device-width, "
+         "initial-scale=1\">\n<title>" +
+         escape_html(record.name + ": " + verdict_text(summary)) +
+         "</title>\n<style>" + report_style() +
+         "</style>\n</head>\n<body>\n<main>\n" + header_html(record, summary) +
+         section("Before and after", samples_html(record.samples)) +
+         section("What changed", plots(result_figures(record, summary))) +
+         section("How it got there", plots(curve_figures(record, summary))) +
+         section("Is it still the same model?", plots(safety_figures(record))) +
+         section("Where along the way it learns", plots(step_figures(record)),
+                 record.method_summary) +
+         section("Details", details_html(record)) +
+         "</main>\n</body>\n</html>\n";
+}
+
+void write_report(const std::string& folder) {
+  const auto page = report_html(read_run(folder));
+  write_file_atomic((std::filesystem::path(folder) / "report.html").string(),
+                    page);
+}
+
+}  // namespace rsm

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+
+#include "rsm/report/run_record.h"
+#include "rsm/report/run_summary.h"
+
+/** Parts of the report's page as HTML; "" where a run has nothing to show. */
+namespace rsm {
+
+/** A plot with its caption; "" for an empty plot. `note` explains it. */
+std::string figure(const std::string& title, const std::string& plot,
+                   const std::string& note = "");
+
+/** What training reached: scores by category, and against time. */
+std::string result_figures(const RunRecord& record, const RunSummary& summary);
+/** Scores against epochs and drift. */
+std::string curve_figures(const RunRecord& record, const RunSummary& summary);
+/** Drift from the reference and background texture. */
+std::string safety_figures(const RunRecord& record);
+/** The method at each sampler step: guidance strength, clipping, spread. */
+std::string step_figures(const RunRecord& record);
+/** Loss, gradients and the like over epochs. */
+std::string health_figures(const RunRecord& record);
+
+/** Pictures before and after, with their prompts. */
+std::string samples_html(const SamplesRecord& samples);
+
+/** The page's style sheet. */
+const char* report_style();
+
+}  // namespace rsm

@@ -1,0 +1,171 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "rsm/io/image.h"
+
+/** What tests of reports share; no part of the library includes this. */
+namespace rsm {
+
+/** A log line of an evaluation: 100 pictures, two categories. */
+inline nlohmann::json evaluation_line(int64_t epoch, double strict,
+                                      double counting, double texture) {
+  const double colors = 2 * strict - counting;
+  return {{"epoch", epoch},
+          {"wall_s", 60.0 * static_cast<double>(epoch) + 12},
+          {"images", 256 * epoch},
+          {"eval_reward", strict},
+          {"eval",
+           {{"images", 100},
+            {"reward", "strict"},
+            {"metrics",
+             {{"strict", strict}, {"graded", 0.9}, {"texture", texture}}},
+            {"kl", 0.001 * static_cast<double>(epoch)},
+            {"by_category",
+             {{"counting", {{"strict", counting}, {"images", 50}}},
+              {"two_colors", {{"strict", colors}, {"images", 50}}}}}}}};
+}
+
+/** What training adds to a line. */
+inline void add_training(nlohmann::json& line) {
+  line.update({{"reward", 0.7},
+               {"reward_std", 0.2},
+               {"groups", 40},
+               {"dead_groups", 4},
+               {"clip_fraction", 0.05},
+               {"kl", 0.0008},
+               {"loss", -0.001},
+               {"grad_norm", 0.4},
+               {"lr", 3e-4},
+               {"rollout_gap", 0.0}});
+  line["by_step"] = {{"step", {0, 1, 2}},
+                     {"t", {1.0, 0.9, 0.7}},
+                     {"rows", {8, 4, 2}},
+                     {"reward_spread", {0.2, 0.1, nullptr}},
+                     {"dead_share", {0.0, 0.1, 0.4}},
+                     {"clip_fraction", {0.01, 0.02, 0.03}},
+                     {"kl", {0.001, 0.0005, 0.0002}}};
+}
+
+/** 0.40 -> 0.60 over epochs 0, 1 and 2; epoch 1 is not evaluated. */
+inline std::vector<nlohmann::json> example_log() {
+  nlohmann::json between = {{"epoch", 1}, {"wall_s", 72.0}, {"images", 256}};
+  auto last = evaluation_line(2, 0.60, 0.70, 2.2e-4);
+  add_training(between);
+  add_training(last);
+  last["warnings"] = {"gap of 0.1"};
+  return {evaluation_line(0, 0.40, 0.20, 2e-4), between, last};
+}
+
+inline nlohmann::json example_run() {
+  return {
+      {"name", "example"},
+      {"method",
+       {{"name", "some_method"},
+        {"source", "a paper"},
+        {"summary", "Does what it says."},
+        {"knobs", {{"estimator", {{"source", "branches"}}}}}}},
+      {"model", "small-flow"},
+      {"guidance_scale", 1.5},
+      {"steps", 3},
+      {"reward",
+       {{"name", "shapes"}, {"main_metric", "strict"}, {"trained", "graded"}}},
+      {"prompts", {{"train", 80}, {"held_out", 20}}},
+      {"schedule",
+       {{{"step", 0}, {"t", 1.0}, {"branches", 8}, {"h", 0.7}},
+        {{"step", 1}, {"t", 0.9}, {"branches", 4}, {"h", 0.3}},
+        {{"step", 2}, {"t", 0.7}, {"branches", 0}, {"h", nullptr}}}},
+      {"versions", {{"rsm", "0.1.0"}}},
+      {"finished", true},
+      {"machine", "two cores"},
+      {"seed", 7}};
+}
+
+/** Without waiting for the disk. */
+inline void write_plain(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+inline std::string log_text(const std::vector<nlohmann::json>& lines) {
+  std::string text;
+  for (const auto& line : lines) text += line.dump() + "\n";
+  return text;
+}
+
+/** Two rows of three pictures of 8 pixels, two pixels apart. */
+inline void write_samples(const std::string& folder) {
+  std::filesystem::create_directories(folder + "/samples");
+  const auto images = torch::zeros({6, 3, 4, 4});
+  write_plain(folder + "/samples/before.png",
+              encode_png(image_grid(images, 3, 2, 2)));
+  write_plain(folder + "/samples/after.png",
+              encode_png(image_grid(images + 0.5, 3, 2, 2)));
+  const nlohmann::json said = {
+      {"columns", 3},
+      {"rows", 2},
+      {"prompts", {"one", "two", "three", "four", "five", "six"}},
+      {"strict_before", {0, 0, 1, 0, nullptr, 0}},
+      {"strict_after", {1, 1, 1, 0, nullptr, 0}}};
+  write_plain(folder + "/samples/prompts.json", said.dump());
+}
+
+inline void write_example(const std::string& folder,
+                          const std::vector<nlohmann::json>& log,
+                          const nlohmann::json& run) {
+  write_plain(folder + "/log.jsonl", log_text(log));
+  write_plain(folder + "/run.json", run.dump());
+  write_plain(folder + "/config.yaml", "train:\n  lr: 0.0003\n");
+  write_samples(folder);
+}
+
+/** "" where every element of an HTML or SVG text is closed in order and no
+ * attribute or text has a stray '<'; otherwise the place. */
+inline std::string tag_problem(const std::string& text) {
+  static const std::set<std::string> kEmpty = {"meta", "br", "img", "hr"};
+  std::vector<std::string> open;
+  for (size_t at = text.find('<'); at != std::string::npos;
+       at = text.find('<', at + 1)) {
+    if (text.compare(at, 9, "<!DOCTYPE") == 0) continue;
+    const size_t end = text.find('>', at);
+    const std::string tag = text.substr(at + 1, end - at - 1);
+    const std::string near = text.substr(at, 60);
+    if (end == std::string::npos || tag.empty()) return "not closed: " + near;
+    if (tag.find('<') != std::string::npos) return "stray '<': " + near;
+    if (std::count(tag.begin(), tag.end(), '"') % 2 != 0) {
+      return "stray quote: " + near;
+    }
+    if (tag.back() == '/') continue;
+    if (tag.front() == '/') {
+      if (open.empty() || open.back() != tag.substr(1)) {
+        return "closes nothing: " + near;
+      }
+      open.pop_back();
+      continue;
+    }
+    const std::string name = tag.substr(0, tag.find_first_of(" \n"));
+    if (kEmpty.count(name) == 0) open.push_back(name);
+  }
+  return open.empty() ? "" : "left open: " + open.back();
+}
+
+/** How often `part` occurs. */
+inline int64_t occurrences(const std::string& text, const std::string& part) {
+  int64_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos;
+       at = text.find(part, at + part.size())) {
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace rsm

@@ -1,0 +1,136 @@
+#include "rsm/report/run_log.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "rsm/io/files.h"
+#include "rsm/io/testing.h"
+
+namespace rsm {
+namespace {
+
+std::vector<int64_t> epochs_in(const std::string& path) {
+  std::vector<int64_t> epochs;
+  for (const auto& line : read_log(path)) epochs.push_back(line["epoch"]);
+  return epochs;
+}
+
+using Epochs = std::vector<int64_t>;
+
+TEST(RunLog, ReadingGivesWhatWasAppended) {
+  const TemporaryFolder folder;
+  const auto path = folder / "log.jsonl";
+  RunLog log(path);
+  EXPECT_TRUE(read_log(path).empty());
+  const nlohmann::json first = {{"epoch", 0}, {"text", "two\nlines"}};
+  log.append(first);
+  log.append({{"epoch", 1},
+              {"loss", std::numeric_limits<double>::quiet_NaN()},
+              {"text", "\xff"}});
+  const auto lines = read_log(path);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0], first);
+  EXPECT_TRUE(lines[1]["loss"].is_null());
+  EXPECT_EQ(lines[1]["text"], "\xef\xbf\xbd");
+  EXPECT_EQ(folder.entries(), 1);
+}
+
+TEST(RunLog, ContinuingKeepsWhatIsThere) {
+  const TemporaryFolder folder;
+  const auto path = folder / "log.jsonl";
+  RunLog(path).append({{"epoch", 0}});
+  RunLog(path).append({{"epoch", 1}});
+  EXPECT_EQ(epochs_in(path), (Epochs{0, 1}));
+}
+
+TEST(RunLog, HalfWrittenLastLineIsLeftOut) {
+  const TemporaryFolder folder;
+  const auto path = folder / "log.jsonl";
+  write_file_atomic(path, "{\"epoch\":0}\n{\"epoch\":1,\"lo");
+  EXPECT_EQ(epochs_in(path), Epochs{0});
+  RunLog log(path);
+  log.append({{"epoch", 1}});
+  EXPECT_EQ(read_file(path), "{\"epoch\":0}\n{\"epoch\":1}\n");
+}
+
+TEST(RunLog, LastLineThatLacksOnlyItsEndCounts) {
+  const TemporaryFolder folder;
+  const auto path = folder / "log.jsonl";
+  write_file_atomic(path, "{\"epoch\":0}");
+  EXPECT_EQ(epochs_in(path), Epochs{0});
+  RunLog(path).append({{"epoch", 1}});
+  EXPECT_EQ(epochs_in(path), (Epochs{0, 1}));
+}
+
+TEST(RunLog, TruncatingDropsLaterEpochsOnly) {
+  const TemporaryFolder folder;
+  const auto path = folder / "log.jsonl";
+  RunLog log(path);
+  for (int64_t epoch = 0; epoch < 5; ++epoch) log.append({{"epoch", epoch}});
+  log.truncate_after(7);
+  EXPECT_EQ(epochs_in(path), (Epochs{0, 1, 2, 3, 4}));
+  log.truncate_after(2);
+  EXPECT_EQ(epochs_in(path), (Epochs{0, 1, 2}));
+  log.append({{"epoch", 3}});
+  EXPECT_EQ(epochs_in(path), (Epochs{0, 1, 2, 3}));
+  log.truncate_after(-1);
+  EXPECT_EQ(read_file(path), "");
+  EXPECT_EQ(folder.entries(), 1);
+}
+
+TEST(RunLog, EpochThatComesAgainReplacesTheOldOnes) {
+  const TemporaryFolder folder;
+  const auto path = folder / "log.jsonl";
+  write_file_atomic(path,
+                    "{\"epoch\":0}\n{\"epoch\":1}\n{\"epoch\":2}\n"
+                    "{\"epoch\":1,\"new\":true}\n");
+  const auto lines = read_log(path);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[1].value("new", false), true);
+}
+
+TEST(RunLog, MalformedLinesAreNamed) {
+  const TemporaryFolder folder;
+  const auto path = folder / "log.jsonl";
+  for (const std::string bad :
+       {"{\"epoch\":1,", "[1]", "{\"loss\":1}", "{\"epoch\":1.5}"}) {
+    write_file_atomic(path, "{\"epoch\":0}\n" + bad + "\n{\"epoch\":2}\n");
+    expect_parts(error_of([&] { read_log(path); }), {path + ":2: "});
+    expect_parts(error_of([&] { RunLog(path).truncate_after(0); }),
+                 {path + ":2: "});
+  }
+}
+
+TEST(RunLog, FailedAppendLeavesNoPartOfALine) {
+  const TemporaryFolder folder;
+  const auto path = folder / "log.jsonl";
+  RunLog log(path);
+  log.append({{"epoch", 0}});
+  const auto before = read_file(path);
+  // A file-size limit in the middle of the next line acts as a full disk does.
+  rlimit old = {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
+  const auto handler = signal(SIGXFSZ, SIG_IGN);
+  const rlimit small = {before.size() + 10, old.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const auto error = error_of([&] {
+    log.append({{"epoch", 1}, {"text", std::string(100, 'x')}});
+  });
+  setrlimit(RLIMIT_FSIZE, &old);
+  signal(SIGXFSZ, handler);
+  expect_parts(error, {path});
+  EXPECT_EQ(read_file(path), before);
+}
+
+TEST(RunLog, FoldersThatAreMissingAreNamed) {
+  const TemporaryFolder folder;
+  const auto path = folder / "missing/log.jsonl";
+  expect_parts(error_of([&] { RunLog log(path); }), {path});
+}
+
+}  // namespace
+}  // namespace rsm

@@ -1,0 +1,104 @@
+#include "rsm/train/evaluation.h"
+
+#include <gtest/gtest.h>
+
+#include "rsm/base/error.h"
+#include "rsm/paths/flow_matching.h"
+
+namespace rsm {
+namespace {
+
+Prompts three_categories() {
+  Prompts prompts;
+  for (int64_t i = 0; i < 12; ++i) {
+    prompts.push_back({i, std::to_string(i),
+                       i == 0 ? "one" : (i < 4 ? "three" : "many")});
+  }
+  return prompts;
+}
+
+/** y = pooled, so that outputs differ between prompts by a known amount. */
+class ConstantFlow : public Denoiser {
+ public:
+  explicit ConstantFlow(double shift) : shift_(shift) {}
+  torch::Tensor predict(const torch::Tensor& x, const torch::Tensor&,
+                        const Condition& condition) override {
+    return condition.pooled.view({-1, 1, 1, 1}).expand(x.sizes()) + shift_;
+  }
+
+ private:
+  double shift_;
+};
+
+/** Mean brightness; also as metric "bright". */
+class Brightness : public Reward {
+ public:
+  std::string name() const override { return "brightness"; }
+  RewardScores score(const torch::Tensor& images,
+                     const Prompts&) const override {
+    const auto mean = images.mean({1, 2, 3});
+    return {mean, {{"bright", mean * 2}}};
+  }
+};
+
+EvaluationSet small_set() {
+  auto set = make_evaluation_set(three_categories(), 30, 5);
+  set.latent_shape = {3, 2, 2};
+  set.conditions = {at::zeros({30, 1, 1}), at::zeros({30, 1})};
+  return set;
+}
+
+TEST(EvaluationSet, GivesCategoriesEquallyManyPictures) {
+  const auto set = make_evaluation_set(three_categories(), 31, 5);
+  std::map<std::string, int64_t> count;
+  for (const auto& prompt : set.prompts) {
+    ++count[prompt.category];
+  }
+  EXPECT_EQ(count["one"], 11);
+  EXPECT_EQ(count["three"], 10);
+  EXPECT_EQ(count["many"], 10);
+  EXPECT_THROW(make_evaluation_set({}, 3, 5), Error);
+}
+
+TEST(EvaluationSet, APicturesNoiseDoesNotDependOnHowMany) {
+  auto few = make_evaluation_set(three_categories(), 6, 5);
+  auto many = make_evaluation_set(three_categories(), 60, 5);
+  few.latent_shape = many.latent_shape = {3, 2, 2};
+  EXPECT_TRUE(at::equal(few.noise(0, 2), many.noise(0, 2)));
+  EXPECT_FALSE(at::equal(many.noise(0, 1), many.noise(1, 1)));
+}
+
+TEST(Evaluate, ReportsMeansByCategoryAndWhole) {
+  ConstantFlow flow(0);
+  const auto set = small_set();
+  const auto result = evaluate(flow, nullptr, FlowMatchSchedule{}.times(4), 0.7,
+                               set, Brightness());
+  EXPECT_EQ(result.images.size(0), 30);
+  EXPECT_EQ(result.evaluations, 30 * 4);
+  EXPECT_NEAR(result.means.at("reward"),
+              result.scores.value.mean().item<double>(), 1e-6);
+  EXPECT_NEAR(result.means.at("bright"), 2 * result.means.at("reward"), 1e-6);
+  double sum = 0;
+  for (const auto& [category, means] : result.by_category) {
+    EXPECT_EQ(means.at("images"), 10);
+    sum += means.at("reward") / 3;
+  }
+  EXPECT_NEAR(sum, result.means.at("reward"), 1e-6);
+}
+
+TEST(Evaluate, DriftIsTheExactKlOfTheStochasticSteps) {
+  ConstantFlow flow(0.25), reference(0);
+  const auto times = FlowMatchSchedule{}.times(4);
+  const auto result =
+      evaluate(flow, &reference, times, 0.7, small_set(), Brightness());
+  double expected = 0;
+  for (int64_t i = 0; i < 3; ++i) {
+    const double w = flow_sde_step(times, i, 0.7).w();
+    expected += 0.5 * w * w * 0.25 * 0.25 / 3;
+  }
+  EXPECT_NEAR(result.kl, expected, 1e-6 * expected);
+  EXPECT_EQ(evaluate(flow, &flow, times, 0.7, small_set(), Brightness()).kl, 0);
+}
+
+}  // namespace
+}  // namespace rsm

@@ -1,0 +1,267 @@
+// Whole runs on the shipped model, with small numbers.
+
+#include "rsm/train/finetune.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "rsm/base/error.h"
+#include "rsm/io/config.h"
+#include "rsm/io/files.h"
+#include "rsm/io/image.h"
+#include "rsm/io/testing.h"
+#include "rsm/report/report.h"
+#include "rsm/report/run_log.h"
+
+namespace rsm {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string config_text(const std::string& folder) {
+  return "name: test\n"
+         "folder: " + folder + "\n" +
+         R"(model: models/shapes-flow
+method:
+  name: tempflow-grpo
+  estimator:
+    branches: [3, 0, 3, 0, 2, 0, 0, 0, 0]
+prompts:
+  per_epoch: 3
+sampling:
+  guidance_scale: 2
+train:
+  epochs: 3
+  lora:
+    rank: 4
+    alpha: 8
+  lr: 0.001
+evaluation:
+  images: 12
+  every: 2
+checkpoint:
+  every: 1
+compute:
+  threads: 2
+)";
+}
+
+RunOptions options_of(const std::string& folder,
+                      const std::vector<std::string>& overrides = {}) {
+  return read_run_options(
+      Config::parse(config_text(folder), "test.yaml", overrides));
+}
+
+/** Runs to the end; returns the log. */
+std::vector<nlohmann::json> run_all(const RunOptions& options) {
+  NoProgress silent;
+  Finetune run(options, silent);
+  while (!run.finished()) {
+    run.run_epoch();
+  }
+  run.finish();
+  return read_log(options.folder + "/log.jsonl");
+}
+
+StateDict learnt(const std::string& folder) {
+  return read_safetensors(folder + "/final/adapter_model.safetensors").tensors;
+}
+
+TEST(Finetune, LogsEveryEpochAndLeavesAWholeRunFolder) {
+  const TemporaryFolder folder;
+  const auto log = run_all(options_of(folder / "run"));
+  ASSERT_EQ(log.size(), 4u);
+  for (size_t i = 0; i < log.size(); ++i) {
+    EXPECT_EQ(log[i].at("epoch"), i);
+  }
+  for (const char* key : {"wall_s", "images", "evals", "reward", "reward_std",
+                          "dead_groups", "clip_fraction", "kl"}) {
+    EXPECT_TRUE(log[1].contains(key)) << key;
+  }
+  EXPECT_TRUE(log[0].contains("eval_reward"));
+  EXPECT_FALSE(log[1].contains("eval_reward"));
+  EXPECT_TRUE(log[2].contains("eval_reward"));
+  EXPECT_TRUE(log[3].contains("eval_reward"));
+  // 3 prompts, 8 branches each.
+  EXPECT_EQ(log[3].at("images"), 3 * 3 * 8);
+  for (const char* name : {"config.yaml", "run.json", "samples/before.png",
+                           "samples/after.png", "final/adapter_config.json",
+                           "final/pytorch_lora_weights.safetensors"}) {
+    EXPECT_TRUE(fs::exists(folder / "run" + "/" + name)) << name;
+  }
+  EXPECT_EQ(options_of(folder / "run").resolved,
+            read_file(folder / "run" + "/config.yaml"));
+}
+
+TEST(Finetune, CountsTheNetworkEvaluationsOfThePlan) {
+  const TemporaryFolder folder;
+  const auto options = options_of(folder / "run", {"train.epochs=1"});
+  const auto log = run_all(options);
+  const auto plan = make_plan(options.method, options.steps,
+                              options.noise_level);
+  EXPECT_EQ(log[1].at("evaluations").at("rollout"),
+            3 * plan.evaluations_per_root());
+  EXPECT_EQ(log[1].at("evaluations").at("old"), 3 * plan.states_per_root());
+  EXPECT_EQ(log[1].at("evals"), log[1]["evaluations"]["rollout"].get<int>() +
+                                    log[1]["evaluations"]["old"].get<int>() +
+                                    log[1]["evaluations"]["reference"]
+                                        .get<int>() +
+                                    log[1]["evaluations"]["update"].get<int>());
+}
+
+TEST(Finetune, ThreadsChangeNothingBitForBit) {
+  const TemporaryFolder folder;
+  run_all(options_of(folder / "a"));
+  run_all(options_of(folder / "b", {"compute.threads=3"}));
+  EXPECT_EQ(read_file(folder / "a" + "/final/adapter_model.safetensors"),
+            read_file(folder / "b" + "/final/adapter_model.safetensors"));
+}
+
+TEST(Finetune, HalfPrecisionRolloutsLeaveTheFirstRatioExactlyOne) {
+  // run_epoch throws where it is not; the gap shows that there was one to
+  // bridge.
+  const TemporaryFolder folder;
+  const auto half = run_all(options_of(folder / "half", {"train.epochs=2"}));
+  EXPECT_GT(half[2].at("rollout_gap").get<double>(), 0);
+  const auto single = run_all(options_of(
+      folder / "single", {"train.epochs=2", "compute.rollout_type=float32"}));
+  EXPECT_LT(single[2].at("rollout_gap").get<double>(),
+            half[2].at("rollout_gap").get<double>());
+  const auto full = run_all(options_of(
+      folder / "full", {"train.epochs=2", "compute.rollout_type=float32",
+                        "train.weights=full", "train.lr=0.0001"}));
+  EXPECT_EQ(full[2].at("rollout_gap").get<double>(), 0);
+  EXPECT_EQ(full[2].at("evaluations").at("old"), 0);
+}
+
+/** Starts the program on a config; returns the child. */
+pid_t start_program(const std::string& config) {
+  const pid_t child = fork();
+  if (child == 0) {
+    if (std::freopen("/dev/null", "w", stderr) == nullptr ||
+        std::freopen("/dev/null", "w", stdout) == nullptr) {
+      _exit(127);
+    }
+    const std::string program = std::string(RSM_BINARY_DIR) + "/rsm";
+    execl(program.c_str(), "rsm", "finetune", config.c_str(), nullptr);
+    _exit(127);
+  }
+  return child;
+}
+
+int64_t lines_of(const std::string& path) {
+  std::ifstream file(path);
+  int64_t count = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++count;
+  }
+  return count;
+}
+
+TEST(Finetune, KilledInTheMiddleOfAnEpochItEndsInTheSameBytes) {
+  const TemporaryFolder folder;
+  const std::string whole = folder / "whole", broken = folder / "broken";
+  write_file_atomic(folder / "whole.yaml", config_text(whole));
+  write_file_atomic(folder / "broken.yaml", config_text(broken));
+  int status = 0;
+  ASSERT_EQ(waitpid(start_program(folder / "whole.yaml"), &status, 0) > 0,
+            true);
+  ASSERT_EQ(status, 0);
+  const pid_t child = start_program(folder / "broken.yaml");
+  // Two lines: the evaluation before training and epoch 1; then epoch 2 is
+  // under way.
+  while (lines_of(broken + "/log.jsonl") < 2 &&
+         waitpid(child, &status, WNOHANG) == 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(150));
+  kill(child, SIGKILL);
+  waitpid(child, &status, 0);
+  ASSERT_FALSE(fs::exists(broken + "/final"));
+  ASSERT_GT(waitpid(start_program(folder / "broken.yaml"), &status, 0), 0);
+  ASSERT_EQ(status, 0);
+  EXPECT_EQ(read_file(whole + "/final/adapter_model.safetensors"),
+            read_file(broken + "/final/adapter_model.safetensors"));
+  const auto a = read_log(whole + "/log.jsonl");
+  const auto b = read_log(broken + "/log.jsonl");
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].value("reward", 0.0), b[i].value("reward", 0.0));
+    EXPECT_EQ(a[i].at("images"), b[i].at("images"));
+  }
+}
+
+TEST(Finetune, AnotherConfigInTheSameFolderIsRefused) {
+  const TemporaryFolder folder;
+  run_all(options_of(folder / "run", {"train.epochs=1"}));
+  const auto error = error_of([&] {
+    run_all(options_of(folder / "run", {"train.epochs=1", "train.lr=0.5"}));
+  });
+  expect_parts(error, {"train.lr: 0.001", "0.5", "another config"});
+  // More epochs are no other run: it goes on.
+  EXPECT_EQ(run_all(options_of(folder / "run", {"train.epochs=2"})).size(), 3u);
+}
+
+TEST(Finetune, GroupsWithoutSpreadStopTheRunWithAdvice) {
+  const TemporaryFolder folder;
+  // No noise to speak of: all branches of a root give the same picture.
+  const auto error = error_of([&] {
+    run_all(options_of(folder / "run", {"sampling.noise_level=1e-7"}));
+  });
+  expect_parts(error, {"groups", "spread", "noise_level"});
+}
+
+/** Not blank: more than one colour. */
+bool has_content(const std::string& path) {
+  const auto image = read_png(path).to(torch::kFloat);
+  return image.std().item<double>() > 1;
+}
+
+TEST(Finetune, RaisesTheRewardOverTwoSeedsAndShowsIt) {
+  double gain = 0;
+  for (const std::string seed : {"1", "2"}) {
+    const TemporaryFolder folder;
+    const auto log = run_all(options_of(
+        folder / "run",
+        {"seed=" + seed, "train.epochs=8", "train.lr=0.002",
+         "train.weights=full", "train.lr=0.0003", "train.ema_decay=0.7",
+         "prompts.per_epoch=6", "method.estimator.branches=[6,6,6,6,6,0,0,0,0]",
+         "evaluation.images=240", "evaluation.every=8"}));
+    gain += 0.5 * (log.back()["eval_reward"].get<double>() -
+                   log.front()["eval_reward"].get<double>());
+    write_report(folder / "run");
+    EXPECT_GT(read_file(folder / "run" + "/report.html").size(), 20000u);
+    EXPECT_TRUE(has_content(folder / "run" + "/samples/before.png"));
+    EXPECT_TRUE(has_content(folder / "run" + "/samples/after.png"));
+  }
+  // Standard error of the mean gain over two seeds on 240 paired pictures:
+  // about 0.01.
+  EXPECT_GT(gain, 0.02);
+}
+
+TEST(RunOptions, MistakesNameFileLineKeyAndTheNearestWord) {
+  const auto error = [](const std::vector<std::string>& overrides) {
+    return error_of([&] { options_of("x", overrides); });
+  };
+  expect_parts(error({"train.lrr=1"}), {"train.lrr", "unknown key", "lr"});
+  expect_parts(error({"method.name=rsm-flw"}),
+               {"method.name", "rsm-flow", "tempflow-grpo"});
+  expect_parts(error({"compute.tile=0"}), {"compute.tile", "0", "1"});
+  expect_parts(error({"compute.device=gpu"}), {"compute.device", "cuda"});
+  expect_parts(error({"sampling.steps=ten"}), {"sampling.steps", "ten"});
+  expect_parts(error({"method.estimator.branches=[1,1]"}), {"branches"});
+  const auto line = error_of([] {
+    read_run_options(Config::parse("name: a\nmodel: b\nsead: 3\n", "my.yaml"));
+  });
+  expect_parts(line, {"my.yaml:3", "sead", "seed"});
+}
+
+}  // namespace
+}  // namespace rsm
