@@ -15,7 +15,7 @@ JOBS ?= $(shell cat /proc/meminfo /sys/fs/cgroup/memory.max 2>/dev/null | \
 CCACHE = $(notdir $(shell command -v ccache 2>/dev/null))
 SOURCES = $$(find $(wildcard src tests bench) -name "*.h" -o -name "*.cpp")
 
-.PHONY: help setup setup-tests build test demo format format-check clean
+.PHONY: help setup setup-tests configure build test demo format format-check clean
 
 help: ## List the targets (this is what plain `make` does)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' \
@@ -27,11 +27,14 @@ setup: ## Install Debian packages, and LibTorch into .venv
 setup-tests: setup ## Install what the tests compare with into .venv-test
 	@scripts/setup tests
 
-build: setup ## Build the program, build/rsm, and its tests
-	cmake --preset release -DCMAKE_CXX_COMPILER_LAUNCHER=$(CCACHE)
-	cmake --build --preset release -j $(JOBS)
+configure: setup
+	@cmake --preset release -DCMAKE_CXX_COMPILER_LAUNCHER=$(CCACHE)
 
-test: setup-tests build ## Build, and run all tests
+build: configure ## Build the program, build/rsm
+	cmake --build --preset release -j $(JOBS) --target rsm
+
+test: setup-tests configure ## Build everything, and run all tests
+	cmake --build --preset release -j $(JOBS)
 	ctest --preset release
 
 demo: build ## Fine-tune the small model that ships here, with a report

@@ -27,7 +27,8 @@ namespace fs = std::filesystem;
 
 std::string config_text(const std::string& folder) {
   return "name: test\n"
-         "folder: " + folder + "\n" +
+         "folder: " +
+         folder + "\n" +
          R"(model: models/shapes-flow
 method:
   name: tempflow-grpo
@@ -70,10 +71,6 @@ std::vector<nlohmann::json> run_all(const RunOptions& options) {
   return read_log(options.folder + "/log.jsonl");
 }
 
-StateDict learnt(const std::string& folder) {
-  return read_safetensors(folder + "/final/adapter_model.safetensors").tensors;
-}
-
 TEST(Finetune, LogsEveryEpochAndLeavesAWholeRunFolder) {
   const TemporaryFolder folder;
   const auto log = run_all(options_of(folder / "run"));
@@ -104,16 +101,16 @@ TEST(Finetune, CountsTheNetworkEvaluationsOfThePlan) {
   const TemporaryFolder folder;
   const auto options = options_of(folder / "run", {"train.epochs=1"});
   const auto log = run_all(options);
-  const auto plan = make_plan(options.method, options.steps,
-                              options.noise_level);
+  const auto plan =
+      make_plan(options.method, options.steps, options.noise_level);
   EXPECT_EQ(log[1].at("evaluations").at("rollout"),
             3 * plan.evaluations_per_root());
   EXPECT_EQ(log[1].at("evaluations").at("old"), 3 * plan.states_per_root());
-  EXPECT_EQ(log[1].at("evals"), log[1]["evaluations"]["rollout"].get<int>() +
-                                    log[1]["evaluations"]["old"].get<int>() +
-                                    log[1]["evaluations"]["reference"]
-                                        .get<int>() +
-                                    log[1]["evaluations"]["update"].get<int>());
+  EXPECT_EQ(log[1].at("evals"),
+            log[1]["evaluations"]["rollout"].get<int>() +
+                log[1]["evaluations"]["old"].get<int>() +
+                log[1]["evaluations"]["reference"].get<int>() +
+                log[1]["evaluations"]["update"].get<int>());
 }
 
 TEST(Finetune, ThreadsChangeNothingBitForBit) {

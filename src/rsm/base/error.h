@@ -44,9 +44,9 @@ std::string unknown_word(const std::string& word,
 }  // namespace rsm
 
 /** Throws rsm::Error with the joined parts where `condition` is false. */
-#define RSM_CHECK(condition, ...)                        \
-  do {                                                   \
-    if (!(condition)) {                                  \
-      throw ::rsm::Error(::rsm::cat(__VA_ARGS__));       \
-    }                                                    \
+#define RSM_CHECK(condition, ...)                  \
+  do {                                             \
+    if (!(condition)) {                            \
+      throw ::rsm::Error(::rsm::cat(__VA_ARGS__)); \
+    }                                              \
   } while (false)

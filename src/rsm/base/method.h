@@ -23,7 +23,7 @@ struct EstimatorKnobs {
   Grouping grouping = Grouping::seed;
   Spread spread = Spread::group;
   /** K_i by step; empty for `rollout`. Entries beyond the last trained step
-   * are ignored. Source: spec 2.2. */
+   * are ignored. */
   std::vector<int64_t> branches;
 };
 

@@ -33,10 +33,10 @@ TEST(CountedNormal, IsStandardNormalAndRepeats) {
 }
 
 TEST(CountedNormal, NeighbouringSeedsAreUncorrelated) {
-  const auto a = counted_normal(counted_seed(1, Purpose::step_noise, {1, 2}),
-                                {20000});
-  const auto b = counted_normal(counted_seed(1, Purpose::step_noise, {1, 3}),
-                                {20000});
+  const auto a =
+      counted_normal(counted_seed(1, Purpose::step_noise, {1, 2}), {20000});
+  const auto b =
+      counted_normal(counted_seed(1, Purpose::step_noise, {1, 3}), {20000});
   EXPECT_NEAR((a * b).mean().item<double>(), 0, 0.03);  // 4 standard errors
 }
 

@@ -17,20 +17,20 @@ namespace rsm {
  * Rows of one state share one network pass.
  * Everything float32, sorted by (root, step), rows by (state, member). */
 struct Rollout {
-  Prompts prompts;           ///< [P] the distinct prompts of the rollout
-  Transitions transitions;   ///< [N] the stochastic step of each step index
+  Prompts prompts;          ///< [P] the distinct prompts of the rollout
+  Transitions transitions;  ///< [N] the stochastic step of each step index
 
-  torch::Tensor x;           ///< [S,C,H,W] states
-  torch::Tensor y;           ///< [S,C,H,W] the rollout network's outputs there
+  torch::Tensor x;  ///< [S,C,H,W] states
+  torch::Tensor y;  ///< [S,C,H,W] the rollout network's outputs there
   std::vector<int64_t> state_root;    ///< [S] counts roots over all prompts
   std::vector<int64_t> state_prompt;  ///< [S] index into prompts
   std::vector<int64_t> state_step;    ///< [S] index into transitions
 
-  torch::Tensor x_next;      ///< [R,C,H,W] where each row's step led
-  std::vector<int64_t> row_state;     ///< [R] index of the row's state
-  std::vector<int64_t> row_image;     ///< [R] index of the picture it led to
+  torch::Tensor x_next;            ///< [R,C,H,W] where each row's step led
+  std::vector<int64_t> row_state;  ///< [R] index of the row's state
+  std::vector<int64_t> row_image;  ///< [R] index of the picture it led to
 
-  torch::Tensor latents;     ///< [I,C,H,W] final samples
+  torch::Tensor latents;              ///< [I,C,H,W] final samples
   std::vector<int64_t> image_prompt;  ///< [I] index into prompts
 
   /** Network evaluations per sample, text guidance counted once. */

@@ -11,7 +11,7 @@ namespace rsm {
  *     x' = a_x x + m_y y + s eps,   eps ~ N(0, I),   y the network's output.
  *
  * m_y < 0 for velocity and noise prediction. All numbers are finite, also at
- * t = 1, except omega(). Source: spec 1.1. */
+ * t = 1, except omega(). Source: arXiv 2604.17415, section 3. */
 struct Transition {
   double t = 1;
   double t_next = 0;

@@ -1,5 +1,3 @@
-#include "rsm/train/evaluation.h"
-
 #include <cstdio>
 
 #include "rsm/cli/commands.h"
@@ -7,6 +5,7 @@
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/data/prompts.h"
 #include "rsm/rewards/rewards.h"
+#include "rsm/train/evaluation.h"
 
 namespace rsm {
 namespace {
@@ -42,8 +41,8 @@ void print_table(const Evaluation& evaluation) {
 
 int run_evaluation(const EvaluateArguments& args) {
   const auto loaded = load_for_sampling(args);
-  auto set = make_evaluation_set(load_prompts(args.prompts), args.images,
-                                 args.seed);
+  auto set =
+      make_evaluation_set(load_prompts(args.prompts), args.images, args.seed);
   set.latent_shape = loaded.model.latent_shape();
   std::vector<std::string> texts;
   for (const auto& prompt : set.prompts) {
@@ -76,19 +75,20 @@ void add_evaluate(CLI::App& app, Action& action) {
       "  rsm evaluate models/shapes-flow\n"
       "  rsm evaluate models/shapes-flow --lora runs/demo/final --json\n");
   args->add_to(*command);
-  command->add_option("--prompts", args->prompts,
-                      "shapes:held_out, shapes:train, shapes:all or a file")
+  command
+      ->add_option("--prompts", args->prompts,
+                   "shapes:held_out, shapes:train, shapes:all or a file")
       ->capture_default_str();
   command->add_option("--reward", args->reward, "the judge")
       ->capture_default_str();
-  command->add_option("--images", args->images,
-                      "pictures in all, equally many of each category")
+  command
+      ->add_option("--images", args->images,
+                   "pictures in all, equally many of each category")
       ->check(CLI::Range(1, 10000000))
       ->capture_default_str();
   command->add_flag("--json", args->json, "print the scores as JSON");
-  command->callback([args, &action] {
-    action = [args] { return run_evaluation(*args); };
-  });
+  command->callback(
+      [args, &action] { action = [args] { return run_evaluation(*args); }; });
 }
 
 }  // namespace rsm

@@ -37,11 +37,10 @@ std::string epoch_text(const nlohmann::json& line, double epoch_seconds) {
 
 std::string context_text(const Finetune& run, const RunOptions& options,
                          double epoch_seconds) {
-  double left = static_cast<double>(options.epochs - run.epoch()) *
-                epoch_seconds;
+  double left =
+      static_cast<double>(options.epochs - run.epoch()) * epoch_seconds;
   if (options.max_minutes > 0) {
-    left = std::min(left,
-                    60 * options.max_minutes - run.spent().train_seconds);
+    left = std::min(left, 60 * options.max_minutes - run.spent().train_seconds);
   }
   return epoch_seconds > 0 ? duration_text(left) + " of training left" : "";
 }

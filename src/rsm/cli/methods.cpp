@@ -20,14 +20,13 @@ nlohmann::json by_time(const Method& method, const Transitions& transitions) {
   const auto h = normalised_h(method, transitions);
   for (int64_t i = 0; i + 1 < kSteps; ++i) {
     const auto factors = row_factors(method, transitions[i], 1);
-    out.push_back(
-        {{"step", i},
-         {"t", transitions[i].t},
-         {"K", rows_at(method.estimator, i, kSteps)},
-         {"g", strength(method.strength, transitions[i])},
-         {"h", h[i]},
-         {"clip_log_ratio",
-          method.regularisation.clip_range / factors.exponent}});
+    out.push_back({{"step", i},
+                   {"t", transitions[i].t},
+                   {"K", rows_at(method.estimator, i, kSteps)},
+                   {"g", strength(method.strength, transitions[i])},
+                   {"h", h[i]},
+                   {"clip_log_ratio",
+                    method.regularisation.clip_range / factors.exponent}});
   }
   return out;
 }
@@ -41,7 +40,8 @@ std::string sparkline(const std::vector<double>& values) {
   }
   std::string out;
   for (const double v : values) {
-    out += kBars[top > 0 && v > 0 ? 1 + static_cast<int>(v / top * 7 + 0.5) : 0];
+    out +=
+        kBars[top > 0 && v > 0 ? 1 + static_cast<int>(v / top * 7 + 0.5) : 0];
   }
   return out;
 }
@@ -113,8 +113,8 @@ void add_methods(CLI::App& app, Action& action) {
       "List the methods, or show one: its three knobs and how strongly it acts "
       "at each time of a 10-step flow.\n\n"
       "  rsm methods\n"
-      "  rsm methods rsm-flow\n"
-      "  rsm methods --json\n");
+      "  rsm methods " +
+          catalogue().back().name + "\n  rsm methods --json\n");
   command->add_option("name", args->name, "one method");
   command->add_flag("--json", args->json, "for machines");
   command->callback([args, &action] {

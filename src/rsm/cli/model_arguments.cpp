@@ -20,8 +20,7 @@ torch::Device parse_device(const std::string& name) {
 }
 
 LoraFile load_lora(const std::string& folder) {
-  const bool peft =
-      std::filesystem::exists(folder + "/adapter_config.json");
+  const bool peft = std::filesystem::exists(folder + "/adapter_config.json");
   return peft ? load_peft_adapter(folder) : load_diffusers_lora(folder);
 }
 
@@ -32,8 +31,9 @@ void ModelArguments::add_to(CLI::App& command) {
       ->required();
   command.add_option("--lora", lora,
                      "folder of a LoRA to merge (PEFT's or diffusers' files)");
-  command.add_option("--guidance", guidance_scale,
-                     "classifier-free guidance scale")
+  command
+      .add_option("--guidance", guidance_scale,
+                  "classifier-free guidance scale")
       ->capture_default_str();
   command.add_option("--steps", steps, "Euler steps")
       ->check(CLI::Range(1, 1000))
@@ -51,14 +51,16 @@ void ModelArguments::add_to(CLI::App& command) {
 }
 
 SamplingModel load_for_sampling(const ModelArguments& arguments) {
-  SamplingModel out{FlowModel::load(arguments.model), nullptr, {},
+  SamplingModel out{FlowModel::load(arguments.model),
+                    nullptr,
+                    {},
                     parse_device(arguments.device)};
   if (!arguments.lora.empty()) {
     const auto lora = load_lora(arguments.lora);
-    load_parameters(*out.model.transformer,
-                    merged(state_dict(*out.model.transformer), lora.tensors,
-                           lora.config),
-                    arguments.lora);
+    load_parameters(
+        *out.model.transformer,
+        merged(state_dict(*out.model.transformer), lora.tensors, lora.config),
+        arguments.lora);
   }
   const auto type =
       arguments.type == "float32" ? torch::kFloat32 : torch::kBFloat16;

@@ -29,13 +29,13 @@ torch::Tensor read_noise(const std::string& path, int64_t samples,
   std::vector<int64_t> shape = {samples};
   shape.insert(shape.end(), latent_shape.begin(), latent_shape.end());
   if (found == file.tensors.end() || found->second.sizes() != shape) {
-    throw UsageError(
-        cat("[sample] ", path, " has ",
-            found == file.tensors.end()
-                ? std::string("no tensor")
-                : cat("a tensor of shape ", found->second.sizes()),
-            " called \"latents\"; one of shape ", at::IntArrayRef(shape),
-            " is needed: prompts x --count samples"));
+    throw UsageError(cat("[sample] ", path, " has ",
+                         found == file.tensors.end()
+                             ? std::string("no tensor")
+                             : cat("a tensor of shape ", found->second.sizes()),
+                         " called \"latents\"; one of shape ",
+                         at::IntArrayRef(shape),
+                         " is needed: prompts x --count samples"));
   }
   return found->second.to(torch::kFloat32);
 }
@@ -116,9 +116,8 @@ void add_sample(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   command->add_flag("--json", args->json, "say in JSON what was written");
-  command->callback([args, &action] {
-    action = [args] { return sample(*args); };
-  });
+  command->callback(
+      [args, &action] { action = [args] { return sample(*args); }; });
 }
 
 }  // namespace rsm

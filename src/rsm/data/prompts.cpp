@@ -131,8 +131,7 @@ std::vector<int64_t> epoch_prompts(uint64_t run_seed, int64_t epoch,
     }
     own.push_back(i);
   }
-  const auto permutation = [&](uint64_t category, uint64_t pass,
-                               int64_t size) {
+  const auto permutation = [&](uint64_t category, uint64_t pass, int64_t size) {
     return counted_permutation(
         counted_seed(run_seed, Purpose::prompt_order,
                      {static_cast<uint64_t>(epoch), category, pass}),
@@ -145,10 +144,9 @@ std::vector<int64_t> epoch_prompts(uint64_t run_seed, int64_t epoch,
     const int64_t category = turns[j % std::ssize(names)];
     const auto& own = members[names[category]];
     const int64_t k = j / std::ssize(names);
-    const auto order =
-        permutation(static_cast<uint64_t>(category) + 1,
-                    static_cast<uint64_t>(k / std::ssize(own)),
-                    std::ssize(own));
+    const auto order = permutation(static_cast<uint64_t>(category) + 1,
+                                   static_cast<uint64_t>(k / std::ssize(own)),
+                                   std::ssize(own));
     chosen.push_back(own[order[k % std::ssize(own)]]);
   }
   return chosen;

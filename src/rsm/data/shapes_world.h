@@ -12,7 +12,7 @@
 
 /** The shapes world: 32x32 pictures of a few flat shapes, with captions in the
  * six categories of GenEval (Ghosh et al., 2023). It renders itself here and
- * judges itself in rewards/shapes_checker.h; see docs/methods.md. */
+ * judges itself in rewards/shapes_checker.h; see docs/rewards.md. */
 namespace rsm {
 
 /** Pictures are [3,kShapesSize,kShapesSize]. */

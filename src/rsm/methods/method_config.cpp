@@ -46,38 +46,38 @@ Method read_method(const Config& section) {
   for (const auto& entry : catalogue()) {
     known.push_back(entry.name);
   }
-  Method method = find_method(section.choice("name", "rsm-flow", known));
+  Method method =
+      find_method(section.choice("name", catalogue().back().name, known));
   method.as_published = section.flag("as_published", method.as_published);
   read_estimator(section.section("estimator"), method.estimator);
   const auto strength = section.section("strength");
   read_word(strength, "shape", method.strength.shape);
   method.strength.scale = strength.real("scale", method.strength.scale, 0);
-  read_regularisation(section.section("regularisation"),
-                      method.regularisation);
+  read_regularisation(section.section("regularisation"), method.regularisation);
   return method;
 }
 
 nlohmann::json to_json(const Method& m) {
-  return {{"name", m.name},
-          {"source", m.source},
-          {"summary", m.summary},
-          {"as_published", m.as_published},
-          {"estimator",
-           {{"source", to_string(m.estimator.source)},
-            {"grouping", to_string(m.estimator.grouping)},
-            {"spread", to_string(m.estimator.spread)},
-            {"branches", m.estimator.branches}}},
-          {"strength",
-           {{"shape", to_string(m.strength.shape)},
-            {"scale", m.strength.scale}}},
-          {"regularisation",
-           {{"beta", m.regularisation.beta},
-            {"kl_form", to_string(m.regularisation.kl_form)},
-            {"anchors", m.regularisation.anchors},
-            {"importance", to_string(m.regularisation.importance)},
-            {"clip_in", to_string(m.regularisation.clip_in)},
-            {"clip_range", m.regularisation.clip_range},
-            {"advantage_clip", m.regularisation.advantage_clip}}}};
+  return {
+      {"name", m.name},
+      {"source", m.source},
+      {"summary", m.summary},
+      {"as_published", m.as_published},
+      {"estimator",
+       {{"source", to_string(m.estimator.source)},
+        {"grouping", to_string(m.estimator.grouping)},
+        {"spread", to_string(m.estimator.spread)},
+        {"branches", m.estimator.branches}}},
+      {"strength",
+       {{"shape", to_string(m.strength.shape)}, {"scale", m.strength.scale}}},
+      {"regularisation",
+       {{"beta", m.regularisation.beta},
+        {"kl_form", to_string(m.regularisation.kl_form)},
+        {"anchors", m.regularisation.anchors},
+        {"importance", to_string(m.regularisation.importance)},
+        {"clip_in", to_string(m.regularisation.clip_in)},
+        {"clip_range", m.regularisation.clip_range},
+        {"advantage_clip", m.regularisation.advantage_clip}}}};
 }
 
 }  // namespace rsm

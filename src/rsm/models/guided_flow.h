@@ -14,8 +14,9 @@ namespace rsm {
  * the last bits between batch sizes. */
 struct TileOptions {
   int64_t tile = 16;
-  /** Rows of one call that carry work, at most `tile`; 0 means `tile`. Changes
-   * memory and speed only. */
+  /** Rows of one call that carry work, at most `tile`; 0 means `tile`. Outputs
+   * don't depend on it; gradients are then summed in other groups, which
+   * changes their last bits. */
   int64_t micro_batch = 0;
   /** Calls under way at once, each on one core. */
   int64_t workers = 1;

@@ -67,8 +67,7 @@ TEST(GuidedFlow, IsTheFormulaOfClassifierFreeGuidance) {
                            s.empty.pooled.expand({13, 20}));
   for (const double scale : {0.0, 1.0, 2.0, 4.5}) {
     const auto expected = y_u + scale * (y_c - y_u);
-    EXPECT_TRUE(
-        at::allclose(s.predict(s.flow(scale, 4)), expected, 1e-4, 1e-5))
+    EXPECT_TRUE(at::allclose(s.predict(s.flow(scale, 4)), expected, 1e-4, 1e-5))
         << scale;
   }
 }
@@ -92,8 +91,8 @@ TEST(GuidedFlow, RowsDoNotDependOnTheirPlaceInATile) {
   const auto permuted =
       flow.predict(s.x.index_select(0, order), s.t.index_select(0, order),
                    s.condition.select(order));
-  EXPECT_TRUE(at::equal(s.predict(s.flow(2, 8)).index_select(0, order),
-                        permuted));
+  EXPECT_TRUE(
+      at::equal(s.predict(s.flow(2, 8)).index_select(0, order), permuted));
 }
 
 TEST(GuidedFlow, TileSizesAgreeToRounding) {

@@ -173,8 +173,8 @@ std::string pairs(const SamplesRecord& samples, const Grid& grid) {
   const std::string all = cards(samples, grid, pictures, pictures);
   if (pictures <= kMostPairs) return all;
   return cards(samples, grid, pictures, kMostPairs) +
-         cat("<details><summary>All ", pictures, " pictures</summary>\n", all,
-             "</details>\n");
+         cat("<details class=\"more\"><summary>All ", pictures,
+             " pictures</summary>\n", all, "</details>\n");
 }
 
 }  // namespace

@@ -42,7 +42,10 @@ p { margin: 4px 0; }
 .facts div { padding: 10px 14px; }
 .facts dt { color: var(--muted); font-size: .84rem; }
 .facts dd { margin: 0; font-size: 1.3rem; font-weight: 600; }
-.facts dd small { display: block; line-height: 1.25; font-size: .8rem; font-weight: 400; color: var(--muted); }
+.facts dd small {
+  display: block; color: var(--muted);
+  font-size: .8rem; font-weight: 400; line-height: 1.25;
+}
 .facts .bad dd { color: var(--bad); }
 .warnings {
   margin: 16px 0 0; padding: 10px 16px; border-radius: 10px;
@@ -101,6 +104,8 @@ pre {
   body { background: none; padding: 0; font-size: 11pt;
     print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   pre { white-space: pre-wrap; }
+  h2, summary { break-after: avoid; }
+  .more { display: none; }
   details::details-content { content-visibility: visible; height: auto; }
 }
 )css";

@@ -11,7 +11,7 @@
  * Images are 3x32x32 floats in [-1,1], channel after channel; other finite
  * values are clipped first. Of pictures drawn from captions about 2 in 10,000
  * fail: a circle of 5.5 px can fill 109 of 11 x 11 pixels and pass for a
- * square. See docs/methods.md. */
+ * square. See docs/rewards.md. */
 namespace rsm {
 
 /** Something in front of the background. */

@@ -61,8 +61,7 @@ int64_t RolloutPlan::evaluations_per_root() const {
   return evaluations;
 }
 
-RolloutPlan make_plan(const Method& method, int64_t steps,
-                      double noise_level) {
+RolloutPlan make_plan(const Method& method, int64_t steps, double noise_level) {
   RSM_CHECK(steps >= 2, "[plan] ", steps,
             " sampling steps arrived; at least 2 are needed, since the last "
             "step is not trained");

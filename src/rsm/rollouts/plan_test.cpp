@@ -18,8 +18,8 @@ RolloutPlan branching(std::vector<int64_t> branches, bool anchors) {
 TEST(RolloutPlan, CostsOfThePublishedProfiles) {
   // Continuations as published; a root is evaluated once a step it takes.
   const std::map<std::string, std::pair<int64_t, int64_t>> expected = {
-      {"base", {9, 270}},     {"highsnr", {9, 215}}, {"highsnr2", {8, 261}},
-      {"base2", {8, 303}},    {"lowsnr", {6, 325}},  {"lowsnr2", {4, 218}}};
+      {"base", {9, 270}},  {"highsnr", {9, 215}}, {"highsnr2", {8, 261}},
+      {"base2", {8, 303}}, {"lowsnr", {6, 325}},  {"lowsnr2", {4, 218}}};
   for (const auto& [name, cost] : expected) {
     const auto plan = branching(branch_profile(name), false);
     EXPECT_EQ(plan.root_steps(), cost.first) << name;

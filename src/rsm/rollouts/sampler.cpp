@@ -21,8 +21,8 @@ std::vector<Root> make_roots(const RolloutRequest& request) {
   std::map<int64_t, int64_t> drawn;  // members so far, by prompt id
   for (size_t p = 0; p < request.prompts.size(); ++p) {
     for (int64_t m = 0; m < request.members; ++m) {
-      roots.push_back({static_cast<int64_t>(p),
-                       drawn[request.prompts[p].id]++});
+      roots.push_back(
+          {static_cast<int64_t>(p), drawn[request.prompts[p].id]++});
     }
   }
   return roots;
@@ -84,10 +84,10 @@ class Sampling {
 
   torch::Tensor evaluate(const torch::Tensor& x, int64_t step,
                          const std::vector<int64_t>& prompt) {
-    const auto t = at::full({x.size(0)}, times_[step],
-                            x.options().dtype(at::kFloat));
-    const auto index =
-        torch::tensor(prompt, at::kLong).to(request_.conditions.tokens.device());
+    const auto t =
+        at::full({x.size(0)}, times_[step], x.options().dtype(at::kFloat));
+    const auto index = torch::tensor(prompt, at::kLong)
+                           .to(request_.conditions.tokens.device());
     out_.evaluations += x.size(0);
     auto y = denoiser_.predict(x, t, request_.conditions.select(index));
     if (on_evaluations_) {
@@ -272,20 +272,19 @@ torch::Tensor initial_noise(uint64_t run_seed, Purpose purpose, int64_t epoch,
                             const std::vector<int64_t>& latent_shape) {
   std::vector<int64_t> shape = {1};
   shape.insert(shape.end(), latent_shape.begin(), latent_shape.end());
-  return counted_normal(
-      counted_seed(run_seed, purpose,
-                   {static_cast<uint64_t>(epoch),
-                    static_cast<uint64_t>(prompt.id),
-                    static_cast<uint64_t>(member)}),
-      shape);
+  return counted_normal(counted_seed(run_seed, purpose,
+                                     {static_cast<uint64_t>(epoch),
+                                      static_cast<uint64_t>(prompt.id),
+                                      static_cast<uint64_t>(member)}),
+                        shape);
 }
 
 Rollout roll_out(Denoiser& denoiser, const std::vector<double>& times,
                  const RolloutPlan& plan, const RolloutRequest& request,
                  const OnEvaluations& on_evaluations) {
-  RSM_CHECK(static_cast<int64_t>(times.size()) == plan.steps + 1,
-            "[roll_out] ", times.size(), " times arrived; the plan's ",
-            plan.steps, " steps need ", plan.steps + 1);
+  RSM_CHECK(static_cast<int64_t>(times.size()) == plan.steps + 1, "[roll_out] ",
+            times.size(), " times arrived; the plan's ", plan.steps,
+            " steps need ", plan.steps + 1);
   RSM_CHECK(!request.prompts.empty() && request.members > 0 &&
                 request.conditions.size() ==
                     static_cast<int64_t>(request.prompts.size()),

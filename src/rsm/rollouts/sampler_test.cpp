@@ -72,14 +72,13 @@ TEST(RollOut, EvaluatesWhatThePlanSaysAndNoMore) {
 TEST(RollOut, RowsLeadFromTheirStateByTheirStep) {
   for (const auto& method : catalogue()) {
     GaussianFlow flow;
-    const auto rollout =
-        roll_out(flow, ten_steps(), make_plan(method, 10, 0.7),
-                 request_for(2, 3));
+    const auto rollout = roll_out(flow, ten_steps(), make_plan(method, 10, 0.7),
+                                  request_for(2, 3));
     for (int64_t r = 0; r < rollout.rows(); ++r) {
       const int64_t s = rollout.row_state[r];
       const auto& transition = rollout.transitions[rollout.state_step[s]];
-      const auto eps = step_noise(transition, rollout.x[s], rollout.y[s],
-                                  rollout.x_next[r]);
+      const auto eps =
+          step_noise(transition, rollout.x[s], rollout.y[s], rollout.x_next[r]);
       // 18 standard normal numbers; 5.5 sigma of a single one.
       EXPECT_LT(eps.abs().max().item<double>(), 5.5);
       EXPECT_GT(eps.std().item<double>(), 0.3);
@@ -91,14 +90,14 @@ TEST(RollOut, RowsLeadFromTheirStateByTheirStep) {
 
 TEST(RollOut, StatesStandByRootAndStepRowsByState) {
   GaussianFlow flow;
-  const auto rollout = roll_out(flow, ten_steps(), plan_of("rsm-flow"),
-                                request_for(3, 2));
+  const auto rollout =
+      roll_out(flow, ten_steps(), plan_of("rsm-flow"), request_for(3, 2));
   for (int64_t s = 1; s < rollout.states(); ++s) {
     EXPECT_LT(std::pair(rollout.state_root[s - 1], rollout.state_step[s - 1]),
               std::pair(rollout.state_root[s], rollout.state_step[s]));
   }
-  EXPECT_TRUE(std::is_sorted(rollout.row_state.begin(),
-                             rollout.row_state.end()));
+  EXPECT_TRUE(
+      std::is_sorted(rollout.row_state.begin(), rollout.row_state.end()));
   const std::set<int64_t> images(rollout.row_image.begin(),
                                  rollout.row_image.end());
   EXPECT_EQ(static_cast<int64_t>(images.size()), rollout.images());
@@ -108,8 +107,7 @@ TEST(RollOut, BranchesContinueAsTheOdeFromWhereTheyLed) {
   GaussianFlow flow;
   const auto times = ten_steps();
   const auto request = request_for(2, 1);
-  const auto rollout =
-      roll_out(flow, times, plan_of("tempflow-grpo"), request);
+  const auto rollout = roll_out(flow, times, plan_of("tempflow-grpo"), request);
   for (int64_t r = 0; r < rollout.rows(); r += 7) {
     const int64_t s = rollout.row_state[r];
     auto x = rollout.x_next.slice(0, r, r + 1);
@@ -119,15 +117,15 @@ TEST(RollOut, BranchesContinueAsTheOdeFromWhereTheyLed) {
                                   request.conditions.select(prompt));
       x = step(flow_ode_step(times, i), x, y, {});
     }
-    EXPECT_TRUE(at::allclose(x[0], rollout.latents[rollout.row_image[r]],
-                             1e-5, 1e-6));
+    EXPECT_TRUE(
+        at::allclose(x[0], rollout.latents[rollout.row_image[r]], 1e-5, 1e-6));
   }
 }
 
 TEST(RollOut, PromptsDoNotDependOnTheirNeighbours) {
   GaussianFlow flow;
-  const auto all = roll_out(flow, ten_steps(), plan_of("rsm-flow"),
-                            request_for(3, 2));
+  const auto all =
+      roll_out(flow, ten_steps(), plan_of("rsm-flow"), request_for(3, 2));
   auto alone = request_for(3, 2);
   alone.prompts = {alone.prompts[1]};
   alone.conditions = alone.conditions.select(torch::tensor({int64_t{1}}));
@@ -191,8 +189,8 @@ TEST(RollOut, StochasticPathsReachTheSameGaussian) {
 
 TEST(RollOut, RefusesWhatDoesNotFit) {
   GaussianFlow flow;
-  EXPECT_THROW(roll_out(flow, FlowMatchSchedule{}.times(9),
-                        plan_of("rsm-flow"), request_for(1, 1)),
+  EXPECT_THROW(roll_out(flow, FlowMatchSchedule{}.times(9), plan_of("rsm-flow"),
+                        request_for(1, 1)),
                Error);
   EXPECT_THROW(
       roll_out(flow, ten_steps(), plan_of("rsm-flow"), request_for(0, 1)),

@@ -77,8 +77,8 @@ void save_checkpoint(const std::string& run_folder,
   }
 }
 
-std::optional<Checkpoint> latest_checkpoint(
-    const std::string& run_folder, std::vector<std::string>& damaged) {
+std::optional<Checkpoint> latest_checkpoint(const std::string& run_folder,
+                                            std::vector<std::string>& damaged) {
   for (const auto& path : finished(run_folder)) {
     const std::string tensors = tensors_of(path).string();
     try {
@@ -86,8 +86,7 @@ std::optional<Checkpoint> latest_checkpoint(
       RSM_CHECK(checksum(read_file(tensors)) == mark.at("sha256"),
                 "[checkpoint] ", tensors, " has another checksum");
       return Checkpoint{mark.at("epoch").get<int64_t>(),
-                        read_safetensors(tensors).tensors,
-                        mark.at("counters")};
+                        read_safetensors(tensors).tensors, mark.at("counters")};
     } catch (const std::exception& failure) {
       damaged.push_back(cat(tensors, ": ", failure.what()));
     }
@@ -98,9 +97,8 @@ std::optional<Checkpoint> latest_checkpoint(
 std::vector<std::string> changed_keys(const std::string& before,
                                       const std::string& after) {
   static const std::vector<std::string> free = {
-      "train.epochs",     "train.max_minutes",   "checkpoint.every",
-      "evaluation.every", "compute.threads", "compute.micro_batch",
-      "folder"};
+      "train.epochs",     "train.max_minutes", "checkpoint.every",
+      "evaluation.every", "compute.threads",   "folder"};
   std::map<std::string, std::string> old_values, new_values;
   flatten(YAML::Load(before), "", old_values);
   flatten(YAML::Load(after), "", new_values);

@@ -30,7 +30,7 @@ std::optional<Checkpoint> latest_checkpoint(const std::string& run_folder,
 
 /** Keys ("train.lr: 0.0003 -> 0.001") whose values differ between two resolved
  * configs, save those that only say how long, how fast or how often: epochs,
- * max_minutes, checkpoint, evaluation.every, threads, micro_batch. */
+ * max_minutes, checkpoint, evaluation.every, threads, folder. */
 std::vector<std::string> changed_keys(const std::string& before,
                                       const std::string& after);
 

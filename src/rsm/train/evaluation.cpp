@@ -131,8 +131,8 @@ Evaluation evaluate(Denoiser& denoiser, Denoiser* reference,
     out.by_category[category]["images"] = static_cast<double>(members.size());
   }
   if (reference != nullptr) {
-    out.kl = drift(denoiser, *reference, times, noise_level, set,
-                   first_members, &out.evaluations);
+    out.kl = drift(denoiser, *reference, times, noise_level, set, first_members,
+                   &out.evaluations);
   }
   return out;
 }
@@ -140,11 +140,14 @@ Evaluation evaluate(Denoiser& denoiser, Denoiser* reference,
 nlohmann::json to_json(const Evaluation& evaluation) {
   auto metrics = evaluation.means;
   metrics.erase("reward");
-  return {{"images", evaluation.images.size(0)},
-          {"reward", evaluation.means.at("reward")},
-          {"metrics", metrics},
-          {"kl", evaluation.kl},
-          {"by_category", evaluation.by_category}};
+  nlohmann::json out = {{"images", evaluation.images.size(0)},
+                        {"reward", evaluation.means.at("reward")},
+                        {"metrics", metrics},
+                        {"by_category", evaluation.by_category}};
+  if (evaluation.kl) {
+    out["kl"] = *evaluation.kl;
+  }
+  return out;
 }
 
 }  // namespace rsm

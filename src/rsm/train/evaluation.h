@@ -2,10 +2,10 @@
 
 #include <functional>
 #include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "rsm/base/denoiser.h"
 #include "rsm/base/prompt.h"
@@ -37,9 +37,9 @@ using MetricMeans = std::map<std::string, double>;
 struct Evaluation {
   MetricMeans means;  ///< over categories where all are equally many
   std::map<std::string, MetricMeans> by_category;  ///< with "images"
-  RewardScores scores;    ///< of each picture
-  torch::Tensor images;   ///< [B,3,H,W] in [0,1]
-  double kl = 0;          ///< drift from the reference; 0 without one
+  RewardScores scores;                             ///< of each picture
+  torch::Tensor images;                            ///< [B,3,H,W] in [0,1]
+  std::optional<double> kl;  ///< drift from the reference, where asked for
   int64_t evaluations = 0;
 };
 
@@ -52,7 +52,7 @@ Evaluation evaluate(Denoiser& denoiser, Denoiser* reference,
                     const EvaluationSet& set, const Reward& reward,
                     const std::function<void(int64_t)>& on_images = {});
 
-/** {images, metrics, kl, by_category}, for the run log. */
+/** {images, reward, metrics, by_category, kl}, for the run log. */
 nlohmann::json to_json(const Evaluation& evaluation);
 
 }  // namespace rsm

@@ -161,6 +161,7 @@ nlohmann::json Finetune::run_epoch() {
   line["evals"] = spent_.evaluations;
   line["updates"] = spent_.updates;
   line["train_s"] = spent_.train_seconds;
+  line["lr"] = options_.lr;
   if (epoch_ % options_.eval_every == 0 || finished()) {
     add_evaluation(line, evaluate_now("after"));
   }
@@ -210,9 +211,9 @@ void Finetune::judge(EpochData& data) {
   data.scores =
       reward_->score(to_images(data.rollout.latents).to(at::kCPU), prompts);
   check_scores(data.scores, data.rollout.images(), reward_->name());
-  data.advantages = row_advantages(
-      data.rollout, data.scores.value, options_.method.estimator,
-      options_.method.regularisation.advantage_clip);
+  data.advantages =
+      row_advantages(data.rollout, data.scores.value, options_.method.estimator,
+                     options_.method.regularisation.advantage_clip);
   name_dead_groups(data);
   data.seconds.reward = clock.seconds();
 }
@@ -228,8 +229,7 @@ void Finetune::weigh(EpochData& data) {
   data.prompt =
       torch::tensor(rollout.state_prompt, at::kLong).to(options_.device);
   const auto predict = [&](Denoiser& denoiser,
-                           const std::vector<int64_t>& states,
-                           int64_t& count) {
+                           const std::vector<int64_t>& states, int64_t& count) {
     const auto index = torch::tensor(states, at::kLong).to(options_.device);
     count += static_cast<int64_t>(states.size());
     return denoiser.predict(
@@ -246,22 +246,33 @@ void Finetune::weigh(EpochData& data) {
   data.kl_states = options_.method.regularisation.beta > 0
                        ? all
                        : spread_out(all, kWatchedStates);
-  const auto y_ref = predict(policy_->reference(), data.kl_states,
-                             data.evaluations.reference);
+  const auto y_ref =
+      predict(policy_->reference(), data.kl_states, data.evaluations.reference);
   data.y_ref = at::zeros_like(data.y_old);
   data.y_ref.index_copy_(
       0, torch::tensor(data.kl_states, at::kLong).to(options_.device), y_ref);
   measure_states(options_.method, data);
+  // Said once: it is a property of the precision, and the log has it by epoch.
+  const double allowed = 0.1 * options_.method.regularisation.clip_range;
+  if (epoch_ == 0 && data.rollout_gap > allowed) {
+    data.warnings.push_back(
+        cat("rollouts in lower precision differ from the training network by "
+            "a log-ratio of up to ",
+            data.rollout_gap, ", above a tenth of the clip range ",
+            options_.method.regularisation.clip_range,
+            "; the loss takes the training network's own outputs, so ratios "
+            "start at exactly 1"));
+  }
   data.seconds.old = clock.seconds();
   spent_.evaluations += data.evaluations.old + data.evaluations.reference;
 }
 
 void Finetune::update(EpochData& data) {
   const Clock clock;
-  const auto order = counted_permutation(
-      counted_seed(options_.seed, Purpose::update_order,
-                   {static_cast<uint64_t>(epoch_)}),
-      data.rollout.states());
+  const auto order =
+      counted_permutation(counted_seed(options_.seed, Purpose::update_order,
+                                       {static_cast<uint64_t>(epoch_)}),
+                          data.rollout.states());
   const auto count = static_cast<size_t>(options_.updates_per_epoch);
   for (size_t u = 0; u < count; ++u) {
     const std::vector<int64_t> states(
@@ -275,8 +286,8 @@ void Finetune::update(EpochData& data) {
 
 void Finetune::one_update(EpochData& data, const std::vector<int64_t>& states,
                           bool first) {
-  const auto weights = update_weights(options_.method, data.rollout,
-                                      data.advantages, states);
+  const auto weights =
+      update_weights(options_.method, data.rollout, data.advantages, states);
   const auto used = states_that_matter(data, weights, states);
   if (used.empty()) {
     return;
@@ -336,9 +347,11 @@ void Finetune::optimiser_step(EpochData& data,
     square += g.to(at::kDouble).square().sum().item<double>();
   }
   const double norm = std::sqrt(square);
-  RSM_CHECK(std::isfinite(norm), "[finetune] the gradient is not finite in "
-            "epoch ", epoch_ + 1, "; the weights before it are in ",
-            options_.folder, "/checkpoints; lower train.lr");
+  RSM_CHECK(std::isfinite(norm),
+            "[finetune] the gradient is not finite in "
+            "epoch ",
+            epoch_ + 1, "; the weights before it are in ", options_.folder,
+            "/checkpoints; lower train.lr");
   data.grad_norms.push_back(norm);
   const double factor = std::min(1.0, options_.max_grad_norm / (norm + 1e-6));
   const auto& parameters = policy_->parameters();
@@ -359,10 +372,9 @@ Evaluation Finetune::evaluate_now(const std::string& samples) {
   const StateDict kept = policy_->trainable();
   policy_->show_rollout(average_);
   progress_.begin("evaluation", evaluation_set_.size());
-  auto result =
-      evaluate(policy_->rollout(), &policy_->reference(), eval_times_,
-               options_.noise_level, evaluation_set_, *reward_,
-               [&](int64_t done) { progress_.update(done, ""); });
+  auto result = evaluate(policy_->rollout(), &policy_->reference(), eval_times_,
+                         options_.noise_level, evaluation_set_, *reward_,
+                         [&](int64_t done) { progress_.update(done, ""); });
   progress_.end();
   policy_->load_trainable(kept);
   policy_->refresh_rollout();

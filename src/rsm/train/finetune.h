@@ -29,8 +29,9 @@ struct Spent {
 
 /** A fine-tuning run: epochs of prompts -> rollout -> rewards -> advantages ->
  * loss -> update -> log. The run folder holds config.yaml, run.json, log.jsonl,
- * checkpoints/ and samples/. Making a run of a folder that has checkpoints
- * continues it, with the same numbers as if it had never stopped. */
+ * checkpoints/, samples/ and, in the end, final/. Making a run of a folder that
+ * has checkpoints continues it, with the same numbers as if it had never
+ * stopped. */
 class Finetune {
  public:
   /** Loads everything and evaluates the model as it is (or reads where a run

@@ -23,8 +23,8 @@ TEST(Orthogonalised, BringsSingularValuesNearOne) {
 TEST(Orthogonalised, KeepsTheSingularVectors) {
   const auto x = counted_normal(2, {1, 12, 20});
   const auto [u, s, v] = at::linalg_svd(x[0], /*full_matrices=*/false);
-  const auto middle = at::matmul(
-      at::matmul(u.t(), orthogonalised(x)[0]), v.t());
+  const auto middle =
+      at::matmul(at::matmul(u.t(), orthogonalised(x)[0]), v.t());
   const auto off = middle - at::diag(middle.diagonal());
   EXPECT_LT(off.abs().max().item<double>(), 1e-4);  // float32 rounding
 }

@@ -40,9 +40,8 @@ void load_adamw_state(torch::optim::AdamW& optimizer,
     auto loaded = std::make_unique<AdamWParamState>();
     loaded->step(state.at(names[i] + ".step").item<int64_t>());
     loaded->exp_avg(average->second.to(parameters[i].options()).clone());
-    loaded->exp_avg_sq(state.at(names[i] + ".exp_avg_sq")
-                           .to(parameters[i].options())
-                           .clone());
+    loaded->exp_avg_sq(
+        state.at(names[i] + ".exp_avg_sq").to(parameters[i].options()).clone());
     optimizer.state()[parameters[i].unsafeGetTensorImpl()] = std::move(loaded);
   }
 }

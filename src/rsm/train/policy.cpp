@@ -33,15 +33,14 @@ Policy::Policy(const FlowModel& model, const PolicyOptions& options)
     return std::make_shared<GuidedFlow>(network, unconditional,
                                         options.guidance_scale, options.tiles);
   };
-  auto network =
-      copy_of(model.transformer, torch::kFloat32, options.device);
+  auto network = copy_of(model.transformer, torch::kFloat32, options.device);
   training_ = guided(network);
   if (options.lora) {
     for (auto& p : network->parameters()) {
       p.requires_grad_(false);
     }
-    adapter_ = std::make_unique<LoraAdapter>(*network, *options.lora,
-                                             options.seed);
+    adapter_ =
+        std::make_unique<LoraAdapter>(*network, *options.lora, options.seed);
     names_ = adapter_->names();
     parameters_ = adapter_->parameters();
     reference_ = std::make_shared<FrozenView>(training_, *adapter_);
@@ -50,8 +49,8 @@ Policy::Policy(const FlowModel& model, const PolicyOptions& options)
       names_.push_back(p.key());
       parameters_.push_back(p.value());
     }
-    reference_ = guided(
-        copy_of(model.transformer, torch::kFloat32, options.device));
+    reference_ =
+        guided(copy_of(model.transformer, torch::kFloat32, options.device));
   }
   const bool same = !options.lora && options.rollout_type == torch::kFloat32;
   rollout_ = same ? training_

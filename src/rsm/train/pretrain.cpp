@@ -101,9 +101,9 @@ State make_state(const PretrainOptions& options) {
   }
   s.muon = std::make_unique<Muon>(matrices, kMuonMomentum);
   s.adamw = std::make_unique<torch::optim::AdamW>(
-      others,
-      torch::optim::AdamWOptions(options.adamw_lr).weight_decay(0.0).betas(
-          {0.9, 0.99}));
+      others, torch::optim::AdamWOptions(options.adamw_lr)
+                  .weight_decay(0.0)
+                  .betas({0.9, 0.99}));
   return s;
 }
 
@@ -129,8 +129,10 @@ void load_state(const PretrainOptions& options, State& s) {
   for (auto& [name, p] : s.parameters) {
     const auto found = file.tensors.find("model." + name);
     RSM_CHECK(found != file.tensors.end() && found->second.sizes() == p.sizes(),
-              "[pretrain] ", checkpoint_path(options), " does not fit the "
-              "config (", name, "); remove the run folder to start anew");
+              "[pretrain] ", checkpoint_path(options),
+              " does not fit the "
+              "config (",
+              name, "); remove the run folder to start anew");
     p.copy_(found->second);
     s.average.at(name).copy_(file.tensors.at("average." + name));
   }
@@ -153,9 +155,9 @@ torch::Tensor batch_loss(const PretrainOptions& o, const FlowModel& model,
       data.captions[i].clear();
     }
   }
-  const auto noise = counted_normal(
-      counted_seed(o.seed, Purpose::initial_noise, {counter}),
-      data.images.sizes());
+  const auto noise =
+      counted_normal(counted_seed(o.seed, Purpose::initial_noise, {counter}),
+                     data.images.sizes());
   const auto z = counted_normal(
       counted_seed(o.seed, Purpose::step_noise, {counter}), {o.batch});
   const auto t = at::sigmoid(z * o.time_std + o.time_mean);
@@ -172,16 +174,16 @@ void train_step(const PretrainOptions& options, State& s, double* loss_sum) {
   const auto loss = batch_loss(options, s.model, s.seen);
   loss.backward();
   *loss_sum += loss.item<double>();
-  RSM_CHECK(std::isfinite(*loss_sum), "[pretrain] the loss is not finite after ",
-            s.seen, " images; lower train.muon_lr or train.adamw_lr");
+  RSM_CHECK(std::isfinite(*loss_sum),
+            "[pretrain] the loss is not finite after ", s.seen,
+            " images; lower train.muon_lr or train.adamw_lr");
   std::vector<torch::Tensor> others;
   for (const auto& name : s.adamw_names) {
     others.push_back(s.parameters.at(name));
   }
   torch::nn::utils::clip_grad_norm_(others, kGradientClip);
   const double factor = learning_rate_factor(options, s.seen);
-  static_cast<torch::optim::AdamWOptions&>(
-      s.adamw->param_groups()[0].options())
+  static_cast<torch::optim::AdamWOptions&>(s.adamw->param_groups()[0].options())
       .lr(options.adamw_lr * factor);
   s.adamw->step();
   s.muon->step(options.muon_lr * factor);
@@ -212,10 +214,10 @@ void write_model(const std::string& folder, const State& s) {
 }  // namespace
 
 double learning_rate_factor(const PretrainOptions& options, int64_t seen) {
-  const double up =
-      options.warmup > 0 ? static_cast<double>(seen + options.batch) /
-                               static_cast<double>(options.warmup)
-                         : 1.0;
+  const double up = options.warmup > 0
+                        ? static_cast<double>(seen + options.batch) /
+                              static_cast<double>(options.warmup)
+                        : 1.0;
   const double left = static_cast<double>(options.images - seen) /
                       (options.cooldown * static_cast<double>(options.images));
   return std::clamp(std::min(up, left), 0.0, 1.0);

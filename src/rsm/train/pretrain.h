@@ -29,10 +29,10 @@ struct PretrainOptions {
   int64_t batch = 64;
   double muon_lr = 0.02;
   double adamw_lr = 2e-3;
-  int64_t warmup = 3000;    ///< images of linear warm-up
-  double cooldown = 0.4;    ///< last share of training, lr falls to 0
-  double ema = 0.999;       ///< per step
-  double time_mean = 0.8;   ///< t = sigmoid(time_mean + time_std z)
+  int64_t warmup = 3000;   ///< images of linear warm-up
+  double cooldown = 0.4;   ///< last share of training, lr falls to 0
+  double ema = 0.999;      ///< per step
+  double time_mean = 0.8;  ///< t = sigmoid(time_mean + time_std z)
   double time_std = 1.0;
   int64_t save_every = 20000;  ///< images between checkpoints
   int64_t threads = 0;         ///< cores; 0: all

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
@@ -57,17 +58,23 @@ void write_description(const RunOptions& o, const Transitions& transitions,
   for (int64_t i = 0; i + 1 < o.steps; ++i) {
     const int64_t rows = rows_at(o.method.estimator, i, o.steps);
     const double exponent = row_factors(o.method, transitions[i], 1).exponent;
-    schedule.push_back({{"step", i},
-                        {"t", transitions[i].t},
-                        {"branches", rows},
-                        {"strength", strength(o.method.strength, transitions[i])},
-                        {"h", h[i]},
-                        {"clip", o.method.regularisation.clip_range / exponent}});
+    schedule.push_back(
+        {{"step", i},
+         {"t", transitions[i].t},
+         {"branches", rows},
+         {"strength", strength(o.method.strength, transitions[i])},
+         {"h", h[i]},
+         {"clip", o.method.regularisation.clip_range / exponent}});
+  }
+  std::set<int64_t> distinct;
+  for (const auto& prompt : set.prompts) {
+    distinct.insert(prompt.id);
   }
   auto method = to_json(o.method);
   nlohmann::json knobs = {{"estimator", method["estimator"]},
                           {"strength", method["strength"]},
-                          {"regularisation", method["regularisation"]}};
+                          {"regularisation", method["regularisation"]},
+                          {"as_published", o.method.as_published}};
   write_json_atomic(
       o.folder + "/run.json",
       {{"name", o.name},
@@ -83,7 +90,7 @@ void write_description(const RunOptions& o, const Transitions& transitions,
        {"reward",
         {{"name", reward.name()}, {"main_metric", reward.main_metric()}}},
        {"prompts",
-        {{"train", train_prompts.size()}, {"held_out", set.size()}}},
+        {{"train", train_prompts.size()}, {"held_out", distinct.size()}}},
        {"schedule", schedule},
        {"machine", machine_fingerprint()},
        {"versions", {{"rsm", RSM_VERSION}}},
@@ -130,12 +137,9 @@ void write_final(const RunOptions& options, const Policy& policy,
     return;
   }
   FlowModel merged = model;
-  merged.transformer =
-      copy_of(model.transformer, torch::kFloat32, torch::kCPU);
+  merged.transformer = copy_of(model.transformer, torch::kFloat32, torch::kCPU);
   load_parameters(*merged.transformer, policy.merged(average), "write_final");
   merged.save(folder, torch::kFloat32);
-  fs::copy(options.model + "/tokenizer", folder + "/tokenizer",
-           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
 }
 
 }  // namespace rsm

@@ -78,8 +78,8 @@ void read_compute(const Config& section, RunOptions& o) {
       section.integer("micro_batch", o.tiles.micro_batch, 0, 65536);
   const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
   const bool cpu = o.device.is_cpu();
-  o.tiles.workers =
-      section.integer("threads", cpu ? std::max<int64_t>(cores, 1) : 1, 1, 1024);
+  o.tiles.workers = section.integer(
+      "threads", cpu ? std::max<int64_t>(cores, 1) : 1, 1, 1024);
 }
 
 }  // namespace
@@ -114,6 +114,15 @@ RunOptions read_run_options(const Config& config) {
   read_compute(config.section("compute"), o);
   config.done();
   check_method(o.method, o.steps);
+  const auto& estimator = o.method.estimator;
+  if (estimator.source == EstimatorKnobs::Source::rollout &&
+      estimator.grouping != EstimatorKnobs::Grouping::batch &&
+      o.samples_per_prompt < 2) {
+    throw config.section("prompts").error(
+        "samples_per_prompt",
+        "1 sample of each prompt has nothing to be compared with; a method of "
+        "stochastic paths needs at least 2, say 16");
+  }
   o.resolved = config.resolved();
   return o;
 }

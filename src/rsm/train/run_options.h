@@ -9,8 +9,8 @@
 
 namespace rsm {
 
-/** A fine-tuning run, as its config says. Batch settings are totals: tile,
- * micro-batch and threads change speed and memory, not what is computed. */
+/** A fine-tuning run, as its config says. Batch settings are totals: tile and
+ * micro-batch change speed, memory and last bits, threads not even these. */
 struct RunOptions {
   std::string name;
   std::string folder;  ///< the run folder
