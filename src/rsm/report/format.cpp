@@ -61,7 +61,8 @@ std::string format_short(double value) {
 std::string format_count(int64_t value) {
   std::string text = std::to_string(value);
   const size_t first = text.front() == '-' ? 1 : 0;
-  for (size_t i = text.size(); i > first + 3; i -= 3) text.insert(i - 3, 1, ',');
+  for (size_t i = text.size(); i > first + 3; i -= 3)
+    text.insert(i - 3, 1, ',');
   return text;
 }
 

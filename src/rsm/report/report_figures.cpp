@@ -300,11 +300,13 @@ std::string curve_figures(const RunRecord& record, const RunSummary& summary) {
   }
   const auto* last = record.last_evaluation();
   if (last == nullptr) return out;
+  const auto values = [&](const std::string& metric) {
+    return collect(record, "", epoch_of, score_of(metric)).y;
+  };
   for (const auto& [metric, value] : last->evaluation->all.metrics) {
-    if (metric == summary.metric || metric == record.trained_metric ||
-        metric == "texture") {
-      continue;
-    }
+    if (metric == summary.metric || metric == "texture") continue;
+    // The trained metric is drawn already, also under its other name.
+    if (values(metric) == values(record.trained_metric)) continue;
     out += figure("Held-out " + metric,
                   epoch_plot(record, metric, score_of(metric)));
   }

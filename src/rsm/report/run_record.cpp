@@ -103,6 +103,8 @@ EvaluationRecord read_evaluation(const json& eval, const json& line,
                                  const std::string& main_metric) {
   EvaluationRecord out;
   out.all = read_scores(at(eval, "metrics"), at(eval, "images"));
+  const double reward = real(at(eval, "reward"));
+  if (std::isfinite(reward)) out.all.metrics.try_emplace("reward", reward);
   const double main = real(at(line, "eval_reward"));
   if (std::isfinite(main)) out.all.metrics.try_emplace(main_metric, main);
   out.kl = real(at(eval, "kl"));
@@ -260,6 +262,11 @@ RunRecord read_run(const std::string& folder) {
   }
   for (const auto& line : log) {
     record.epochs.push_back(read_epoch(line, record.main_metric));
+  }
+  const auto* last = record.last_evaluation();
+  if (record.trained_metric.empty() && last != nullptr &&
+      last->evaluation->all.metrics.contains("reward")) {
+    record.trained_metric = "reward";
   }
   record.samples = read_samples(root / "samples");
   return record;

@@ -68,8 +68,10 @@ struct RunRecord {
   std::string method_summary;
   std::string method_source;
   std::string model;
-  std::string main_metric;     ///< what the headline is about
-  std::string trained_metric;  ///< what training raises; may be empty
+  std::string main_metric;  ///< what the headline is about
+  /** What training raises: run.json's word, or "reward" where evaluations have
+   * one; may be empty. */
+  std::string trained_metric;
   bool finished = false;
   Facts facts;  ///< further words on the run, to be shown as they are
   Facts knobs;  ///< "estimator.source" -> "branches", ...

@@ -89,6 +89,19 @@ TEST(RunRecord, MainMetricIsTheLogsWhereTheRunSaysNone) {
   EXPECT_EQ(read_run(folder.path()).main_metric, "strict");
 }
 
+TEST(RunRecord, EvaluationsMayGiveTheTrainedRewardAsANumber) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "log.jsonl",
+                    "{\"epoch\":0,\"eval\":{\"reward\":0.8,\"metrics\":"
+                    "{\"strict\":0.5}},\"eval_reward\":0.5}\n");
+  const auto record = read_run(folder.path());
+  EXPECT_EQ(record.main_metric, "strict");
+  EXPECT_EQ(record.trained_metric, "reward");
+  const auto& scores = record.epochs[0].evaluation->all;
+  EXPECT_EQ(scores.metric("reward"), 0.8);
+  EXPECT_EQ(scores.metric("strict"), 0.5);
+}
+
 TEST(RunRecord, MistakesNameTheirFile) {
   const TemporaryFolder folder;
   expect_parts(error_of([&] { read_run(folder.path()); }),

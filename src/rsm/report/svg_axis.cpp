@@ -53,7 +53,8 @@ PlotAxis make_axis(const std::vector<double>& values,
   const double size = std::max(std::abs(axis.low), std::abs(axis.high));
   if (axis.high - axis.low <= 1e-9 * size || axis.high == axis.low) {
     const double room = size == 0 || options.whole ? 1 : 0.1 * size;
-    axis.low -= room;
+    // Nothing but zeros is mostly a share or a count: no room below.
+    if (size > 0) axis.low -= room;
     axis.high += room;
   }
   const double least =

@@ -40,6 +40,7 @@ TEST(PlotAxis, TicksAreRound) {
             (Labels{"-2", "0", "2", "4", "6"}));
   EXPECT_EQ(labels(make_axis({0, 3e-4}, {3})),
             (Labels{"0", "1e-4", "2e-4", "3e-4"}));
+  EXPECT_EQ(labels(make_axis({0, 0}, {2})), (Labels{"0", "0.5", "1.0"}));
   EXPECT_EQ(labels(make_axis({0, 2}, {6, false, true})),
             (Labels{"0", "1", "2"}));
 }
