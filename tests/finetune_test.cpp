@@ -18,7 +18,7 @@
 #include "rsm/io/image.h"
 #include "rsm/io/testing.h"
 #include "rsm/report/report.h"
-#include "rsm/report/run_log.h"
+#include "rsm/io/run_log.h"
 
 namespace rsm {
 namespace {

@@ -52,10 +52,9 @@ int run_evaluation(const EvaluateArguments& args) {
   const auto reward = make_reward(args.reward);
   TerminalProgress progress;
   progress.begin("evaluation", set.size());
-  // No reference: drift needs a model before and after, which runs log.
   const auto evaluation =
-      evaluate(*loaded.denoiser, nullptr, loaded.times, /*noise_level=*/0, set,
-               *reward, [&](int64_t done) { progress.update(done, ""); });
+      evaluate(*loaded.denoiser, loaded.times, set, *reward,
+               [&](int64_t done) { progress.update(done, ""); });
   progress.end();
   if (args.json) {
     std::printf("%s\n", to_json(evaluation).dump().c_str());

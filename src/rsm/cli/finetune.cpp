@@ -6,7 +6,7 @@
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/io/config.h"
 #include "rsm/report/report.h"
-#include "rsm/report/run_log.h"
+#include "rsm/io/run_log.h"
 #include "rsm/report/run_summary.h"
 
 namespace rsm {

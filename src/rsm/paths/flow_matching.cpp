@@ -70,6 +70,19 @@ nlohmann::json FlowMatchSchedule::to_json() const {
           {"use_dynamic_shifting", false}};
 }
 
+std::vector<double> FlowMatchSchedule::times_from(double t, int64_t n) const {
+  RSM_CHECK(t > 0 && t <= 1 && n >= 1, "[FlowMatchSchedule] ", n,
+            " steps from t = ", t,
+            " arrived; at least 1 step from a time in (0, 1] is needed");
+  const double even = t / (shift - (shift - 1) * t);
+  std::vector<double> grid = {t};
+  for (int64_t k = 1; k <= n; ++k) {
+    const double u = even * static_cast<double>(n - k) / static_cast<double>(n);
+    grid.push_back(shift * u / (1 + (shift - 1) * u));
+  }
+  return grid;
+}
+
 std::vector<double> FlowMatchSchedule::times(int64_t n) const {
   RSM_CHECK(n >= 1, "[flow_matching] ", n, " steps; at least 1 is needed");
   double first = 1;

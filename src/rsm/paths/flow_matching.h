@@ -30,6 +30,9 @@ struct FlowMatchSchedule {
 
   /** n + 1 falling times from 1 to 0 for n >= 1 steps. */
   std::vector<double> times(int64_t n) const;
+
+  /** n + 1 falling times from `t` in (0, 1] to 0, even before the shift. */
+  std::vector<double> times_from(double t, int64_t n) const;
 };
 
 /** The stochastic step i of `times` for velocity prediction v = noise -

@@ -293,7 +293,8 @@ std::string curve_figures(const RunRecord& record, const RunSummary& summary) {
              score_plot(record, "Score against drift", "KL per latent element",
                         drift_of, false),
              "steeper is better: more score for less change");
-  if (score_series(record, epoch_of).size() == 1) {
+  const bool together = score_series(record, epoch_of).size() > 1;
+  if (!together) {
     out += figure("Training reward",
                   epoch_plot(record, "Training reward", number_of("reward")),
                   "pictures sampled for training");
@@ -306,7 +307,8 @@ std::string curve_figures(const RunRecord& record, const RunSummary& summary) {
   for (const auto& [metric, value] : last->evaluation->all.metrics) {
     if (metric == summary.metric || metric == "texture") continue;
     // The trained metric is drawn already, also under its other name.
-    if (values(metric) == values(record.trained_metric)) continue;
+    const bool drawn = values(metric) == values(record.trained_metric);
+    if (together && drawn) continue;
     out += figure("Held-out " + metric,
                   epoch_plot(record, metric, score_of(metric)));
   }

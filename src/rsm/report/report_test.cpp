@@ -101,6 +101,17 @@ TEST(Report, EscapesWhatTheRunSays) {
   EXPECT_GE(occurrences(page, "&lt;script&gt;"), 15);
 }
 
+TEST(Report, RewardsOfOtherScalesGetPlotsOfTheirOwn) {
+  auto log = example_log();
+  for (auto& line : log) {
+    line["reward"] = 22.5;
+    if (line.contains("eval")) line["eval"]["metrics"]["graded"] = 21.5;
+  }
+  const auto page = report_of(log, example_run());
+  expect_parts(page, {">Training reward ", ">Held-out graded<"});
+  EXPECT_EQ(example_report().find(">Held-out graded<"), std::string::npos);
+}
+
 TEST(Report, SingleLinesMakeAReport) {
   const auto page =
       report_of({evaluation_line(0, 0.4, 0.2, 2e-4)}, example_run());

@@ -8,7 +8,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
-#include "rsm/report/run_log.h"
+#include "rsm/io/run_log.h"
 
 namespace rsm {
 namespace {

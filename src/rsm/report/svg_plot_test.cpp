@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "rsm/io/testing.h"
-#include "rsm/report/report_testing.h"
+#include "rsm/report/markup_testing.h"
 
 namespace rsm {
 namespace {

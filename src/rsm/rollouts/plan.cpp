@@ -1,5 +1,7 @@
 #include "rsm/rollouts/plan.h"
 
+#include <algorithm>
+
 #include "rsm/base/error.h"
 
 namespace rsm {
@@ -10,6 +12,11 @@ int64_t RolloutPlan::branches_at(int64_t step) const {
   const bool trained = step >= 0 && step < steps - 1;
   const bool listed = step < static_cast<int64_t>(branches.size());
   return trained && listed ? branches[step] : 0;
+}
+
+int64_t RolloutPlan::continuation_at(int64_t step) const {
+  const int64_t usual = steps - 1 - step;
+  return continuation_steps > 0 ? std::min(continuation_steps, usual) : usual;
 }
 
 int64_t RolloutPlan::root_steps() const {
@@ -55,13 +62,14 @@ int64_t RolloutPlan::evaluations_per_root() const {
   int64_t evaluations = root_steps();
   if (source == Source::branches) {
     for (int64_t i = 0; i < steps - 1; ++i) {
-      evaluations += branches_at(i) * (steps - 1 - i);
+      evaluations += branches_at(i) * continuation_at(i);
     }
   }
   return evaluations;
 }
 
-RolloutPlan make_plan(const Method& method, int64_t steps, double noise_level) {
+RolloutPlan make_plan(const Method& method, int64_t steps, double noise_level,
+                      int64_t continuation_steps) {
   RSM_CHECK(steps >= 2, "[plan] ", steps,
             " sampling steps arrived; at least 2 are needed, since the last "
             "step is not trained");
@@ -73,6 +81,7 @@ RolloutPlan make_plan(const Method& method, int64_t steps, double noise_level) {
   plan.noise_level = noise_level;
   plan.branches = method.estimator.branches;
   plan.anchors = method.regularisation.anchors;
+  plan.continuation_steps = continuation_steps;
   RSM_CHECK(plan.rows_per_root() > 0, "[plan] method ", method.name,
             " branches nowhere before the last of ", steps,
             " steps; give estimator.branches a count above 0");

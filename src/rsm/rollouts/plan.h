@@ -17,6 +17,10 @@ struct RolloutPlan {
   std::vector<int64_t> branches;
   /** Also hand on the states of steps 0..N-2 that do not branch. */
   bool anchors = false;
+  /** Evaluations of a branch's way to its picture: 0 takes the remaining Euler
+   * steps; n > 0 takes n steps of a second-order solver on a grid of its own
+   * wherever more Euler steps than that remain. */
+  int64_t continuation_steps = 0;
 
   /** Rows drawn from one root (or path). */
   int64_t rows_per_root() const;
@@ -26,15 +30,19 @@ struct RolloutPlan {
   int64_t states_per_root() const;
   /** Network evaluations one root costs, text guidance counted once.
    * Branches: (i_last + 1) + sum K_i (N - 1 - i), where i_last is the last
-   * branching or anchored step: a root's own output serves its branches. */
+   * branching or anchored step: a root's own output serves its branches. Cheap
+   * continuations put min(n, N - 1 - i) for N - 1 - i. */
   int64_t evaluations_per_root() const;
 
   int64_t branches_at(int64_t step) const;
+  /** Evaluations that continue a branch drawn at `step`. */
+  int64_t continuation_at(int64_t step) const;
   /** i_last + 1: how many steps a root itself takes. */
   int64_t root_steps() const;
 };
 
 /** The plan of a method. Throws rsm::Error where its knobs contradict. */
-RolloutPlan make_plan(const Method& method, int64_t steps, double noise_level);
+RolloutPlan make_plan(const Method& method, int64_t steps, double noise_level,
+                      int64_t continuation_steps = 0);
 
 }  // namespace rsm

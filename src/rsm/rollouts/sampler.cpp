@@ -4,7 +4,6 @@
 #include <map>
 
 #include "rsm/base/error.h"
-#include "rsm/paths/flow_matching.h"
 #include "rsm/paths/transitions.h"
 
 namespace rsm {
@@ -31,17 +30,18 @@ std::vector<Root> make_roots(const RolloutRequest& request) {
 /** One sampler run in progress. */
 class Sampling {
  public:
-  Sampling(Denoiser& denoiser, const std::vector<double>& times,
+  Sampling(Denoiser& denoiser, const FlowMatchSchedule& schedule,
            const RolloutPlan& plan, const RolloutRequest& request,
            const OnEvaluations& on_evaluations)
       : denoiser_(denoiser),
-        times_(times),
+        schedule_(schedule),
+        times_(schedule.times(plan.steps)),
         plan_(plan),
         request_(request),
         on_evaluations_(on_evaluations),
         roots_(make_roots(request)) {
     out_.prompts = request.prompts;
-    out_.transitions = flow_sde_transitions(times, plan.noise_level);
+    out_.transitions = flow_sde_transitions(times_, plan.noise_level);
   }
 
   Rollout run() {
@@ -82,18 +82,22 @@ class Sampling {
         shape);
   }
 
-  torch::Tensor evaluate(const torch::Tensor& x, int64_t step,
+  torch::Tensor evaluate(const torch::Tensor& x, const torch::Tensor& t,
                          const std::vector<int64_t>& prompt) {
-    const auto t =
-        at::full({x.size(0)}, times_[step], x.options().dtype(at::kFloat));
     const auto index = torch::tensor(prompt, at::kLong)
                            .to(request_.conditions.tokens.device());
     out_.evaluations += x.size(0);
-    auto y = denoiser_.predict(x, t, request_.conditions.select(index));
+    auto y = denoiser_.predict(x, t.to(x.device()),
+                               request_.conditions.select(index));
     if (on_evaluations_) {
       on_evaluations_(out_.evaluations);
     }
     return y;
+  }
+
+  torch::Tensor evaluate_at(const torch::Tensor& x, int64_t step,
+                            const std::vector<int64_t>& prompt) {
+    return evaluate(x, at::full({x.size(0)}, times_[step], at::kFloat), prompt);
   }
 
   /** Hands on the states of all roots at one step; returns the number of the
@@ -124,7 +128,7 @@ class Sampling {
     auto x = noise_of_roots();
     const auto prompt = prompts_of_roots();
     for (int64_t i = 0; i < plan_.steps; ++i) {
-      const auto y = evaluate(x, i, prompt);
+      const auto y = evaluate_at(x, i, prompt);
       if (i == plan_.steps - 1) {
         x = step(flow_ode_step(times_, i), x, y, {});
         break;
@@ -148,25 +152,25 @@ class Sampling {
   void draw_branches() {
     auto x = noise_of_roots();
     const auto prompt = prompts_of_roots();
-    std::vector<int64_t> born;  // step at which each branch goes on alone
+    std::vector<int64_t> drawn_at;  // step of each branch
     for (int64_t i = 0; i < plan_.root_steps(); ++i) {
-      const auto y = evaluate(x, i, prompt);
+      const auto y = evaluate_at(x, i, prompt);
       const int64_t branches = plan_.branches_at(i);
       if (branches > 0 || plan_.anchors) {
         const int64_t first = keep_states(x, y, i);
         if (branches > 0) {
-          branch(x, y, i, first, branches, born);
+          branch(x, y, i, first, branches, drawn_at);
         }
       }
       if (i + 1 < plan_.root_steps()) {
         x = step(flow_ode_step(times_, i), x, y, {});
       }
     }
-    continue_branches(born);
+    continue_branches(drawn_at);
   }
 
   void branch(const torch::Tensor& x, const torch::Tensor& y, int64_t i,
-              int64_t first, int64_t branches, std::vector<int64_t>& born) {
+              int64_t first, int64_t branches, std::vector<int64_t>& drawn_at) {
     std::vector<torch::Tensor> eps;
     std::vector<int64_t> parent;
     for (size_t r = 0; r < roots_.size(); ++r) {
@@ -176,7 +180,7 @@ class Sampling {
         out_.row_image.push_back(out_.rows());
         out_.row_state.push_back(first + static_cast<int64_t>(r));
         out_.image_prompt.push_back(roots_[r].prompt);
-        born.push_back(i + 1);
+        drawn_at.push_back(i);
       }
     }
     const auto index = torch::tensor(parent, at::kLong).to(x.device());
@@ -185,21 +189,58 @@ class Sampling {
                               at::cat(eps).to(x.device())));
   }
 
-  /** Branches are born in the order of their steps, so those under way at a
-   * step are a prefix: branches of different steps share batches. */
-  void continue_branches(const std::vector<int64_t>& born) {
+  /** The times a branch drawn at `step` goes through to its picture. */
+  std::vector<double> continuation_times(int64_t step) const {
+    const int64_t count = plan_.continuation_at(step);
+    if (count == plan_.steps - 1 - step) {
+      return {times_.begin() + step + 1, times_.end()};
+    }
+    return schedule_.times_from(times_[step + 1], count);
+  }
+
+  /** Takes all branches to their pictures, each on its own grid, the k-th step
+   * of all together. Branches stand in the order of their steps, and later
+   * ones have fewer steps left: those under way are a prefix. Grids of their
+   * own are stepped by Adams and Bashforth's second-order formula for uneven
+   * steps, x' = x - h (v + h / (2 h_before) (v - v_before)). */
+  void continue_branches(const std::vector<int64_t>& drawn_at) {
     auto x = at::cat(kept_next_);
-    for (int64_t i = 1; i < plan_.steps; ++i) {
-      const int64_t count =
-          std::upper_bound(born.begin(), born.end(), i) - born.begin();
-      if (count == 0) {
-        continue;
+    std::vector<std::vector<double>> grids;
+    std::vector<bool> second_order;
+    for (const int64_t step : drawn_at) {
+      grids.push_back(continuation_times(step));
+      second_order.push_back(plan_.continuation_at(step) <
+                             plan_.steps - 1 - step);
+    }
+    torch::Tensor y_before;
+    for (size_t k = 0;; ++k) {
+      std::vector<float> t, h, mix;
+      while (t.size() < grids.size() && k + 1 < grids[t.size()].size()) {
+        const auto& grid = grids[t.size()];
+        const double step = grid[k] - grid[k + 1];
+        const bool extrapolate = k > 0 && second_order[t.size()];
+        mix.push_back(static_cast<float>(
+            extrapolate ? step / (2 * (grid[k - 1] - grid[k])) : 0));
+        t.push_back(static_cast<float>(grid[k]));
+        h.push_back(static_cast<float>(step));
       }
-      const std::vector<int64_t> prompt(out_.image_prompt.begin(),
-                                        out_.image_prompt.begin() + count);
+      if (t.empty()) {
+        break;
+      }
+      const auto count = static_cast<int64_t>(t.size());
+      const auto column = [&](const std::vector<float>& values) {
+        return torch::tensor(values).to(x.device()).view({-1, 1, 1, 1});
+      };
       const auto moving = x.slice(0, 0, count);
-      moving.copy_(step(flow_ode_step(times_, i), moving,
-                        evaluate(moving, i, prompt), {}));
+      const auto y = evaluate(
+          moving, torch::tensor(t),
+          {out_.image_prompt.begin(), out_.image_prompt.begin() + count});
+      auto velocity = y;
+      if (k > 0) {
+        velocity = y + column(mix) * (y - y_before.slice(0, 0, count));
+      }
+      moving.sub_(column(h) * velocity);
+      y_before = y;
     }
     out_.latents = x;
   }
@@ -256,7 +297,8 @@ class Sampling {
   }
 
   Denoiser& denoiser_;
-  const std::vector<double>& times_;
+  const FlowMatchSchedule& schedule_;
+  std::vector<double> times_;
   const RolloutPlan& plan_;
   const RolloutRequest& request_;
   const OnEvaluations& on_evaluations_;
@@ -279,12 +321,9 @@ torch::Tensor initial_noise(uint64_t run_seed, Purpose purpose, int64_t epoch,
                         shape);
 }
 
-Rollout roll_out(Denoiser& denoiser, const std::vector<double>& times,
+Rollout roll_out(Denoiser& denoiser, const FlowMatchSchedule& schedule,
                  const RolloutPlan& plan, const RolloutRequest& request,
                  const OnEvaluations& on_evaluations) {
-  RSM_CHECK(static_cast<int64_t>(times.size()) == plan.steps + 1, "[roll_out] ",
-            times.size(), " times arrived; the plan's ", plan.steps,
-            " steps need ", plan.steps + 1);
   RSM_CHECK(!request.prompts.empty() && request.members > 0 &&
                 request.conditions.size() ==
                     static_cast<int64_t>(request.prompts.size()),
@@ -294,7 +333,7 @@ Rollout roll_out(Denoiser& denoiser, const std::vector<double>& times,
             " members arrived; one condition a prompt and at least one member "
             "are needed");
   const torch::NoGradGuard no_grad;
-  return Sampling(denoiser, times, plan, request, on_evaluations).run();
+  return Sampling(denoiser, schedule, plan, request, on_evaluations).run();
 }
 
 torch::Tensor sample_ode(

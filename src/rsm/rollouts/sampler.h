@@ -7,6 +7,7 @@
 #include "rsm/base/denoiser.h"
 #include "rsm/base/random.h"
 #include "rsm/base/rollout.h"
+#include "rsm/paths/flow_matching.h"
 #include "rsm/rollouts/plan.h"
 
 namespace rsm {
@@ -27,8 +28,8 @@ struct RolloutRequest {
 /** Told after each sampler step how many network evaluations are done. */
 using OnEvaluations = std::function<void(int64_t)>;
 
-/** Draws a rollout. `times` are the plan's steps + 1 falling times. */
-Rollout roll_out(Denoiser& denoiser, const std::vector<double>& times,
+/** Draws a rollout on the schedule's grid of the plan's steps. */
+Rollout roll_out(Denoiser& denoiser, const FlowMatchSchedule& schedule,
                  const RolloutPlan& plan, const RolloutRequest& request,
                  const OnEvaluations& on_evaluations = {});
 

@@ -60,7 +60,8 @@ TEST(RollOut, EvaluatesWhatThePlanSaysAndNoMore) {
   for (const auto& method : catalogue()) {
     GaussianFlow flow;
     const auto plan = make_plan(method, 10, 0.7);
-    const auto rollout = roll_out(flow, ten_steps(), plan, request_for(2, 2));
+    const auto rollout =
+        roll_out(flow, FlowMatchSchedule{}, plan, request_for(2, 2));
     EXPECT_EQ(flow.rows, 4 * plan.evaluations_per_root()) << method.name;
     EXPECT_EQ(rollout.evaluations, flow.rows) << method.name;
     EXPECT_EQ(rollout.rows(), 4 * plan.rows_per_root()) << method.name;
@@ -72,8 +73,9 @@ TEST(RollOut, EvaluatesWhatThePlanSaysAndNoMore) {
 TEST(RollOut, RowsLeadFromTheirStateByTheirStep) {
   for (const auto& method : catalogue()) {
     GaussianFlow flow;
-    const auto rollout = roll_out(flow, ten_steps(), make_plan(method, 10, 0.7),
-                                  request_for(2, 3));
+    const auto rollout =
+        roll_out(flow, FlowMatchSchedule{}, make_plan(method, 10, 0.7),
+                 request_for(2, 3));
     for (int64_t r = 0; r < rollout.rows(); ++r) {
       const int64_t s = rollout.row_state[r];
       const auto& transition = rollout.transitions[rollout.state_step[s]];
@@ -90,8 +92,8 @@ TEST(RollOut, RowsLeadFromTheirStateByTheirStep) {
 
 TEST(RollOut, StatesStandByRootAndStepRowsByState) {
   GaussianFlow flow;
-  const auto rollout =
-      roll_out(flow, ten_steps(), plan_of("rsm-flow"), request_for(3, 2));
+  const auto rollout = roll_out(flow, FlowMatchSchedule{}, plan_of("rsm-flow"),
+                                request_for(3, 2));
   for (int64_t s = 1; s < rollout.states(); ++s) {
     EXPECT_LT(std::pair(rollout.state_root[s - 1], rollout.state_step[s - 1]),
               std::pair(rollout.state_root[s], rollout.state_step[s]));
@@ -107,7 +109,8 @@ TEST(RollOut, BranchesContinueAsTheOdeFromWhereTheyLed) {
   GaussianFlow flow;
   const auto times = ten_steps();
   const auto request = request_for(2, 1);
-  const auto rollout = roll_out(flow, times, plan_of("tempflow-grpo"), request);
+  const auto rollout =
+      roll_out(flow, FlowMatchSchedule{}, plan_of("tempflow-grpo"), request);
   for (int64_t r = 0; r < rollout.rows(); r += 7) {
     const int64_t s = rollout.row_state[r];
     auto x = rollout.x_next.slice(0, r, r + 1);
@@ -122,14 +125,50 @@ TEST(RollOut, BranchesContinueAsTheOdeFromWhereTheyLed) {
   }
 }
 
+TEST(RollOut, CheapContinuationsCostWhatThePlanSaysAndLeadToTheSamePlace) {
+  GaussianFlow flow;
+  auto plan = plan_of("tempflow-grpo");
+  const auto usual =
+      roll_out(flow, FlowMatchSchedule{}, plan, request_for(2, 2));
+  const auto error_of_steps = [&](int64_t steps) {
+    plan.continuation_steps = steps;
+    flow.rows = 0;
+    const auto cheap =
+        roll_out(flow, FlowMatchSchedule{}, plan, request_for(2, 2));
+    EXPECT_EQ(flow.rows, 4 * plan.evaluations_per_root());
+    EXPECT_TRUE(at::equal(cheap.x_next, usual.x_next));
+    // What a very fine Euler continuation of the earliest branches reaches.
+    auto x = cheap.x_next.slice(0, 0, 6);
+    const auto fine = FlowMatchSchedule{}.times_from(ten_steps()[1], 2000);
+    const Condition condition{at::zeros({6, 1, 1}), at::zeros({6, 1})};
+    for (size_t k = 0; k + 1 < fine.size(); ++k) {
+      const auto y = flow.predict(x, at::full({6}, fine[k]), condition);
+      x = x - (fine[k] - fine[k + 1]) * y;
+    }
+    double error = 0;
+    for (int64_t r = 0; r < 6; ++r) {
+      error += (cheap.latents[cheap.row_image[r]] - x[r])
+                   .square()
+                   .mean()
+                   .item<double>();
+    }
+    return std::sqrt(error / 6);
+  };
+  const double four = error_of_steps(4), eight = error_of_steps(8);
+  EXPECT_LT(four, 0.1);
+  // Second order: half the step, a quarter of the error; allow for the start.
+  EXPECT_LT(eight, four / 2.5);
+}
+
 TEST(RollOut, PromptsDoNotDependOnTheirNeighbours) {
   GaussianFlow flow;
-  const auto all =
-      roll_out(flow, ten_steps(), plan_of("rsm-flow"), request_for(3, 2));
+  const auto all = roll_out(flow, FlowMatchSchedule{}, plan_of("rsm-flow"),
+                            request_for(3, 2));
   auto alone = request_for(3, 2);
   alone.prompts = {alone.prompts[1]};
   alone.conditions = alone.conditions.select(torch::tensor({int64_t{1}}));
-  const auto one = roll_out(flow, ten_steps(), plan_of("rsm-flow"), alone);
+  const auto one =
+      roll_out(flow, FlowMatchSchedule{}, plan_of("rsm-flow"), alone);
   const int64_t states = one.states();
   EXPECT_TRUE(at::equal(one.x, all.x.slice(0, states, 2 * states)));
   EXPECT_TRUE(
@@ -141,9 +180,10 @@ TEST(RollOut, RepeatedPromptsGetFurtherMembers) {
   auto twice = request_for(1, 1);
   twice.prompts.push_back(twice.prompts[0]);
   twice.conditions = twice.conditions.select(torch::tensor({0, 0}));
-  const auto a = roll_out(flow, ten_steps(), plan_of("flow-grpo"), twice);
-  const auto b =
-      roll_out(flow, ten_steps(), plan_of("flow-grpo"), request_for(1, 2));
+  const auto a =
+      roll_out(flow, FlowMatchSchedule{}, plan_of("flow-grpo"), twice);
+  const auto b = roll_out(flow, FlowMatchSchedule{}, plan_of("flow-grpo"),
+                          request_for(1, 2));
   EXPECT_TRUE(at::equal(a.latents, b.latents));
   EXPECT_FALSE(at::equal(a.latents[0], a.latents[1]));
 }
@@ -154,7 +194,8 @@ TEST(RollOut, EpochAndSeedChangeTheNoise) {
     auto request = request_for(1, 1);
     request.run_seed = seed;
     request.epoch = epoch;
-    return roll_out(flow, ten_steps(), plan_of("flow-grpo"), request).latents;
+    return roll_out(flow, FlowMatchSchedule{}, plan_of("flow-grpo"), request)
+        .latents;
   };
   EXPECT_TRUE(at::equal(draw(1, 1), draw(1, 1)));
   EXPECT_FALSE(at::equal(draw(1, 1), draw(1, 2)));
@@ -180,8 +221,8 @@ TEST(RollOut, StochasticPathsReachTheSameGaussian) {
   auto plan = plan_of("flow-grpo");
   plan.steps = 200;
   plan.noise_level = 0.7;
-  const auto rollout = roll_out(flow, FlowMatchSchedule{}.times(200), plan,
-                                request_for(1, 1024));
+  const auto rollout =
+      roll_out(flow, FlowMatchSchedule{}, plan, request_for(1, 1024));
   // 18 k numbers: standard error about 0.004, and the bias of 200 steps.
   EXPECT_NEAR(rollout.latents.mean().item<double>(), 0.0, 0.02);
   EXPECT_NEAR(rollout.latents.std().item<double>(), GaussianFlow::kStd, 0.03);
@@ -192,9 +233,9 @@ TEST(RollOut, RefusesWhatDoesNotFit) {
   EXPECT_THROW(roll_out(flow, FlowMatchSchedule{}.times(9), plan_of("rsm-flow"),
                         request_for(1, 1)),
                Error);
-  EXPECT_THROW(
-      roll_out(flow, ten_steps(), plan_of("rsm-flow"), request_for(0, 1)),
-      Error);
+  EXPECT_THROW(roll_out(flow, FlowMatchSchedule{}, plan_of("rsm-flow"),
+                        request_for(0, 1)),
+               Error);
 }
 
 }  // namespace

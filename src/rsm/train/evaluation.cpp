@@ -27,33 +27,6 @@ MetricMeans means_of(const RewardScores& scores,
   return means;
 }
 
-/** Drift along the sampler's path, for the pictures listed in `index`. */
-double drift(Denoiser& denoiser, Denoiser& reference,
-             const std::vector<double>& times, double noise_level,
-             const EvaluationSet& set, const std::vector<int64_t>& index,
-             int64_t* evaluations) {
-  const auto where = torch::tensor(index, at::kLong);
-  const auto noise = set.noise(0, set.size()).index_select(0, where);
-  const auto device = set.conditions.tokens.device();
-  const auto conditions = set.conditions.select(where.to(device));
-  const int64_t steps = static_cast<int64_t>(times.size()) - 1;
-  double total = 0;
-  const auto watch = [&](int64_t i, const torch::Tensor& x,
-                         const torch::Tensor& y) {
-    if (i == steps - 1) {
-      return;
-    }
-    const auto t = at::full({x.size(0)}, times[i], x.options());
-    const auto y_ref = reference.predict(x, t, conditions);
-    *evaluations += 2 * x.size(0);
-    const double w = flow_sde_step(times, i, noise_level).w();
-    total += 0.5 * w * w *
-             (y - y_ref).to(at::kDouble).square().mean().item<double>();
-  };
-  sample_ode(denoiser, times, noise.to(device), conditions, watch);
-  return total / static_cast<double>(steps - 1);
-}
-
 }  // namespace
 
 torch::Tensor EvaluationSet::noise(int64_t first, int64_t count) const {
@@ -95,46 +68,67 @@ EvaluationSet make_evaluation_set(const Prompts& prompts, int64_t images,
   return set;
 }
 
-Evaluation evaluate(Denoiser& denoiser, Denoiser* reference,
-                    const std::vector<double>& times, double noise_level,
+Evaluation evaluate(Denoiser& denoiser, const std::vector<double>& times,
                     const EvaluationSet& set, const Reward& reward,
                     const std::function<void(int64_t)>& on_images) {
   const auto device = set.conditions.tokens.device();
   std::vector<torch::Tensor> images;
-  Evaluation out;
   for (int64_t first = 0; first < set.size(); first += kChunk) {
     const int64_t count = std::min(kChunk, set.size() - first);
     const auto where = at::arange(first, first + count, at::kLong).to(device);
     const auto latents =
         sample_ode(denoiser, times, set.noise(first, count).to(device),
                    set.conditions.select(where));
-    out.evaluations += count * (static_cast<int64_t>(times.size()) - 1);
     images.push_back(to_images(latents).to(at::kCPU));
     if (on_images) {
       on_images(first + count);
     }
   }
+  Evaluation out;
   out.images = at::cat(images);
   out.scores = reward.score(out.images, set.prompts);
-  std::vector<int64_t> all, first_members;
+  std::vector<int64_t> all;
   std::map<std::string, std::vector<int64_t>> index;
   for (int64_t i = 0; i < set.size(); ++i) {
     all.push_back(i);
     index[set.prompts[i].category].push_back(i);
-    if (set.members[i] == 0) {
-      first_members.push_back(i);
-    }
   }
   out.means = means_of(out.scores, all);
   for (const auto& [category, members] : index) {
     out.by_category[category] = means_of(out.scores, members);
     out.by_category[category]["images"] = static_cast<double>(members.size());
   }
-  if (reference != nullptr) {
-    out.kl = drift(denoiser, *reference, times, noise_level, set, first_members,
-                   &out.evaluations);
-  }
   return out;
+}
+
+double drift(Denoiser& denoiser, Denoiser& reference,
+             const std::vector<double>& times, double noise_level,
+             const EvaluationSet& set) {
+  std::vector<int64_t> firsts;
+  for (int64_t i = 0; i < set.size(); ++i) {
+    if (set.members[i] == 0) {
+      firsts.push_back(i);
+    }
+  }
+  const auto where = torch::tensor(firsts, at::kLong);
+  const auto device = set.conditions.tokens.device();
+  const auto noise = set.noise(0, set.size()).index_select(0, where).to(device);
+  const auto conditions = set.conditions.select(where.to(device));
+  const int64_t steps = static_cast<int64_t>(times.size()) - 1;
+  double total = 0;
+  sample_ode(denoiser, times, noise, conditions,
+             [&](int64_t i, const torch::Tensor& x, const torch::Tensor& y) {
+               if (i == steps - 1) {
+                 return;
+               }
+               const auto t = at::full({x.size(0)}, times[i], x.options());
+               const auto y_ref = reference.predict(x, t, conditions);
+               const double w = flow_sde_step(times, i, noise_level).w();
+               total +=
+                   0.5 * w * w *
+                   (y - y_ref).to(at::kDouble).square().mean().item<double>();
+             });
+  return steps > 1 ? total / static_cast<double>(steps - 1) : 0;
 }
 
 nlohmann::json to_json(const Evaluation& evaluation) {

@@ -39,18 +39,22 @@ struct Evaluation {
   std::map<std::string, MetricMeans> by_category;  ///< with "images"
   RewardScores scores;                             ///< of each picture
   torch::Tensor images;                            ///< [B,3,H,W] in [0,1]
-  std::optional<double> kl;  ///< drift from the reference, where asked for
-  int64_t evaluations = 0;
+  std::optional<double> kl;  ///< drift from the reference, where measured
 };
 
-/** Samples with the ODE and scores. `reference`, where given, adds the drift:
- * the mean over the first picture of each prompt and over steps 0..N-2 of
- * w^2 <(y - y_ref)^2> / 2, the exact KL of one stochastic step per latent
- * element, whatever the method. `noise_level` is that step's. */
-Evaluation evaluate(Denoiser& denoiser, Denoiser* reference,
-                    const std::vector<double>& times, double noise_level,
+/** Samples with the ODE and scores. */
+Evaluation evaluate(Denoiser& denoiser, const std::vector<double>& times,
                     const EvaluationSet& set, const Reward& reward,
                     const std::function<void(int64_t)>& on_images = {});
+
+/** Drift from the reference along the denoiser's own ODE path: the mean over
+ * the first picture of each prompt and over steps 0..N-2 of
+ * w^2 <(y - y_ref)^2> / 2, the exact KL of one stochastic step of that noise
+ * level per latent element, whatever the method. Both should compute in one
+ * precision, or the difference of precisions shows as drift. */
+double drift(Denoiser& denoiser, Denoiser& reference,
+             const std::vector<double>& times, double noise_level,
+             const EvaluationSet& set);
 
 /** {images, reward, metrics, by_category, kl}, for the run log. */
 nlohmann::json to_json(const Evaluation& evaluation);

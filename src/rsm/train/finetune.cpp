@@ -7,7 +7,7 @@
 #include "rsm/base/random.h"
 #include "rsm/data/prompts.h"
 #include "rsm/io/files.h"
-#include "rsm/report/run_log.h"
+#include "rsm/io/run_log.h"
 #include "rsm/rewards/rewards.h"
 #include "rsm/rollouts/sampler.h"
 #include "rsm/train/checkpoint.h"
@@ -30,7 +30,8 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
       train_prompts_(load_prompts(options.train_prompts)),
       times_(model_.schedule.times(options.steps)),
       eval_times_(model_.schedule.times(options.eval_steps)),
-      plan_(make_plan(options.method, options.steps, options.noise_level)),
+      plan_(make_plan(options.method, options.steps, options.noise_level,
+                      options.continuation_steps)),
       transitions_(flow_sde_transitions(times_, options.noise_level)) {
   optimiser_ = std::make_unique<torch::optim::AdamW>(
       policy_->parameters(),
@@ -191,7 +192,7 @@ EpochData Finetune::sample() {
   const int64_t roots = options_.prompts_per_epoch * request.members;
   progress_.begin(cat("epoch ", epoch_ + 1, " rollout"),
                   roots * plan_.evaluations_per_root());
-  data.rollout = roll_out(policy_->rollout(), times_, plan_, request,
+  data.rollout = roll_out(policy_->rollout(), model_.schedule, plan_, request,
                           [&](int64_t done) { progress_.update(done, ""); });
   progress_.end();
   data.conditions = request.conditions;
@@ -370,11 +371,14 @@ void Finetune::optimiser_step(EpochData& data,
 Evaluation Finetune::evaluate_now(const std::string& samples) {
   const Clock clock;
   const StateDict kept = policy_->trainable();
-  policy_->show_rollout(average_);
+  policy_->load_trainable(average_);
+  policy_->refresh_rollout();
   progress_.begin("evaluation", evaluation_set_.size());
-  auto result = evaluate(policy_->rollout(), &policy_->reference(), eval_times_,
-                         options_.noise_level, evaluation_set_, *reward_,
-                         [&](int64_t done) { progress_.update(done, ""); });
+  auto result =
+      evaluate(policy_->rollout(), eval_times_, evaluation_set_, *reward_,
+               [&](int64_t done) { progress_.update(done, ""); });
+  result.kl = drift(policy_->training(), policy_->reference(), eval_times_,
+                    options_.noise_level, evaluation_set_);
   progress_.end();
   policy_->load_trainable(kept);
   policy_->refresh_rollout();

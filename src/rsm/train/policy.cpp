@@ -94,16 +94,8 @@ StateDict Policy::merged(const StateDict& trainable) const {
 
 void Policy::refresh_rollout() {
   if (!rollout_is_training()) {
-    show_rollout(trainable());
+    load_parameters(*rollout_->network(), merged(trainable()), "Policy");
   }
-}
-
-void Policy::show_rollout(const StateDict& trainable) {
-  if (rollout_is_training()) {
-    load_trainable(trainable);
-    return;
-  }
-  load_parameters(*rollout_->network(), merged(trainable), "Policy");
 }
 
 }  // namespace rsm

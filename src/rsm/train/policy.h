@@ -50,8 +50,6 @@ class Policy {
 
   /** Brings the rollout copy to the present weights. */
   void refresh_rollout();
-  /** Brings it to other values of the trained weights, e.g. their average. */
-  void show_rollout(const StateDict& trainable);
   /** True where rollout and training are one computation, so that the
    * rollout's outputs are the loss's y_old, bit for bit. */
   bool rollout_is_training() const { return rollout_ == training_; }

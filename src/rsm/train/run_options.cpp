@@ -39,6 +39,7 @@ void read_prompts(const Config& section, RunOptions& o) {
 void read_sampling(const Config& section, RunOptions& o) {
   o.steps = section.integer("steps", o.steps, 2, 1000);
   o.noise_level = section.real("noise_level", o.noise_level, 0, 10);
+  o.continuation_steps = section.integer("continuation_steps", 0, 0, 1000);
   o.guidance_scale = section.real("guidance_scale", o.guidance_scale, 0, 100);
 }
 

@@ -26,6 +26,7 @@ struct RunOptions {
   int64_t steps = 10;
   double noise_level = 0.7;
   double guidance_scale = 2;
+  int64_t continuation_steps = 0;  ///< see RolloutPlan
 
   bool lora = true;
   LoraConfig lora_config;

@@ -1,4 +1,4 @@
-#include "rsm/report/run_log.h"
+#include "rsm/io/run_log.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

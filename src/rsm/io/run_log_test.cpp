@@ -1,4 +1,4 @@
-#include "rsm/report/run_log.h"
+#include "rsm/io/run_log.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
