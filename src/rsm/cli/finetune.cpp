@@ -5,8 +5,8 @@
 #include "rsm/cli/commands.h"
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/io/config.h"
-#include "rsm/report/report.h"
 #include "rsm/io/run_log.h"
+#include "rsm/report/report.h"
 #include "rsm/report/run_summary.h"
 
 namespace rsm {

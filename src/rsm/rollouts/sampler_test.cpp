@@ -230,8 +230,8 @@ TEST(RollOut, StochasticPathsReachTheSameGaussian) {
 
 TEST(RollOut, RefusesWhatDoesNotFit) {
   GaussianFlow flow;
-  EXPECT_THROW(roll_out(flow, FlowMatchSchedule{}.times(9), plan_of("rsm-flow"),
-                        request_for(1, 1)),
+  EXPECT_THROW(roll_out(flow, FlowMatchSchedule{}, plan_of("rsm-flow"),
+                        request_for(1, 0)),
                Error);
   EXPECT_THROW(roll_out(flow, FlowMatchSchedule{}, plan_of("rsm-flow"),
                         request_for(0, 1)),

@@ -103,9 +103,14 @@ std::vector<std::string> changed_keys(const std::string& before,
   flatten(YAML::Load(before), "", old_values);
   flatten(YAML::Load(after), "", new_values);
   std::vector<std::string> changed;
+  // A falling learning rate depends on how many epochs there are.
+  const auto schedule = new_values.find("train.lr_schedule");
+  const bool falling =
+      schedule != new_values.end() && schedule->second == "linear";
   const auto note = [&](const std::string& key, const std::string& from,
                         const std::string& to) {
-    if (std::find(free.begin(), free.end(), key) == free.end()) {
+    if ((falling && key == "train.epochs") ||
+        std::find(free.begin(), free.end(), key) == free.end()) {
       changed.push_back(cat(key, ": ", from, " -> ", to));
     }
   };

@@ -29,8 +29,9 @@ std::optional<Checkpoint> latest_checkpoint(const std::string& run_folder,
                                             std::vector<std::string>& damaged);
 
 /** Keys ("train.lr: 0.0003 -> 0.001") whose values differ between two resolved
- * configs, save those that only say how long, how fast or how often: epochs,
- * max_minutes, checkpoint, evaluation.every, threads, folder. */
+ * configs, save those that only say how long, how fast or how often: epochs
+ * (unless the learning rate falls with them), max_minutes, checkpoint,
+ * evaluation.every, threads, folder. */
 std::vector<std::string> changed_keys(const std::string& before,
                                       const std::string& after);
 

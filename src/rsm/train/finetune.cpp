@@ -60,6 +60,14 @@ Condition Finetune::conditions_of(const Prompts& prompts) {
   return condition;
 }
 
+double Finetune::learning_rate() const {
+  if (!options_.lr_decay) {
+    return options_.lr;
+  }
+  return options_.lr * static_cast<double>(options_.epochs - epoch_) /
+         static_cast<double>(options_.epochs);
+}
+
 bool Finetune::time_is_up() const {
   return options_.max_minutes > 0 &&
          spent_.train_seconds >= options_.max_minutes * 60;
@@ -153,6 +161,7 @@ nlohmann::json Finetune::run_epoch() {
   judge(data);
   weigh(data);
   update(data);
+  const double lr = learning_rate();
   ++epoch_;
   spent_.train_seconds += clock.seconds();
   spent_.wall_seconds += clock.seconds();
@@ -162,7 +171,7 @@ nlohmann::json Finetune::run_epoch() {
   line["evals"] = spent_.evaluations;
   line["updates"] = spent_.updates;
   line["train_s"] = spent_.train_seconds;
-  line["lr"] = options_.lr;
+  line["lr"] = lr;
   if (epoch_ % options_.eval_every == 0 || finished()) {
     add_evaluation(line, evaluate_now("after"));
   }
@@ -359,6 +368,9 @@ void Finetune::optimiser_step(EpochData& data,
   for (size_t i = 0; i < parameters.size(); ++i) {
     parameters[i].mutable_grad() = gradients[i] * factor;
   }
+  static_cast<torch::optim::AdamWOptions&>(
+      optimiser_->param_groups()[0].options())
+      .lr(learning_rate());
   optimiser_->step();
   optimiser_->zero_grad();
   ++spent_.updates;

@@ -78,6 +78,8 @@ class Finetune {
   Evaluation evaluate_now(const std::string& samples);
   void add_evaluation(nlohmann::json& line, const Evaluation& evaluation) const;
   bool time_is_up() const;
+  /** Of the epoch under way. */
+  double learning_rate() const;
 
   RunOptions options_;
   Progress& progress_;

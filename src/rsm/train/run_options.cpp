@@ -45,17 +45,17 @@ void read_sampling(const Config& section, RunOptions& o) {
 
 void read_training(const Config& section, RunOptions& o) {
   o.lora = section.choice("weights", "lora", {"lora", "full"}) == "lora";
-  if (o.lora) {
-    const auto lora = section.section("lora");
-    o.lora_config.rank = lora.integer("rank", o.lora_config.rank, 1, 4096);
-    o.lora_config.alpha = lora.real("alpha", o.lora_config.alpha, 1e-6);
-    o.lora_config.targets = lora.texts("targets", o.lora_config.targets);
-  }
+  const auto lora = section.section("lora");
+  o.lora_config.rank = lora.integer("rank", o.lora_config.rank, 1, 4096);
+  o.lora_config.alpha = lora.real("alpha", o.lora_config.alpha, 1e-6);
+  o.lora_config.targets = lora.texts("targets", o.lora_config.targets);
   o.epochs = section.integer("epochs", o.epochs, 0);
   o.max_minutes = section.real("max_minutes", o.max_minutes, 0);
   o.updates_per_epoch =
       section.integer("updates_per_epoch", o.updates_per_epoch, 1, 1000);
   o.lr = section.real("lr", o.lr, 0);
+  o.lr_decay = section.choice("lr_schedule", "constant",
+                              {"constant", "linear"}) == "linear";
   o.adam_beta1 = section.real("adam_beta1", o.adam_beta1, 0, 1);
   o.adam_beta2 = section.real("adam_beta2", o.adam_beta2, 0, 1);
   o.adam_eps = section.real("adam_eps", o.adam_eps, 0);

@@ -34,6 +34,7 @@ struct RunOptions {
   double max_minutes = 0;  ///< of training, evaluation apart; 0: no limit
   int64_t updates_per_epoch = 2;
   double lr = 3e-4;
+  bool lr_decay = false;  ///< linearly to 0 over `epochs`, else constant
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_eps = 1e-8;
