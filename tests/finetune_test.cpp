@@ -19,6 +19,7 @@
 #include "rsm/io/run_log.h"
 #include "rsm/io/testing.h"
 #include "rsm/report/report.h"
+#include "rsm/train/forecast.h"
 
 namespace rsm {
 namespace {
@@ -113,6 +114,53 @@ TEST(Finetune, CountsTheNetworkEvaluationsOfThePlan) {
                 log[1]["evaluations"]["update"].get<int>());
 }
 
+TEST(Finetune, DoesWhatWasForecast) {
+  const TemporaryFolder folder;
+  const std::vector<std::vector<std::string>> cases = {
+      {},
+      {"sampling.continuation_steps=3", "method.regularisation.anchors=true",
+       "train.updates_per_epoch=3"},
+      {"sampling.share=none"},
+      {"sampling.share=sampling"},
+      {"method.name=flow-grpo", "method.estimator.branches=[]",
+       "prompts.samples_per_prompt=3", "compute.rollout_type=float32",
+       "train.weights=full", "train.lr=0.0001"}};
+  for (size_t i = 0; i < cases.size(); ++i) {
+    auto overrides = cases[i];
+    overrides.push_back("train.epochs=1");
+    const auto options = options_of(folder / cat("run", i), overrides);
+    const auto f = forecast(options);
+    const auto line = run_all(options)[1];
+    const auto& evaluations = line.at("evaluations");
+    EXPECT_EQ(line.at("images"), f.images) << i;
+    EXPECT_EQ(line.at("rows"), f.rows) << i;
+    EXPECT_EQ(line.at("groups"), f.groups) << i;
+    EXPECT_EQ(line.at("updates"), f.updates) << i;
+    EXPECT_EQ(evaluations.at("rollout"), f.evaluations.rollout) << i;
+    EXPECT_EQ(evaluations.at("old"), f.evaluations.old) << i;
+    EXPECT_EQ(evaluations.at("reference"), f.evaluations.reference) << i;
+    ASSERT_TRUE(f.update_is_exact) << i;
+    EXPECT_EQ(evaluations.at("update"), f.evaluations.update) << i;
+    EXPECT_EQ(line.at("evals"), f.evaluations.sum()) << i;
+  }
+}
+
+TEST(Finetune, WithoutSharingTheSameUpdateCostsAPassARow) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> one_update = {"train.epochs=1",
+                                               "train.updates_per_epoch=1",
+                                               "compute.rollout_type=float32"};
+  auto apart = one_update;
+  apart.push_back("sampling.share=none");
+  const auto a = run_all(options_of(folder / "a", one_update));
+  const auto b = run_all(options_of(folder / "b", apart));
+  EXPECT_EQ(a[1].at("reward"), b[1].at("reward"));
+  EXPECT_LT(a[1].at("evals"), b[1].at("evals"));
+  const double norm = a[1].at("grad_norm");
+  // Float32 sums in another order, over rows of both signs.
+  EXPECT_NEAR(b[1].at("grad_norm").get<double>(), norm, 1e-4 * norm);
+}
+
 TEST(Finetune, ThreadsChangeNothingBitForBit) {
   const TemporaryFolder folder;
   run_all(options_of(folder / "a"));
@@ -138,11 +186,19 @@ TEST(Finetune, HalfPrecisionRolloutsLeaveTheFirstRatioExactlyOne) {
   EXPECT_EQ(full[2].at("evaluations").at("old"), 0);
 }
 
-/** Starts the program on a config; returns the child. */
-pid_t start_program(const std::string& config) {
+std::string with_checkpoints_every(std::string config, int64_t epochs) {
+  const std::string key = "checkpoint:\n  every: ";
+  return config.replace(config.find(key + "1"), key.size() + 1,
+                        cat(key, epochs));
+}
+
+/** Starts the program on a config; returns the child. What it says on standard
+ * error goes to a file. */
+pid_t start_program(const std::string& config,
+                    const std::string& said = "/dev/null") {
   const pid_t child = fork();
   if (child == 0) {
-    if (std::freopen("/dev/null", "w", stderr) == nullptr ||
+    if (std::freopen(said.c_str(), "w", stderr) == nullptr ||
         std::freopen("/dev/null", "w", stdout) == nullptr) {
       _exit(127);
     }
@@ -193,6 +249,39 @@ TEST(Finetune, KilledInTheMiddleOfAnEpochItEndsInTheSameBytes) {
     EXPECT_EQ(a[i].value("reward", 0.0), b[i].value("reward", 0.0));
     EXPECT_EQ(a[i].at("images"), b[i].at("images"));
   }
+}
+
+TEST(Finetune, InterruptedItSavesSaysHowToGoOnAndEndsInTheSameBytes) {
+  const TemporaryFolder folder;
+  const std::string whole = folder / "whole", broken = folder / "broken";
+  write_file_atomic(folder / "whole.yaml", config_text(whole));
+  // Checkpoints would come too late: the interrupt itself must save.
+  write_file_atomic(folder / "broken.yaml",
+                    with_checkpoints_every(config_text(broken), 1000));
+  int status = 0;
+  ASSERT_GT(waitpid(start_program(folder / "whole.yaml"), &status, 0), 0);
+  ASSERT_EQ(status, 0);
+  const pid_t child =
+      start_program(folder / "broken.yaml", folder / "said.txt");
+  while (lines_of(broken + "/log.jsonl") < 2 &&
+         waitpid(child, &status, WNOHANG) == 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  kill(child, SIGINT);
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  expect_parts(read_file(folder / "said.txt"),
+               {"stopped and saved", "same command"});
+  // Whole epochs: the one under way was finished.
+  const auto stopped = read_log(broken + "/log.jsonl");
+  EXPECT_LT(stopped.size(), 4u);
+  EXPECT_TRUE(fs::exists(
+      cat(broken, "/checkpoints/epoch-00000", stopped.size() - 1, ".json")));
+  ASSERT_GT(waitpid(start_program(folder / "broken.yaml"), &status, 0), 0);
+  ASSERT_EQ(status, 0);
+  EXPECT_EQ(read_file(whole + "/final/adapter_model.safetensors"),
+            read_file(broken + "/final/adapter_model.safetensors"));
 }
 
 TEST(Finetune, AnotherConfigInTheSameFolderIsRefused) {

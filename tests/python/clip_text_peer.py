@@ -6,8 +6,7 @@ Writes OUT/<case>/: a model as transformers saves it and peer.safetensors with
 ids, outputs, the weights of a loss (the sum of outputs times weights) and the
 loss's gradients. Then loads each folder OUT/ours_* (a model and its
 ids.safetensors), insists that every tensor is used, and writes its outputs to
-peer.safetensors there. OUT/initial.safetensors: untrained weights of the
-config in OUT/initial.json.
+peer.safetensors there.
 """
 
 import json
@@ -111,6 +110,3 @@ for name, (kind, fields) in CASES.items():
     make_case(out / name, kind, fields, generator)
 for folder in sorted(out.glob("ours_*")):
     run(folder)
-config = CLIPTextConfig(**json.loads((out / "initial.json").read_text()))
-model = CLIPTextModelWithProjection(config)
-save_file(dict(model.state_dict()), out / "initial.safetensors")

@@ -7,7 +7,8 @@ lora_files_test.
     lora_peer.py velocities DIR   loads DIR/transformer with the adapter in
                                   DIR/lora by each format's reader, and writes
                                   the velocities for DIR/inputs.safetensors to
-                                  DIR/velocities.safetensors
+                                  DIR/velocities.safetensors; so too for the
+                                  model in DIR/lora/merged, where there is one
     lora_peer.py resave DIR       loads the same, saves each as the package
                                   itself does: DIR/resaved_peft,
                                   DIR/resaved_diffusers
@@ -39,20 +40,25 @@ def targets(source, out):
     pathlib.Path(out).write_text(json.dumps(found))
 
 
+def transformer(folder):
+    return SD3Transformer2DModel.from_pretrained(folder / "transformer",
+                                                 torch_dtype=torch.float32)
+
+
 def with_peft(folder):
-    model = SD3Transformer2DModel.from_pretrained(folder / "transformer")
+    model = transformer(folder)
     return PeftModel.from_pretrained(model, str(folder / "lora"))
 
 
 def with_diffusers(folder):
-    model = SD3Transformer2DModel.from_pretrained(folder / "transformer")
+    model = transformer(folder)
     model.load_lora_adapter(str(folder / "lora"),
                             use_safetensors=True)
     return model
 
 
 def with_pipeline(folder):
-    model = SD3Transformer2DModel.from_pretrained(folder / "transformer")
+    model = transformer(folder)
     pipeline = StableDiffusion3Pipeline(
         transformer=model, scheduler=None, vae=None, text_encoder=None,
         tokenizer=None, text_encoder_2=None, tokenizer_2=None,
@@ -65,8 +71,11 @@ def velocities(folder):
     folder = pathlib.Path(folder)
     inputs = load_file(folder / "inputs.safetensors")
     found = {}
-    for name, load in [("peft", with_peft), ("diffusers", with_diffusers),
-                       ("pipeline", with_pipeline)]:
+    readers = [("peft", with_peft), ("diffusers", with_diffusers),
+               ("pipeline", with_pipeline)]
+    if (folder / "lora" / "merged").exists():
+        readers.append(("merged", lambda f: transformer(f / "lora/merged")))
+    for name, load in readers:
         model = load(folder)
         with torch.no_grad():
             found[name] = model(

@@ -14,6 +14,9 @@ struct Condition {
   Condition select(const torch::Tensor& index) const {
     return {tokens.index_select(0, index), pooled.index_select(0, index)};
   }
+  Condition to(torch::Device device) const {
+    return {tokens.to(device), pooled.to(device)};
+  }
 };
 
 /** A network with its parametrisation: x [B,C,H,W], t [B] in [0,1] (1 = noise)

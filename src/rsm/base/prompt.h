@@ -16,4 +16,12 @@ struct Prompt {
 
 using Prompts = std::vector<Prompt>;
 
+inline std::vector<std::string> texts_of(const Prompts& prompts) {
+  std::vector<std::string> texts;
+  for (const auto& prompt : prompts) {
+    texts.push_back(prompt.text);
+  }
+  return texts;
+}
+
 }  // namespace rsm

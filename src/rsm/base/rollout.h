@@ -14,7 +14,8 @@ namespace rsm {
  *
  * A *state* is an (x, t) of one root at which the network is trained; a *row*
  * is one stochastic step drawn from a state; a state without rows is an anchor.
- * Rows of one state share one network pass.
+ * Rows of one state share one network pass, unless the rollout is not `shared`:
+ * then each row has a copy of the state.
  * Everything float32, sorted by (root, step), rows by (state, member). */
 struct Rollout {
   Prompts prompts;          ///< [P] the distinct prompts of the rollout
@@ -32,6 +33,8 @@ struct Rollout {
 
   torch::Tensor latents;              ///< [I,C,H,W] final samples
   std::vector<int64_t> image_prompt;  ///< [I] index into prompts
+
+  bool shared = true;
 
   /** Network evaluations per sample, text guidance counted once. */
   int64_t evaluations = 0;

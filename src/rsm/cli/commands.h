@@ -16,6 +16,9 @@ using Action = std::function<int()>;
 // Each adds its subcommand to the program and sets `action` when it is chosen.
 void add_finetune(CLI::App& app, Action& action);
 void add_pretrain(CLI::App& app, Action& action);
+void add_sweep(CLI::App& app, Action& action);
+void add_check(CLI::App& app, Action& action);
+void add_export(CLI::App& app, Action& action);
 void add_sample(CLI::App& app, Action& action);
 void add_evaluate(CLI::App& app, Action& action);
 void add_methods(CLI::App& app, Action& action);

@@ -44,11 +44,7 @@ int run_evaluation(const EvaluateArguments& args) {
   auto set =
       make_evaluation_set(load_prompts(args.prompts), args.images, args.seed);
   set.latent_shape = loaded.model.latent_shape();
-  std::vector<std::string> texts;
-  for (const auto& prompt : set.prompts) {
-    texts.push_back(prompt.text);
-  }
-  set.conditions = loaded.conditions(texts);
+  set.conditions = loaded.conditions(texts_of(set.prompts));
   const auto reward = make_reward(args.reward);
   TerminalProgress progress;
   progress.begin("evaluation", set.size());

@@ -18,6 +18,9 @@ int main(int argc, char** argv) {
   rsm::Action action;
   rsm::add_finetune(app, action);
   rsm::add_pretrain(app, action);
+  rsm::add_check(app, action);
+  rsm::add_sweep(app, action);
+  rsm::add_export(app, action);
   rsm::add_sample(app, action);
   rsm::add_evaluate(app, action);
   rsm::add_methods(app, action);

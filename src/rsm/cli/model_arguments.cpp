@@ -79,10 +79,7 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
 
 Condition SamplingModel::conditions(
     const std::vector<std::string>& texts) const {
-  auto condition = model.encode(texts);
-  condition.tokens = condition.tokens.to(device);
-  condition.pooled = condition.pooled.to(device);
-  return condition;
+  return model.encode(texts).to(device);
 }
 
 }  // namespace rsm

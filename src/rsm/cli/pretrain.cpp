@@ -3,8 +3,8 @@
 #include <cstdio>
 
 #include "rsm/cli/commands.h"
+#include "rsm/cli/config_arguments.h"
 #include "rsm/cli/terminal_progress.h"
-#include "rsm/io/config.h"
 
 namespace rsm {
 namespace {
@@ -44,23 +44,16 @@ PretrainOptions read_options(const Config& config) {
 }  // namespace
 
 void add_pretrain(CLI::App& app, Action& action) {
-  struct Arguments {
-    std::string config;
-    std::vector<std::string> overrides;
-  };
-  auto args = std::make_shared<Arguments>();
+  auto args = std::make_shared<ConfigArguments>();
   auto* command = app.add_subcommand(
       "pretrain",
       "Train a small text-to-image model on the shapes world.\n"
       "Running the same command again continues it.\n\n"
       "  rsm pretrain configs/shapes/pretrain-flow.yaml\n");
-  command->add_option("config", args->config, "a YAML file")->required();
-  command->add_option("--set", args->overrides,
-                      "key=value, replacing a value of the config");
+  args->add_to(*command);
   command->callback([args, &action] {
     action = [args] {
-      const auto options =
-          read_options(Config::load(args->config, args->overrides));
+      const auto options = read_options(args->load());
       watch_for_interrupts();
       TerminalProgress progress;
       if (!pretrain(options, progress, interrupted)) {

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "rsm/base/error.h"
-#include "rsm/base/random.h"
 #include "rsm/models/linear.h"
 
 namespace rsm {
@@ -22,8 +21,6 @@ using torch::nn::LayerNorm;
 
 constexpr double kQuickGelu = 1.702;  // x sigmoid(1.702 x), CLIP's GELU
 constexpr int64_t kLegacyEos = 2;
-constexpr double kEmbeddingStd = 0.02;
-constexpr uint64_t kModelCounter = 0x434c4950;  // apart from other models
 
 torch::Tensor activate(const torch::Tensor& x, bool quick) {
   return quick ? x * at::sigmoid(kQuickGelu * x) : at::gelu(x);
@@ -126,21 +123,6 @@ class EncoderImpl : public torch::nn::Module {
   torch::nn::ModuleList layers{nullptr};
 };
 TORCH_MODULE(Encoder);
-
-/** The standard deviation transformers' _init_weights gives a weight of this
- * name; 0 for one that starts at its constant (norms, biases). */
-double initial_std(const std::string& name, const ClipTextConfig& c) {
-  const auto has = [&](const char* part) {
-    return name.find(part) != std::string::npos;
-  };
-  const double width = static_cast<double>(c.hidden_size);
-  const double depth = 2.0 * static_cast<double>(c.num_hidden_layers);
-  if (has("bias") || has("norm")) return 0;
-  if (has("embedding")) return kEmbeddingStd;
-  if (has("out_proj") || has("text_projection")) return 1 / std::sqrt(width);
-  if (has("fc1")) return 1 / std::sqrt(2 * width);
-  return 1 / std::sqrt(width * depth);  // q_proj, k_proj, v_proj, fc2
-}
 
 }  // namespace
 
@@ -269,25 +251,6 @@ ClipTextOutput ClipTextModelImpl::forward(const torch::Tensor& ids) {
     out.text_embeds = text_projection_->as<Linear>()->forward(out.pooled);
   }
   return out;
-}
-
-void ClipTextModelImpl::initialise(uint64_t seed) {
-  const torch::NoGradGuard no_grad;
-  uint64_t index = 0;
-  for (auto& item : named_parameters()) {
-    const std::string& name = item.key();
-    const double std = initial_std(name, config_);
-    if (std > 0) {
-      const uint64_t own =
-          counted_seed(seed, Purpose::model_init, {kModelCounter, index});
-      item.value().copy_(std * counted_normal(own, item.value().sizes()));
-    } else {
-      item.value().fill_(name.ends_with("norm.weight") ||
-                         name.ends_with("norm1.weight") ||
-                         name.ends_with("norm2.weight"));
-    }
-    ++index;
-  }
 }
 
 StateDict clip_text_names(const StateDict& weights) {

@@ -60,17 +60,13 @@ class ClipTextTransformerImpl;
  * section 2.4); transformers 5, models/clip/modeling_clip.py. */
 class ClipTextModelImpl : public torch::nn::Module {
  public:
-  /** The weights are arbitrary until initialise() or load_parameters(). */
+  /** The weights are arbitrary until load_parameters(). */
   ClipTextModelImpl(const ClipTextConfig& config, bool with_projection);
 
   /** ids [B,L] int64, L <= max_position_embeddings. Padding is attended to as
    * any token, as in the public pipelines. Throws rsm::Error for other
    * shapes. */
   ClipTextOutput forward(const torch::Tensor& ids);
-
-  /** Sets all weights to CLIP's initial ones (same source). Equal seeds and
-   * configs give equal weights. */
-  void initialise(uint64_t seed);
 
   const ClipTextConfig& config() const { return config_; }
 

@@ -143,6 +143,31 @@ TEST(GuidedFlow, GradientsAreThoseOfOneBackwardPass) {
   }
 }
 
+TEST(GuidedFlow, MicroBatchesGiveTheSameUpdateToRounding) {
+  const Setting s;
+  const auto parameters = s.network->parameters();
+  const auto seed = counted_normal(9, s.x.sizes());
+  const auto gradient = [&](int64_t micro) {
+    std::vector<torch::Tensor> flat;
+    for (const auto& g :
+         s.flow(2, 8, micro, 2)
+             .gradients(
+                 s.x, s.t, s.condition, parameters,
+                 [&](int64_t first, int64_t count, const torch::Tensor&) {
+                   return seed.slice(0, first, first + count);
+                 })) {
+      flat.push_back(g.flatten().to(at::kDouble));
+    }
+    return at::cat(flat);
+  };
+  const auto whole = gradient(0);
+  for (const int64_t micro : {1, 3, 5}) {
+    const auto off = (gradient(micro) - whole).norm() / whole.norm();
+    EXPECT_LT(off.item<double>(), 1e-6) << micro;
+    EXPECT_GT(off.item<double>(), 0) << micro;  // or nothing was regrouped
+  }
+}
+
 TEST(GuidedFlow, GradientModeGivesTheSameOutputsBitForBit) {
   const Setting s;
   const auto plain = s.predict(s.flow(2, 4));

@@ -133,6 +133,16 @@ void check_before_saving(const LoraConfig& config, const StateDict& lora) {
 
 }  // namespace
 
+LoraFile folded(const LoraFile& file) {
+  LoraFile out = file;
+  out.config.alpha = static_cast<double>(file.config.rank);
+  for (const auto& pair :
+       lora_pairs(file.tensors, file.config.rank, "folded")) {
+    out.tensors[pair.module + ".lora_B.weight"] = pair.up * file.config.scale();
+  }
+  return out;
+}
+
 void save_peft_adapter(const std::string& folder, const LoraConfig& config,
                        const StateDict& lora) {
   check_before_saving(config, lora);

@@ -13,6 +13,9 @@ struct LoraFile {
   StateDict tensors;
 };
 
+/** The same change of the weights with alpha = rank: B carries the scale. */
+LoraFile folded(const LoraFile& file);
+
 /** Writes a PEFT adapter: adapter_config.json and adapter_model.safetensors
  * with names "base_model.model.<module>.lora_A.weight". Makes the folder. */
 void save_peft_adapter(const std::string& folder, const LoraConfig& config,

@@ -60,7 +60,9 @@ void check_states(const Method& method, const Rollout& rollout,
     seen[state] = true;
     const auto [first, last] = rows_of(rollout, state);
     const int64_t step = rollout.state_step[state];
-    const int64_t expected = rows_at(method.estimator, step, steps_of(rollout));
+    const int64_t branches = rows_at(method.estimator, step, steps_of(rollout));
+    const int64_t expected =
+        rollout.shared ? branches : std::min<int64_t>(branches, 1);
     RSM_CHECK(last - first == expected, "[update_weights] state ", state,
               " at step ", step, " has ", last - first, " rows, the method ",
               expected, "; roll out with the branches the method lists");

@@ -41,7 +41,7 @@ struct UpdateWeights {
  * KL per output is <(y - y_ref)^2> w^2 / 2, times dt in the heuristic form,
  * times beta. Anchors count only where the method has them.
  * Throws rsm::Error for a repeated state and for states whose rows differ in
- * number from the method's K_i. */
+ * number from the method's K_i (from 1 where they are not shared). */
 UpdateWeights update_weights(const Method& method, const Rollout& rollout,
                              const Advantages& advantages,
                              const std::vector<int64_t>& states);

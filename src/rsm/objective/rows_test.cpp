@@ -278,6 +278,44 @@ TEST(UpdateWeights, StepsWeighTheSameWhateverTheirBranches) {
   }
 }
 
+TEST(UpdateWeights, UnsharedStatesWeighWhatTheirRowsDo) {
+  auto apart = branched();
+  apart.shared = false;
+  std::vector<int64_t> states;
+  const auto shared = branched();
+  apart.row_state.clear();
+  apart.state_root.clear();
+  apart.state_prompt.clear();
+  apart.state_step.clear();
+  for (int64_t s = 0; s < shared.states(); ++s) {
+    const auto rows =
+        std::count(shared.row_state.begin(), shared.row_state.end(), s);
+    for (int64_t copy = 0; copy < std::max<int64_t>(rows, 1); ++copy) {
+      if (rows > 0) apart.row_state.push_back(apart.states());
+      states.push_back(apart.states());
+      apart.state_root.push_back(shared.state_root[s]);
+      apart.state_prompt.push_back(0);
+      apart.state_step.push_back(shared.state_step[s]);
+    }
+  }
+  const auto advantages = given(std::vector<float>(10, 1));
+  const auto together =
+      update_weights(branched_method(), shared, advantages, kAll);
+  const auto single =
+      update_weights(branched_method(), apart, advantages, states);
+  EXPECT_EQ(single.row, together.row);
+  for (int64_t step = 0; step < 3; ++step) {
+    double a = 0, b = 0;
+    for (const int64_t s : kAll) {
+      if (shared.state_step[s] == step) a += together.k_ref[s];
+    }
+    for (const int64_t s : states) {
+      if (apart.state_step[s] == step) b += single.k_ref[s];
+    }
+    EXPECT_NEAR(a, b, 1e-15);
+  }
+}
+
 TEST(UpdateWeights, DeadRowsKeepTheirPullToTheReference) {
   const auto rollout = branched();
   const auto advantages = given({0, 0, 1, -1, 2, 1, -1, 0, 0, 0});

@@ -48,28 +48,37 @@ int64_t RolloutPlan::images_per_root() const {
 }
 
 int64_t RolloutPlan::states_per_root() const {
-  if (source == Source::rollout || anchors) {
+  if (source == Source::rollout) {
     return steps - 1;
   }
   int64_t states = 0;
   for (int64_t i = 0; i < steps - 1; ++i) {
-    states += branches_at(i) > 0 ? 1 : 0;
+    states += states_at(i);
   }
   return states;
+}
+
+int64_t RolloutPlan::states_at(int64_t step) const {
+  const int64_t branches = branches_at(step);
+  if (branches == 0) {
+    return anchors ? 1 : 0;
+  }
+  return sharing == Sharing::all ? 1 : branches;
 }
 
 int64_t RolloutPlan::evaluations_per_root() const {
   int64_t evaluations = root_steps();
   if (source == Source::branches) {
     for (int64_t i = 0; i < steps - 1; ++i) {
-      evaluations += branches_at(i) * continuation_at(i);
+      evaluations += branches_at(i) *
+                     (continuation_at(i) + (sharing == Sharing::none ? 1 : 0));
     }
   }
   return evaluations;
 }
 
 RolloutPlan make_plan(const Method& method, int64_t steps, double noise_level,
-                      int64_t continuation_steps) {
+                      int64_t continuation_steps, Sharing sharing) {
   RSM_CHECK(steps >= 2, "[plan] ", steps,
             " sampling steps arrived; at least 2 are needed, since the last "
             "step is not trained");
@@ -82,6 +91,7 @@ RolloutPlan make_plan(const Method& method, int64_t steps, double noise_level,
   plan.branches = method.estimator.branches;
   plan.anchors = method.regularisation.anchors;
   plan.continuation_steps = continuation_steps;
+  plan.sharing = sharing;
   RSM_CHECK(plan.rows_per_root() > 0, "[plan] method ", method.name,
             " branches nowhere before the last of ", steps,
             " steps; give estimator.branches a count above 0");

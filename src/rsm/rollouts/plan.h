@@ -7,6 +7,14 @@
 
 namespace rsm {
 
+/** What branches of one root and step have in common. The gradient is the same;
+ * the others are kept to measure against.
+ * all: one network output draws them, one pass trains them.
+ * sampling: one output draws them, each is trained by a pass of its own, as in
+ * TempFlow-GRPO's release.
+ * none: each also evaluates their common state anew. */
+enum class Sharing { all, sampling, none };
+
 /** How rollouts are drawn: data, so that a method asks for the rollout it
  * needs and never drives the sampler. */
 struct RolloutPlan {
@@ -22,6 +30,8 @@ struct RolloutPlan {
    * wherever more Euler steps than that remain. */
   int64_t continuation_steps = 0;
 
+  Sharing sharing = Sharing::all;
+
   /** Rows drawn from one root (or path). */
   int64_t rows_per_root() const;
   /** Pictures one root leads to. */
@@ -31,10 +41,13 @@ struct RolloutPlan {
   /** Network evaluations one root costs, text guidance counted once.
    * Branches: (i_last + 1) + sum K_i (N - 1 - i), where i_last is the last
    * branching or anchored step: a root's own output serves its branches. Cheap
-   * continuations put min(n, N - 1 - i) for N - 1 - i. */
+   * continuations put min(n, N - 1 - i) for N - 1 - i; where nothing is shared
+   * every branch costs one more. */
   int64_t evaluations_per_root() const;
 
   int64_t branches_at(int64_t step) const;
+  /** States one root hands on at `step`. */
+  int64_t states_at(int64_t step) const;
   /** Evaluations that continue a branch drawn at `step`. */
   int64_t continuation_at(int64_t step) const;
   /** i_last + 1: how many steps a root itself takes. */
@@ -43,6 +56,7 @@ struct RolloutPlan {
 
 /** The plan of a method. Throws rsm::Error where its knobs contradict. */
 RolloutPlan make_plan(const Method& method, int64_t steps, double noise_level,
-                      int64_t continuation_steps = 0);
+                      int64_t continuation_steps = 0,
+                      Sharing sharing = Sharing::all);
 
 }  // namespace rsm

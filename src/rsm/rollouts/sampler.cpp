@@ -42,6 +42,7 @@ class Sampling {
         roots_(make_roots(request)) {
     out_.prompts = request.prompts;
     out_.transitions = flow_sde_transitions(times_, plan.noise_level);
+    out_.shared = plan.sharing == Sharing::all;
   }
 
   Rollout run() {
@@ -100,25 +101,28 @@ class Sampling {
     return evaluate(x, at::full({x.size(0)}, times_[step], at::kFloat), prompt);
   }
 
-  /** Hands on the states of all roots at one step; returns the number of the
-   * first. */
+  /** Hands on the states of all roots at one step, so many of each root;
+   * returns the number of the first. */
   int64_t keep_states(const torch::Tensor& x, const torch::Tensor& y,
-                      int64_t step) {
+                      int64_t step, int64_t copies = 1) {
     const int64_t first = out_.states();
     kept_x_.push_back(x);
     kept_y_.push_back(y);
     for (size_t r = 0; r < roots_.size(); ++r) {
-      out_.state_root.push_back(static_cast<int64_t>(r));
-      out_.state_prompt.push_back(roots_[r].prompt);
-      out_.state_step.push_back(step);
+      for (int64_t c = 0; c < copies; ++c) {
+        out_.state_root.push_back(static_cast<int64_t>(r));
+        out_.state_prompt.push_back(roots_[r].prompt);
+        out_.state_step.push_back(step);
+      }
     }
     return first;
   }
 
-  std::vector<int64_t> prompts_of_roots() const {
+  /** The roots' prompts, each so many times. */
+  std::vector<int64_t> prompts_of_roots(int64_t copies = 1) const {
     std::vector<int64_t> prompt;
     for (const auto& root : roots_) {
-      prompt.push_back(root.prompt);
+      prompt.insert(prompt.end(), copies, root.prompt);
     }
     return prompt;
   }
@@ -155,12 +159,10 @@ class Sampling {
     std::vector<int64_t> drawn_at;  // step of each branch
     for (int64_t i = 0; i < plan_.root_steps(); ++i) {
       const auto y = evaluate_at(x, i, prompt);
-      const int64_t branches = plan_.branches_at(i);
-      if (branches > 0 || plan_.anchors) {
-        const int64_t first = keep_states(x, y, i);
-        if (branches > 0) {
-          branch(x, y, i, first, branches, drawn_at);
-        }
+      if (plan_.branches_at(i) > 0) {
+        branch(x, y, i, drawn_at);
+      } else if (plan_.anchors) {
+        keep_states(x, y, i);
       }
       if (i + 1 < plan_.root_steps()) {
         x = step(flow_ode_step(times_, i), x, y, {});
@@ -169,16 +171,27 @@ class Sampling {
     continue_branches(drawn_at);
   }
 
-  void branch(const torch::Tensor& x, const torch::Tensor& y, int64_t i,
-              int64_t first, int64_t branches, std::vector<int64_t>& drawn_at) {
+  /** Branches of all roots, whose states at step i are x with outputs y. */
+  void branch(torch::Tensor x, torch::Tensor y, int64_t i,
+              std::vector<int64_t>& drawn_at) {
+    const int64_t branches = plan_.branches_at(i);
+    const int64_t copies = plan_.states_at(i);
+    if (plan_.sharing != Sharing::all) {
+      x = x.repeat_interleave(copies, 0);
+      y = plan_.sharing == Sharing::none
+              ? evaluate_at(x, i, prompts_of_roots(copies))
+              : y.repeat_interleave(copies, 0);
+    }
+    const int64_t first = keep_states(x, y, i, copies);
     std::vector<torch::Tensor> eps;
-    std::vector<int64_t> parent;
+    std::vector<int64_t> parent;  // in x
     for (size_t r = 0; r < roots_.size(); ++r) {
       for (int64_t k = 0; k < branches; ++k) {
-        eps.push_back(step_noise_of(static_cast<int64_t>(r), i, k));
-        parent.push_back(static_cast<int64_t>(r));
+        const int64_t root = static_cast<int64_t>(r);
+        eps.push_back(step_noise_of(root, i, k));
+        parent.push_back(out_.shared ? root : root * copies + k);
         out_.row_image.push_back(out_.rows());
-        out_.row_state.push_back(first + static_cast<int64_t>(r));
+        out_.row_state.push_back(first + parent.back());
         out_.image_prompt.push_back(roots_[r].prompt);
         drawn_at.push_back(i);
       }

@@ -160,6 +160,39 @@ TEST(RollOut, CheapContinuationsCostWhatThePlanSaysAndLeadToTheSamePlace) {
   EXPECT_LT(eight, four / 2.5);
 }
 
+TEST(RollOut, UnsharedStatesLeadToTheSamePicturesForMoreWork) {
+  for (const bool anchors : {false, true}) {
+    const auto sharing = anchors ? Sharing::none : Sharing::sampling;
+    auto method = find_method("tempflow-grpo");
+    method.estimator.branches = {3, 0, 2, 0, 0, 1, 0, 0, 0};
+    method.estimator.grouping = EstimatorKnobs::Grouping::prompt;
+    method.regularisation.anchors = anchors;
+    GaussianFlow flow, apart_flow;
+    const auto plan = make_plan(method, 10, 0.7);
+    const auto apart_plan = make_plan(method, 10, 0.7, 0, sharing);
+    const auto shared =
+        roll_out(flow, FlowMatchSchedule{}, plan, request_for(2, 2));
+    const auto apart = roll_out(apart_flow, FlowMatchSchedule{}, apart_plan,
+                                request_for(2, 2));
+    EXPECT_TRUE(at::equal(shared.latents, apart.latents));
+    EXPECT_EQ(apart_flow.rows, 4 * apart_plan.evaluations_per_root());
+    EXPECT_EQ(apart_flow.rows - flow.rows,
+              sharing == Sharing::none ? 4 * plan.rows_per_root() : 0);
+    ASSERT_EQ(apart.states(), 4 * apart_plan.states_per_root());
+    ASSERT_EQ(apart.rows(), shared.rows());
+    for (int64_t r = 0; r < shared.rows(); ++r) {
+      const int64_t s = shared.row_state[r], a = apart.row_state[r];
+      EXPECT_EQ(shared.state_step[s], apart.state_step[a]);
+      EXPECT_EQ(shared.state_root[s], apart.state_root[a]);
+      EXPECT_EQ(shared.row_image[r], apart.row_image[r]);
+      EXPECT_TRUE(at::equal(shared.x[s], apart.x[a]));
+      EXPECT_TRUE(at::equal(shared.x_next[r], apart.x_next[r]));
+      // Each row has a state of its own.
+      EXPECT_TRUE(r == 0 || apart.row_state[r] > apart.row_state[r - 1]);
+    }
+  }
+}
+
 TEST(RollOut, PromptsDoNotDependOnTheirNeighbours) {
   GaussianFlow flow;
   const auto all = roll_out(flow, FlowMatchSchedule{}, plan_of("rsm-flow"),

@@ -10,10 +10,9 @@
 #include "rsm/io/run_log.h"
 #include "rsm/rewards/rewards.h"
 #include "rsm/rollouts/sampler.h"
-#include "rsm/train/checkpoint.h"
 #include "rsm/train/clock.h"
 #include "rsm/train/epoch_data.h"
-#include "rsm/train/optimizer_state.h"
+#include "rsm/train/forecast.h"
 #include "rsm/train/run_folder.h"
 
 namespace rsm {
@@ -26,12 +25,11 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
       model_(FlowModel::load(options.model)),
       policy_(std::make_unique<Policy>(model_, options.policy())),
       reward_(make_reward(options.reward)),
-      average_(policy_->trainable()),
       train_prompts_(load_prompts(options.train_prompts)),
       times_(model_.schedule.times(options.steps)),
       eval_times_(model_.schedule.times(options.eval_steps)),
       plan_(make_plan(options.method, options.steps, options.noise_level,
-                      options.continuation_steps)),
+                      options.continuation_steps, options.sharing)),
       transitions_(flow_sde_transitions(times_, options.noise_level)) {
   optimiser_ = std::make_unique<torch::optim::AdamW>(
       policy_->parameters(),
@@ -39,6 +37,7 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
           .betas({options.adam_beta1, options.adam_beta2})
           .eps(options.adam_eps)
           .weight_decay(options.weight_decay));
+  state_.average = policy_->trainable();
   train_conditions_ = conditions_of(train_prompts_);
   evaluation_set_ = make_evaluation_set(load_prompts(options.eval_prompts),
                                         options.eval_images, options.seed);
@@ -50,109 +49,60 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
 Finetune::~Finetune() = default;
 
 Condition Finetune::conditions_of(const Prompts& prompts) {
-  std::vector<std::string> texts;
-  for (const auto& prompt : prompts) {
-    texts.push_back(prompt.text);
-  }
-  auto condition = model_.encode(texts);
-  condition.tokens = condition.tokens.to(options_.device);
-  condition.pooled = condition.pooled.to(options_.device);
-  return condition;
+  return model_.encode(texts_of(prompts)).to(options_.device);
 }
 
 double Finetune::learning_rate() const {
   if (!options_.lr_decay) {
     return options_.lr;
   }
-  return options_.lr * static_cast<double>(options_.epochs - epoch_) /
+  return options_.lr * static_cast<double>(options_.epochs - state_.epoch) /
          static_cast<double>(options_.epochs);
 }
 
-bool Finetune::time_is_up() const {
-  return options_.max_minutes > 0 &&
-         spent_.train_seconds >= options_.max_minutes * 60;
+bool Finetune::budget_is_spent() const {
+  const auto& spent = state_.spent;
+  return (options_.max_minutes > 0 &&
+          spent.train_seconds >= options_.max_minutes * 60) ||
+         (options_.max_images > 0 && spent.images >= options_.max_images);
 }
 
 bool Finetune::finished() const {
-  return epoch_ >= options_.epochs || time_is_up();
+  return state_.epoch >= options_.epochs || budget_is_spent();
 }
 
 void Finetune::start_or_continue() {
   fs::create_directories(options_.folder);
-  check_same_run();
+  check_same_run(options_);
   std::vector<std::string> damaged;
   const auto checkpoint = latest_checkpoint(options_.folder, damaged);
   for (const auto& text : damaged) {
     progress_.say("warning: passing over a damaged checkpoint, " + text);
   }
   RunLog log(options_.folder + "/log.jsonl");
+  write_file_atomic(options_.folder + "/config.yaml", options_.resolved);
   if (checkpoint) {
-    restore(*checkpoint);
-    log.truncate_after(epoch_);
-    progress_.say(cat("continuing ", options_.folder, " after epoch ", epoch_));
+    state_ = from_checkpoint(*checkpoint, *policy_, *optimiser_, progress_);
+    log.truncate_after(state_.epoch);
+    progress_.say(
+        cat("continuing ", options_.folder, " after epoch ", state_.epoch));
     return;
   }
   log.truncate_after(-1);
-  write_file_atomic(options_.folder + "/config.yaml", options_.resolved);
   write_description(options_, transitions_, train_prompts_, evaluation_set_,
                     *reward_, false);
   nlohmann::json line = {{"epoch", 0}, {"images", 0}, {"evals", 0}};
   const auto before = evaluate_now("before");
-  line["wall_s"] = spent_.wall_seconds;
+  line["wall_s"] = state_.spent.wall_seconds;
   line["train_s"] = 0.0;
   add_evaluation(line, before);
   log.append(line);
   save();
 }
 
-void Finetune::check_same_run() const {
-  const std::string path = options_.folder + "/config.yaml";
-  if (!fs::exists(path)) {
-    return;
-  }
-  const auto changed = changed_keys(read_file(path), options_.resolved);
-  RSM_CHECK(changed.empty(), "[finetune] ", options_.folder,
-            " holds a run of another config (", join(changed, "; "),
-            "); choose another `name`, or remove the folder to start anew");
-}
-
-void Finetune::restore(const Checkpoint& checkpoint) {
-  const auto& c = checkpoint.counters;
-  epoch_ = checkpoint.epoch;
-  evaluated_epoch_ = c.at("evaluated_epoch");
-  spent_.images = c.at("images");
-  spent_.evaluations = c.at("evaluations");
-  spent_.updates = c.at("updates");
-  spent_.train_seconds = c.at("train_seconds");
-  spent_.wall_seconds = c.at("wall_seconds");
-  policy_->load_trainable(with_prefix(checkpoint.tensors, "trained."));
-  average_ = with_prefix(checkpoint.tensors, "average.");
-  load_adamw_state(*optimiser_, policy_->names(),
-                   with_prefix(checkpoint.tensors, "adamw."));
-  policy_->refresh_rollout();
-  if (c.at("machine") != machine_fingerprint()) {
-    progress_.say(cat("warning: the run began on ",
-                      c.at("machine").get<std::string>(), ", this is ",
-                      machine_fingerprint(),
-                      "; its numbers will differ in the last bits"));
-  }
-}
-
 void Finetune::save() {
-  Checkpoint checkpoint;
-  checkpoint.epoch = epoch_;
-  add_with_prefix(checkpoint.tensors, "trained.", policy_->trainable());
-  add_with_prefix(checkpoint.tensors, "average.", average_);
-  add_with_prefix(checkpoint.tensors, "adamw.",
-                  adamw_state(*optimiser_, policy_->names()));
-  checkpoint.counters = {{"evaluated_epoch", evaluated_epoch_},
-                         {"images", spent_.images},
-                         {"evaluations", spent_.evaluations},
-                         {"updates", spent_.updates},
-                         {"train_seconds", spent_.train_seconds},
-                         {"wall_seconds", spent_.wall_seconds},
-                         {"machine", machine_fingerprint()}};
-  save_checkpoint(options_.folder, checkpoint);
+  save_checkpoint(options_.folder,
+                  to_checkpoint(state_, *policy_, *optimiser_));
 }
 
 nlohmann::json Finetune::run_epoch() {
@@ -162,22 +112,23 @@ nlohmann::json Finetune::run_epoch() {
   weigh(data);
   update(data);
   const double lr = learning_rate();
-  ++epoch_;
-  spent_.train_seconds += clock.seconds();
-  spent_.wall_seconds += clock.seconds();
+  ++state_.epoch;
+  state_.spent.train_seconds += clock.seconds();
+  state_.spent.wall_seconds += clock.seconds();
   nlohmann::json line = log_line(data);
-  line["epoch"] = epoch_;
-  line["images"] = spent_.images;
-  line["evals"] = spent_.evaluations;
-  line["updates"] = spent_.updates;
-  line["train_s"] = spent_.train_seconds;
+  line["epoch"] = state_.epoch;
+  line["images"] = state_.spent.images;
+  line["evals"] = state_.spent.evaluations;
+  line["updates"] = state_.spent.updates;
+  line["train_s"] = state_.spent.train_seconds;
   line["lr"] = lr;
-  if (epoch_ % options_.eval_every == 0 || finished()) {
+  line["peak_memory_mb"] = peak_memory_mb();
+  if (state_.epoch % options_.eval_every == 0 || finished()) {
     add_evaluation(line, evaluate_now("after"));
   }
-  line["wall_s"] = spent_.wall_seconds;
+  line["wall_s"] = state_.spent.wall_seconds;
   RunLog(options_.folder + "/log.jsonl").append(line);
-  if (epoch_ % options_.checkpoint_every == 0 || finished()) {
+  if (state_.epoch % options_.checkpoint_every == 0 || finished()) {
     save();
   }
   return line;
@@ -186,7 +137,7 @@ nlohmann::json Finetune::run_epoch() {
 EpochData Finetune::sample() {
   EpochData data;
   const Clock clock;
-  const auto chosen = epoch_prompts(options_.seed, epoch_, train_prompts_,
+  const auto chosen = epoch_prompts(options_.seed, state_.epoch, train_prompts_,
                                     options_.prompts_per_epoch);
   RolloutRequest request;
   for (const int64_t i : chosen) {
@@ -196,10 +147,10 @@ EpochData Finetune::sample() {
   request.conditions = train_conditions_.select(index);
   request.members = options_.samples_per_prompt;
   request.run_seed = options_.seed;
-  request.epoch = epoch_;
+  request.epoch = state_.epoch;
   request.latent_shape = model_.latent_shape();
   const int64_t roots = options_.prompts_per_epoch * request.members;
-  progress_.begin(cat("epoch ", epoch_ + 1, " rollout"),
+  progress_.begin(cat("epoch ", state_.epoch + 1, " rollout"),
                   roots * plan_.evaluations_per_root());
   data.rollout = roll_out(policy_->rollout(), model_.schedule, plan_, request,
                           [&](int64_t done) { progress_.update(done, ""); });
@@ -207,8 +158,8 @@ EpochData Finetune::sample() {
   data.conditions = request.conditions;
   data.evaluations.rollout = data.rollout.evaluations;
   data.seconds.rollout = clock.seconds();
-  spent_.images += data.rollout.images();
-  spent_.evaluations += data.rollout.evaluations;
+  state_.spent.images += data.rollout.images();
+  state_.spent.evaluations += data.rollout.evaluations;
   return data;
 }
 
@@ -262,26 +213,15 @@ void Finetune::weigh(EpochData& data) {
   data.y_ref.index_copy_(
       0, torch::tensor(data.kl_states, at::kLong).to(options_.device), y_ref);
   measure_states(options_.method, data);
-  // Said once: it is a property of the precision, and the log has it by epoch.
-  const double allowed = 0.1 * options_.method.regularisation.clip_range;
-  if (epoch_ == 0 && data.rollout_gap > allowed) {
-    data.warnings.push_back(
-        cat("rollouts in lower precision differ from the training network by "
-            "a log-ratio of up to ",
-            data.rollout_gap, ", above a tenth of the clip range ",
-            options_.method.regularisation.clip_range,
-            "; the loss takes the training network's own outputs, so ratios "
-            "start at exactly 1"));
-  }
   data.seconds.old = clock.seconds();
-  spent_.evaluations += data.evaluations.old + data.evaluations.reference;
+  state_.spent.evaluations += data.evaluations.old + data.evaluations.reference;
 }
 
 void Finetune::update(EpochData& data) {
   const Clock clock;
   const auto order =
       counted_permutation(counted_seed(options_.seed, Purpose::update_order,
-                                       {static_cast<uint64_t>(epoch_)}),
+                                       {static_cast<uint64_t>(state_.epoch)}),
                           data.rollout.states());
   const auto count = static_cast<size_t>(options_.updates_per_epoch);
   for (size_t u = 0; u < count; ++u) {
@@ -325,7 +265,7 @@ void Finetune::one_update(EpochData& data, const std::vector<int64_t>& states,
       });
   recorder.finish();
   data.evaluations.update += static_cast<int64_t>(used.size());
-  spent_.evaluations += static_cast<int64_t>(used.size());
+  state_.spent.evaluations += static_cast<int64_t>(used.size());
   optimiser_step(data, std::move(gradients));
 }
 
@@ -360,8 +300,8 @@ void Finetune::optimiser_step(EpochData& data,
   RSM_CHECK(std::isfinite(norm),
             "[finetune] the gradient is not finite in "
             "epoch ",
-            epoch_ + 1, "; the weights before it are in ", options_.folder,
-            "/checkpoints; lower train.lr");
+            state_.epoch + 1, "; the weights before it are in ",
+            options_.folder, "/checkpoints; lower train.lr");
   data.grad_norms.push_back(norm);
   const double factor = std::min(1.0, options_.max_grad_norm / (norm + 1e-6));
   const auto& parameters = policy_->parameters();
@@ -373,9 +313,9 @@ void Finetune::optimiser_step(EpochData& data,
       .lr(learning_rate());
   optimiser_->step();
   optimiser_->zero_grad();
-  ++spent_.updates;
+  ++state_.spent.updates;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    average_.at(policy_->names()[i])
+    state_.average.at(policy_->names()[i])
         .lerp_(parameters[i].detach(), 1 - options_.ema_decay);
   }
 }
@@ -383,7 +323,7 @@ void Finetune::optimiser_step(EpochData& data,
 Evaluation Finetune::evaluate_now(const std::string& samples) {
   const Clock clock;
   const StateDict kept = policy_->trainable();
-  policy_->load_trainable(average_);
+  policy_->load_trainable(state_.average);
   policy_->refresh_rollout();
   progress_.begin("evaluation", evaluation_set_.size());
   auto result =
@@ -396,8 +336,7 @@ Evaluation Finetune::evaluate_now(const std::string& samples) {
   policy_->refresh_rollout();
   write_samples(options_.folder, samples, reward_->main_metric(),
                 evaluation_set_, result);
-  evaluated_epoch_ = epoch_;
-  spent_.wall_seconds += clock.seconds();
+  state_.spent.wall_seconds += clock.seconds();
   return result;
 }
 
@@ -408,7 +347,7 @@ void Finetune::add_evaluation(nlohmann::json& line,
 }
 
 void Finetune::finish() {
-  write_final(options_, *policy_, model_, average_);
+  write_final(options_, *policy_, model_, state_.average);
   write_description(options_, transitions_, train_prompts_, evaluation_set_,
                     *reward_, true);
 }

@@ -11,21 +11,12 @@
 #include "rsm/base/reward.h"
 #include "rsm/objective/rows.h"
 #include "rsm/rollouts/plan.h"
-#include "rsm/train/checkpoint.h"
 #include "rsm/train/epoch_data.h"
 #include "rsm/train/evaluation.h"
 #include "rsm/train/run_options.h"
+#include "rsm/train/run_state.h"
 
 namespace rsm {
-
-/** What a run has used so far. */
-struct Spent {
-  int64_t images = 0;        ///< pictures sampled for training
-  int64_t evaluations = 0;   ///< network evaluations for training, by sample
-  int64_t updates = 0;       ///< optimiser steps
-  double train_seconds = 0;  ///< evaluation and checkpoints apart
-  double wall_seconds = 0;
-};
 
 /** A fine-tuning run: epochs of prompts -> rollout -> rewards -> advantages ->
  * loss -> update -> log. The run folder holds config.yaml, run.json, log.jsonl,
@@ -41,8 +32,8 @@ class Finetune {
   ~Finetune();
 
   bool finished() const;
-  int64_t epoch() const { return epoch_; }
-  const Spent& spent() const { return spent_; }
+  int64_t epoch() const { return state_.epoch; }
+  const Spent& spent() const { return state_.spent; }
 
   /** One epoch. Evaluates and saves where the config says so. Returns the line
    * that went to log.jsonl. */
@@ -56,8 +47,6 @@ class Finetune {
 
  private:
   void start_or_continue();
-  void check_same_run() const;
-  void restore(const Checkpoint& checkpoint);
   Condition conditions_of(const Prompts& prompts);
   /** prompts -> rollout */
   EpochData sample();
@@ -77,7 +66,7 @@ class Finetune {
   void optimiser_step(EpochData& data, std::vector<torch::Tensor> gradients);
   Evaluation evaluate_now(const std::string& samples);
   void add_evaluation(nlohmann::json& line, const Evaluation& evaluation) const;
-  bool time_is_up() const;
+  bool budget_is_spent() const;
   /** Of the epoch under way. */
   double learning_rate() const;
 
@@ -87,16 +76,13 @@ class Finetune {
   std::unique_ptr<Policy> policy_;
   std::unique_ptr<Reward> reward_;
   std::unique_ptr<torch::optim::AdamW> optimiser_;
-  StateDict average_;
   Prompts train_prompts_;
   Condition train_conditions_;
   EvaluationSet evaluation_set_;
   std::vector<double> times_, eval_times_;
   RolloutPlan plan_;
   Transitions transitions_;
-  int64_t epoch_ = 0;
-  int64_t evaluated_epoch_ = -1;
-  Spent spent_;
+  RunState state_;
 };
 
 }  // namespace rsm

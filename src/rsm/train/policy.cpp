@@ -26,9 +26,7 @@ class Policy::FrozenView : public Denoiser {
 
 Policy::Policy(const FlowModel& model, const PolicyOptions& options)
     : options_(options) {
-  auto unconditional = model.encode({""});
-  unconditional.tokens = unconditional.tokens.to(options.device);
-  unconditional.pooled = unconditional.pooled.to(options.device);
+  const auto unconditional = model.encode({""}).to(options.device);
   const auto guided = [&](const Sd3Transformer& network) {
     return std::make_shared<GuidedFlow>(network, unconditional,
                                         options.guidance_scale, options.tiles);

@@ -252,7 +252,7 @@ FlowModel new_shapes_model(const PretrainOptions& o,
   config.pos_embed_max_size = kShapesSize / o.patch;
   config.qk_rms_norm = true;
   FlowModel model{Sd3Transformer(config), ClipTextModel(text, true), tokenizer,
-                  FlowMatchSchedule{}};
+                  FlowMatchSchedule{}, folder + "/tokenizer"};
   const torch::NoGradGuard no_grad;
   uint64_t index = 0;
   for (auto& [name, p] : all_parameters(model)) {
@@ -296,10 +296,6 @@ bool pretrain(const PretrainOptions& options, Progress& progress,
     }
   }
   save_state(options, s);
-  fs::create_directories(options.model_folder);
-  fs::copy(options.run_folder + "/model/tokenizer",
-           options.model_folder + "/tokenizer",
-           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   write_model(options.model_folder, s);
   progress.end();
   return true;

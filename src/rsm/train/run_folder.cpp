@@ -10,10 +10,10 @@
 #include "rsm/io/image.h"
 #include "rsm/methods/method_config.h"
 #include "rsm/models/loading.h"
-#include "rsm/models/lora_files.h"
 #include "rsm/objective/rows.h"
 #include "rsm/objective/strength.h"
 #include "rsm/train/checkpoint.h"
+#include "rsm/train/export.h"
 
 namespace rsm {
 namespace {
@@ -50,6 +50,25 @@ std::vector<int64_t> grid_pictures(const EvaluationSet& set) {
 
 }  // namespace
 
+void check_same_run(const RunOptions& options) {
+  const std::string path = options.folder + "/config.yaml";
+  if (!fs::exists(path)) {
+    return;
+  }
+  const auto changed = changed_keys(read_file(path), options.resolved);
+  RSM_CHECK(changed.empty(), "[finetune] ", options.folder,
+            " holds a run of another config (", join(changed, "; "),
+            "); choose another `name`, or remove the folder to start anew");
+}
+
+bool is_finished(const RunOptions& options) {
+  check_same_run(options);
+  const std::string description = options.folder + "/run.json";
+  return fs::exists(description) &&
+         read_json(description).value("finished", false) &&
+         read_file(options.folder + "/config.yaml") == options.resolved;
+}
+
 void write_description(const RunOptions& o, const Transitions& transitions,
                        const Prompts& train_prompts, const EvaluationSet& set,
                        const Reward& reward, bool finished) {
@@ -78,6 +97,7 @@ void write_description(const RunOptions& o, const Transitions& transitions,
   write_json_atomic(
       o.folder + "/run.json",
       {{"name", o.name},
+       {"label", o.label},
        {"method",
         {{"name", o.method.name},
          {"source", o.method.source},
@@ -132,8 +152,7 @@ void write_final(const RunOptions& options, const Policy& policy,
   const std::string folder = options.folder + "/final";
   fs::create_directories(folder);
   if (options.lora) {
-    save_peft_adapter(folder, options.lora_config, average);
-    save_diffusers_lora(folder, options.lora_config, average);
+    save_lora(folder, options.lora_config, average);
     return;
   }
   FlowModel merged = model;

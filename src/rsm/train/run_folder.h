@@ -8,6 +8,14 @@
 
 namespace rsm {
 
+/** Throws rsm::Error naming the keys where the folder holds a run of another
+ * config. */
+void check_same_run(const RunOptions& options);
+
+/** Whether the folder holds this very run, at its end. Throws as
+ * check_same_run. */
+bool is_finished(const RunOptions& options);
+
 /** run.json: what the run is, in words and numbers, for reports. */
 void write_description(const RunOptions& options,
                        const Transitions& transitions,

@@ -41,6 +41,11 @@ void read_sampling(const Config& section, RunOptions& o) {
   o.noise_level = section.real("noise_level", o.noise_level, 0, 10);
   o.continuation_steps = section.integer("continuation_steps", 0, 0, 1000);
   o.guidance_scale = section.real("guidance_scale", o.guidance_scale, 0, 100);
+  const std::string sharing =
+      section.choice("share", "all", {"all", "sampling", "none"});
+  o.sharing = sharing == "all"        ? Sharing::all
+              : sharing == "sampling" ? Sharing::sampling
+                                      : Sharing::none;
 }
 
 void read_training(const Config& section, RunOptions& o) {
@@ -51,6 +56,7 @@ void read_training(const Config& section, RunOptions& o) {
   o.lora_config.targets = lora.texts("targets", o.lora_config.targets);
   o.epochs = section.integer("epochs", o.epochs, 0);
   o.max_minutes = section.real("max_minutes", o.max_minutes, 0);
+  o.max_images = section.integer("max_images", o.max_images, 0);
   o.updates_per_epoch =
       section.integer("updates_per_epoch", o.updates_per_epoch, 1, 1000);
   o.lr = section.real("lr", o.lr, 0);
@@ -106,6 +112,7 @@ RunOptions read_run_options(const Config& config) {
   o.seed = static_cast<uint64_t>(config.integer("seed", 42, 0));
   o.reward = config.text("reward", o.reward);
   o.method = read_method(config.section("method"));
+  o.label = config.text("label", o.method.name);
   read_prompts(config.section("prompts"), o);
   read_sampling(config.section("sampling"), o);
   read_training(config.section("train"), o);

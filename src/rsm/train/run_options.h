@@ -5,6 +5,7 @@
 
 #include "rsm/base/method.h"
 #include "rsm/io/config.h"
+#include "rsm/rollouts/plan.h"
 #include "rsm/train/policy.h"
 
 namespace rsm {
@@ -14,6 +15,7 @@ namespace rsm {
 struct RunOptions {
   std::string name;
   std::string folder;  ///< the run folder
+  std::string label;   ///< what comparisons call it, seeds apart
   std::string model;   ///< a diffusers folder
   uint64_t seed = 42;
   Method method;
@@ -27,11 +29,13 @@ struct RunOptions {
   double noise_level = 0.7;
   double guidance_scale = 2;
   int64_t continuation_steps = 0;  ///< see RolloutPlan
+  Sharing sharing = Sharing::all;
 
   bool lora = true;
   LoraConfig lora_config;
   int64_t epochs = 100;
   double max_minutes = 0;  ///< of training, evaluation apart; 0: no limit
+  int64_t max_images = 0;  ///< sampled for training; 0: no limit
   int64_t updates_per_epoch = 2;
   double lr = 3e-4;
   bool lr_decay = false;  ///< linearly to 0 over `epochs`, else constant

@@ -1,0 +1,145 @@
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "rsm/base/error.h"
+#include "rsm/cli/commands.h"
+#include "rsm/cli/config_arguments.h"
+#include "rsm/train/forecast.h"
+
+namespace rsm {
+namespace {
+
+struct CheckArguments : ConfigArguments {
+  bool quick = false;
+  bool json = false;
+};
+
+nlohmann::json to_json(const Forecast& f) {
+  return {{"roots", f.roots},
+          {"images", f.images},
+          {"groups", f.groups},
+          {"rows", f.rows},
+          {"states", f.states},
+          {"updates", f.updates},
+          {"states_an_update", {f.smallest_update, f.largest_update}},
+          {"evaluations",
+           {{"rollout", f.evaluations.rollout},
+            {"old", f.evaluations.old},
+            {"reference", f.evaluations.reference},
+            {"update", f.evaluations.update},
+            {"sum", f.evaluations.sum()}}},
+          {"update_is_exact", f.update_is_exact}};
+}
+
+nlohmann::json to_json(const Cost& cost) {
+  return {{"epoch_seconds", cost.epoch_seconds()},
+          {"rollout_seconds", cost.rollout_seconds},
+          {"reward_seconds", cost.reward_seconds},
+          {"old_seconds", cost.old_seconds},
+          {"update_seconds", cost.update_seconds},
+          {"evaluation_seconds", cost.evaluation_seconds},
+          {"peak_memory_mb", cost.peak_memory_mb}};
+}
+
+void print_forecast(const RunOptions& o, const Forecast& f) {
+  const auto number = [](int64_t n) { return static_cast<long long>(n); };
+  std::printf("an epoch of %s with %s:\n", o.name.c_str(),
+              o.method.name.c_str());
+  std::printf(
+      "  %lld prompts x %lld samples = %lld roots -> %lld pictures, "
+      "%lld rows in %lld groups\n",
+      number(o.prompts_per_epoch), number(o.samples_per_prompt),
+      number(f.roots), number(f.images), number(f.rows), number(f.groups));
+  std::printf("  %lld states in %lld updates of %lld%s\n", number(f.states),
+              number(f.updates), number(f.smallest_update),
+              f.largest_update == f.smallest_update
+                  ? ""
+                  : cat(" to ", f.largest_update).c_str());
+  std::printf(
+      "  network evaluations: rollout %lld, old %lld, reference %lld, "
+      "update %s%lld\n",
+      number(f.evaluations.rollout), number(f.evaluations.old),
+      number(f.evaluations.reference), f.update_is_exact ? "" : "at most ",
+      number(f.evaluations.update));
+}
+
+void print_cost(const RunOptions& o, const Cost& cost) {
+  std::printf("on this machine, from a few timed evaluations:\n");
+  std::printf(
+      "  %.1f s an epoch (rollout %.1f, reward %.1f, old and reference "
+      "%.1f, update %.1f)\n",
+      cost.epoch_seconds(), cost.rollout_seconds, cost.reward_seconds,
+      cost.old_seconds, cost.update_seconds);
+  const double epochs =
+      o.max_minutes > 0 ? std::min(static_cast<double>(o.epochs),
+                                   60 * o.max_minutes / cost.epoch_seconds())
+                        : static_cast<double>(o.epochs);
+  std::printf(
+      "  %.0f epochs: about %.1f minutes of training, and %.0f s for "
+      "each held-out evaluation\n",
+      epochs, epochs * cost.epoch_seconds() / 60, cost.evaluation_seconds);
+  std::printf("  peak memory about %.0f MiB\n", cost.peak_memory_mb);
+}
+
+void print_advice(const std::vector<Advice>& advice) {
+  if (advice.empty()) {
+    std::printf("everything adds up\n");
+    return;
+  }
+  std::printf("does not add up:\n");
+  for (const auto& one : advice) {
+    std::printf("  %s: %s\n", one.key.c_str(), one.text.c_str());
+  }
+}
+
+int check_config(const CheckArguments& args) {
+  const auto options = read_run_options(args.load());
+  const auto counted = forecast(options);
+  auto advice = advise(options, counted, load_prompts(options.train_prompts),
+                       load_prompts(options.eval_prompts));
+  nlohmann::json out = to_json(counted);
+  if (!args.json) {
+    print_forecast(options, counted);
+  }
+  if (!args.quick) {
+    const auto cost = measure_cost(options, counted);
+    out["cost"] = to_json(cost);
+    for (const auto& one : advise_on_time(options, cost)) {
+      advice.push_back(one);
+    }
+    if (!args.json) {
+      print_cost(options, cost);
+    }
+  }
+  out["advice"] = nlohmann::json::array();
+  for (const auto& one : advice) {
+    out["advice"].push_back({{"key", one.key}, {"text", one.text}});
+  }
+  if (args.json) {
+    std::printf("%s\n", out.dump(2).c_str());
+  } else {
+    print_advice(advice);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Action& action) {
+  auto args = std::make_shared<CheckArguments>();
+  auto* command = app.add_subcommand(
+      "check",
+      "Say what a run will do before it does: pictures, rows, updates, network "
+      "evaluations, seconds, memory, and what does not add up.\n\n"
+      "  rsm check configs/shapes/demo.yaml\n"
+      "  rsm check configs/shapes/demo.yaml --set prompts.per_epoch=40\n"
+      "  rsm check configs/shapes/demo.yaml --quick --json\n");
+  args->add_to(*command);
+  command->add_flag("--quick", args->quick,
+                    "count only: no model is loaded, nothing is timed");
+  command->add_flag("--json", args->json, "for machines");
+  command->callback(
+      [args, &action] { action = [args] { return check_config(*args); }; });
+}
+
+}  // namespace rsm

@@ -1,0 +1,73 @@
+#include "rsm/train/export.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "rsm/cli/commands.h"
+
+namespace rsm {
+namespace {
+
+struct ExportArguments : ExportOptions {
+  std::string type_name = "float32";
+  bool latest = false;
+  bool json = false;
+};
+
+int run_export(ExportArguments args) {
+  args.average = !args.latest;
+  args.type = args.type_name == "float32"    ? torch::kFloat32
+              : args.type_name == "bfloat16" ? torch::kBFloat16
+                                             : torch::kFloat16;
+  const auto files = export_run(args);
+  nlohmann::json out = nlohmann::json::array();
+  for (const auto& file : files) {
+    out.push_back({{"path", file.path},
+                   {"difference", file.difference},
+                   {"allowed", file.allowed}});
+  }
+  if (args.json) {
+    std::printf("%s\n", out.dump(2).c_str());
+    return kDone;
+  }
+  for (const auto& file : files) {
+    std::printf(
+        "%s\n  read back: velocities within %.1e of the trained "
+        "network's (rounding: %.0e)\n",
+        file.path.c_str(), file.difference, file.allowed);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void add_export(CLI::App& app, Action& action) {
+  auto args = std::make_shared<ExportArguments>();
+  auto* command = app.add_subcommand(
+      "export",
+      "Write what a run has learnt so that diffusers and PEFT load it, read "
+      "it back and compare.\n\n"
+      "  rsm export runs/demo\n"
+      "  rsm export runs/demo -o my-lora --fold-alpha\n"
+      "  rsm sample runs/demo/export/merged \"two crosses\"\n\n"
+      "Then, in Python:\n"
+      "  transformer.load_lora_adapter(\"runs/demo/export\")   # diffusers\n"
+      "  SD3Transformer2DModel.from_pretrained(\n"
+      "      \"runs/demo/export/merged\", subfolder=\"transformer\")\n");
+  command->add_option("run", args->run, "a run folder")->required();
+  command->add_option("-o,--output", args->output,
+                      "a folder; without it RUN/export");
+  command->add_flag("--latest", args->latest,
+                    "the last update's weights, not their average");
+  command->add_flag("--fold-alpha", args->fold_alpha,
+                    "LoRA files with alpha = rank, B carrying the scale, for "
+                    "readers that pass over alpha");
+  command->add_option("--type", args->type_name, "of the merged weights")
+      ->check(CLI::IsMember({"float32", "bfloat16", "float16"}))
+      ->capture_default_str();
+  command->add_flag("--json", args->json, "say in JSON what was written");
+  command->callback(
+      [args, &action] { action = [args] { return run_export(*args); }; });
+}
+
+}  // namespace rsm

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+
+#include "rsm/cli/terminal_progress.h"
+#include "rsm/train/run_options.h"
+
+namespace rsm {
+
+/** Trains a run to its end, or until the user interrupts it, telling each epoch
+ * and keeping report.html up to date. `title` stands before every progress
+ * line. False where it was interrupted: it is saved then. */
+bool train_run(const RunOptions& options, TerminalProgress& progress,
+               const std::string& title = "");
+
+}  // namespace rsm

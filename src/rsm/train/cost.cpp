@@ -1,0 +1,130 @@
+#include <torch/optim/adamw.h>
+
+#include <algorithm>
+
+#include "rsm/base/random.h"
+#include "rsm/models/flow_model.h"
+#include "rsm/rewards/rewards.h"
+#include "rsm/train/clock.h"
+#include "rsm/train/forecast.h"
+#include "rsm/train/policy.h"
+
+namespace rsm {
+namespace {
+
+/** Network calls each core makes while timed; the first round is not. */
+constexpr int64_t kTimedCalls = 3;
+
+/** A batch of noise that fills every core's tiles so often. */
+struct Batch {
+  torch::Tensor x, t;
+  Condition condition;
+
+  Batch(const FlowModel& model, const RunOptions& o, int64_t calls) {
+    const int64_t rows = o.tiles.rows_per_call() * o.tiles.workers * calls;
+    std::vector<int64_t> shape = model.latent_shape();
+    shape.insert(shape.begin(), rows);
+    x = counted_normal(counted_seed(o.seed, Purpose::bench, {1}), shape)
+            .to(o.device);
+    t = at::full({rows}, 0.7, x.options());
+    condition =
+        model.encode(std::vector<std::string>(rows, "a picture")).to(o.device);
+  }
+  int64_t size() const { return x.size(0); }
+};
+
+/** Seconds a row takes, once warm. */
+template <typename Work>
+double seconds_per_row(const FlowModel& model, const RunOptions& options,
+                       const Work& work) {
+  work(Batch(model, options, 1));
+  const Batch batch(model, options, kTimedCalls);
+  const Clock clock;
+  work(batch);
+  return clock.seconds() / static_cast<double>(batch.size());
+}
+
+double update_seconds_per_row(const FlowModel& model, const RunOptions& o,
+                              Policy& policy, torch::optim::AdamW& optimiser) {
+  return seconds_per_row(model, o, [&](const Batch& batch) {
+    const auto gradients = policy.trained_flow().gradients(
+        batch.x, batch.t, batch.condition, policy.parameters(),
+        [](int64_t, int64_t, const torch::Tensor& y) {
+          return at::zeros_like(y);
+        });
+    for (size_t i = 0; i < gradients.size(); ++i) {
+      policy.parameters()[i].mutable_grad() = gradients[i];
+    }
+    optimiser.step();  // with zero gradients: makes its state
+  });
+}
+
+double seconds_per_image(const FlowModel& model, const RunOptions& o,
+                         const Prompts& prompts, const Reward& reward) {
+  constexpr int64_t kImages = 64;
+  Prompts some;
+  for (int64_t i = 0; i < kImages; ++i) {
+    some.push_back(prompts[i % prompts.size()]);
+  }
+  std::vector<int64_t> shape = model.latent_shape();
+  shape.insert(shape.begin(), kImages);
+  const auto images = to_images(
+      counted_normal(counted_seed(o.seed, Purpose::bench, {2}), shape));
+  const Clock clock;
+  reward.score(images, some);
+  return clock.seconds() / kImages;
+}
+
+/** Tensors that an epoch holds at its fullest beside what one network call
+ * needs, in MiB: all float32 and of a latent's size. */
+double epoch_tensors_mb(const FlowModel& model, const Forecast& f) {
+  double floats = 1;
+  for (const int64_t n : model.latent_shape()) {
+    floats *= static_cast<double>(n);
+  }
+  const auto latents = [&](int64_t count, double copies) {
+    return static_cast<double>(count) * copies * floats * 4 / (1 << 20);
+  };
+  // States: x, y, y_old, y_ref; rows: x_next and its sorted copy; pictures:
+  // latents, their last two velocities, images.
+  const double training =
+      latents(f.states, 4) + latents(f.rows, 2) + latents(f.images, 4);
+  const double evaluation = latents(f.evaluation_images, 3);
+  return std::max(training, evaluation);
+}
+
+}  // namespace
+
+Cost measure_cost(const RunOptions& o, const Forecast& f) {
+  const auto model = FlowModel::load(o.model);
+  Policy policy(model, o.policy());
+  torch::optim::AdamW optimiser(policy.parameters(),
+                                torch::optim::AdamWOptions(0));
+  const auto reward = make_reward(o.reward);
+  const auto prompts = load_prompts(o.train_prompts);
+  const auto predict = [&](Denoiser& denoiser) {
+    return seconds_per_row(model, o, [&](const Batch& batch) {
+      denoiser.predict(batch.x, batch.t, batch.condition);
+    });
+  };
+  const auto scaled = [](double seconds, int64_t count) {
+    return seconds * static_cast<double>(count);
+  };
+  Cost cost;
+  const double rollout = predict(policy.rollout());
+  const double training = predict(policy.training());
+  const double update = update_seconds_per_row(model, o, policy, optimiser);
+  cost.rollout_seconds = scaled(rollout, f.evaluations.rollout);
+  cost.old_seconds =
+      scaled(training, f.evaluations.old + f.evaluations.reference);
+  cost.update_seconds = scaled(update, f.evaluations.update);
+  const double image = seconds_per_image(model, o, prompts, *reward);
+  cost.reward_seconds = scaled(image, f.images);
+  cost.evaluation_seconds = scaled(rollout, f.evaluation_evaluations) +
+                            scaled(image, f.evaluation_images);
+  const StateDict average = policy.trainable();
+  cost.peak_memory_mb = peak_memory_mb() + epoch_tensors_mb(model, f);
+  return cost;
+}
+
+}  // namespace rsm

@@ -1,0 +1,175 @@
+#include "rsm/train/export.h"
+
+#include <filesystem>
+
+#include "rsm/base/error.h"
+#include "rsm/base/random.h"
+#include "rsm/data/prompts.h"
+#include "rsm/models/flow_model.h"
+#include "rsm/models/loading.h"
+#include "rsm/models/lora_files.h"
+#include "rsm/train/checkpoint.h"
+#include "rsm/train/optimizer_state.h"
+#include "rsm/train/run_options.h"
+
+namespace rsm {
+namespace {
+
+/** Where networks are compared. */
+const std::vector<float> kTimes = {0.95f, 0.7f, 0.4f, 0.1f};
+
+/** Differences that merging (another order of sums) or rounding the weights to
+ * `type` may make in a network's output. */
+double allowed_difference(torch::ScalarType type) {
+  switch (type) {
+    case torch::kBFloat16:
+      return 5e-2;
+    case torch::kFloat16:
+      return 5e-3;
+    default:
+      return 1e-4;
+  }
+}
+
+/** What networks are compared on: noise, the times above, a run's prompts. */
+class Probe {
+ public:
+  Probe(const FlowModel& model, const RunOptions& options)
+      : times_(torch::tensor(kTimes)) {
+    const auto count = static_cast<int64_t>(kTimes.size());
+    std::vector<int64_t> shape = model.latent_shape();
+    shape.insert(shape.begin(), count);
+    x_ = counted_normal(counted_seed(options.seed, Purpose::bench, {0}), shape);
+    const auto texts = texts_of(load_prompts(options.train_prompts));
+    std::vector<std::string> some;
+    for (int64_t i = 0; i < count; ++i) {
+      some.push_back(texts[i % texts.size()]);
+    }
+    condition_ = model.encode(some);
+  }
+
+  torch::Tensor velocity(Sd3Transformer network) const {
+    const torch::NoGradGuard no_grad;
+    return network->forward(x_, 1000 * times_, condition_.tokens,
+                            condition_.pooled);
+  }
+
+ private:
+  torch::Tensor times_, x_;
+  Condition condition_;
+};
+
+double difference(const torch::Tensor& a, const torch::Tensor& b) {
+  return ((a - b).abs().max() / b.abs().max().clamp_min(1e-30)).item<double>();
+}
+
+/** The weights of a run's newest checkpoint. */
+StateDict learnt(const ExportOptions& options) {
+  std::vector<std::string> damaged;
+  const auto checkpoint = latest_checkpoint(options.run, damaged);
+  RSM_CHECK(checkpoint.has_value(), "[export] ", options.run,
+            " has no whole checkpoint", damaged.empty() ? "" : ": ",
+            join(damaged, "; "), "; give the folder of a run");
+  return with_prefix(checkpoint->tensors,
+                     options.average ? "average." : "trained.");
+}
+
+Sd3Transformer with_weights(const FlowModel& model, const StateDict& weights) {
+  auto network = copy_of(model.transformer, torch::kFloat32, torch::kCPU);
+  load_parameters(*network, weights, "export");
+  return network;
+}
+
+/** Writes files one by one and keeps how each came back. */
+class Exporter {
+ public:
+  Exporter(const FlowModel& model, const Probe& probe, torch::Tensor expected)
+      : model_(model), probe_(probe), expected_(std::move(expected)) {}
+
+  void add_lora(const std::string& path, const LoraFile& file) {
+    add(path,
+        with_weights(model_, merged(state_dict(*model_.transformer),
+                                    file.tensors, file.config)),
+        allowed_difference(torch::kFloat32));
+  }
+
+  void add(const std::string& path, const Sd3Transformer& network,
+           double allowed) {
+    const double found = difference(probe_.velocity(network), expected_);
+    RSM_CHECK(found <= allowed, "[export] ", path,
+              " read back gives velocities that differ by ", found,
+              " of the largest from the trained network's; at most ", allowed,
+              " is rounding. Don't use the file");
+    files_.push_back({path, found, allowed});
+  }
+
+  std::vector<ExportedFile> files() const { return files_; }
+
+ private:
+  const FlowModel& model_;
+  const Probe& probe_;
+  torch::Tensor expected_;
+  std::vector<ExportedFile> files_;
+};
+
+StateDict all_weights(const FlowModel& model, const RunOptions& run,
+                      const StateDict& weights) {
+  auto base = state_dict(*model.transformer);
+  if (run.lora) {
+    return merged(base, weights, run.lora_config);
+  }
+  for (const auto& [name, value] : weights) {
+    base[name] = value;
+  }
+  return base;
+}
+
+/** The network as it trained: its LoRA beside the weights, not merged. */
+torch::Tensor trained_velocity(const FlowModel& model, const RunOptions& run,
+                               const StateDict& weights, const Probe& probe) {
+  if (!run.lora) {
+    return probe.velocity(
+        with_weights(model, all_weights(model, run, weights)));
+  }
+  auto network = copy_of(model.transformer, torch::kFloat32, torch::kCPU);
+  LoraAdapter adapter(*network, run.lora_config, run.seed);
+  adapter.load_state(weights);
+  return probe.velocity(network);
+}
+
+}  // namespace
+
+void save_lora(const std::string& folder, const LoraConfig& config,
+               const StateDict& lora) {
+  save_peft_adapter(folder, config, lora);
+  save_diffusers_lora(folder, config, lora);
+}
+
+std::vector<ExportedFile> export_run(const ExportOptions& options) {
+  const auto run = read_run_options(Config::load(options.run + "/config.yaml"));
+  const auto weights = learnt(options);
+  const auto model = FlowModel::load(run.model);
+  const Probe probe(model, run);
+  Exporter exporter(model, probe, trained_velocity(model, run, weights, probe));
+  const std::string folder =
+      options.output.empty() ? options.run + "/export" : options.output;
+  std::filesystem::create_directories(folder);
+  if (run.lora) {
+    const auto lora = options.fold_alpha ? folded({run.lora_config, weights})
+                                         : LoraFile{run.lora_config, weights};
+    save_lora(folder, lora.config, lora.tensors);
+    exporter.add_lora(folder + "/adapter_model.safetensors",
+                      load_peft_adapter(folder));
+    exporter.add_lora(folder + "/pytorch_lora_weights.safetensors",
+                      load_diffusers_lora(folder));
+  }
+  FlowModel whole = model;
+  whole.transformer = with_weights(model, all_weights(model, run, weights));
+  const std::string path = folder + "/merged";
+  whole.save(path, options.type);
+  exporter.add(path, FlowModel::load(path).transformer,
+               allowed_difference(options.type));
+  return exporter.files();
+}
+
+}  // namespace rsm

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <string>
+#include <vector>
+
+#include "rsm/io/safetensors.h"
+#include "rsm/models/lora.h"
+
+namespace rsm {
+
+struct ExportOptions {
+  std::string run;      ///< a run folder
+  std::string output;   ///< empty: <run>/export
+  bool average = true;  ///< the averaged weights, else the last update's
+  /** Let B carry alpha / rank, for readers that take alpha = rank. */
+  bool fold_alpha = false;
+  torch::ScalarType type = torch::kFloat32;  ///< of the merged transformer
+};
+
+/** A file that was written, and how its velocities, read back, differ from
+ * those of the network as it was trained: largest difference over largest
+ * value on a few pictures of noise at four times. */
+struct ExportedFile {
+  std::string path;
+  double difference = 0;
+  double allowed = 0;
+};
+
+/** Writes what a run has learnt up to its newest checkpoint: a LoRA as a PEFT
+ * adapter and as diffusers' pytorch_lora_weights.safetensors, and in either
+ * case `merged`, a model folder with all weights. Each is read back and
+ * compared. Throws rsm::Error where the run has no checkpoint or a file gives
+ * another network than the one trained. */
+std::vector<ExportedFile> export_run(const ExportOptions& options);
+
+/** Both LoRA files, in one folder. */
+void save_lora(const std::string& folder, const LoraConfig& config,
+               const StateDict& lora);
+
+}  // namespace rsm

@@ -1,0 +1,207 @@
+#include "rsm/train/forecast.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "rsm/base/error.h"
+#include "rsm/rollouts/plan.h"
+#include "rsm/train/epoch_data.h"
+
+namespace rsm {
+namespace {
+
+using Source = EstimatorKnobs::Source;
+using Grouping = EstimatorKnobs::Grouping;
+
+RolloutPlan plan_of(const RunOptions& o) {
+  return make_plan(o.method, o.steps, o.noise_level, o.continuation_steps,
+                   o.sharing);
+}
+
+int64_t groups_of(const RunOptions& o, const RolloutPlan& plan) {
+  const int64_t roots = o.prompts_per_epoch * o.samples_per_prompt;
+  const auto grouping = o.method.estimator.grouping;
+  if (grouping == Grouping::batch) {
+    return 1;
+  }
+  const int64_t units =
+      grouping == Grouping::seed ? roots : o.prompts_per_epoch;
+  if (plan.source == Source::rollout) {
+    return units;
+  }
+  int64_t branching = 0;
+  for (int64_t i = 0; i < plan.steps; ++i) {
+    branching += plan.branches_at(i) > 0 ? 1 : 0;
+  }
+  return units * branching;
+}
+
+int64_t categories_of(const Prompts& prompts) {
+  std::set<std::string> names;
+  for (const auto& prompt : prompts) {
+    names.insert(prompt.category);
+  }
+  return static_cast<int64_t>(names.size());
+}
+
+/** Collects advice; `says` is added where `wrong`. */
+class Adviser {
+ public:
+  template <typename... Parts>
+  void if_so(bool wrong, const std::string& key, const Parts&... parts) {
+    if (wrong) {
+      advice_.push_back({key, cat(parts...)});
+    }
+  }
+  std::vector<Advice> take() { return std::move(advice_); }
+
+ private:
+  std::vector<Advice> advice_;
+};
+
+void advise_on_prompts(Adviser& adviser, const RunOptions& o,
+                       const Prompts& train, const Prompts& held_out) {
+  const auto available = static_cast<int64_t>(train.size());
+  adviser.if_so(o.prompts_per_epoch > available, "prompts.per_epoch",
+                o.prompts_per_epoch, " prompts an epoch out of ", available,
+                ": some come again within an epoch, with other noise; ",
+                available, " or fewer come once");
+  const int64_t categories = categories_of(train);
+  adviser.if_so(o.prompts_per_epoch >= categories &&
+                    o.prompts_per_epoch % categories != 0,
+                "prompts.per_epoch", o.prompts_per_epoch, " prompts over ",
+                categories, " categories: some get one more in an epoch; ",
+                o.prompts_per_epoch / categories * categories, " or ",
+                (o.prompts_per_epoch / categories + 1) * categories,
+                " divide evenly");
+  const int64_t judged = categories_of(held_out);
+  adviser.if_so(o.eval_images % judged != 0, "evaluation.images", o.eval_images,
+                " pictures over ", judged,
+                " categories: the first ones weigh more in the mean; ",
+                (o.eval_images / judged + 1) * judged, " divide evenly");
+}
+
+void advise_on_sampling(Adviser& adviser, const RunOptions& o) {
+  const auto plan = plan_of(o);
+  adviser.if_so(o.continuation_steps > 0 && plan.source == Source::rollout,
+                "sampling.continuation_steps",
+                "a stochastic path has no branches to continue; leave it out");
+  adviser.if_so(o.sharing != Sharing::all && plan.source == Source::rollout,
+                "sampling.share",
+                "a stochastic path has one row a state: there is nothing to "
+                "share; leave it out");
+  adviser.if_so(
+      plan.source == Source::branches && o.continuation_steps >= o.steps - 1,
+      "sampling.continuation_steps", o.continuation_steps, " of ", o.steps,
+      " steps: no branch has more steps left, so nothing gets cheaper; try 4");
+}
+
+void advise_on_training(Adviser& adviser, const RunOptions& o,
+                        const Forecast& f) {
+  adviser.if_so(o.updates_per_epoch > f.states, "train.updates_per_epoch",
+                o.updates_per_epoch, " updates of ", f.states,
+                " states: some have none; at most ", f.states);
+  adviser.if_so(
+      o.updates_per_epoch <= f.states && f.states % o.updates_per_epoch != 0,
+      "train.updates_per_epoch", f.states, " states over ", o.updates_per_epoch,
+      " updates: of ", f.smallest_update, " and ", f.largest_update,
+      " states, which weigh the same; ",
+      "more prompts or another number of updates would even them out");
+  const double horizon = o.ema_decay < 1 ? 1 / (1 - o.ema_decay) : INFINITY;
+  const auto updates = static_cast<double>(o.epochs * f.updates);
+  adviser.if_so(o.epochs > 0 && horizon > updates, "train.ema_decay",
+                "the average reaches back ", horizon, " updates, the run has ",
+                updates, ": what is evaluated and exported lags behind; ",
+                o.ema_decay, " -> ", std::max(0.0, 1 - 4 / updates));
+  adviser.if_so(o.method.regularisation.beta == 0, "method.regularisation.beta",
+                "nothing holds the model to where it began; watch drift and "
+                "texture, or set beta above 0");
+  adviser.if_so(o.eval_every > o.epochs && o.epochs > 0, "evaluation.every",
+                o.eval_every, " epochs of ", o.epochs,
+                ": evaluated only before and after");
+}
+
+void advise_on_compute(Adviser& adviser, const RunOptions& o,
+                       const Forecast& f) {
+  const auto& tiles = o.tiles;
+  adviser.if_so(tiles.micro_batch > tiles.tile, "compute.micro_batch",
+                tiles.micro_batch, " is above the tile of ", tiles.tile,
+                " and counts as ", tiles.tile);
+  const int64_t cores = std::thread::hardware_concurrency();
+  adviser.if_so(o.device.is_cpu() && tiles.workers > cores, "compute.threads",
+                tiles.workers, " threads on ", cores, " cores take turns; set ",
+                cores);
+  const int64_t calls =
+      (f.smallest_update + tiles.rows_per_call() - 1) / tiles.rows_per_call();
+  adviser.if_so(calls < tiles.workers, "compute.tile", "an update of ",
+                f.smallest_update, " states is ", calls, " tile",
+                calls == 1 ? "" : "s", " for ", tiles.workers,
+                " threads: some idle; a tile of ",
+                std::max<int64_t>(1, f.smallest_update / tiles.workers),
+                " or more states an update keep them busy");
+}
+
+}  // namespace
+
+Forecast forecast(const RunOptions& o) {
+  const auto plan = plan_of(o);
+  Forecast f;
+  f.roots = o.prompts_per_epoch * o.samples_per_prompt;
+  f.images = f.roots * plan.images_per_root();
+  f.rows = f.roots * plan.rows_per_root();
+  f.states = f.roots * plan.states_per_root();
+  f.groups = groups_of(o, plan);
+  f.smallest_update = f.states / o.updates_per_epoch;
+  f.largest_update = (f.states + o.updates_per_epoch - 1) / o.updates_per_epoch;
+  f.updates = std::min(o.updates_per_epoch, f.states);
+  const bool same_network =
+      !o.lora && o.rollout_type == torch::kFloat32;  // see Policy
+  const bool pulled = o.method.regularisation.beta > 0;
+  f.evaluations.rollout = f.roots * plan.evaluations_per_root();
+  f.evaluations.old = same_network ? 0 : f.states;
+  f.evaluations.reference =
+      pulled ? f.states : std::min(f.states, kWatchedStates);
+  f.evaluations.update = f.states;
+  f.update_is_exact = pulled && !o.method.as_published;
+  f.evaluation_images = o.eval_images;
+  f.evaluation_evaluations = o.eval_images * o.eval_steps;
+  return f;
+}
+
+std::vector<Advice> advise_on_time(const RunOptions& o, const Cost& cost) {
+  Adviser adviser;
+  const double minutes =
+      static_cast<double>(o.epochs) * cost.epoch_seconds() / 60;
+  const double share = o.max_minutes / minutes;
+  const auto epochs =
+      static_cast<int64_t>(share * static_cast<double>(o.epochs));
+  adviser.if_so(o.max_minutes > 0 && share < 1 && o.lr_decay, "train.epochs",
+                "max_minutes ends the run after about epoch ", epochs, " of ",
+                o.epochs, ", with lr at ",
+                static_cast<int64_t>(100 * (1 - share)),
+                " % of its first value instead of 0; ", epochs, " epochs fit");
+  return adviser.take();
+}
+
+std::vector<Advice> advise(const RunOptions& options, const Forecast& forecast,
+                           const Prompts& train, const Prompts& held_out) {
+  Adviser adviser;
+  advise_on_prompts(adviser, options, train, held_out);
+  advise_on_sampling(adviser, options);
+  advise_on_training(adviser, options, forecast);
+  advise_on_compute(adviser, options, forecast);
+  return adviser.take();
+}
+
+double peak_memory_mb() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;  // KiB on Linux
+}
+
+}  // namespace rsm

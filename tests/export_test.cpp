@@ -1,0 +1,133 @@
+// What a run exports, read back by PEFT and diffusers.
+
+#include "rsm/train/export.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "rsm/base/error.h"
+#include "rsm/io/files.h"
+#include "rsm/io/testing.h"
+#include "rsm/models/flow_model.h"
+#include "rsm/models/lora_files.h"
+#include "rsm/models/testing.h"
+#include "rsm/train/checkpoint.h"
+#include "rsm/train/finetune.h"
+
+namespace rsm {
+namespace {
+
+namespace fs = std::filesystem;
+
+/** A run of no epochs whose checkpoint then holds random weights, so that a
+ * wrong scale shows. */
+RunOptions random_run(const std::string& folder, const std::string& weights) {
+  const auto options =
+      read_run_options(Config::parse("name: test\n"
+                                     "folder: " +
+                                         folder +
+                                         "\n"
+                                         "model: models/shapes-flow\n"
+                                         "train: {epochs: 0, weights: " +
+                                         weights +
+                                         "}\n"
+                                         "evaluation: {images: 6, steps: 1}\n",
+                                     "test.yaml"));
+  NoProgress silent;
+  Finetune(options, silent).save();
+  std::vector<std::string> damaged;
+  auto checkpoint = *latest_checkpoint(folder, damaged);
+  uint64_t index = 0;
+  for (auto& [name, tensor] : checkpoint.tensors) {
+    if (name.starts_with("average.")) {
+      tensor = tensor + 0.1 * test_normal(index++, tensor.sizes());
+    }
+  }
+  save_checkpoint(folder, checkpoint);
+  return options;
+}
+
+/** Inputs for the transformer of shapes-flow. */
+StateDict inputs_for(const FlowModel& model) {
+  const torch::NoGradGuard no_grad;
+  const auto condition = model.encode({"a red circle", "two crosses"});
+  return {{"x", test_normal(1, {2, 3, 32, 32})},
+          {"timestep", at::tensor({900.0F, 300.0F})},
+          {"tokens", condition.tokens},
+          {"pooled", condition.pooled}};
+}
+
+torch::Tensor velocity_of(Sd3Transformer network, const StateDict& in) {
+  const torch::NoGradGuard no_grad;
+  return network->forward(in.at("x"), in.at("timestep"), in.at("tokens"),
+                          in.at("pooled"));
+}
+
+TEST(Export, LoraGivesTheSameVelocityInPeftAndDiffusers) {
+  for (const bool fold : {false, true}) {
+    const TemporaryFolder folder;
+    const auto run = random_run(folder / "run", "lora");
+    ASSERT_NE(run.lora_config.alpha, run.lora_config.rank);
+    ExportOptions options;
+    options.run = folder / "run";
+    options.output = folder / "lora";
+    options.fold_alpha = fold;
+    const auto files = export_run(options);
+    ASSERT_EQ(files.size(), 3u);
+    for (const auto& file : files) {
+      EXPECT_TRUE(fs::exists(file.path)) << file.path;
+      EXPECT_LE(file.difference, file.allowed) << file.path;
+    }
+    const auto model = FlowModel::load("models/shapes-flow");
+    const auto in = inputs_for(model);
+    const auto merged = FlowModel::load(folder / "lora/merged").transformer;
+    const auto ours = velocity_of(merged, in);
+    EXPECT_GT(relative(velocity_of(model.transformer, in), ours), 0.01);
+    fs::copy("models/shapes-flow/transformer", folder / "transformer");
+    write_safetensors(folder / "inputs.safetensors", in);
+    run_python("lora_peer.py", "velocities " + folder.path());
+    const auto found =
+        read_safetensors(folder / "velocities.safetensors").tensors;
+    for (const char* reader : {"peft", "diffusers", "pipeline", "merged"}) {
+      // Merging sums in another order, through four blocks.
+      EXPECT_LT(relative(found.at(reader), ours), 10 * kFloatTolerance)
+          << reader << (fold ? ", folded" : "");
+    }
+    if (fold) {
+      // A reader that knows nothing of alpha takes it for the rank.
+      auto plain =
+          read_safetensors(folder / "lora/pytorch_lora_weights.safetensors");
+      write_safetensors(folder / "bare/pytorch_lora_weights.safetensors",
+                        plain.tensors, {{"format", "pt"}});
+      EXPECT_EQ(load_diffusers_lora(folder / "bare").config.scale(), 1);
+    }
+  }
+}
+
+TEST(Export, AllWeightsComeBackAsAModel) {
+  const TemporaryFolder folder;
+  random_run(folder / "run", "full");
+  ExportOptions options;
+  options.run = folder / "run";
+  for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
+    options.type = type;
+    const auto files = export_run(options);
+    ASSERT_EQ(files.size(), 1u);
+    EXPECT_EQ(files[0].path, folder / "run/export/merged");
+    EXPECT_LE(files[0].difference, files[0].allowed);
+  }
+}
+
+TEST(Export, WithoutACheckpointItSaysSo) {
+  const TemporaryFolder folder;
+  const auto run = random_run(folder / "run", "lora");
+  fs::remove_all(folder / "run/checkpoints");
+  ExportOptions options;
+  options.run = folder / "run";
+  expect_parts(error_of([&] { export_run(options); }),
+               {"[export]", "run", "no whole checkpoint"});
+}
+
+}  // namespace
+}  // namespace rsm
