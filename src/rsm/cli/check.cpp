@@ -31,7 +31,7 @@ nlohmann::json to_json(const Forecast& f) {
           {"update_is_exact", f.update_is_exact}};
 }
 
-nlohmann::json to_json(const Cost& cost) {
+nlohmann::json to_json(const EpochCost& cost) {
   return {{"epoch_seconds", cost.epoch_seconds()},
           {"rollout_seconds", cost.rollout_seconds},
           {"reward_seconds", cost.reward_seconds},
@@ -63,7 +63,7 @@ void print_forecast(const RunOptions& o, const Forecast& f) {
       number(f.evaluations.update));
 }
 
-void print_cost(const RunOptions& o, const Cost& cost) {
+void print_cost(const RunOptions& o, const EpochCost& cost) {
   std::printf("on this machine, from a few timed evaluations:\n");
   std::printf(
       "  %.1f s an epoch (rollout %.1f, reward %.1f, old and reference "

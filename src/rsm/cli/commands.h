@@ -21,6 +21,7 @@ void add_check(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_sample(CLI::App& app, Action& action);
 void add_evaluate(CLI::App& app, Action& action);
+void add_compare(CLI::App& app, Action& action);
 void add_methods(CLI::App& app, Action& action);
 
 /** True once the user pressed Ctrl-C: finish what is under way and save. A

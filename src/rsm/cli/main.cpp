@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   rsm::add_export(app, action);
   rsm::add_sample(app, action);
   rsm::add_evaluate(app, action);
+  rsm::add_compare(app, action);
   rsm::add_methods(app, action);
   try {
     app.parse(argc, argv);

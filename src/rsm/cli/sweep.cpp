@@ -7,6 +7,9 @@
 #include "rsm/cli/commands.h"
 #include "rsm/cli/config_arguments.h"
 #include "rsm/cli/train_run.h"
+#include "rsm/report/comparison_data.h"
+#include "rsm/report/comparison_page.h"
+#include "rsm/report/comparison_tables.h"
 #include "rsm/train/run_folder.h"
 
 namespace rsm {
@@ -76,7 +79,14 @@ int sweep_runs(const SweepArguments& args) {
                      " runs failed; the same command tries them again"));
     return kFailed;
   }
-  progress.say("all runs are done; compare them: rsm compare " + sweep.folder);
+  const auto comparison = compare_runs(read_compared_runs({sweep.folder}));
+  const auto files = write_comparison(comparison, sweep.folder);
+  if (args.json) {
+    std::printf("%s\n", to_json(comparison).dump(2).c_str());
+  } else {
+    std::printf("%s\n%s\n", comparison_text(comparison).c_str(),
+                join(files, "\n").c_str());
+  }
   return kDone;
 }
 

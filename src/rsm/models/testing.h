@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/Parallel.h>
+
 #include <cstdint>
 
 #include "rsm/base/random.h"
@@ -62,7 +64,10 @@ inline StateDict sd3_inputs() {
           {"pooled", test_normal(3, {2, 12})}};
 }
 
+/** On one core: the order of sums then does not depend on how busy others are.
+ */
 inline torch::Tensor velocity(Sd3Transformer& model) {
+  at::set_num_threads(1);
   const auto in = sd3_inputs();
   return model->forward(in.at("x"), in.at("timestep"), in.at("tokens"),
                         in.at("pooled"));

@@ -13,6 +13,8 @@ constexpr double kHeight = 230;
 constexpr double kRight = 16;
 constexpr double kLineHeight = 16;
 constexpr double kSmall = 10.5;
+/** A legend beyond this makes the picture taller: two rows. */
+constexpr double kLegendRoom = 42;
 /** More points than this are drawn as a line alone. */
 constexpr size_t kMostPoints = 80;
 
@@ -23,6 +25,7 @@ struct Frame {
   double top = 0;
   double right = kWidth - kRight;
   double bottom = 0;
+  double height = kHeight;  ///< of the whole picture
 
   double across(double value) const {
     return left + (right - left) * x.place(value);
@@ -41,7 +44,8 @@ std::string hover(const std::string& text) {
   return "<title>" + escape_html(text) + "</title>";
 }
 
-/** Margins by the labels; `top` is given. */
+/** Margins by the labels; `top` is given, and taken from the plot only as far
+ * as a short legend goes. */
 Frame make_frame(PlotAxis x, PlotAxis y, double top, bool x_has_label) {
   Frame frame;
   double width = 0;
@@ -54,7 +58,8 @@ Frame make_frame(PlotAxis x, PlotAxis y, double top, bool x_has_label) {
   }
   frame.left = width + 14;
   frame.top = top;
-  frame.bottom = kHeight - below - (x_has_label ? kLineHeight : 0);
+  frame.height = kHeight + std::max(0.0, top - kLegendRoom);
+  frame.bottom = frame.height - below - (x_has_label ? kLineHeight : 0);
   frame.x = std::move(x);
   frame.y = std::move(y);
   return frame;
@@ -79,7 +84,7 @@ std::string draw_axes(const Frame& frame, const std::string& x_label) {
     }
   }
   if (!x_label.empty()) {
-    words += svg_text((frame.left + frame.right) / 2, kHeight - 4, x_label,
+    words += svg_text((frame.left + frame.right) / 2, frame.height - 4, x_label,
                       {"middle", 11.5});
   }
   return group(" class=\"c0\" color=\"#8a919c\" stroke=\"currentColor\"",
@@ -92,6 +97,10 @@ bool has_points(const PlotSeries& series) {
     if (can_plot(series.x[i]) && can_plot(series.y[i])) return true;
   }
   return false;
+}
+
+const char* dashes(const PlotSeries& series) {
+  return series.dashed ? " stroke-dasharray=\"6 3\"" : "";
 }
 
 /** Names with samples of their colours; moves `y` below the last row. */
@@ -110,7 +119,8 @@ std::string draw_legend(const std::vector<PlotSeries>& all, double& y) {
     out += group(color_attributes(series.color),
                  svg_line(x, y + 6, x + 18, y + 6,
                           " stroke=\"currentColor\" stroke-width=\"" +
-                              std::string(series.thin ? "1.5" : "3") + "\""));
+                              std::string(series.thin ? "1.5" : "3") + "\"" +
+                              dashes(series)));
     out += svg_text(x + 24, y + 10, series.name, {.muted = false});
     x += width;
     any = true;
@@ -136,7 +146,8 @@ std::string draw_path(const PlotSeries& series, const Frame& frame) {
       "path", " d=\"" + path +
                   "\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"" +
                   (series.thin ? "1.3" : "2.2") +
-                  "\" stroke-linejoin=\"round\" stroke-linecap=\"round\"");
+                  "\" stroke-linejoin=\"round\" stroke-linecap=\"round\"" +
+                  dashes(series));
 }
 
 std::string draw_points(const PlotSeries& series, const Frame& frame,
@@ -226,7 +237,8 @@ std::string line_plot(const LinePlot& plot) {
     }
     content += group(color_attributes(series.color), drawn);
   }
-  return svg_document(kWidth, kHeight, plot.title, plot.description, content);
+  return svg_document(kWidth, frame.height, plot.title, plot.description,
+                      content);
 }
 
 std::string bar_plot(const BarPlot& plot) {

@@ -19,6 +19,7 @@ struct PlotSeries {
   int color = 1;              ///< see color_attributes
   bool points = true;
   bool thin = false;
+  bool dashed = false;  ///< tells series of one colour apart
 };
 
 /** A dashed line across the plot. */
@@ -67,5 +68,24 @@ struct PairPlot {
   std::vector<Row> rows;
 };
 std::string pair_plot(const PairPlot& plot);
+
+/** Rows of dots over one axis, with a bar at their middle: how far repeated
+ * measurements lie apart. The axis begins at 0 unless there are smaller
+ * numbers, or where `from_zero` is off. */
+struct DotPlot {
+  struct Row {
+    std::string label;
+    std::vector<double> dots;
+    double middle = 0;
+    std::string note;  ///< at the right end
+    int color = 1;     ///< see color_attributes
+  };
+  std::string title;
+  std::string description;
+  std::string x_label;
+  std::vector<Row> rows;
+  bool from_zero = true;
+};
+std::string dot_plot(const DotPlot& plot);
 
 }  // namespace rsm

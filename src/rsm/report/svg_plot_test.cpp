@@ -126,6 +126,45 @@ TEST(LinePlot, LongLinesHaveNoPoints) {
   EXPECT_EQ(occurrences(svg, "<path"), 1);
 }
 
+TEST(LinePlot, DashesTellSeriesOfOneColourApart) {
+  auto plot = line_of({0, 1}, {0.4, 0.5});
+  EXPECT_EQ(occurrences(line_plot(plot), "stroke-dasharray"), 0);
+  plot.series[0].dashed = true;
+  // The line itself and its sample in the legend.
+  EXPECT_EQ(occurrences(line_plot(plot), "stroke-dasharray"), 2);
+}
+
+TEST(LinePlot, LongLegendsTakeNoRoomFromThePlot) {
+  const auto height = [](size_t names) {
+    auto plot = line_of({0, 1}, {0.4, 0.5});
+    plot.series[0].name = "a name that takes the whole row of a legend";
+    const auto series = plot.series[0];
+    plot.series.resize(names, series);
+    const auto svg = line_plot(plot);
+    const size_t at = svg.find("viewBox=\"0 0 360 ") + 17;
+    return std::stod(svg.substr(at));
+  };
+  EXPECT_EQ(height(1), height(2));
+  EXPECT_EQ(height(6) - height(2), 4 * 16);
+}
+
+TEST(DotPlot, DrawsEveryDotAndItsMiddle) {
+  DotPlot plot;
+  plot.x_label = "minutes";
+  plot.rows = {{"slow", {3, 5, kNan}, 4, "4 min", 1},
+               {"never", {kInf}, kInf, "never", 2}};
+  const auto svg = dot_plot(plot);
+  EXPECT_EQ(tag_problem(svg), "");
+  EXPECT_EQ(occurrences(svg, "<circle"), 2);
+  expect_parts(svg, {">slow<", ">4 min<", ">never<", ">minutes<", ">0<"});
+  EXPECT_EQ(svg.find("inf"), std::string::npos);
+  plot.from_zero = false;
+  EXPECT_EQ(dot_plot(plot).find(">0<"), std::string::npos);
+  plot.rows = {{"never", {kInf}, kInf, "never", 2}};
+  EXPECT_EQ(dot_plot(plot), "");
+  EXPECT_EQ(dot_plot({}), "");
+}
+
 TEST(BarPlot, DrawsOneBarForEachTick) {
   BarPlot plot;
   plot.ticks = {{0, "0", "1.00"}, {0, "1", "0.90"}, {0, "2", ""}};
@@ -165,7 +204,11 @@ TEST(Plots, EscapeTheirTexts) {
   bars.notes = {"<script>"};
   PairPlot pairs;
   pairs.rows = {{"<script>", 0.5, 0.6, kNan, "<script>"}};
-  for (const auto& svg : {line_plot(plot), bar_plot(bars), pair_plot(pairs)}) {
+  DotPlot dots;
+  dots.x_label = "<script>";
+  dots.rows = {{"<script>", {0.5}, 0.5, "<script>", 1}};
+  for (const auto& svg :
+       {line_plot(plot), bar_plot(bars), pair_plot(pairs), dot_plot(dots)}) {
     EXPECT_EQ(svg.find("<script"), std::string::npos);
     EXPECT_EQ(tag_problem(svg), "");
   }

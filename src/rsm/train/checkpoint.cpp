@@ -96,11 +96,15 @@ std::optional<Checkpoint> latest_checkpoint(const std::string& run_folder,
 
 std::vector<std::string> changed_keys(const std::string& before,
                                       const std::string& after) {
-  static const std::vector<std::string> free = {
-      "train.epochs",     "train.max_minutes",
-      "train.max_images", "checkpoint.every",
-      "evaluation.every", "compute.threads",
-      "folder",           "label"};
+  static const std::vector<std::string> free = {"train.epochs",
+                                                "train.max_minutes",
+                                                "train.max_images",
+                                                "checkpoint.every",
+                                                "evaluation.every",
+                                                "evaluation.every_minutes",
+                                                "compute.threads",
+                                                "folder",
+                                                "label"};
   std::map<std::string, std::string> old_values, new_values;
   flatten(YAML::Load(before), "", old_values);
   flatten(YAML::Load(after), "", new_values);

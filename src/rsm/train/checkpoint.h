@@ -31,7 +31,7 @@ std::optional<Checkpoint> latest_checkpoint(const std::string& run_folder,
 /** Keys ("train.lr: 0.0003 -> 0.001") whose values differ between two resolved
  * configs, save those that only say how long, how fast or how often: epochs
  * (unless the learning rate falls with them), max_minutes, max_images,
- * checkpoint, evaluation.every, threads, folder, label. */
+ * checkpoint, evaluation.every(_minutes), threads, folder, label. */
 std::vector<std::string> changed_keys(const std::string& before,
                                       const std::string& after);
 

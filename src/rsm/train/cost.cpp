@@ -95,7 +95,7 @@ double epoch_tensors_mb(const FlowModel& model, const Forecast& f) {
 
 }  // namespace
 
-Cost measure_cost(const RunOptions& o, const Forecast& f) {
+EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
   const auto model = FlowModel::load(o.model);
   Policy policy(model, o.policy());
   torch::optim::AdamW optimiser(policy.parameters(),
@@ -110,7 +110,7 @@ Cost measure_cost(const RunOptions& o, const Forecast& f) {
   const auto scaled = [](double seconds, int64_t count) {
     return seconds * static_cast<double>(count);
   };
-  Cost cost;
+  EpochCost cost;
   const double rollout = predict(policy.rollout());
   const double training = predict(policy.training());
   const double update = update_seconds_per_row(model, o, policy, optimiser);

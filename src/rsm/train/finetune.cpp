@@ -1,6 +1,7 @@
 #include "rsm/train/finetune.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "rsm/base/error.h"
@@ -112,6 +113,7 @@ nlohmann::json Finetune::run_epoch() {
   weigh(data);
   update(data);
   const double lr = learning_rate();
+  const double before = state_.spent.train_seconds;
   ++state_.epoch;
   state_.spent.train_seconds += clock.seconds();
   state_.spent.wall_seconds += clock.seconds();
@@ -123,7 +125,7 @@ nlohmann::json Finetune::run_epoch() {
   line["train_s"] = state_.spent.train_seconds;
   line["lr"] = lr;
   line["peak_memory_mb"] = peak_memory_mb();
-  if (state_.epoch % options_.eval_every == 0 || finished()) {
+  if (evaluation_is_due(before)) {
     add_evaluation(line, evaluate_now("after"));
   }
   line["wall_s"] = state_.spent.wall_seconds;
@@ -132,6 +134,15 @@ nlohmann::json Finetune::run_epoch() {
     save();
   }
   return line;
+}
+
+bool Finetune::evaluation_is_due(double seconds_before) const {
+  const auto periods = [&](double seconds) {
+    return std::floor(seconds / (60 * options_.eval_minutes));
+  };
+  return state_.epoch % options_.eval_every == 0 || finished() ||
+         (options_.eval_minutes > 0 &&
+          periods(state_.spent.train_seconds) > periods(seconds_before));
 }
 
 EpochData Finetune::sample() {

@@ -67,6 +67,7 @@ class Finetune {
   Evaluation evaluate_now(const std::string& samples);
   void add_evaluation(nlohmann::json& line, const Evaluation& evaluation) const;
   bool budget_is_spent() const;
+  bool evaluation_is_due(double seconds_before) const;
   /** Of the epoch under way. */
   double learning_rate() const;
 

@@ -173,7 +173,7 @@ Forecast forecast(const RunOptions& o) {
   return f;
 }
 
-std::vector<Advice> advise_on_time(const RunOptions& o, const Cost& cost) {
+std::vector<Advice> advise_on_time(const RunOptions& o, const EpochCost& cost) {
   Adviser adviser;
   const double minutes =
       static_cast<double>(o.epochs) * cost.epoch_seconds() / 60;

@@ -44,7 +44,7 @@ std::vector<Advice> advise(const RunOptions& options, const Forecast& forecast,
                            const Prompts& train, const Prompts& held_out);
 
 /** What an epoch costs on this machine. */
-struct Cost {
+struct EpochCost {
   double rollout_seconds = 0;
   double reward_seconds = 0;
   double old_seconds = 0;  ///< y_old and y_ref
@@ -59,10 +59,11 @@ struct Cost {
 
 /** Loads the model, times a few network evaluations of each kind and scales
  * them up. Memory: what the process holds then, and what an epoch adds. */
-Cost measure_cost(const RunOptions& options, const Forecast& forecast);
+EpochCost measure_cost(const RunOptions& options, const Forecast& forecast);
 
 /** What does not fit the time a run may take. */
-std::vector<Advice> advise_on_time(const RunOptions& options, const Cost& cost);
+std::vector<Advice> advise_on_time(const RunOptions& options,
+                                   const EpochCost& cost);
 
 /** Of this process so far, in MiB (getrusage's ru_maxrss). */
 double peak_memory_mb();

@@ -29,7 +29,7 @@ bool advises(const std::vector<std::string>& overrides,
 TEST(Forecast, MultipliesPromptsSamplesAndBranches) {
   const auto f = forecast(options_with(
       {"prompts.per_epoch=5", "prompts.samples_per_prompt=2",
-       "method.estimator.branches=[3,0,2]",
+       "method.estimator.branches=[3,0,2,0,0,0,0,0,0]",
        "method.regularisation.anchors=true", "sampling.continuation_steps=0",
        "train.updates_per_epoch=4"}));
   EXPECT_EQ(f.roots, 10);
@@ -48,7 +48,7 @@ TEST(Forecast, MultipliesPromptsSamplesAndBranches) {
 
 TEST(Forecast, WithoutSharingEveryRowCostsAPass) {
   const std::vector<std::string> settings = {
-      "method.estimator.branches=[3,0,2]",
+      "method.estimator.branches=[3,0,2,0,0,0,0,0,0]",
       "method.regularisation.anchors=false", "sampling.continuation_steps=0"};
   auto apart = settings;
   apart.push_back("sampling.share=none");
@@ -77,7 +77,7 @@ TEST(Advise, NamesWhatDoesNotAddUp) {
 }
 
 TEST(Advise, SaysHowManyEpochsFitTheTime) {
-  Cost cost;
+  EpochCost cost;
   cost.rollout_seconds = 6;
   const auto options = options_with(
       {"train.epochs=40", "train.max_minutes=2", "train.lr_schedule=linear"});

@@ -74,6 +74,7 @@ void read_evaluation(const Config& section, RunOptions& o) {
   o.eval_prompts = section.text("prompts", o.eval_prompts);
   o.eval_images = section.integer("images", o.eval_images, 1);
   o.eval_every = section.integer("every", o.eval_every, 1);
+  o.eval_minutes = section.real("every_minutes", o.eval_minutes, 0);
   o.eval_steps = section.integer("steps", o.eval_steps, 1, 1000);
 }
 

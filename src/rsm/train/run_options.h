@@ -49,6 +49,7 @@ struct RunOptions {
   std::string eval_prompts = "shapes:held_out";
   int64_t eval_images = 612;
   int64_t eval_every = 10;  ///< epochs; also before the first, after the last
+  double eval_minutes = 0;  ///< also each time so much was trained; 0: not
   int64_t eval_steps = 10;
 
   int64_t checkpoint_every = 5;  ///< epochs

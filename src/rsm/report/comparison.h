@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rsm/report/comparison_settings.h"
+#include "rsm/report/curves.h"
+
+namespace rsm {
+
+/** What a comparison is about; what is not said is chosen by the runs. */
+struct ComparisonOptions {
+  std::string metric = "";  ///< of the evaluations
+  /** Score whose time is asked for. */
+  std::optional<double> target = std::nullopt;
+  /** Drift at which scores are compared. */
+  std::optional<double> kl = std::nullopt;
+  std::string baseline = "";  ///< label of what others are sooner than
+};
+
+/** One run. NaN: not known; infinity: never. "After" is the last evaluation
+ * but the first. */
+struct RunResult {
+  double before = 0;  ///< the metric
+  double after = 0;
+  double error = 0;          ///< standard error of `after` over its pictures
+  double kl = 0;             ///< at the end, per latent element
+  double texture_ratio = 0;  ///< background texture after / before
+  Cost spent;                ///< until the last evaluation
+  Cost to_target;            ///< until the metric first reached the target
+  double at_kl = 0;          ///< the metric where the drift first was so large
+
+  double gain() const { return after - before; }
+};
+
+struct CostSpread {
+  Spread seconds;
+  Spread images;
+  Spread evaluations;
+};
+
+/** The runs of one setting together. */
+struct SettingResult {
+  Setting setting;
+  std::vector<RunResult> runs;  ///< one a run, by seed
+  Spread before;
+  Spread after;
+  Spread gain;
+  Spread kl;
+  Spread texture_ratio;
+  Spread at_kl;
+  CostSpread spent;
+  /** A run that never reached the target counts as later than any. */
+  CostSpread to_target;
+  int64_t reached = 0;  ///< runs that reached the target
+  /** The baseline's median time to the target divided by this one's; NaN where
+   * one of them is not known, never reached or 0. */
+  double sooner = 0;
+
+  const std::string& label() const { return setting.label; }
+};
+
+struct Comparison {
+  std::string metric;
+  /** NaN where no setting got better. */
+  double target = 0;
+  double kl = 0;         ///< NaN where no drift is known
+  std::string baseline;  ///< a label; empty where nothing reached the target
+  std::vector<SettingResult> settings;  ///< best mean first, then by label
+  std::vector<std::string> warnings;
+};
+
+/** Compares at least one run; the result does not depend on their order.
+ *
+ * The target, unless given, lies halfway between the mean before training and
+ * the best setting's mean after it, rounded to two decimals (more where two
+ * leave the range). The drift is the smallest at which a run ended, so that
+ * all reach it. The baseline is the setting that took longest to the target.
+ * Between evaluations everything is read from straight lines.
+ *
+ * Throws UsageError for an unknown metric or baseline, for runs that report
+ * different metrics where none is asked for, and for a seed that comes twice in
+ * a setting. What makes runs hard to compare becomes a warning. */
+Comparison compare_runs(std::vector<ComparedRun> runs,
+                        const ComparisonOptions& options = {});
+
+/** A run's metric against one of the costs, and against its drift. */
+Curve cost_curve(const ComparedRun& run, double Cost::*cost,
+                 const std::string& metric);
+Curve drift_curve(const ComparedRun& run, const std::string& metric);
+
+}  // namespace rsm

@@ -1,0 +1,195 @@
+#include "rsm/report/comparison_data.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+using nlohmann::json;
+
+/** Names and values in the order of the columns. */
+using Row = std::vector<std::pair<std::string, std::string>>;
+
+/** The shortest text that reads back as the number. */
+std::string exact(double value) {
+  if (!std::isfinite(value)) return "";
+  std::array<char, 32> buffer;
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
+  return std::string(buffer.data(), end.ptr);
+}
+
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
+
+std::string csv(const std::vector<Row>& rows) {
+  std::string out;
+  const auto add = [&](const Row& row, std::string Row::value_type::*part) {
+    std::vector<std::string> cells;
+    for (const auto& cell : row) cells.push_back(quoted(cell.*part));
+    out += join(cells, ",") + "\n";
+  };
+  if (!rows.empty()) add(rows.front(), &Row::value_type::first);
+  for (const auto& row : rows) add(row, &Row::value_type::second);
+  return out;
+}
+
+void add_milestone(const std::string& name, const Spread& spread, Row& row) {
+  row.emplace_back("target_" + name, exact(spread.median));
+  row.emplace_back("target_" + name + "_low", exact(spread.low));
+  row.emplace_back("target_" + name + "_high", exact(spread.high));
+}
+
+Row setting_row(const SettingResult& s, const Comparison& comparison) {
+  const double error =
+      s.runs.size() == 1 ? s.runs.front().error : Spread::kMissing;
+  Row row = {{"label", s.label()},
+             {"seeds", cat(s.runs.size())},
+             {"metric", comparison.metric},
+             {"before", exact(s.before.mean)},
+             {"after", exact(s.after.mean)},
+             {"after_sd", exact(s.after.deviation)},
+             {"after_se_one_seed", exact(error)},
+             {"gain", exact(s.gain.mean)},
+             {"kl", exact(s.kl.mean)},
+             {"texture_ratio", exact(s.texture_ratio.mean)},
+             {"train_s", exact(s.spent.seconds.mean)},
+             {"images", exact(s.spent.images.mean)},
+             {"evals", exact(s.spent.evaluations.mean)},
+             {"equal_kl", exact(comparison.kl)},
+             {"at_equal_kl", exact(s.at_kl.mean)},
+             {"at_equal_kl_sd", exact(s.at_kl.deviation)},
+             {"at_equal_kl_seeds", cat(s.at_kl.count)},
+             {"target", exact(comparison.target)},
+             {"target_reached", cat(s.reached)}};
+  add_milestone("train_s", s.to_target.seconds, row);
+  add_milestone("images", s.to_target.images, row);
+  add_milestone("evals", s.to_target.evaluations, row);
+  row.emplace_back("sooner", exact(s.sooner));
+  return row;
+}
+
+std::set<std::string> metrics_of(const Comparison& comparison) {
+  std::set<std::string> out;
+  for (const auto& setting : comparison.settings) {
+    for (const auto& run : setting.setting.runs) {
+      for (const auto& point : run.points) {
+        for (const auto& [name, mean] : point.scores.metrics) out.insert(name);
+      }
+    }
+  }
+  return out;
+}
+
+json number(double value) {
+  return std::isfinite(value) ? json(value) : json();
+}
+
+json to_json(const Cost& cost) {
+  return {{"train_s", number(cost.seconds)},
+          {"images", number(cost.images)},
+          {"evals", number(cost.evaluations)}};
+}
+
+json to_json(const Spread& spread) {
+  return {{"seeds", spread.count},          {"mean", number(spread.mean)},
+          {"sd", number(spread.deviation)}, {"median", number(spread.median)},
+          {"low", number(spread.low)},      {"high", number(spread.high)}};
+}
+
+json to_json(const CostSpread& spread) {
+  return {{"train_s", to_json(spread.seconds)},
+          {"images", to_json(spread.images)},
+          {"evals", to_json(spread.evaluations)}};
+}
+
+json to_json(const ComparedRun& run, const RunResult& result) {
+  return {{"folder", run.folder},
+          {"seed", run.seed},
+          {"finished", run.finished},
+          {"before", number(result.before)},
+          {"after", number(result.after)},
+          {"after_se", number(result.error)},
+          {"kl", number(result.kl)},
+          {"texture_ratio", number(result.texture_ratio)},
+          {"at_kl", number(result.at_kl)},
+          {"spent", to_json(result.spent)},
+          {"to_target", to_json(result.to_target)}};
+}
+
+json to_json(const SettingResult& setting) {
+  json runs = json::array();
+  for (size_t i = 0; i < setting.runs.size(); ++i) {
+    runs.push_back(to_json(setting.setting.runs[i], setting.runs[i]));
+  }
+  return {{"label", setting.label()},
+          {"before", to_json(setting.before)},
+          {"after", to_json(setting.after)},
+          {"gain", to_json(setting.gain)},
+          {"kl", to_json(setting.kl)},
+          {"texture_ratio", to_json(setting.texture_ratio)},
+          {"at_kl", to_json(setting.at_kl)},
+          {"spent", to_json(setting.spent)},
+          {"reached", setting.reached},
+          {"to_target", to_json(setting.to_target)},
+          {"sooner", number(setting.sooner)},
+          {"runs", runs}};
+}
+
+}  // namespace
+
+json to_json(const Comparison& comparison) {
+  json settings = json::array();
+  for (const auto& setting : comparison.settings) {
+    settings.push_back(to_json(setting));
+  }
+  return {{"metric", comparison.metric}, {"target", number(comparison.target)},
+          {"kl", number(comparison.kl)}, {"baseline", comparison.baseline},
+          {"settings", settings},        {"warnings", comparison.warnings}};
+}
+
+std::string settings_csv(const Comparison& comparison) {
+  std::vector<Row> rows;
+  for (const auto& setting : comparison.settings) {
+    rows.push_back(setting_row(setting, comparison));
+  }
+  return csv(rows);
+}
+
+std::string curves_csv(const Comparison& comparison) {
+  const auto metrics = metrics_of(comparison);
+  std::vector<Row> rows;
+  for (const auto& setting : comparison.settings) {
+    for (const auto& run : setting.setting.runs) {
+      for (const auto& point : run.points) {
+        Row row = {{"label", setting.label()},
+                   {"run", run.folder},
+                   {"seed", cat(run.seed)},
+                   {"epoch", cat(point.epoch)},
+                   {"train_s", exact(point.cost.seconds)},
+                   {"images", exact(point.cost.images)},
+                   {"evals", exact(point.cost.evaluations)},
+                   {"kl", exact(point.kl)}};
+        for (const auto& metric : metrics) {
+          row.emplace_back(metric, exact(point.scores.metric(metric)));
+        }
+        rows.push_back(std::move(row));
+      }
+    }
+  }
+  return csv(rows);
+}
+
+}  // namespace rsm

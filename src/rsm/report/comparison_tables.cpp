@@ -1,0 +1,298 @@
+#include "rsm/report/comparison_tables.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "rsm/base/error.h"
+#include "rsm/report/format.h"
+
+namespace rsm {
+namespace {
+
+/** Scores are shown to the third decimal, as in a run's own report. */
+constexpr int kDecimals = 3;
+
+std::string score(double value) { return format_fixed(value, kDecimals); }
+
+std::string count_text(double value) {
+  return std::isfinite(value) ? format_count(std::llround(value)) : "n/a";
+}
+
+std::string of_all(int64_t count, int64_t all) {
+  return cat(count, " of ", all);
+}
+
+/** A mean with its spread over seeds; says so where runs are missing. */
+std::string mean_text(const Spread& spread, size_t runs, const Signs& signs) {
+  std::string out = score(spread.mean);
+  if (std::isfinite(spread.deviation)) {
+    out += " " + signs.plus_minus + " " + score(spread.deviation);
+  }
+  const auto all = static_cast<int64_t>(runs);
+  const bool some = spread.count > 0 && spread.count < all;
+  return out + (some ? " (" + of_all(spread.count, all) + ")" : "");
+}
+
+/** The same; with a single run, its standard error and a star. */
+std::string after_text(const SettingResult& setting, const Signs& signs) {
+  const auto out = mean_text(setting.after, setting.runs.size(), signs);
+  const double error = setting.runs.front().error;
+  if (setting.runs.size() > 1 || !std::isfinite(error)) return out;
+  return out + " " + signs.plus_minus + " " + score(error) + "*";
+}
+
+std::string ratio_text(double ratio, const Signs& signs) {
+  if (!std::isfinite(ratio)) return "n/a";
+  return format_fixed(ratio, ratio < 9.95 ? 1 : 0) + signs.times;
+}
+
+using Format = std::string (*)(double);
+
+/** Infinity is an event that never came. */
+std::string milestone(double value, Format format) {
+  return std::isinf(value) ? "never" : format(value);
+}
+
+/** "1 min 20 s", the median, and the range of several runs. */
+std::string milestone_text(const Spread& spread, Format format,
+                           const Signs& signs, bool with_range) {
+  const auto median = milestone(spread.median, format);
+  const bool alike = !(spread.low < spread.high);
+  if (alike || !with_range) return median;
+  return median + " (" + milestone(spread.low, format) + signs.to +
+         milestone(spread.high, format) + ")";
+}
+
+/** As it was given: nothing of a target is rounded away. */
+std::string target_text(const Comparison& comparison) {
+  return std::isfinite(comparison.target) ? cat(comparison.target) : "n/a";
+}
+
+const SettingResult* soonest(const Comparison& comparison) {
+  const SettingResult* out = nullptr;
+  const auto median = [](const SettingResult& setting) {
+    return setting.to_target.seconds.median;
+  };
+  for (const auto& setting : comparison.settings) {
+    if (!std::isfinite(median(setting))) continue;
+    if (out == nullptr || median(setting) < median(*out)) out = &setting;
+  }
+  return out;
+}
+
+std::string plural(size_t count, const std::string& noun) {
+  return cat(count, " ", noun, count == 1 ? "" : "s");
+}
+
+std::string soonest_text(const Comparison& comparison, const Signs& signs) {
+  const auto* first = soonest(comparison);
+  if (first == nullptr) return "";
+  std::string out =
+      cat("Soonest to ", target_text(comparison), ": ", first->label(), ", in ",
+          format_duration(first->to_target.seconds.median));
+  if (std::isfinite(first->sooner) && first->label() != comparison.baseline) {
+    out += ", " + ratio_text(first->sooner, signs) + " sooner than " +
+           comparison.baseline;
+  }
+  return out + ".";
+}
+
+/** Standard error of the mean after training; NaN where it is not known. */
+double mean_error(const SettingResult& setting) {
+  if (setting.runs.size() == 1) return setting.runs.front().error;
+  return setting.after.deviation /
+         std::sqrt(static_cast<double>(setting.after.count));
+}
+
+/** Names the second where the first is ahead by less than two standard errors
+ * of their difference. */
+std::string doubt_text(const Comparison& comparison) {
+  constexpr double kSure = 2;
+  if (comparison.settings.size() < 2) return "";
+  const auto& first = comparison.settings[0];
+  const auto& second = comparison.settings[1];
+  const double error = std::hypot(mean_error(first), mean_error(second));
+  if (!(first.after.mean - second.after.mean < kSure * error)) return "";
+  return cat(", not clearly above ", second.label(), ", ",
+             score(second.after.mean));
+}
+
+/** Never cuts a letter of several bytes in two. */
+std::string cut(const std::string& text, size_t letters) {
+  constexpr size_t kDots = 3;
+  if (text.size() <= letters) return text;
+  const auto inside = [&](size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80;
+  };
+  size_t end = letters - kDots;
+  while (end > 0 && inside(end)) --end;
+  return text.substr(0, end) + "...";
+}
+
+bool any_star(const Comparison& comparison) {
+  return std::any_of(comparison.settings.begin(), comparison.settings.end(),
+                     [](const SettingResult& setting) {
+                       return setting.runs.size() == 1 &&
+                              std::isfinite(setting.runs.front().error);
+                     });
+}
+
+}  // namespace
+
+TextTable result_table(const Comparison& comparison, const Signs& signs) {
+  TextTable out;
+  out.head = {
+      "setting", "seeds", "before",  "after",
+      "gain",    "drift", "texture", "at drift " + format_short(comparison.kl)};
+  for (const auto& s : comparison.settings) {
+    out.rows.push_back(
+        {s.label(), cat(s.runs.size()), score(s.before.mean),
+         after_text(s, signs), format_signed(s.gain.mean, kDecimals),
+         format_short(s.kl.mean), ratio_text(s.texture_ratio.mean, signs),
+         mean_text(s.at_kl, s.runs.size(), signs)});
+  }
+  return out;
+}
+
+TextTable cost_table(const Comparison& comparison, const Signs&) {
+  TextTable out;
+  out.head = {"setting", "training time", "pictures", "evaluations"};
+  for (const auto& s : comparison.settings) {
+    out.rows.push_back({s.label(), format_duration(s.spent.seconds.mean),
+                        count_text(s.spent.images.mean),
+                        count_text(s.spent.evaluations.mean)});
+  }
+  return out;
+}
+
+TextTable target_table(const Comparison& comparison, const Signs& signs) {
+  TextTable out;
+  out.head = {"to " + target_text(comparison),
+              "reached",
+              "training time",
+              "pictures",
+              "evaluations",
+              "sooner"};
+  if (std::isnan(comparison.target)) return out;
+  for (const auto& s : comparison.settings) {
+    out.rows.push_back(
+        {s.label(), of_all(s.reached, static_cast<int64_t>(s.runs.size())),
+         milestone_text(s.to_target.seconds, format_duration, signs, true),
+         milestone_text(s.to_target.images, count_text, signs, signs.wide),
+         milestone_text(s.to_target.evaluations, count_text, signs, signs.wide),
+         ratio_text(s.sooner, signs)});
+  }
+  return out;
+}
+
+TextTable run_table(const Comparison& comparison, const Signs& signs) {
+  TextTable out;
+  out.head = {"run",       "setting",       "seed",     "before",
+              "after",     "drift",         "texture",  "at drift",
+              "to target", "training time", "pictures", "evaluations"};
+  for (const auto& s : comparison.settings) {
+    for (size_t i = 0; i < s.runs.size(); ++i) {
+      const auto& run = s.setting.runs[i];
+      const auto& result = s.runs[i];
+      out.rows.push_back(
+          {run.folder, s.label(), cat(run.seed), score(result.before),
+           score(result.after), format_short(result.kl),
+           ratio_text(result.texture_ratio, signs), score(result.at_kl),
+           milestone(result.to_target.seconds, format_duration),
+           format_duration(result.spent.seconds),
+           count_text(result.spent.images),
+           count_text(result.spent.evaluations)});
+    }
+  }
+  return out;
+}
+
+TextTable setting_table(const Comparison& comparison) {
+  std::vector<Setting> settings;
+  for (const auto& result : comparison.settings) {
+    settings.push_back(result.setting);
+  }
+  TextTable out;
+  out.head = differing_keys(settings);
+  if (out.head.empty()) return {};
+  for (const auto& setting : settings) {
+    std::vector<std::string> row = {setting.label};
+    for (const auto& key : out.head) {
+      row.push_back(setting.runs.front().value(key));
+    }
+    out.rows.push_back(std::move(row));
+  }
+  out.head.insert(out.head.begin(), "setting");
+  return out;
+}
+
+std::vector<std::string> reading_notes(const Comparison& comparison,
+                                       const Signs& signs) {
+  std::vector<std::string> out = {
+      cat("Before, after: mean ", comparison.metric,
+          " score of held-out pictures over seeds, ", signs.plus_minus,
+          " the sample standard deviation.")};
+  if (any_star(comparison)) {
+    out.push_back(
+        cat("* one seed: ", signs.plus_minus,
+            " the binomial standard error over its pictures, which says "
+            "nothing of other seeds."));
+  }
+  for (const char* note :
+       {"Drift: KL to the base model per latent element. Texture: the "
+        "pictures' "
+        "background against the base model's.",
+        "At drift: the score where a run first drifted so far; unless asked "
+        "for, "
+        "the smallest drift at which a run ended.",
+        "Training time leaves evaluations out. Pictures: sampled for training. "
+        "Evaluations: of the network, by sample."}) {
+    out.emplace_back(note);
+  }
+  if (!std::isnan(comparison.target)) {
+    out.emplace_back(
+        "To the target: first crossing, on straight lines between evaluations; "
+        "median over seeds (lowest to highest), runs that never reached it "
+        "counting as latest.");
+  }
+  if (!comparison.baseline.empty()) {
+    out.push_back("Sooner: in training time, than " + comparison.baseline +
+                  ".");
+  }
+  return out;
+}
+
+std::vector<std::string> headlines(const Comparison& comparison,
+                                   const Signs& signs) {
+  const auto& best = comparison.settings.front();
+  if (std::isnan(best.after.mean)) return {"No result yet."};
+  std::vector<std::string> out = {
+      cat("Highest ", comparison.metric, " score: ", best.label(), ", ",
+          after_text(best, signs), " (before: ", score(best.before.mean), ")",
+          doubt_text(comparison), ".")};
+  if (auto text = soonest_text(comparison, signs); !text.empty()) {
+    out.push_back(std::move(text));
+  }
+  return out;
+}
+
+std::vector<std::string> short_names(const Comparison& comparison,
+                                     size_t letters) {
+  std::vector<std::string> plain, numbered;
+  bool all_short = true;
+  for (const auto& setting : comparison.settings) {
+    plain.push_back(setting.label());
+    numbered.push_back(cut(cat(plain.size(), " ", plain.back()), letters));
+    all_short = all_short && plain.back().size() <= letters;
+  }
+  return all_short ? plain : numbered;
+}
+
+std::string size_text(const Comparison& comparison) {
+  size_t runs = 0;
+  for (const auto& setting : comparison.settings) runs += setting.runs.size();
+  return plural(comparison.settings.size(), "setting") + ", " +
+         plural(runs, "run");
+}
+
+}  // namespace rsm
