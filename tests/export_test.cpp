@@ -98,6 +98,7 @@ TEST(Export, LoraGivesTheSameVelocityInPeftAndDiffusers) {
       // A reader that knows nothing of alpha takes it for the rank.
       auto plain =
           read_safetensors(folder / "lora/pytorch_lora_weights.safetensors");
+      fs::create_directories(folder / "bare");
       write_safetensors(folder / "bare/pytorch_lora_weights.safetensors",
                         plain.tensors, {{"format", "pt"}});
       EXPECT_EQ(load_diffusers_lora(folder / "bare").config.scale(), 1);

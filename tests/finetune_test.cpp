@@ -311,20 +311,17 @@ bool has_content(const std::string& path) {
 }
 
 TEST(Finetune, RaisesTheRewardOverTwoSeedsAndShowsIt) {
-  // Two prompts only, so that a few epochs are enough to see it.
+  // The demo, hurried: a few epochs at a high, constant learning rate.
   const TemporaryFolder folder;
-  const std::string prompts = folder / "prompts.txt";
-  write_file_atomic(prompts, "two circles\na square above a circle\n");
   double gain = 0;
   for (const std::string seed : {"1", "2"}) {
     const std::string run = folder / ("run" + seed);
     const auto log = run_all(read_run_options(Config::load(
         "configs/shapes/demo.yaml",
-        {"folder=" + run, "seed=" + seed, "prompts.train=" + prompts,
-         "prompts.per_epoch=8", "evaluation.prompts=" + prompts,
-         "evaluation.images=128", "evaluation.every=16", "train.epochs=16",
-         "train.lr=0.003", "train.lr_schedule=constant", "train.ema_decay=0.8",
-         "method.regularisation.beta=0.01"})));
+        {"folder=" + run, "seed=" + seed, "prompts.per_epoch=12",
+         "evaluation.images=192", "evaluation.every=12", "train.epochs=12",
+         "train.lr=0.0005", "train.lr_schedule=constant", "train.ema_decay=0.8",
+         "method.regularisation.beta=0.1"})));
     gain += 0.5 * (log.back()["eval_reward"].get<double>() -
                    log.front()["eval_reward"].get<double>());
     write_report(run);
@@ -333,7 +330,9 @@ TEST(Finetune, RaisesTheRewardOverTwoSeedsAndShowsIt) {
     EXPECT_TRUE(has_content(run + "/samples/after.png"));
   }
   // The same noise before and after: without training the gain is exactly 0.
-  EXPECT_GT(gain, 0.015);
+  // With it 384 pictures gain about kExpected; their standard error is 0.02.
+  EXPECT_GT(gain, 0.03);
+  RecordProperty("gain", cat(gain));
 }
 
 TEST(RunOptions, MistakesNameFileLineKeyAndTheNearestWord) {

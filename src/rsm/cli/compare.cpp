@@ -4,6 +4,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
+#include "rsm/cli/print_comparison.h"
 #include "rsm/report/comparison_data.h"
 #include "rsm/report/comparison_page.h"
 #include "rsm/report/comparison_tables.h"
@@ -23,10 +24,14 @@ std::string output_folder(const CompareArguments& args) {
   return args.runs.size() == 1 ? args.runs.front() : ".";
 }
 
-int compare(const CompareArguments& args) {
-  const auto comparison = compare_runs(read_compared_runs(args.runs), args);
-  const auto files = write_comparison(comparison, output_folder(args));
-  if (args.json) {
+}  // namespace
+
+int print_comparison(const std::vector<std::string>& runs,
+                     const ComparisonOptions& options,
+                     const std::string& output, bool json) {
+  const auto comparison = compare_runs(read_compared_runs(runs), options);
+  const auto files = write_comparison(comparison, output);
+  if (json) {
     std::printf("%s\n", to_json(comparison).dump(2).c_str());
   } else {
     std::printf("%s\n%s\n", comparison_text(comparison).c_str(),
@@ -34,8 +39,6 @@ int compare(const CompareArguments& args) {
   }
   return kDone;
 }
-
-}  // namespace
 
 void add_compare(CLI::App& app, Action& action) {
   auto args = std::make_shared<CompareArguments>();
@@ -66,8 +69,12 @@ void add_compare(CLI::App& app, Action& action) {
                       "setting that others are sooner than (default: the "
                       "slowest to the target)");
   command->add_flag("--json", args->json, "print the table as JSON");
-  command->callback(
-      [args, &action] { action = [args] { return compare(*args); }; });
+  command->callback([args, &action] {
+    action = [args] {
+      return print_comparison(args->runs, *args, output_folder(*args),
+                              args->json);
+    };
+  });
 }
 
 }  // namespace rsm

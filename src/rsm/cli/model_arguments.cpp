@@ -70,9 +70,10 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
       out.device.is_cpu()
           ? std::max<int64_t>(1, std::thread::hardware_concurrency())
           : 1;
-  out.denoiser = std::make_unique<GuidedFlow>(
-      copy_of(out.model.transformer, type, out.device), out.conditions({""}),
-      arguments.guidance_scale, tiles);
+  auto network = copy_of(out.model.transformer, type, out.device);
+  network->set_fast(true);
+  out.denoiser = std::make_unique<GuidedFlow>(network, out.conditions({""}),
+                                              arguments.guidance_scale, tiles);
   out.times = out.model.schedule.times(arguments.steps);
   return out;
 }

@@ -6,10 +6,8 @@
 #include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
 #include "rsm/cli/config_arguments.h"
+#include "rsm/cli/print_comparison.h"
 #include "rsm/cli/train_run.h"
-#include "rsm/report/comparison_data.h"
-#include "rsm/report/comparison_page.h"
-#include "rsm/report/comparison_tables.h"
 #include "rsm/train/run_folder.h"
 
 namespace rsm {
@@ -79,15 +77,7 @@ int sweep_runs(const SweepArguments& args) {
                      " runs failed; the same command tries them again"));
     return kFailed;
   }
-  const auto comparison = compare_runs(read_compared_runs({sweep.folder}));
-  const auto files = write_comparison(comparison, sweep.folder);
-  if (args.json) {
-    std::printf("%s\n", to_json(comparison).dump(2).c_str());
-  } else {
-    std::printf("%s\n%s\n", comparison_text(comparison).c_str(),
-                join(files, "\n").c_str());
-  }
-  return kDone;
+  return print_comparison({sweep.folder}, {}, sweep.folder, args.json);
 }
 
 }  // namespace

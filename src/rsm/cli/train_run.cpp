@@ -25,7 +25,7 @@ std::string epoch_text(const nlohmann::json& line, double epoch_seconds) {
     out += "  held-out";
     for (const auto& [name, value] : line["eval"]["metrics"].items()) {
       char part[64];
-      std::snprintf(part, sizeof part, " %s %.3f", name.c_str(),
+      std::snprintf(part, sizeof part, " %s %.3g", name.c_str(),
                     value.get<double>());
       out += part;
     }

@@ -9,7 +9,7 @@
 namespace rsm {
 
 /** One value of a config's document: what stands there and where, and what was
- * asked for. Used by Config alone. */
+ * asked for. */
 struct ConfigNode {
   enum class Kind { absent, null, scalar, list, map };
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "rsm/base/error.h"
+#include "rsm/models/fast_gelu.h"
 
 namespace rsm {
 namespace {
@@ -97,7 +98,13 @@ FeedForwardImpl::FeedForwardImpl(int64_t dim) {
 }
 
 torch::Tensor FeedForwardImpl::forward(const torch::Tensor& x) {
-  return out_(at::gelu(in_(x), "tanh"));
+  auto hidden = in_(x);
+  if (fast_ && !at::GradMode::is_enabled()) {
+    fast_gelu_(hidden);
+  } else {
+    hidden = at::gelu(hidden, "tanh");
+  }
+  return out_(hidden);
 }
 
 JointAttentionImpl::JointAttentionImpl(const Sd3Config& config, Text text)
@@ -180,6 +187,13 @@ JointBlockImpl::JointBlockImpl(const Sd3Config& config, bool dual, bool last)
   }
 }
 
+void JointBlockImpl::set_fast(bool fast) {
+  ff_->set_fast(fast);
+  if (!last_) {
+    ff_context_->set_fast(fast);
+  }
+}
+
 void JointBlockImpl::forward(torch::Tensor& image, torch::Tensor& text,
                              const torch::Tensor& activated) {
   // Parts, in order: shift, scale, gate of attention; shift, scale, gate of
@@ -239,6 +253,12 @@ Sd3TransformerImpl::Sd3TransformerImpl(const Sd3Config& config)
   norm_out_ = register_module("norm_out", AdaNorm(dim, 2));
   proj_out_ = register_module("proj_out",
                               Linear(dim, patch * patch * config.out_channels));
+}
+
+void Sd3TransformerImpl::set_fast(bool fast) {
+  for (const auto& block : *blocks_) {
+    block->as<JointBlock>()->set_fast(fast);
+  }
 }
 
 torch::Tensor Sd3TransformerImpl::embed_patches(const torch::Tensor& x) const {

@@ -74,8 +74,10 @@ class FeedForwardImpl : public torch::nn::Module {
  public:
   explicit FeedForwardImpl(int64_t dim);
   torch::Tensor forward(const torch::Tensor& x);
+  void set_fast(bool fast) { fast_ = fast; }
 
  private:
+  bool fast_ = false;
   Linear in_{nullptr}, out_{nullptr};
 };
 TORCH_MODULE(FeedForward);
@@ -110,6 +112,7 @@ class JointBlockImpl : public torch::nn::Module {
   /** Updates image [B,L,D] and text [B,T,D] (undefined after the last). */
   void forward(torch::Tensor& image, torch::Tensor& text,
                const torch::Tensor& activated);
+  void set_fast(bool fast);
 
  private:
   bool dual_, last_;
@@ -132,6 +135,10 @@ class Sd3TransformerImpl : public torch::nn::Module {
                         const torch::Tensor& pooled);
 
   const Sd3Config& config() const { return config_; }
+
+  /** Where no gradient is taken, use kernels of our own (fast_gelu.h): for a
+   * copy that only samples, as outputs then differ in the last bits. */
+  void set_fast(bool fast);
 
  private:
   torch::Tensor embed_patches(const torch::Tensor& x) const;

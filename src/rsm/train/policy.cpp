@@ -51,9 +51,14 @@ Policy::Policy(const FlowModel& model, const PolicyOptions& options)
         guided(copy_of(model.transformer, torch::kFloat32, options.device));
   }
   const bool same = !options.lora && options.rollout_type == torch::kFloat32;
-  rollout_ = same ? training_
-                  : guided(copy_of(model.transformer, options.rollout_type,
-                                   options.device));
+  if (same) {
+    rollout_ = training_;
+  } else {
+    auto sampler =
+        copy_of(model.transformer, options.rollout_type, options.device);
+    sampler->set_fast(true);
+    rollout_ = guided(sampler);
+  }
   refresh_rollout();
 }
 
