@@ -145,6 +145,29 @@ TEST(Finetune, DoesWhatWasForecast) {
   }
 }
 
+TEST(Finetune, TakesTheMemoryThatWasForecast) {
+  // In processes of their own: the peak is one of a whole process.
+  const TemporaryFolder folder;
+  const std::string settings =
+      " configs/shapes/demo.yaml --set folder=" + (folder / "run") +
+      " --set train.epochs=3 "
+      "--set train.lr_schedule=constant "
+      "--set evaluation.every=1 ";
+  const std::string program = std::string(RSM_BINARY_DIR) + "/rsm ";
+  const std::string table = folder / "check.json";
+  ASSERT_EQ(
+      std::system(cat(program, "check", settings, "--json >", table).c_str()),
+      0);
+  ASSERT_EQ(
+      std::system(
+          cat(program, "finetune", settings, "--json >/dev/null 2>&1").c_str()),
+      0);
+  const double taken =
+      read_log(folder / "run/log.jsonl").back().at("peak_memory_mb");
+  const double foretold = read_json(table).at("cost").at("peak_memory_mb");
+  EXPECT_NEAR(foretold, taken, 0.15 * taken);
+}
+
 TEST(Finetune, WithoutSharingTheSameUpdateCostsAPassARow) {
   const TemporaryFolder folder;
   const std::vector<std::string> one_update = {"train.epochs=1",

@@ -1,9 +1,30 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <sstream>
 
 #include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
+
+namespace {
+
+/** Lists subcommands by the first line of their descriptions; the examples
+ * stand in each one's own --help. */
+class ShortList : public CLI::Formatter {
+ public:
+  std::string make_subcommand(const CLI::App* sub) const override {
+    const std::string text = sub->get_description();
+    std::ostringstream out;
+    CLI::detail::format_help(out, sub->get_display_name(true),
+                             text.substr(0, text.find('\n')), kColumn);
+    return out.str();
+  }
+
+ private:
+  static constexpr size_t kColumn = 12;
+};
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{
@@ -11,20 +32,22 @@ int main(int argc, char** argv) {
       "reward.\n\n"
       "  rsm finetune configs/shapes/demo.yaml     a first run, with report\n"
       "  rsm methods                               what it can do\n"
-      "  rsm sample models/shapes-flow \"a red circle\" -o circle.png\n",
+      "  rsm sample models/shapes-flow \"a red circle\" -o circle.png\n\n"
+      "Each command has examples: rsm COMMAND --help\n",
       "rsm"};
+  app.formatter(std::make_shared<ShortList>());
   app.require_subcommand(1);
   app.set_version_flag("--version", "rsm " RSM_VERSION);
   rsm::Action action;
   rsm::add_finetune(app, action);
-  rsm::add_pretrain(app, action);
   rsm::add_check(app, action);
   rsm::add_sweep(app, action);
+  rsm::add_compare(app, action);
   rsm::add_export(app, action);
   rsm::add_sample(app, action);
   rsm::add_evaluate(app, action);
-  rsm::add_compare(app, action);
   rsm::add_methods(app, action);
+  rsm::add_pretrain(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
@@ -93,10 +94,22 @@ std::string position(std::string_view text, size_t byte) {
 
 class Sha256 {
  public:
+  static constexpr size_t kBlock = 64;  ///< bytes
+
+  /** Takes whole blocks. */
+  void add(std::string_view blocks) {
+    size_ += blocks.size();
+    for (; blocks.size() >= kBlock; blocks.remove_prefix(kBlock)) {
+      block(blocks.data());
+    }
+  }
+
+  /** Takes the rest, and ends. */
   std::string digest(std::string_view bytes) {
-    const uint64_t bits = static_cast<uint64_t>(bytes.size()) * 8;
-    for (; bytes.size() >= 64; bytes.remove_prefix(64)) block(bytes.data());
-    std::string tail(bytes);
+    const size_t whole = bytes.size() / kBlock * kBlock;
+    add(bytes.substr(0, whole));
+    std::string tail(bytes.substr(whole));
+    const uint64_t bits = (size_ + tail.size()) * 8;
     tail += '\x80';
     tail.resize(tail.size() <= 56 ? 64 : 128, '\0');
     for (size_t i = 0; i < 8; ++i) {
@@ -170,6 +183,7 @@ class Sha256 {
     for (size_t i = 0; i < 8; ++i) state_[i] += added[i];
   }
 
+  uint64_t size_ = 0;  ///< bytes so far
   std::array<uint32_t, 8> state_ = constants().start;
 };
 
@@ -235,6 +249,21 @@ void write_json_atomic(const std::string& path, const nlohmann::json& value) {
 }
 
 std::string checksum(std::string_view bytes) { return Sha256().digest(bytes); }
+
+std::string file_checksum(const std::string& path) {
+  constexpr size_t kPart = Sha256::kBlock << 14;  // 1 MiB
+  std::ifstream file(path, std::ios::binary);
+  if (!file) fail("read", path);
+  Sha256 sum;
+  std::string part(kPart, '\0');
+  while (true) {
+    file.read(part.data(), static_cast<std::streamsize>(kPart));
+    const auto count = static_cast<size_t>(file.gcount());
+    if (file.bad()) fail("read", path);
+    if (count < kPart) return sum.digest({part.data(), count});
+    sum.add(part);
+  }
+}
 
 std::string base64(std::string_view bytes) {
   static constexpr std::string_view kDigits =

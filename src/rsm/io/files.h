@@ -32,6 +32,10 @@ void write_json_atomic(const std::string& path, const nlohmann::json& value);
 /** SHA-256 in 64 hexadecimal digits. Source: FIPS 180-4. */
 std::string checksum(std::string_view bytes);
 
+/** The same of a file, a part at a time. Throws rsm::Error where it cannot be
+ * read. */
+std::string file_checksum(const std::string& path);
+
 /** RFC 4648, with padding, without line breaks. */
 std::string base64(std::string_view bytes);
 

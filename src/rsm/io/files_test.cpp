@@ -84,6 +84,19 @@ TEST(Checksum, ReproducesPublishedVectors) {
             "f1809a48a497200e046d39ccc7112cd0");
 }
 
+TEST(Checksum, OfAFileIsThatOfItsBytes) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "file";
+  // Around a block and around a part.
+  for (const size_t size :
+       {0, 1, 63, 64, 65, 1 << 20, (1 << 20) + 1, 3 << 20}) {
+    const std::string bytes(size, 'x');
+    write_file_atomic(path, bytes);
+    EXPECT_EQ(file_checksum(path), checksum(bytes)) << size;
+  }
+  expect_parts(error_of([&] { file_checksum(folder / "none"); }), {"none"});
+}
+
 // Examples of RFC 4648, section 10.
 TEST(Base64, ReproducesPublishedVectors) {
   EXPECT_EQ(base64(""), "");

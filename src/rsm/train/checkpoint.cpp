@@ -68,7 +68,7 @@ void save_checkpoint(const std::string& run_folder,
   write_safetensors(tensors, checkpoint.tensors);
   write_json_atomic(base.string() + ".json",
                     {{"epoch", checkpoint.epoch},
-                     {"sha256", checksum(read_file(tensors))},
+                     {"sha256", file_checksum(tensors)},
                      {"counters", checkpoint.counters}});
   const auto all = finished(run_folder);
   for (size_t i = kKept; i < all.size(); ++i) {
@@ -83,7 +83,7 @@ std::optional<Checkpoint> latest_checkpoint(const std::string& run_folder,
     const std::string tensors = tensors_of(path).string();
     try {
       const auto mark = read_json(path.string());
-      RSM_CHECK(checksum(read_file(tensors)) == mark.at("sha256"),
+      RSM_CHECK(file_checksum(tensors) == mark.at("sha256"),
                 "[checkpoint] ", tensors, " has another checksum");
       return Checkpoint{mark.at("epoch").get<int64_t>(),
                         read_safetensors(tensors).tensors, mark.at("counters")};

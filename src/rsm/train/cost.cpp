@@ -75,22 +75,32 @@ double seconds_per_image(const FlowModel& model, const RunOptions& o,
   return clock.seconds() / kImages;
 }
 
-/** Tensors that an epoch holds at its fullest beside what one network call
- * needs, in MiB: all float32 and of a latent's size. */
-double epoch_tensors_mb(const FlowModel& model, const Forecast& f) {
-  double floats = 1;
+/** What a run holds at its fullest beside its networks and what their calls
+ * need, in MiB. */
+double run_tensors_mb(const FlowModel& model, const Forecast& f,
+                      const StateDict& trained) {
+  constexpr double kMiB = 1 << 20;
+  double latent = 4 / kMiB;  // float32
   for (const int64_t n : model.latent_shape()) {
-    floats *= static_cast<double>(n);
+    latent *= static_cast<double>(n);
   }
   const auto latents = [&](int64_t count, double copies) {
-    return static_cast<double>(count) * copies * floats * 4 / (1 << 20);
+    return static_cast<double>(count) * copies * latent;
   };
-  // States: x, y, y_old, y_ref; rows: x_next and its sorted copy; pictures:
-  // latents, their last two velocities, images.
-  const double training =
-      latents(f.states, 4) + latents(f.rows, 2) + latents(f.images, 4);
-  const double evaluation = latents(f.evaluation_images, 3);
-  return std::max(training, evaluation);
+  // Pictures under way: x, y, y before and their mix with its temporaries, and
+  // a network's outputs before they are joined.
+  const double rollout = latents(f.images, 8);
+  // States: x, y, y_old, y_ref; rows: x_next and its sorted copy.
+  const double update =
+      latents(f.states, 4) + latents(f.rows, 2) + latents(f.images, 2);
+  // Pictures, their latents and the reward's copy.
+  const double evaluation = latents(f.evaluation_images, 4);
+  // Copies of the weights and of AdamW's two moments.
+  double checkpoint = 0;
+  for (const auto& [name, tensor] : trained) {
+    checkpoint += 3 * static_cast<double>(tensor.nbytes()) / kMiB;
+  }
+  return std::max({rollout, update, evaluation}) + checkpoint;
 }
 
 }  // namespace
@@ -123,7 +133,7 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
   cost.evaluation_seconds = scaled(rollout, f.evaluation_evaluations) +
                             scaled(image, f.evaluation_images);
   const StateDict average = policy.trainable();
-  cost.peak_memory_mb = peak_memory_mb() + epoch_tensors_mb(model, f);
+  cost.peak_memory_mb = peak_memory_mb() + run_tensors_mb(model, f, average);
   return cost;
 }
 
