@@ -4,18 +4,93 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
+#include <deque>
 #include <exception>
+#include <latch>
+#include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
 namespace rsm {
+namespace {
+
+/** Threads that stay: kernels keep scratch memory and prepared code for each
+ * thread, which new ones would have to make again. */
+class Pool {
+ public:
+  static Pool& instance() {
+    static Pool pool;
+    return pool;
+  }
+  ~Pool() {
+    {
+      const std::lock_guard lock(mutex_);
+      closing_ = true;
+    }
+    wake_.notify_all();
+    for (auto& thread : threads_) {
+      thread.join();
+    }
+  }
+
+  static bool is_own_thread() { return own_; }
+
+  /** Runs `work` on so many threads at once, and waits for all. */
+  void run(int64_t count, const std::function<void()>& work) {
+    // Shared: the last thread may still be in count_down when wait returns.
+    const auto done = std::make_shared<std::latch>(count);
+    {
+      const std::lock_guard lock(mutex_);
+      for (int64_t i = 0; i < count; ++i) {
+        tasks_.emplace_back([&work, done] {
+          work();
+          done->count_down();
+        });
+      }
+      while (std::ssize(threads_) < count) {
+        threads_.emplace_back([this] { serve(); });
+      }
+    }
+    wake_.notify_all();
+    done->wait();
+  }
+
+ private:
+  void serve() {
+    own_ = true;
+    at::set_num_threads(1);  // of this thread only
+    while (true) {
+      std::function<void()> task;
+      {
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, [this] { return closing_ || !tasks_.empty(); });
+        if (tasks_.empty()) {
+          return;
+        }
+        task = std::move(tasks_.front());
+        tasks_.pop_front();
+      }
+      task();
+    }
+  }
+
+  static inline thread_local bool own_ = false;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> tasks_;
+  std::vector<std::thread> threads_;
+  bool closing_ = false;
+};
+
+}  // namespace
 
 void run_jobs(int64_t count, int64_t workers,
               const std::function<void(int64_t)>& job) {
   std::atomic<int64_t> next{0};
   std::vector<std::exception_ptr> failures(count);
   const auto work = [&] {
-    at::set_num_threads(1);  // of this thread only
     for (int64_t i = next++; i < count; i = next++) {
       try {
         job(i);
@@ -24,12 +99,10 @@ void run_jobs(int64_t count, int64_t workers,
       }
     }
   };
-  std::vector<std::thread> threads;
-  for (int64_t w = 0; w < std::min(workers, count); ++w) {
-    threads.emplace_back(work);
-  }
-  for (auto& thread : threads) {
-    thread.join();
+  if (Pool::is_own_thread()) {
+    work();  // a job's own jobs: its core is this one
+  } else {
+    Pool::instance().run(std::min(workers, count), work);
   }
   for (const auto& failure : failures) {
     if (failure) {

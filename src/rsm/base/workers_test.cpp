@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 namespace rsm {
@@ -22,6 +23,17 @@ TEST(RunJobs, RunsEachJobOnceOnOneCore) {
     }
   }
   run_jobs(0, 2, [](int64_t) { FAIL(); });
+}
+
+TEST(RunJobs, MayBeCalledFromAJobAndFromSeveralThreads) {
+  std::atomic<int> runs{0};
+  const auto nested = [&] {
+    run_jobs(3, 2, [&](int64_t) { run_jobs(4, 2, [&](int64_t) { ++runs; }); });
+  };
+  std::thread other(nested);
+  nested();
+  other.join();
+  EXPECT_EQ(runs, 24);
 }
 
 TEST(RunJobs, RethrowsTheFirstFailureByNumberAfterAllRan) {

@@ -46,8 +46,15 @@ Method read_method(const Config& section) {
   for (const auto& entry : catalogue()) {
     known.push_back(entry.name);
   }
-  Method method =
-      find_method(section.choice("name", catalogue().back().name, known));
+  Method method;
+  if (section.has("from")) {
+    method = find_method(section.choice("from", known.back(), known));
+    method.summary = "knobs of " + method.name + ", changed in the config";
+    method.source = "the config";
+    method.name = section.text("name");
+  } else {
+    method = find_method(section.choice("name", known.back(), known));
+  }
   method.as_published = section.flag("as_published", method.as_published);
   read_estimator(section.section("estimator"), method.estimator);
   const auto strength = section.section("strength");

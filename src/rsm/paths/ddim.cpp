@@ -1,0 +1,205 @@
+#include "rsm/paths/ddim.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kClassName = "DDIMScheduler";
+constexpr const char* kOtherClass = "PNDMScheduler";
+
+/** A key with one supported value, and what its absence means. */
+struct FixedKey {
+  const char* key;
+  json needed;
+  json absent;
+};
+
+const std::vector<FixedKey>& fixed_keys() {
+  static const std::vector<FixedKey> keys = {
+      {"beta_schedule", "scaled_linear", "linear"},
+      {"clip_sample", false, true},
+      {"prediction_type", "epsilon", "epsilon"},
+      {"rescale_betas_zero_snr", false, false},
+      {"set_alpha_to_one", false, true},
+      {"thresholding", false, false},
+      {"timestep_spacing", "leading", "leading"},
+      {"trained_betas", nullptr, nullptr}};
+  return keys;
+}
+
+/** Keys that have no effect while the fixed ones stand. */
+const std::set<std::string>& idle_keys() {
+  static const std::set<std::string> keys = {
+      "clip_sample_range", "dynamic_thresholding_ratio", "sample_max_value",
+      "skip_prk_steps"};
+  return keys;
+}
+
+void check_keys(const json& config) {
+  std::vector<std::string> known = {"beta_start", "beta_end",
+                                    "num_train_timesteps", "steps_offset"};
+  for (const auto& [key, needed, absent] : fixed_keys()) {
+    known.emplace_back(key);
+    const json given = config.value(key, absent);
+    RSM_CHECK(given == needed, "[scheduler_config] ", key, " is ", given.dump(),
+              config.contains(key) ? "" : " where it is absent", "; only ",
+              needed.dump(), " is supported");
+  }
+  known.insert(known.end(), idle_keys().begin(), idle_keys().end());
+  for (const auto& [key, value] : config.items()) {
+    RSM_CHECK(
+        key.starts_with("_") || std::count(known.begin(), known.end(), key) > 0,
+        "[scheduler_config] ", unknown_word(key, known));
+  }
+}
+
+double number(const json& config, const char* key, double absent) {
+  const json given = config.value(key, json(absent));
+  RSM_CHECK(given.is_number(), "[scheduler_config] ", key, " is ", given.dump(),
+            "; a number is needed");
+  return given.get<double>();
+}
+
+int64_t integer(const json& config, const char* key, int64_t absent) {
+  const json given = config.value(key, json(absent));
+  RSM_CHECK(given.is_number_integer() && given.get<int64_t>() >= 1,
+            "[scheduler_config] ", key, " is ", given.dump(),
+            "; an integer of at least 1 is needed");
+  return given.get<int64_t>();
+}
+
+/** s for eta = 1 and the weight W; c1 as in ddim_step(). */
+double weighted_std(double weight, double c1, double next_variance) {
+  const double least = c1 / std::sqrt(next_variance);
+  RSM_CHECK(weight >= least, "[ddim_step] weight ", weight,
+            "; no s has (c1 + c2) / s = weight here: at least ", least,
+            " is needed");
+  const double square = weight * weight + 1;
+  return (weight * c1 + std::sqrt(square * next_variance - c1 * c1)) / square;
+}
+
+void check_step(const std::vector<DdimPoint>& grid, int64_t i) {
+  const auto steps = static_cast<int64_t>(grid.size()) - 1;
+  RSM_CHECK(i >= 0 && i < steps, "[ddim_step] step ", i, " of a grid with ",
+            steps, " steps; allowed: 0 to ", steps - 1);
+  RSM_CHECK(grid[i].t > grid[i + 1].t && grid[i].alpha_bar > 0 &&
+                grid[i].alpha_bar < grid[i + 1].alpha_bar &&
+                grid[i + 1].alpha_bar < 1,
+            "[ddim_step] step from t = ", grid[i].t, ", alpha_bar ",
+            grid[i].alpha_bar, " to t = ", grid[i + 1].t, ", alpha_bar ",
+            grid[i + 1].alpha_bar,
+            "; t must fall and alpha_bar rise, between 0 and 1");
+}
+
+}  // namespace
+
+DdimSchedule DdimSchedule::from_json(const json& config) {
+  RSM_CHECK(config.is_object(),
+            "[scheduler_config] holds: ", config.type_name(),
+            "; an object is needed");
+  const json name = config.value("_class_name", json());
+  RSM_CHECK(name == kClassName || name == kOtherClass,
+            "[scheduler_config] class ", name.dump(), "; allowed: ", kClassName,
+            ", ", kOtherClass);
+  check_keys(config);
+  DdimSchedule schedule;
+  schedule.beta_start = number(config, "beta_start", 0.0001);
+  schedule.beta_end = number(config, "beta_end", 0.02);
+  schedule.train_steps = integer(config, "num_train_timesteps", 1000);
+  schedule.steps_offset = integer(config, "steps_offset", 0);
+  RSM_CHECK(schedule.beta_start > 0 &&
+                schedule.beta_end >= schedule.beta_start &&
+                schedule.beta_end < 1,
+            "[scheduler_config] beta_start is ", schedule.beta_start,
+            ", beta_end is ", schedule.beta_end,
+            "; 0 < beta_start <= beta_end < 1 is needed");
+  return schedule;
+}
+
+json DdimSchedule::to_json() const {
+  json config = {
+      {"_class_name", kClassName},          {"_diffusers_version", "0.42.1"},
+      {"beta_start", beta_start},           {"beta_end", beta_end},
+      {"num_train_timesteps", train_steps}, {"steps_offset", steps_offset}};
+  for (const auto& [key, needed, absent] : fixed_keys()) {
+    config[key] = needed;
+  }
+  return config;
+}
+
+std::vector<double> DdimSchedule::alpha_bars() const {
+  const double first = std::sqrt(beta_start);
+  const double last = std::sqrt(beta_end);
+  std::vector<double> out;
+  double product = 1;
+  for (int64_t k = 0; k < train_steps; ++k) {
+    const double share =
+        k == 0 ? 0
+               : static_cast<double>(k) / static_cast<double>(train_steps - 1);
+    const double root = first + (last - first) * share;
+    product *= 1 - root * root;
+    out.push_back(product);
+  }
+  return out;
+}
+
+std::vector<DdimPoint> DdimSchedule::grid(int64_t n) const {
+  const int64_t stride = n < 1 ? 0 : train_steps / n;
+  const int64_t first = (n - 1) * stride + steps_offset;
+  RSM_CHECK(stride >= 1 && first < train_steps, "[DdimSchedule] ", n,
+            " steps; at least 1 and a first timestep below ", train_steps,
+            " are needed; with steps_offset ", steps_offset, " it is ", first);
+  const auto alpha_bar = alpha_bars();
+  std::vector<DdimPoint> points;
+  for (int64_t k = n; k >= 0; --k) {
+    const int64_t timestep = k == 0 ? 0 : (k - 1) * stride + steps_offset;
+    points.push_back(
+        {timestep,
+         static_cast<double>(timestep) / static_cast<double>(train_steps),
+         alpha_bar[timestep]});
+  }
+  return points;
+}
+
+Transition ddim_step(const std::vector<DdimPoint>& grid, int64_t i,
+                     const DdimNoise& noise) {
+  check_step(grid, i);
+  RSM_CHECK(noise.eta >= 0 && noise.eta <= 1, "[ddim_step] eta is ", noise.eta,
+            "; a number from 0 to 1 is needed");
+  const double a = grid[i].alpha_bar;
+  const double next = grid[i + 1].alpha_bar;
+  const double c1 = std::sqrt(next * (1 - a) / a);
+  const double full = noise.weight
+                          ? weighted_std(*noise.weight, c1, 1 - next)
+                          : std::sqrt((1 - next) / (1 - a) * (1 - a / next));
+  Transition step;
+  step.t = grid[i].t;
+  step.t_next = grid[i + 1].t;
+  step.s = noise.eta * full;
+  step.a_x = std::sqrt(next / a);
+  const double c2 = std::sqrt(std::max(0.0, 1 - next - step.s * step.s));
+  step.m_y = -(c1 - c2);
+  step.diffusion = step.s / std::sqrt(step.dt());
+  step.delta = 1 / std::sqrt(1 - a);
+  return step;
+}
+
+Transitions ddim_transitions(const std::vector<DdimPoint>& grid,
+                             const DdimNoise& noise) {
+  Transitions steps;
+  for (size_t i = 0; i + 1 < grid.size(); ++i) {
+    steps.push_back(ddim_step(grid, static_cast<int64_t>(i), noise));
+  }
+  return steps;
+}
+
+}  // namespace rsm
