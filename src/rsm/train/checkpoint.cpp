@@ -83,8 +83,8 @@ std::optional<Checkpoint> latest_checkpoint(const std::string& run_folder,
     const std::string tensors = tensors_of(path).string();
     try {
       const auto mark = read_json(path.string());
-      RSM_CHECK(file_checksum(tensors) == mark.at("sha256"),
-                "[checkpoint] ", tensors, " has another checksum");
+      RSM_CHECK(file_checksum(tensors) == mark.at("sha256"), "[checkpoint] ",
+                tensors, " has another checksum");
       return Checkpoint{mark.at("epoch").get<int64_t>(),
                         read_safetensors(tensors).tensors, mark.at("counters")};
     } catch (const std::exception& failure) {
