@@ -15,6 +15,10 @@ namespace {
 /** Network calls each core makes while timed; the first round is not. */
 constexpr int64_t kTimedCalls = 3;
 
+/** Freed memory that the allocator keeps: the demo's peak was 1.12 times the
+ * sum of what is counted here after 3 epochs, 1.3 times after 90. */
+constexpr double kAllocatorShare = 1.15;
+
 /** A batch of noise that fills every core's tiles so often. */
 struct Batch {
   torch::Tensor x, t;
@@ -133,7 +137,8 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
   cost.evaluation_seconds = scaled(rollout, f.evaluation_evaluations) +
                             scaled(image, f.evaluation_images);
   const StateDict average = policy.trainable();
-  cost.peak_memory_mb = peak_memory_mb() + run_tensors_mb(model, f, average);
+  cost.peak_memory_mb =
+      kAllocatorShare * (peak_memory_mb() + run_tensors_mb(model, f, average));
   return cost;
 }
 
