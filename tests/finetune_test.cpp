@@ -102,8 +102,7 @@ TEST(Finetune, CountsTheNetworkEvaluationsOfThePlan) {
   const TemporaryFolder folder;
   const auto options = options_of(folder / "run", {"train.epochs=1"});
   const auto log = run_all(options);
-  const auto plan =
-      make_plan(options.method, options.steps, options.noise_level);
+  const auto plan = options.plan();
   EXPECT_EQ(log[1].at("evaluations").at("rollout"),
             3 * plan.evaluations_per_root());
   EXPECT_EQ(log[1].at("evaluations").at("old"), 3 * plan.states_per_root());

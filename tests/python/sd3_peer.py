@@ -8,8 +8,6 @@
     sd3_peer.py defaults OUT   writes the config's default values as JSON
 """
 
-import inspect
-import json
 import os
 import pathlib
 import random
@@ -21,7 +19,8 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 import torch
 from diffusers import SD3Transformer2DModel
 from diffusers.utils import logging
-from safetensors.torch import save_file
+
+from network_peer import saved, write_defaults, write_results
 
 logging.disable_progress_bar()
 
@@ -81,16 +80,7 @@ def make(config, grid, saving, folder, seed):
     model = SD3Transformer2DModel(
         caption_projection_dim=width, joint_attention_dim=10,
         pooled_projection_dim=12, **config)
-    # Every parameter is something, also those that start as zeros or ones.
-    with torch.no_grad():
-        for name, p in model.named_parameters():
-            spread = 0.5 if p.dim() == 1 else p[0].numel() ** -0.5
-            p.normal_(0, spread)
-    kind = saving.get("type", torch.float32)
-    shards = {key: saving[key] for key in saving if key != "type"}
-    model.to(kind).save_pretrained(folder, **shards)
-    model = SD3Transformer2DModel.from_pretrained(folder,
-                                                  torch_dtype=torch.float32)
+    model = saved(model, saving, folder)
     patch = config["patch_size"]
     found = {
         "x": torch.randn(3, config["in_channels"], patch * grid[0],
@@ -99,19 +89,7 @@ def make(config, grid, saving, folder, seed):
         "tokens": torch.randn(3, 5, 10),
         "pooled": torch.randn(3, 12),
     }
-    with torch.no_grad():
-        found["rough"] = velocity_of(model, found)
-    model.double()
-    leaves = {name: found[name].double().requires_grad_()
-              for name in ("x", "tokens", "pooled")}
-    velocity = velocity_of(model, {**found, **leaves})
-    found["velocity"] = velocity
-    found["weight"] = torch.randn_like(velocity)
-    (velocity * found["weight"]).sum().backward()
-    for name, leaf in [*leaves.items(), *model.named_parameters()]:
-        found["grad." + name] = leaf.grad
-    save_file({name: tensor.detach().contiguous().clone()
-               for name, tensor in found.items()}, folder / "peer.safetensors")
+    write_results(model, velocity_of, found, folder)
 
 
 def models(out):
@@ -124,9 +102,7 @@ def models(out):
 
 
 def defaults(out):
-    parameters = inspect.signature(SD3Transformer2DModel.__init__).parameters
-    pathlib.Path(out).write_text(json.dumps({
-        name: p.default for name, p in parameters.items() if name != "self"}))
+    write_defaults(SD3Transformer2DModel, out)
 
 
 if __name__ == "__main__":

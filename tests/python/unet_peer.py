@@ -17,7 +17,6 @@
                                       and FOLDER/lora.safetensors describe
 """
 
-import inspect
 import json
 import os
 import pathlib
@@ -31,6 +30,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.utils import logging
 from safetensors.torch import load_file, save_file
+
+from network_peer import saved, write_defaults, write_results
 
 logging.disable_progress_bar()
 torch.set_num_threads(1)
@@ -104,33 +105,13 @@ def output_of(model, given):
 def make(case, side, saving, folder, seed):
     torch.manual_seed(seed)
     model = UNet2DConditionModel(**case)
-    # Every parameter is something, also those that start as zeros or ones.
-    with torch.no_grad():
-        for p in model.parameters():
-            p.normal_(0, 0.5 if p.dim() == 1 else p[0].numel() ** -0.5)
-    kind = saving.get("type", torch.float32)
-    shards = {key: saving[key] for key in saving if key != "type"}
-    model.to(kind).save_pretrained(folder, **shards)
-    model = UNet2DConditionModel.from_pretrained(folder,
-                                                 torch_dtype=torch.float32)
+    model = saved(model, saving, folder)
     found = {
         "x": torch.randn(3, model.config.in_channels, *side),
         "timestep": torch.tensor([981, 1, 1000 * torch.rand(())]),
         "tokens": torch.randn(3, 5, 10),
     }
-    with torch.no_grad():
-        found["rough"] = output_of(model, found)
-    model.double()
-    leaves = {name: found[name].double().requires_grad_()
-              for name in ("x", "tokens")}
-    out = output_of(model, {**found, **leaves})
-    found["out"] = out
-    found["weight"] = torch.randn_like(out)
-    (out * found["weight"]).sum().backward()
-    for name, leaf in [*leaves.items(), *model.named_parameters()]:
-        found["grad." + name] = leaf.grad
-    save_file({name: tensor.detach().contiguous().clone()
-               for name, tensor in found.items()}, folder / "peer.safetensors")
+    write_results(model, output_of, found, folder)
 
 
 def models(out):
@@ -143,9 +124,7 @@ def models(out):
 
 
 def defaults(out):
-    parameters = inspect.signature(UNet2DConditionModel.__init__).parameters
-    pathlib.Path(out).write_text(json.dumps({
-        name: p.default for name, p in parameters.items() if name != "self"}))
+    write_defaults(UNet2DConditionModel, out)
 
 
 def shapes(config_file, out):

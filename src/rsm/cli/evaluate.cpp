@@ -68,7 +68,7 @@ void add_evaluate(CLI::App& app, Action& action) {
       "evaluate",
       "Score a model on prompts, by category, with fixed noise.\n\n"
       "  rsm evaluate models/shapes-flow\n"
-      "  rsm evaluate models/shapes-flow --lora runs/demo/final --json\n");
+      "  rsm evaluate models/shapes-flow --lora runs/my-lora/final --json\n");
   args->add_to(*command);
   command
       ->add_option("--prompts", args->prompts,

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/cli/commands.h"
+#include "rsm/models/loading.h"
 
 namespace rsm {
 namespace {
@@ -16,9 +17,7 @@ struct ExportArguments : ExportOptions {
 
 int run_export(ExportArguments args) {
   args.average = !args.latest;
-  args.type = args.type_name == "float32"    ? torch::kFloat32
-              : args.type_name == "bfloat16" ? torch::kBFloat16
-                                             : torch::kFloat16;
+  args.type = type_named(args.type_name);
   const auto files = export_run(args);
   nlohmann::json out = nlohmann::json::array();
   for (const auto& file : files) {
@@ -48,10 +47,11 @@ void add_export(CLI::App& app, Action& action) {
       "Write what a run has learnt so that diffusers and PEFT load it, read "
       "it back and compare.\n\n"
       "  rsm export runs/demo\n"
-      "  rsm export runs/demo -o my-lora --fold-alpha\n"
+      "  rsm export runs/my-lora -o for-others --fold-alpha\n"
       "  rsm sample runs/demo/export/merged \"two crosses\"\n\n"
       "Then, in Python:\n"
-      "  transformer.load_lora_adapter(\"runs/demo/export\")   # diffusers\n"
+      "  transformer.load_lora_adapter(\"for-others\")   # diffusers, of a "
+      "LoRA\n"
       "  SD3Transformer2DModel.from_pretrained(\n"
       "      \"runs/demo/export/merged\", subfolder=\"transformer\")\n");
   command->add_option("run", args->run, "a run folder")->required();
@@ -63,7 +63,7 @@ void add_export(CLI::App& app, Action& action) {
                     "LoRA files with alpha = rank, B carrying the scale, for "
                     "readers that pass over alpha");
   command->add_option("--type", args->type_name, "of the merged weights")
-      ->check(CLI::IsMember({"float32", "bfloat16", "float16"}))
+      ->check(CLI::IsMember(type_names()))
       ->capture_default_str();
   command->add_flag("--json", args->json, "say in JSON what was written");
   command->callback(

@@ -43,7 +43,7 @@ void ModelArguments::add_to(CLI::App& command) {
   command.add_option("--device", device, "cpu, cuda, cuda:1, ...")
       ->capture_default_str();
   command.add_option("--type", type, "precision of the network")
-      ->check(CLI::IsMember({"float32", "bfloat16"}))
+      ->check(CLI::IsMember(type_names()))
       ->capture_default_str();
   command.add_option("--tile", tile, "rows a network call")
       ->check(CLI::Range(1, 65536))
@@ -62,15 +62,14 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
         merged(state_dict(*out.model.transformer), lora.tensors, lora.config),
         arguments.lora);
   }
-  const auto type =
-      arguments.type == "float32" ? torch::kFloat32 : torch::kBFloat16;
   TileOptions tiles;
   tiles.tile = arguments.tile;
   tiles.workers =
       out.device.is_cpu()
           ? std::max<int64_t>(1, std::thread::hardware_concurrency())
           : 1;
-  auto network = copy_of(out.model.transformer, type, out.device);
+  auto network =
+      copy_of(out.model.transformer, type_named(arguments.type), out.device);
   network->set_fast(true);
   out.denoiser = std::make_unique<GuidedFlow>(network, out.conditions({""}),
                                               arguments.guidance_scale, tiles);

@@ -96,7 +96,7 @@ void add_sample(CLI::App& app, Action& action) {
       "Draw pictures for prompts.\n\n"
       "  rsm sample models/shapes-flow \"a red circle\" -o circle.png\n"
       "  rsm sample models/shapes-flow \"two crosses\" --count 8 --lora "
-      "runs/demo/final\n"
+      "runs/my-lora/final\n"
       "  rsm sample models/shapes-flow \"a cross\" --noise x.safetensors "
       "--latents y.safetensors\n\n"
       "--noise and --latents hold one tensor \"latents\" [samples,C,H,W], to "

@@ -57,4 +57,15 @@ StateDict converted(const StateDict& weights, torch::ScalarType type) {
   return out;
 }
 
+std::vector<std::string> type_names() {
+  return {"float32", "bfloat16", "float16"};
+}
+
+torch::ScalarType type_named(const std::string& name) {
+  if (name == "float32") return torch::kFloat32;
+  if (name == "bfloat16") return torch::kBFloat16;
+  if (name == "float16") return torch::kFloat16;
+  throw UsageError(cat("[type] ", unknown_word(name, type_names())));
+}
+
 }  // namespace rsm

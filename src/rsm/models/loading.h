@@ -3,6 +3,7 @@
 #include <torch/nn/module.h>
 
 #include <string>
+#include <vector>
 
 #include "rsm/io/safetensors.h"
 
@@ -23,5 +24,12 @@ void load_parameters(torch::nn::Module& module, const StateDict& weights,
 
 /** The same tensors in another type (integers and booleans stay). */
 StateDict converted(const StateDict& weights, torch::ScalarType type);
+
+/** Floating-point types as configs and commands call them: float32, bfloat16,
+ * float16. */
+std::vector<std::string> type_names();
+
+/** The type of one of these names. Throws rsm::UsageError for another. */
+torch::ScalarType type_named(const std::string& name);
 
 }  // namespace rsm

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <set>
 
 #include "rsm/io/testing.h"
 #include "rsm/models/testing.h"
@@ -92,6 +93,13 @@ TEST(Converted, ChangesFloatingPointTensorsOnly) {
   EXPECT_EQ(out.at("long").scalar_type(), at::kLong);
   EXPECT_EQ(out.at("bool").scalar_type(), at::kBool);
   EXPECT_EQ(out.at("float")[1].item<double>(), 2);
+}
+
+TEST(TypeNamed, KnowsEveryNameItListsAndNoOther) {
+  std::set<torch::ScalarType> types;
+  for (const auto& name : type_names()) types.insert(type_named(name));
+  EXPECT_EQ(types.size(), type_names().size());
+  expect_parts(error_of([] { type_named("bfloat"); }), {"bfloat", "float16"});
 }
 
 }  // namespace

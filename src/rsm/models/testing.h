@@ -2,7 +2,10 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
+#include <utility>
 
 #include "rsm/base/random.h"
 #include "rsm/io/safetensors.h"
@@ -20,6 +23,27 @@ inline constexpr double kFloatTolerance = 1e-5;
 inline double relative(const torch::Tensor& a, const torch::Tensor& b) {
   const auto largest = b.abs().max().clamp_min(1e-30);
   return ((a - b).abs().max() / largest).item<double>();
+}
+
+/** The name and size of the largest difference between gradients, over the
+ * tensor's largest value or a thousandth of the largest of all: some, such as
+ * that of a key's bias, or of keys that no query looks at, cancel to rounding
+ * errors. */
+inline std::pair<std::string, double> worst_gradient(const StateDict& found,
+                                                     const StateDict& peer) {
+  double floor = 0;
+  for (const auto& [name, tensor] : found) {
+    const auto& wanted = peer.at("grad." + name);
+    floor = std::max(floor, 1e-3 * wanted.abs().max().item<double>());
+  }
+  std::pair<std::string, double> worst = {"", -1};
+  for (const auto& [name, tensor] : found) {
+    const auto& wanted = peer.at("grad." + name);
+    const double scale = std::max(floor, wanted.abs().max().item<double>());
+    const double gap = (tensor - wanted).abs().max().item<double>() / scale;
+    if (!(gap <= worst.second)) worst = {name, gap};
+  }
+  return worst;
 }
 
 /** Numbers of a test's own; `index` tells them apart. */

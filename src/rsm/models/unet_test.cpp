@@ -62,26 +62,6 @@ void save(Unet& model, const std::string& folder) {
   write_safetensors(folder + "/in.safetensors", inputs());
 }
 
-/** The name and size of the largest difference between gradients, over the
- * tensor's largest value or a thousandth of the largest of all: some, such as
- * those of a key's rows that no query looks at, cancel to rounding errors. */
-std::pair<std::string, double> worst_gradient(const StateDict& found,
-                                              const StateDict& peer) {
-  double floor = 0;
-  for (const auto& [name, tensor] : found) {
-    const auto& wanted = peer.at("grad." + name);
-    floor = std::max(floor, 1e-3 * wanted.abs().max().item<double>());
-  }
-  std::pair<std::string, double> worst = {"", -1};
-  for (const auto& [name, tensor] : found) {
-    const auto& wanted = peer.at("grad." + name);
-    const double scale = std::max(floor, wanted.abs().max().item<double>());
-    const double gap = (tensor - wanted).abs().max().item<double>() / scale;
-    if (!(gap <= worst.second)) worst = {name, gap};
-  }
-  return worst;
-}
-
 /** Gradients of queries and keys are small differences of large sums: there
  * 2e-5 was seen in float32, where the same gap is 5e-14 in double. */
 constexpr double kFloatGradient = 1e-4;

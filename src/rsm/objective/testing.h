@@ -10,6 +10,7 @@
 #include "rsm/base/error.h"
 #include "rsm/base/method.h"
 #include "rsm/base/transition.h"
+#include "rsm/estimators/advantages.h"
 
 /** The published losses as their papers and releases write them, which the one
  * loss is tested against; no part of the library includes this. */
@@ -42,6 +43,13 @@ inline Method reweighted(const std::string& name,
     clip_in = ClipIn::variance;
   }
   return method;
+}
+
+inline Advantages given(std::vector<float> values) {
+  Advantages out;
+  out.value = torch::tensor(values);
+  out.alive = out.value != 0;
+  return out;
 }
 
 /** One row; tensors [1,C,H,W]. */

@@ -10,6 +10,7 @@
 #include "rsm/models/lora_files.h"
 #include "rsm/train/checkpoint.h"
 #include "rsm/train/optimizer_state.h"
+#include "rsm/train/policy.h"
 #include "rsm/train/run_options.h"
 
 namespace rsm {
@@ -112,24 +113,12 @@ class Exporter {
   std::vector<ExportedFile> files_;
 };
 
-StateDict all_weights(const FlowModel& model, const RunOptions& run,
-                      const StateDict& weights) {
-  auto base = state_dict(*model.transformer);
-  if (run.lora) {
-    return merged(base, weights, run.lora_config);
-  }
-  for (const auto& [name, value] : weights) {
-    base[name] = value;
-  }
-  return base;
-}
-
 /** The network as it trained: its LoRA beside the weights, not merged. */
 torch::Tensor trained_velocity(const FlowModel& model, const RunOptions& run,
                                const StateDict& weights, const Probe& probe) {
   if (!run.lora) {
-    return probe.velocity(
-        with_weights(model, all_weights(model, run, weights)));
+    return probe.velocity(with_weights(
+        model, with_trained(model.transformer, weights, run.policy().lora)));
   }
   auto network = copy_of(model.transformer, torch::kFloat32, torch::kCPU);
   LoraAdapter adapter(*network, run.lora_config, run.seed);
@@ -164,7 +153,8 @@ std::vector<ExportedFile> export_run(const ExportOptions& options) {
                       load_diffusers_lora(folder));
   }
   FlowModel whole = model;
-  whole.transformer = with_weights(model, all_weights(model, run, weights));
+  whole.transformer = with_weights(
+      model, with_trained(model.transformer, weights, run.policy().lora));
   const std::string path = folder + "/merged";
   whole.save(path, options.type);
   exporter.add(path, FlowModel::load(path).transformer,

@@ -29,8 +29,7 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
       train_prompts_(load_prompts(options.train_prompts)),
       times_(model_.schedule.times(options.steps)),
       eval_times_(model_.schedule.times(options.eval_steps)),
-      plan_(make_plan(options.method, options.steps, options.noise_level,
-                      options.continuation_steps, options.sharing)),
+      plan_(options.plan()),
       transitions_(flow_sde_transitions(times_, options.noise_level)) {
   optimiser_ = std::make_unique<torch::optim::AdamW>(
       policy_->parameters(),
@@ -358,7 +357,7 @@ void Finetune::add_evaluation(nlohmann::json& line,
 }
 
 void Finetune::finish() {
-  write_final(options_, *policy_, model_, state_.average);
+  write_final(options_, model_, state_.average);
   write_description(options_, transitions_, train_prompts_, evaluation_set_,
                     *reward_, true);
 }

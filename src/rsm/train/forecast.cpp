@@ -18,11 +18,6 @@ namespace {
 using Source = EstimatorKnobs::Source;
 using Grouping = EstimatorKnobs::Grouping;
 
-RolloutPlan plan_of(const RunOptions& o) {
-  return make_plan(o.method, o.steps, o.noise_level, o.continuation_steps,
-                   o.sharing);
-}
-
 int64_t groups_of(const RunOptions& o, const RolloutPlan& plan) {
   const int64_t roots = o.prompts_per_epoch * o.samples_per_prompt;
   const auto grouping = o.method.estimator.grouping;
@@ -87,7 +82,7 @@ void advise_on_prompts(Adviser& adviser, const RunOptions& o,
 }
 
 void advise_on_sampling(Adviser& adviser, const RunOptions& o) {
-  const auto plan = plan_of(o);
+  const auto plan = o.plan();
   adviser.if_so(o.continuation_steps > 0 && plan.source == Source::rollout,
                 "sampling.continuation_steps",
                 "a stochastic path has no branches to continue; leave it out");
@@ -149,7 +144,7 @@ void advise_on_compute(Adviser& adviser, const RunOptions& o,
 }  // namespace
 
 Forecast forecast(const RunOptions& o) {
-  const auto plan = plan_of(o);
+  const auto plan = o.plan();
   Forecast f;
   f.roots = o.prompts_per_epoch * o.samples_per_prompt;
   f.images = f.roots * plan.images_per_root();
@@ -159,11 +154,9 @@ Forecast forecast(const RunOptions& o) {
   f.smallest_update = f.states / o.updates_per_epoch;
   f.largest_update = (f.states + o.updates_per_epoch - 1) / o.updates_per_epoch;
   f.updates = std::min(o.updates_per_epoch, f.states);
-  const bool same_network =
-      !o.lora && o.rollout_type == torch::kFloat32;  // see Policy
   const bool pulled = o.method.regularisation.beta > 0;
   f.evaluations.rollout = f.roots * plan.evaluations_per_root();
-  f.evaluations.old = same_network ? 0 : f.states;
+  f.evaluations.old = o.policy().rollout_is_training() ? 0 : f.states;
   f.evaluations.reference =
       pulled ? f.states : std::min(f.states, kWatchedStates);
   f.evaluations.update = f.states;

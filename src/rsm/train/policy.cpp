@@ -50,8 +50,7 @@ Policy::Policy(const FlowModel& model, const PolicyOptions& options)
     reference_ =
         guided(copy_of(model.transformer, torch::kFloat32, options.device));
   }
-  const bool same = !options.lora && options.rollout_type == torch::kFloat32;
-  if (same) {
+  if (options.rollout_is_training()) {
     rollout_ = training_;
   } else {
     auto sampler =
@@ -84,20 +83,24 @@ void Policy::load_trainable(const StateDict& values) {
   }
 }
 
-StateDict Policy::merged(const StateDict& trainable) const {
-  StateDict base = state_dict(*training_->network());
-  if (options_.lora) {
-    return rsm::merged(base, trainable, *options_.lora);
+StateDict with_trained(const Sd3Transformer& network, const StateDict& trained,
+                       const std::optional<LoraConfig>& lora) {
+  auto weights = state_dict(*network);
+  if (lora) {
+    return merged(weights, trained, *lora);
   }
-  for (const auto& [name, value] : trainable) {
-    base[name] = value;
+  for (const auto& [name, value] : trained) {
+    weights[name] = value;
   }
-  return base;
+  return weights;
 }
 
 void Policy::refresh_rollout() {
   if (!rollout_is_training()) {
-    load_parameters(*rollout_->network(), merged(trainable()), "Policy");
+    load_parameters(
+        *rollout_->network(),
+        with_trained(training_->network(), trainable(), options_.lora),
+        "Policy");
   }
 }
 

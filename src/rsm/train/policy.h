@@ -19,7 +19,18 @@ struct PolicyOptions {
   torch::ScalarType rollout_type = torch::kFloat32;
   torch::Device device = torch::kCPU;
   TileOptions tiles;
+
+  /** Whether rollouts and training are one computation: all weights trained,
+   * sampling in their own precision. */
+  bool rollout_is_training() const {
+    return !lora && rollout_type == torch::kFloat32;
+  }
 };
+
+/** All weights of `network` with what was trained of it put in: a LoRA merged,
+ * other tensors replaced. */
+StateDict with_trained(const Sd3Transformer& network, const StateDict& trained,
+                       const std::optional<LoraConfig>& lora);
 
 /** The model being trained, in the copies a run needs:
  *
@@ -52,10 +63,7 @@ class Policy {
   void refresh_rollout();
   /** True where rollout and training are one computation, so that the
    * rollout's outputs are the loss's y_old, bit for bit. */
-  bool rollout_is_training() const { return rollout_ == training_; }
-
-  /** The whole transformer with given trained weights merged. */
-  StateDict merged(const StateDict& trainable) const;
+  bool rollout_is_training() const { return options_.rollout_is_training(); }
 
   const PolicyOptions& options() const { return options_; }
 

@@ -147,8 +147,8 @@ void write_samples(const std::string& run_folder, const std::string& name,
   write_json_atomic(path, about);
 }
 
-void write_final(const RunOptions& options, const Policy& policy,
-                 const FlowModel& model, const StateDict& average) {
+void write_final(const RunOptions& options, const FlowModel& model,
+                 const StateDict& average) {
   const std::string folder = options.folder + "/final";
   fs::create_directories(folder);
   if (options.lora) {
@@ -157,7 +157,9 @@ void write_final(const RunOptions& options, const Policy& policy,
   }
   FlowModel merged = model;
   merged.transformer = copy_of(model.transformer, torch::kFloat32, torch::kCPU);
-  load_parameters(*merged.transformer, policy.merged(average), "write_final");
+  load_parameters(*merged.transformer,
+                  with_trained(model.transformer, average, std::nullopt),
+                  "write_final");
   merged.save(folder, torch::kFloat32);
 }
 

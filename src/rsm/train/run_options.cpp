@@ -4,6 +4,7 @@
 
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/method_config.h"
+#include "rsm/models/loading.h"
 
 namespace rsm {
 namespace {
@@ -21,11 +22,7 @@ torch::Device parse_device(const Config& section) {
 
 torch::ScalarType parse_type(const Config& section, const std::string& key,
                              const std::string& fallback) {
-  const std::string word =
-      section.choice(key, fallback, {"float32", "bfloat16", "float16"});
-  return word == "float32"    ? torch::kFloat32
-         : word == "bfloat16" ? torch::kBFloat16
-                              : torch::kFloat16;
+  return type_named(section.choice(key, fallback, type_names()));
 }
 
 void read_prompts(const Config& section, RunOptions& o) {
@@ -103,6 +100,10 @@ PolicyOptions RunOptions::policy() const {
   p.device = device;
   p.tiles = tiles;
   return p;
+}
+
+RolloutPlan RunOptions::plan() const {
+  return make_plan(method, steps, noise_level, continuation_steps, sharing);
 }
 
 RunOptions read_run_options(const Config& config) {

@@ -62,6 +62,7 @@ struct RunOptions {
   std::string resolved;
 
   PolicyOptions policy() const;
+  RolloutPlan plan() const;
 };
 
 /** Reads a run's config and checks it as a whole. Throws UsageError naming
