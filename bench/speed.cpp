@@ -16,8 +16,9 @@
 
 #include "rsm/base/random.h"
 #include "rsm/base/workers.h"
-#include "rsm/models/flow_model.h"
-#include "rsm/models/guided_flow.h"
+#include "rsm/models/guided_network.h"
+#include "rsm/models/image_model.h"
+#include "rsm/models/sd3_transformer.h"
 #include "rsm/train/clock.h"
 #include "rsm/train/policy.h"
 
@@ -59,14 +60,15 @@ double matmul_peak(torch::ScalarType type) {
 
 /** Multiplications and additions of the matrix products of one evaluation of
  * one sample: layers by their weights and tokens, attention by its tokens. */
-double forward_flops(const FlowModel& model, const Condition& condition) {
-  const auto& config = model.transformer->config();
+double forward_flops(const ImageModel& model, const Condition& condition) {
+  const auto& config =
+      dynamic_cast<const Sd3TransformerImpl&>(*model.network).config();
   const double side = static_cast<double>(config.sample_size) /
                       static_cast<double>(config.patch_size);
   const double image = side * side;
   const auto text = static_cast<double>(condition.tokens.size(1));
   double flops = 0;
-  for (const auto& item : model.transformer->named_parameters()) {
+  for (const auto& item : model.network->named_parameters()) {
     const auto& p = item.value();
     if (p.dim() < 2) continue;
     const auto& name = item.key();
@@ -144,13 +146,13 @@ class Profile {
 
 /** What a run's networks do with `rows` samples. */
 struct Workload {
-  FlowModel model;
+  ImageModel model;
   Condition condition;
   torch::Tensor x, t;
   int64_t tile;
 
   Workload(const std::string& folder, int64_t tile_size)
-      : model(FlowModel::load(folder)), tile(tile_size) {
+      : model(ImageModel::load(folder)), tile(tile_size) {
     const int64_t rows = tile * cores() * kCalls;
     auto shape = model.latent_shape();
     shape.insert(shape.begin(), rows);
@@ -210,7 +212,7 @@ void measure(const std::string& folder) {
     // Backward through frozen weights: products with the weights once, those
     // for the LoRA's own gradients are small.
     report("update, LoRA, Float", 2 * flops, peak[torch::kFloat32], load, [&] {
-      policy.trained_flow().gradients(
+      policy.trained_network().gradients(
           load.x, load.t, load.condition, policy.parameters(),
           [](int64_t, int64_t, const torch::Tensor& y) { return y; });
     });

@@ -9,7 +9,7 @@
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
-#include "rsm/models/flow_model.h"
+#include "rsm/models/image_model.h"
 #include "rsm/models/lora_files.h"
 #include "rsm/models/testing.h"
 #include "rsm/train/checkpoint.h"
@@ -49,7 +49,7 @@ RunOptions random_run(const std::string& folder, const std::string& weights) {
 }
 
 /** Inputs for the transformer of shapes-flow. */
-StateDict inputs_for(const FlowModel& model) {
+StateDict inputs_for(const ImageModel& model) {
   const torch::NoGradGuard no_grad;
   const auto condition = model.encode({"a red circle", "two crosses"});
   return {{"x", test_normal(1, {2, 3, 32, 32})},
@@ -58,10 +58,10 @@ StateDict inputs_for(const FlowModel& model) {
           {"pooled", condition.pooled}};
 }
 
-torch::Tensor velocity_of(Sd3Transformer network, const StateDict& in) {
+torch::Tensor velocity_of(const Network& network, const StateDict& in) {
   const torch::NoGradGuard no_grad;
-  return network->forward(in.at("x"), in.at("timestep"), in.at("tokens"),
-                          in.at("pooled"));
+  return network->predict(in.at("x"), in.at("timestep") / 1000,
+                          {in.at("tokens"), in.at("pooled")});
 }
 
 TEST(Export, LoraGivesTheSameVelocityInPeftAndDiffusers) {
@@ -79,11 +79,11 @@ TEST(Export, LoraGivesTheSameVelocityInPeftAndDiffusers) {
       EXPECT_TRUE(fs::exists(file.path)) << file.path;
       EXPECT_LE(file.difference, file.allowed) << file.path;
     }
-    const auto model = FlowModel::load("models/shapes-flow");
+    const auto model = ImageModel::load("models/shapes-flow");
     const auto in = inputs_for(model);
-    const auto merged = FlowModel::load(folder / "lora/merged").transformer;
+    const auto merged = ImageModel::load(folder / "lora/merged").network;
     const auto ours = velocity_of(merged, in);
-    EXPECT_GT(relative(velocity_of(model.transformer, in), ours), 0.01);
+    EXPECT_GT(relative(velocity_of(model.network, in), ours), 0.01);
     fs::copy("models/shapes-flow/transformer", folder / "transformer");
     write_safetensors(folder / "inputs.safetensors", in);
     run_python("lora_peer.py", "velocities " + folder.path());

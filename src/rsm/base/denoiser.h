@@ -5,23 +5,38 @@
 namespace rsm {
 
 /** Text conditions of a batch, as the networks take them: tokens [B,L,E] and
- * pooled [B,P]. */
+ * pooled [B,P], undefined for networks that take tokens alone. */
 struct Condition {
   torch::Tensor tokens;
   torch::Tensor pooled;
 
   int64_t size() const { return tokens.size(0); }
+
+  /** f of every tensor that is defined. */
+  template <typename F>
+  Condition map(const F& f) const {
+    return {f(tokens), pooled.defined() ? f(pooled) : pooled};
+  }
   Condition select(const torch::Tensor& index) const {
-    return {tokens.index_select(0, index), pooled.index_select(0, index)};
+    return map(
+        [&](const torch::Tensor& all) { return all.index_select(0, index); });
   }
   Condition to(torch::Device device) const {
-    return {tokens.to(device), pooled.to(device)};
+    return map([&](const torch::Tensor& all) { return all.to(device); });
   }
 };
 
+/** The rows of `first`, then those of `second`. */
+inline Condition joined(const Condition& first, const Condition& second) {
+  return {at::cat({first.tokens, second.tokens}),
+          first.pooled.defined() ? at::cat({first.pooled, second.pooled})
+                                 : torch::Tensor()};
+}
+
 /** A network with its parametrisation: x [B,C,H,W], t [B] in [0,1] (1 = noise)
- * and a condition -> y [B,C,H,W] float32 (velocity for flows). Row b of the
- * result depends on row b of the arguments alone. */
+ * and a condition -> y [B,C,H,W] float32 (velocity for flows, noise for
+ * diffusion models). Row b of the result depends on row b of the arguments
+ * alone. */
 class Denoiser {
  public:
   virtual ~Denoiser() = default;

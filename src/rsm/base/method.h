@@ -6,40 +6,92 @@
 
 namespace rsm {
 
+/** The noise of a sampler's stochastic step; see paths/path.h.
+ * usual: Flow-SDE for flows, DDIM with eta for diffusion. cps: coefficients
+ * preserving; constant: DanceGRPO's SDE (both for flows). even_weight: DDIM
+ * with PCPO's uw-sigma (diffusion). */
+enum class SamplerNoise { usual, cps, constant, even_weight };
+
+/** A stochastic path that splits. Source: Branch-GRPO, arXiv 2509.06040. */
+struct TreeKnobs {
+  /** Steps at which every node has `children` children; elsewhere one. */
+  std::vector<int64_t> split_steps;
+  int64_t children = 2;
+  /** Factor on the noise of split steps. */
+  double split_noise = 1;
+  /** Share of a root's leaves, by reward, whose rows below the last split are
+   * trained; 1 keeps all. */
+  double keep_leaves = 1;
+  /** Steps whose rows are not trained. */
+  std::vector<int64_t> skip_steps;
+};
+
 /** How the value guidance is estimated. */
 struct EstimatorKnobs {
   /** Where states come from: a stochastic path whose every step is a row
-   * (`rollout`), or a deterministic root that branches once (`branches`). */
-  enum class Source { rollout, branches };
+   * (`rollout`), a deterministic root that branches once (`branches`), or a
+   * stochastic path that splits (`tree`). */
+  enum class Source { rollout, branches, tree };
   /** Rows compared with each other: all of a prompt (a path's rows share its
    * picture's advantage; branches compare per step), of one root and step
    * (`seed`), or of the whole batch. */
   enum class Grouping { prompt, seed, batch };
-  /** What a centred reward is divided by: the spread of its group, of all
-   * rewards of the epoch, or nothing. */
+  /** What is taken off a reward: its group's mean, that of the others of its
+   * group, the running mean of its prompt (DDPO), or nothing. */
+  enum class Baseline { mean, leave_one_out, running, none };
+  /** What a centred reward is divided by: the spread of its group (of its
+   * prompt's buffer, for `running`), of all rewards of the epoch, or nothing.
+   */
   enum class Spread { group, global, none };
+  /** Several rewards: weighted and summed before they are compared, or compared
+   * one by one and their advantages weighted and summed. */
+  enum class Combine { rewards, advantages };
 
   Source source = Source::branches;
   Grouping grouping = Grouping::seed;
+  Baseline baseline = Baseline::mean;
   Spread spread = Spread::group;
-  /** K_i by step; empty for `rollout`. Entries beyond the last trained step
+  Combine combine = Combine::rewards;
+  /** Added to a spread before dividing by it. */
+  double spread_offset = 1e-4;
+  /** Divide squares by n - 1, not n. */
+  bool unbiased_spread = false;
+  /** Rewards kept of each prompt, and how many it needs before they are used
+   * instead of the epoch's; only for `running`. */
+  int64_t buffer_size = 32;
+  int64_t buffer_least = 16;
+  /** K_i by step; only for `branches`. Entries beyond the last trained step
    * are ignored. */
   std::vector<int64_t> branches;
+  /** The budget that `branches` follows whatever the number of steps; "" where
+   * a config lists its own. */
+  std::string profile;
+  TreeKnobs tree;
+  SamplerNoise noise = SamplerNoise::usual;
+  /** All roots of a prompt start from the same noise. */
+  bool shared_start = false;
 };
 
 /** How strongly guidance acts at each time: g(t) on -A log rho, times scale. */
 struct StrengthKnobs {
   /** constant: 1. noise: s / mean(s) is TempFlow's 2.25 s. proportional:
-   * zeta dt / w (PCPO). sigma: s / dt = s~ / sqrt(dt) (Guard, fairclip2). */
-  enum class Shape { constant, noise, proportional, sigma };
+   * zeta dt / w (PCPO). even: 0.5169 / w (PCPO on diffusion: one weight for
+   * all times). sigma: s / dt = s~ / sqrt(dt) (Guard, fairclip2). variance:
+   * s^2 (twice that is CPS as published). */
+  enum class Shape { constant, noise, proportional, even, sigma, variance };
   Shape shape = Shape::constant;
   double scale = 1;
+  /** The policy's output is y_ref + (0.5169 / w) (y - y_ref), which takes the
+   * w out of the loss (PCPO's uw-lambda). Pictures are evaluated and exported
+   * without. */
+  bool even_output = false;
 };
 
 /** What holds the update back. */
 struct RegularisationKnobs {
-  /** KL to the reference: per true variance 2 s^2, or 2 s~^2 (= dt times). */
-  enum class KlForm { exact, heuristic };
+  /** KL to the reference: per true variance 2 s^2, or 2 s~^2 (= dt times), or
+   * 4.5^2 <(y - y_ref)^2> / 2 at all times (PCPO on diffusion). */
+  enum class KlForm { exact, heuristic, even };
   /** ratio: the PPO form, max(-A R, -A clamp(R)). matching: the hinge
    * max(0, xi |A| + A U), whose importance factor is exactly 1. none: plain
    * score-function gradient, no ratio and no clipping. */
@@ -50,8 +102,12 @@ struct RegularisationKnobs {
 
   double beta = 0;
   KlForm kl_form = KlForm::exact;
+  /** Reference pull on times that branch, or only on those that don't. */
+  bool pull_rows = true;
   /** Reference pull also on times without branches. */
   bool anchors = false;
+  /** Anchors of an epoch for each of its rows, drawn at random; 0: all. */
+  double anchor_share = 0;
   Importance importance = Importance::matching;
   ClipIn clip_in = ClipIn::log_ratio;
   double clip_range = 1e-4;
@@ -60,7 +116,11 @@ struct RegularisationKnobs {
 
 /** One published method or a user's own: a name and three knobs, pure data. */
 struct Method {
+  /** Models it makes sense for. */
+  enum class Family { both, flow, diffusion };
+
   std::string name;
+  Family family = Family::both;
   std::string source;   ///< paper and equation
   std::string summary;  ///< one line
   EstimatorKnobs estimator;

@@ -21,6 +21,7 @@ enum class Purpose : uint64_t {
   dropout = 8,
   model_init = 9,
   bench = 10,
+  anchors = 11,
 };
 
 /** A counted seed: numbers depend on the counters alone (run seed, purpose,

@@ -4,16 +4,27 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "rsm/base/prompt.h"
 
 namespace rsm {
 
+/** One term of a weighted sum of rewards. */
+struct RewardPart {
+  std::string name;
+  double weight = 1;    ///< 0: scored and reported, trains nothing
+  torch::Tensor value;  ///< [B] float32, before the weight
+};
+
 /** Scores of a batch. `value` [B] float32 is what training raises; `metrics`
- * are further scores of the same images ([B] each), reported beside it. */
+ * are further scores of the same images ([B] each), reported beside it.
+ * `parts` are the terms that `value` is the weighted sum of: all of them from
+ * make_rewards (rewards/rewards.h), none from a reward asked directly. */
 struct RewardScores {
   torch::Tensor value;
   std::map<std::string, torch::Tensor> metrics;
+  std::vector<RewardPart> parts = {};
 };
 
 /** A judge of images: a black box unless it says otherwise. */
@@ -25,6 +36,16 @@ class Reward {
 
   /** The metric that results are told in: "reward" is the trained value. */
   virtual std::string main_metric() const { return "reward"; }
+
+  /** Whether it is there to judge, asked before a run: throws rsm::Error where
+   * a program does not start or a server does not answer. Without asking, the
+   * first score() finds out. */
+  virtual void check() const {}
+
+  /** Whether score() mostly waits, for another program or machine: the sampler
+   * then goes on meanwhile, and score() is called for parts of an epoch's
+   * pictures, from several threads. */
+  virtual bool waits() const { return false; }
 
   /** images [B,3,H,W] float32 in [0,1] on the CPU, one prompt each.
    * The result for an image depends on that image and prompt alone.

@@ -30,6 +30,8 @@ struct Rollout {
   torch::Tensor x_next;            ///< [R,C,H,W] where each row's step led
   std::vector<int64_t> row_state;  ///< [R] index of the row's state
   std::vector<int64_t> row_image;  ///< [R] index of the picture it led to
+  /** [R] how many pictures a row led to, from row_image on; empty: one each. */
+  std::vector<int64_t> row_images;
 
   torch::Tensor latents;              ///< [I,C,H,W] final samples
   std::vector<int64_t> image_prompt;  ///< [I] index into prompts

@@ -49,7 +49,7 @@ int run_evaluation(const EvaluateArguments& args) {
   TerminalProgress progress;
   progress.begin("evaluation", set.size());
   const auto evaluation =
-      evaluate(*loaded.denoiser, loaded.times, set, *reward,
+      evaluate(*loaded.denoiser, *loaded.model.path, loaded.times, set, *reward,
                [&](int64_t done) { progress.update(done, ""); });
   progress.end();
   if (args.json) {

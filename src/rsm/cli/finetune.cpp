@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "rsm/cli/commands.h"
 #include "rsm/cli/config_arguments.h"

@@ -19,9 +19,9 @@ torch::Device parse_device(const std::string& name) {
   }
 }
 
-LoraFile load_lora(const std::string& folder) {
+LoraFile load_lora(const std::string& folder, const std::string& part) {
   const bool peft = std::filesystem::exists(folder + "/adapter_config.json");
-  return peft ? load_peft_adapter(folder) : load_diffusers_lora(folder);
+  return peft ? load_peft_adapter(folder) : load_diffusers_lora(folder, part);
 }
 
 }  // namespace
@@ -35,7 +35,7 @@ void ModelArguments::add_to(CLI::App& command) {
       .add_option("--guidance", guidance_scale,
                   "classifier-free guidance scale")
       ->capture_default_str();
-  command.add_option("--steps", steps, "Euler steps")
+  command.add_option("--steps", steps, "steps of the ODE")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command.add_option("--seed", seed, "of the initial noise")
@@ -51,15 +51,15 @@ void ModelArguments::add_to(CLI::App& command) {
 }
 
 SamplingModel load_for_sampling(const ModelArguments& arguments) {
-  SamplingModel out{FlowModel::load(arguments.model),
+  SamplingModel out{ImageModel::load(arguments.model),
                     nullptr,
                     {},
                     parse_device(arguments.device)};
   if (!arguments.lora.empty()) {
-    const auto lora = load_lora(arguments.lora);
+    const auto lora = load_lora(arguments.lora, out.model.network->part());
     load_parameters(
-        *out.model.transformer,
-        merged(state_dict(*out.model.transformer), lora.tensors, lora.config),
+        *out.model.network,
+        merged(state_dict(*out.model.network), lora.tensors, lora.config),
         arguments.lora);
   }
   TileOptions tiles;
@@ -69,11 +69,11 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
           ? std::max<int64_t>(1, std::thread::hardware_concurrency())
           : 1;
   auto network =
-      copy_of(out.model.transformer, type_named(arguments.type), out.device);
+      copy_of(out.model.network, type_named(arguments.type), out.device);
   network->set_fast(true);
-  out.denoiser = std::make_unique<GuidedFlow>(network, out.conditions({""}),
-                                              arguments.guidance_scale, tiles);
-  out.times = out.model.schedule.times(arguments.steps);
+  out.denoiser = std::make_unique<GuidedNetwork>(
+      network, out.conditions({""}), arguments.guidance_scale, tiles);
+  out.times = out.model.path->times(arguments.steps);
   return out;
 }
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "rsm/models/flow_model.h"
-#include "rsm/models/guided_flow.h"
+#include "rsm/models/guided_network.h"
+#include "rsm/models/image_model.h"
 
 namespace rsm {
 
@@ -26,8 +26,8 @@ struct ModelArguments {
 
 /** A loaded model, ready to sample. */
 struct SamplingModel {
-  FlowModel model;
-  std::unique_ptr<GuidedFlow> denoiser;
+  ImageModel model;
+  std::unique_ptr<GuidedNetwork> denoiser;
   std::vector<double> times;
   torch::Device device = torch::kCPU;
 

@@ -16,10 +16,17 @@ PretrainOptions read_options(const Config& config) {
   o.model_folder = config.text("output", o.run_folder + "/final");
   o.seed = static_cast<uint64_t>(config.integer("seed", 42, 0));
   const auto model = config.section("model");
+  o.family = model.choice("family", "flow", {"flow", "diffusion"}) == "flow"
+                 ? Path::Family::flow
+                 : Path::Family::diffusion;
   o.width = model.integer("width", o.width, 8, 4096);
-  o.layers = model.integer("layers", o.layers, 1, 64);
   o.heads = model.integer("heads", o.heads, 1, 64);
-  o.patch = model.integer("patch", o.patch, 1, 32);
+  if (o.family == Path::Family::flow) {
+    o.layers = model.integer("layers", o.layers, 1, 64);
+    o.patch = model.integer("patch", o.patch, 1, 32);
+  } else {
+    o.channels = model.integers("channels", o.channels, 8, 4096);
+  }
   o.text_layers = model.integer("text_layers", o.text_layers, 1, 64);
   o.max_tokens = model.integer("max_tokens", o.max_tokens, 2, 77);
   const auto data = config.section("data");
@@ -33,8 +40,10 @@ PretrainOptions read_options(const Config& config) {
   o.warmup = train.integer("warmup", o.warmup, 0);
   o.cooldown = train.real("cooldown", o.cooldown, 0, 1);
   o.ema = train.real("ema", o.ema, 0, 1);
-  o.time_mean = train.real("time_mean", o.time_mean);
-  o.time_std = train.real("time_std", o.time_std, 0);
+  if (o.family == Path::Family::flow) {
+    o.time_mean = train.real("time_mean", o.time_mean);
+    o.time_std = train.real("time_std", o.time_std, 0);
+  }
   o.save_every = train.integer("save_every", o.save_every, 1);
   o.threads = config.section("compute").integer("threads", 0, 0, 1024);
   config.done();
@@ -49,7 +58,8 @@ void add_pretrain(CLI::App& app, Action& action) {
       "pretrain",
       "Train a small text-to-image model on the shapes world.\n"
       "Running the same command again continues it.\n\n"
-      "  rsm pretrain configs/shapes/pretrain-flow.yaml\n");
+      "  rsm pretrain configs/shapes/pretrain-flow.yaml\n"
+      "  rsm pretrain configs/shapes/pretrain-diffusion.yaml\n");
   args->add_to(*command);
   command->callback([args, &action] {
     action = [args] {

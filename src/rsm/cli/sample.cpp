@@ -60,8 +60,8 @@ int sample(const SampleArguments& args) {
   TerminalProgress progress;
   progress.begin("sampling", args.steps);
   const auto latents =
-      sample_ode(*loaded.denoiser, loaded.times, start.to(loaded.device),
-                 loaded.conditions(texts),
+      sample_ode(*loaded.denoiser, *loaded.model.path, loaded.times,
+                 start.to(loaded.device), loaded.conditions(texts),
                  [&](int64_t step, const torch::Tensor&, const torch::Tensor&) {
                    progress.update(step + 1, "");
                  })

@@ -2,160 +2,325 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "rsm/base/error.h"
+#include "rsm/estimators/comparison.h"
+#include "rsm/estimators/pruning.h"
 
 namespace rsm {
 namespace {
 
-struct Moments {
-  int64_t count = 0;
-  double mean = 0;
-  double deviation = 0;
+using Baseline = EstimatorKnobs::Baseline;
+using Combine = EstimatorKnobs::Combine;
+using Grouping = EstimatorKnobs::Grouping;
+using Source = EstimatorKnobs::Source;
+
+/** The trained value among the names of PromptStatistics. */
+constexpr const char* kValue = "value";
+
+/** What is compared: the images of paths, or rows. */
+struct Units {
+  std::vector<int64_t> group;   ///< 0-based, in order of first appearance
+  std::vector<int64_t> prompt;  ///< index into the rollout's prompts
+  std::vector<int64_t> first;   ///< the first of a unit's images
+  std::vector<int64_t> images;  ///< how many these are
+
+  size_t size() const { return group.size(); }
 };
 
-/** Moments of each group; two passes, so equal rewards have none. */
-std::vector<Moments> group_moments(const std::vector<double>& rewards,
-                                   const std::vector<int64_t>& group,
-                                   int64_t groups) {
-  std::vector<Moments> moments(groups);
-  for (size_t r = 0; r < rewards.size(); ++r) {
-    moments[group[r]].count += 1;
-    moments[group[r]].mean += rewards[r];
-  }
-  for (auto& m : moments) m.mean /= static_cast<double>(m.count);
-  for (size_t r = 0; r < rewards.size(); ++r) {
-    auto& m = moments[group[r]];
-    m.deviation += (rewards[r] - m.mean) * (rewards[r] - m.mean);
-  }
-  for (auto& m : moments) {
-    m.deviation = std::sqrt(m.deviation / static_cast<double>(m.count));
-  }
-  return moments;
-}
+/** One reward of all images. */
+struct Score {
+  std::string name;
+  double weight = 1;
+  std::vector<double> images;  ///< [I]
+};
 
-/** Labels as 0-based numbers in order of first appearance. */
-std::vector<int64_t> dense(const std::vector<int64_t>& labels) {
-  std::map<int64_t, int64_t> index;
-  std::vector<int64_t> out;
-  for (const int64_t label : labels) {
-    out.push_back(
-        index.emplace(label, static_cast<int64_t>(index.size())).first->second);
-  }
+/** The moments of each unit's group. */
+std::vector<Moments> group_standards(const std::vector<double>& rewards,
+                                     const std::vector<int64_t>& group) {
+  const auto moments = group_moments(rewards, group);
+  std::vector<Moments> out;
+  for (const int64_t g : group) out.push_back(moments[g]);
   return out;
 }
 
-std::vector<double> finite_rewards(const torch::Tensor& rewards) {
+std::vector<double> finite_rewards(const torch::Tensor& rewards,
+                                   const std::string& whose) {
   const auto flat = rewards.detach().cpu().to(torch::kFloat64).contiguous();
   const double* data = flat.const_data_ptr<double>();
   std::vector<double> out(data, data + flat.numel());
   for (size_t r = 0; r < out.size(); ++r) {
-    RSM_CHECK(std::isfinite(out[r]), "[advantages] the reward of row ", r,
-              " of ", out.size(), " is ", out[r],
+    RSM_CHECK(std::isfinite(out[r]), "[advantages] the reward of ", whose, " ",
+              r, " of ", out.size(), " is ", out[r],
               "; rewards must be finite: look at the image it judged");
   }
   return out;
+}
+
+void check_knobs(const EstimatorKnobs& knobs, double clip) {
+  RSM_CHECK(clip > 0, "[advantages] advantage clip ", clip,
+            "; it must be above 0");
+  RSM_CHECK(std::isfinite(knobs.spread_offset) && knobs.spread_offset >= 0,
+            "[advantages] spread offset ", knobs.spread_offset,
+            "; it must be 0 or more");
+}
+
+/** Clips the sums; `rewards` are those whose spread is told. */
+Advantages clipped(const Sums& sums, const std::vector<int64_t>& group,
+                   const std::vector<double>& rewards, double clip) {
+  const auto units = static_cast<int64_t>(group.size());
+  Advantages out;
+  out.group = group;
+  for (const auto& m : group_moments(rewards, group)) {
+    out.spread.push_back(m.deviation);
+  }
+  out.dead.assign(out.spread.size(), true);
+  out.value = torch::zeros({units}, torch::kFloat32);
+  out.alive = torch::zeros({units}, torch::kBool);
+  float* value = out.value.mutable_data_ptr<float>();
+  bool* alive = out.alive.mutable_data_ptr<bool>();
+  for (int64_t r = 0; r < units; ++r) {
+    if (!sums.alive[r]) continue;
+    alive[r] = true;
+    out.dead[group[r]] = false;
+    value[r] = static_cast<float>(std::clamp(sums.value[r], -clip, clip));
+  }
+  out.dead_groups = std::count(out.dead.begin(), out.dead.end(), true);
+  return out;
+}
+
+/** The scores that are compared, all checked. */
+std::vector<Score> compared_scores(const RewardScores& scores,
+                                   const std::vector<double>& value,
+                                   Combine combine) {
+  if (combine == Combine::rewards || scores.parts.empty()) {
+    return {{kValue, 1, value}};
+  }
+  std::vector<Score> out;
+  std::set<std::string> names;
+  for (const auto& part : scores.parts) {
+    if (part.weight == 0) continue;
+    RSM_CHECK(names.insert(part.name).second, "[advantages] two rewards named ",
+              part.name, "; give each a name of its own");
+    const auto images = static_cast<int64_t>(value.size());
+    RSM_CHECK(part.value.dim() == 1 && part.value.size(0) == images &&
+                  std::isfinite(part.weight),
+              "[advantages] reward ", part.name, " with weight ", part.weight,
+              " and values of shape ", part.value.sizes(), " for ", images,
+              " images; a finite weight and one value an image are needed");
+    out.push_back({part.name, part.weight,
+                   finite_rewards(part.value, part.name + ", image")});
+  }
+  RSM_CHECK(!out.empty(), "[advantages] all ", scores.parts.size(),
+            " rewards weigh 0; give one of them a weight");
+  return out;
+}
+
+/** What each unit is compared with; a running baseline first learns. */
+std::vector<Moments> standards(const Rollout& rollout, const Units& units,
+                               const Score& score,
+                               const std::vector<double>& rewards,
+                               const EstimatorKnobs& knobs,
+                               PromptStatistics* statistics) {
+  if (knobs.baseline != Baseline::running) {
+    return group_standards(rewards, units.group);
+  }
+  std::vector<int64_t> prompts;
+  for (const int64_t p : rollout.image_prompt) {
+    prompts.push_back(rollout.prompts[p].id);
+  }
+  statistics->update(score.name, prompts, score.images);
+  const Moments epoch = moments_of(score.images);
+  std::vector<Moments> out;
+  for (const int64_t p : units.prompt) {
+    const auto moments = statistics->moments(score.name, rollout.prompts[p].id);
+    out.push_back(moments.count < knobs.buffer_least ? epoch : moments);
+  }
+  return out;
+}
+
+/** Mean over the images each unit led to. */
+std::vector<double> unit_rewards(const Units& units,
+                                 const std::vector<double>& images) {
+  std::vector<double> out;
+  for (size_t u = 0; u < units.size(); ++u) {
+    double sum = 0;
+    for (int64_t i = 0; i < units.images[u]; ++i) {
+      sum += images[units.first[u] + i];
+    }
+    out.push_back(sum / static_cast<double>(units.images[u]));
+  }
+  return out;
+}
+
+Units rows_as_units(const Rollout& rollout,
+                    const std::vector<int64_t>& labels) {
+  Units out;
+  out.group = dense(labels);
+  out.first = rollout.row_image;
+  out.images = rollout.row_images.empty()
+                   ? std::vector<int64_t>(labels.size(), 1)
+                   : rollout.row_images;
+  for (const int64_t state : rollout.row_state) {
+    out.prompt.push_back(rollout.state_prompt[state]);
+  }
+  return out;
+}
+
+Units images_as_units(const Rollout& rollout,
+                      const std::vector<int64_t>& labels) {
+  std::vector<int64_t> image_label(rollout.images(), -1);
+  for (size_t r = 0; r < labels.size(); ++r) {
+    image_label[rollout.row_image[r]] = labels[r];
+  }
+  Units out;
+  for (size_t image = 0; image < image_label.size(); ++image) {
+    RSM_CHECK(image_label[image] >= 0, "[advantages] image ", image,
+              " has no rows; every image of a rollout needs at least one");
+    out.first.push_back(static_cast<int64_t>(image));
+  }
+  out.group = dense(image_label);
+  out.prompt = rollout.image_prompt;
+  out.images.assign(image_label.size(), 1);
+  return out;
+}
+
+void check_rows(const Rollout& rollout, Source source) {
+  const auto& counts = rollout.row_images;
+  RSM_CHECK(counts.empty() || counts.size() == rollout.row_image.size(),
+            "[advantages] numbers of images of ", counts.size(), " rows for ",
+            rollout.rows(), " rows; one a row is needed");
+  for (size_t r = 0; r < rollout.row_image.size(); ++r) {
+    const int64_t first = rollout.row_image[r];
+    const int64_t images = counts.empty() ? 1 : counts[r];
+    RSM_CHECK(first >= 0 && images >= 1 && first + images <= rollout.images(),
+              "[advantages] row ", r, " leads to ", images, " images from ",
+              first, " on, of ", rollout.images(),
+              "; a row leads to at least one that there is");
+    RSM_CHECK(images == 1 || source == Source::tree, "[advantages] row ", r,
+              " leads to ", images,
+              " images; only rows of a tree lead to several");
+  }
+}
+
+void check_statistics(const Rollout& rollout, const EstimatorKnobs& knobs,
+                      const PromptStatistics* statistics) {
+  if (knobs.baseline != Baseline::running) return;
+  RSM_CHECK(statistics != nullptr,
+            "[advantages] a running baseline without prompt statistics; hand "
+            "over those of the run");
+  RSM_CHECK(statistics->size() == knobs.buffer_size,
+            "[advantages] prompt statistics of ", statistics->size(),
+            " rewards a prompt for estimator.buffer_size ", knobs.buffer_size,
+            "; they must agree");
+  const auto prompts = static_cast<int64_t>(rollout.prompts.size());
+  for (const int64_t p : rollout.image_prompt) {
+    RSM_CHECK(p >= 0 && p < prompts, "[advantages] an image of prompt ", p,
+              " of ", prompts, "; a running baseline needs every image's");
+  }
+}
+
+/** A path's rows share their image's advantage. */
+void give_to_rows(Advantages& advantages, const Rollout& rollout) {
+  const auto row_image = torch::tensor(rollout.row_image, torch::kInt64);
+  advantages.value = advantages.value.index_select(0, row_image);
+  advantages.alive = advantages.alive.index_select(0, row_image);
+  std::vector<int64_t> row_group;
+  for (const int64_t image : rollout.row_image) {
+    row_group.push_back(advantages.group[image]);
+  }
+  advantages.group = std::move(row_group);
+}
+
+void leave_out(Advantages& advantages, const std::vector<bool>& trained) {
+  float* value = advantages.value.mutable_data_ptr<float>();
+  bool* alive = advantages.alive.mutable_data_ptr<bool>();
+  for (size_t r = 0; r < trained.size(); ++r) {
+    if (trained[r]) continue;
+    value[r] = 0;
+    alive[r] = false;
+  }
 }
 
 }  // namespace
 
 Advantages group_advantages(const torch::Tensor& rewards,
                             const std::vector<int64_t>& group,
-                            EstimatorKnobs::Spread spread, double clip) {
+                            const EstimatorKnobs& knobs, double clip) {
   const auto rows = static_cast<int64_t>(group.size());
   RSM_CHECK(rewards.dim() == 1 && rewards.size(0) == rows,
             "[advantages] rewards of shape ", rewards.sizes(), " for ", rows,
             " group labels; one reward a row is needed");
-  RSM_CHECK(clip > 0, "[advantages] advantage clip ", clip,
-            "; it must be above 0");
-  const auto reward = finite_rewards(rewards);
-  Advantages out;
-  out.group = dense(group);
-  const int64_t groups =
-      rows == 0 ? 0 : *std::max_element(out.group.begin(), out.group.end()) + 1;
-  const auto moments = group_moments(reward, out.group, groups);
-  for (const auto& m : moments) {
-    out.spread.push_back(m.deviation);
-    out.dead_groups += m.deviation < kDeadSpread ? 1 : 0;
-  }
-  double all = 0;
-  if (spread == EstimatorKnobs::Spread::global && rows > 0) {
-    all = group_moments(reward, std::vector<int64_t>(rows, 0), 1)[0].deviation;
-  }
-  out.value = torch::zeros({rows}, torch::kFloat32);
-  out.alive = torch::zeros({rows}, torch::kBool);
-  float* value = out.value.mutable_data_ptr<float>();
-  bool* alive = out.alive.mutable_data_ptr<bool>();
-  for (int64_t r = 0; r < rows; ++r) {
-    const auto& m = moments[out.group[r]];
-    if (m.deviation < kDeadSpread) continue;
-    double divisor = 1;
-    if (spread == EstimatorKnobs::Spread::group) {
-      divisor = m.deviation + kSpreadOffset;
-    } else if (spread == EstimatorKnobs::Spread::global) {
-      divisor = all + kSpreadOffset;
-    }
-    alive[r] = true;
-    value[r] = static_cast<float>(
-        std::clamp((reward[r] - m.mean) / divisor, -clip, clip));
-  }
-  return out;
+  RSM_CHECK(knobs.baseline != Baseline::running,
+            "[advantages] a running baseline for groups without prompts; take "
+            "row_advantages");
+  check_knobs(knobs, clip);
+  const auto reward = finite_rewards(rewards, "row");
+  const auto labels = dense(group);
+  Sums sums(reward.size());
+  add_advantages(sums, 1, reward, group_standards(reward, labels),
+                 moments_of(reward), knobs);
+  return clipped(sums, labels, reward, clip);
 }
 
 std::vector<int64_t> row_groups(const Rollout& rollout,
                                 const EstimatorKnobs& knobs) {
   // A path's rows share their image's advantage, so steps don't part them.
-  const bool by_step = knobs.source == EstimatorKnobs::Source::branches;
+  const bool by_step = knobs.source != Source::rollout;
   const auto steps = static_cast<int64_t>(rollout.transitions.size());
   std::vector<int64_t> labels;
   for (const int64_t state : rollout.row_state) {
+    const int64_t step = rollout.state_step[state];
     int64_t label = 0;
     switch (knobs.grouping) {
-      case EstimatorKnobs::Grouping::prompt:
+      case Grouping::prompt:
         label = rollout.state_prompt[state];
         break;
-      case EstimatorKnobs::Grouping::seed:
+      case Grouping::seed:
         label = rollout.state_root[state];
         break;
-      case EstimatorKnobs::Grouping::batch:
-        labels.push_back(0);
+      case Grouping::batch:
+        labels.push_back(knobs.source == Source::tree ? step : 0);
         continue;
     }
-    labels.push_back(by_step ? label * steps + rollout.state_step[state]
-                             : label);
+    labels.push_back(by_step ? label * steps + step : label);
   }
   return labels;
 }
 
-Advantages row_advantages(const Rollout& rollout, const torch::Tensor& rewards,
-                          const EstimatorKnobs& knobs, double clip) {
-  RSM_CHECK(rewards.dim() == 1 && rewards.size(0) == rollout.images(),
-            "[advantages] rewards of shape ", rewards.sizes(), " for ",
+Advantages row_advantages(const Rollout& rollout, const RewardScores& scores,
+                          const EstimatorKnobs& knobs, double clip,
+                          PromptStatistics* statistics) {
+  RSM_CHECK(scores.value.dim() == 1 && scores.value.size(0) == rollout.images(),
+            "[advantages] rewards of shape ", scores.value.sizes(), " for ",
             rollout.images(), " images; one reward an image is needed");
+  check_knobs(knobs, clip);
+  check_rows(rollout, knobs.source);
+  check_statistics(rollout, knobs, statistics);
+  const auto value = finite_rewards(scores.value, "image");
   const auto labels = row_groups(rollout, knobs);
-  const auto row_image = torch::tensor(rollout.row_image, torch::kInt64);
-  if (knobs.source == EstimatorKnobs::Source::branches) {
-    return group_advantages(rewards.cpu().index_select(0, row_image), labels,
-                            knobs.spread, clip);
+  const bool path = knobs.source == Source::rollout;
+  const Units units =
+      path ? images_as_units(rollout, labels) : rows_as_units(rollout, labels);
+  // Whatever can fail has to come before the statistics learn.
+  const auto compared = compared_scores(scores, value, knobs.combine);
+  std::vector<bool> trained;
+  if (knobs.source == Source::tree) {
+    trained = trained_rows(rollout, value, knobs.tree);
   }
-  std::vector<int64_t> image_label(rollout.images(), -1);
-  for (size_t r = 0; r < labels.size(); ++r) {
-    image_label[rollout.row_image[r]] = labels[r];
+  Sums sums(units.size());
+  for (const auto& score : compared) {
+    const auto rewards = unit_rewards(units, score.images);
+    add_advantages(sums, score.weight, rewards,
+                   standards(rollout, units, score, rewards, knobs, statistics),
+                   moments_of(score.images), knobs);
   }
-  for (size_t image = 0; image < image_label.size(); ++image) {
-    RSM_CHECK(image_label[image] >= 0, "[advantages] image ", image,
-              " has no rows; every image of a rollout needs at least one");
-  }
-  Advantages out = group_advantages(rewards, image_label, knobs.spread, clip);
-  out.value = out.value.index_select(0, row_image);
-  out.alive = out.alive.index_select(0, row_image);
-  std::vector<int64_t> row_group;
-  for (const int64_t image : rollout.row_image) {
-    row_group.push_back(out.group[image]);
-  }
-  out.group = std::move(row_group);
+  Advantages out = clipped(sums, units.group, unit_rewards(units, value), clip);
+  if (path) give_to_rows(out, rollout);
+  leave_out(out, trained);
   return out;
 }
 
@@ -172,7 +337,7 @@ std::vector<StepSpread> spread_by_step(const Rollout& rollout,
     const auto count = static_cast<double>(groups[step].size());
     for (const int64_t g : groups[step]) {
       out[step].spread += advantages.spread[g] / count;
-      out[step].dead_share += (advantages.spread[g] < kDeadSpread) / count;
+      out[step].dead_share += advantages.dead[g] / count;
     }
     out[step].groups = static_cast<int64_t>(groups[step].size());
   }

@@ -6,48 +6,82 @@
 #include <vector>
 
 #include "rsm/base/method.h"
+#include "rsm/base/reward.h"
 #include "rsm/base/rollout.h"
+#include "rsm/estimators/prompt_statistics.h"
 
 namespace rsm {
 
 /** How good each row was, compared with the rows of its group. */
 struct Advantages {
-  torch::Tensor value;         ///< [R] float32; 0 for dead rows
-  torch::Tensor alive;         ///< [R] bool; false where the group is dead
+  torch::Tensor value;  ///< [R] float32; 0 for rows that are not alive
+  /** [R] bool; false where the group is dead, and for rows that the method
+   * does not train (TreeKnobs). */
+  torch::Tensor alive;
   std::vector<int64_t> group;  ///< [R] 0-based, in order of first appearance
   /** [groups] population standard deviation of each group's rewards. */
   std::vector<double> spread;
-  /** Groups whose rewards are all the same: nothing to learn from. */
+  std::vector<bool> dead;  ///< [groups] whether there is nothing to learn from
   int64_t dead_groups = 0;
 
   int64_t groups() const { return static_cast<int64_t>(spread.size()); }
 };
 
-/** A group with a standard deviation below this is dead. */
-constexpr double kDeadSpread = 1e-12;
-/** Added to a spread before dividing by it. Source: Flow-GRPO's release. */
-constexpr double kSpreadOffset = 1e-4;
-
-/** A = clamp((r - mean of group) / (spread + 1e-4), -clip, clip), in float64.
- * rewards [R], group [R] any labels; spread is the population standard
- * deviation of the group, or of all rewards (global), or nothing divides
- * (none). Throws rsm::Error for sizes that differ, a clip that is not above 0,
- * and a reward that is not finite, naming it. */
+/** A = clamp((r - baseline) / (spread + offset), -clip, clip), in float64, of
+ * rewards [R] with any group labels [R].
+ *
+ *     baseline       taken off             (r - baseline) is
+ *     mean           mean of the group     r - mean
+ *     leave_one_out  mean of the others    (r - mean) K / (K - 1)
+ *     none           nothing               r
+ *
+ * spread is the standard deviation of the group, or of all rewards (global),
+ * with squares divided by K (by K - 1: unbiased_spread); for Spread::none
+ * nothing divides. offset is spread_offset. Sources: Flow-GRPO (mean; offset
+ * 1e-4), RLOO (arXiv 2402.14740).
+ *
+ * A group whose rewards have no spread (moments.h) is dead, and so is a group
+ * of one; without a baseline none is. Throws rsm::Error for a running baseline
+ * (it needs prompts), sizes that differ, a clip that is not above 0, an offset
+ * below 0, and a reward that is not finite, naming it. */
 Advantages group_advantages(const torch::Tensor& rewards,
                             const std::vector<int64_t>& group,
-                            EstimatorKnobs::Spread spread, double clip);
+                            const EstimatorKnobs& knobs, double clip);
 
 /** [R] labels of the rows compared with each other. Branches: one of each
- * (prompt, step), of each (root, step) or one for all; rows of a rollout: one
- * of each prompt, of each root or one for all. */
+ * (prompt, step), of each (root, step) or one for all; trees: the same and one
+ * of each step for all; rows of a path: one of each prompt, of each root or one
+ * for all. */
 std::vector<int64_t> row_groups(const Rollout& rollout,
                                 const EstimatorKnobs& knobs);
 
-/** Advantages of a rollout's rows from its images' rewards [I]. The rows of a
- * stochastic path share their image's advantage, which is taken over images;
- * branches are compared row by row. */
-Advantages row_advantages(const Rollout& rollout, const torch::Tensor& rewards,
-                          const EstimatorKnobs& knobs, double clip);
+/** Advantages of a rollout's rows from the scores of its images [I].
+ *
+ * The rows of a path share their image's advantage, which is taken over images;
+ * branches and trees are compared row by row. A row's reward is the mean over
+ * the images it led to (Branch-GRPO, arXiv 2509.06040). Spread::global is that
+ * of the images' rewards. Rows of a tree that trained_rows leaves out are not
+ * alive, and count in means and spreads.
+ *
+ * Combine::rewards compares scores.value. Combine::advantages compares each of
+ * scores.parts that has a weight, adds up weight times advantage and clips the
+ * sum; a row is alive where any part's group is. Scores without parts are one
+ * part of weight 1. `spread` is that of scores.value.
+ *
+ * Baseline::running is DDPO's: rewards of the images are first added to
+ * `statistics`; r is compared with the mean (and, for Spread::group, divided by
+ * the deviation) of its prompt's buffer, or of all the images' rewards while
+ * that holds fewer than buffer_least. So it is called once an epoch. Grouping
+ * then only says which rows are counted together. A row is dead where the
+ * rewards it is compared with have no spread.
+ *
+ * Throws rsm::Error as group_advantages does, for a missing or differently
+ * sized `statistics` with a running baseline, for scores that are not one an
+ * image, parts that all weigh 0, and rows without images. Errors leave
+ * `statistics` as it was. */
+Advantages row_advantages(const Rollout& rollout, const RewardScores& scores,
+                          const EstimatorKnobs& knobs, double clip,
+                          PromptStatistics* statistics);
 
 /** Spread of the groups that have rows at a step. */
 struct StepSpread {

@@ -1,14 +1,13 @@
 #include "rsm/methods/catalogue.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "rsm/base/error.h"
 
 namespace rsm {
 namespace {
 
 using Source = EstimatorKnobs::Source;
+using Baseline = EstimatorKnobs::Baseline;
+using Family = Method::Family;
 using Grouping = EstimatorKnobs::Grouping;
 using Spread = EstimatorKnobs::Spread;
 using Shape = StrengthKnobs::Shape;
@@ -16,161 +15,281 @@ using KlForm = RegularisationKnobs::KlForm;
 using Importance = RegularisationKnobs::Importance;
 using ClipIn = RegularisationKnobs::ClipIn;
 
-std::vector<Method> make_catalogue() {
-  return {
-      Method{
-          .name = "flow-grpo",
-          .source = "arXiv 2505.05470; beta as its release's GenEval run",
-          .summary = "clipped ratio on every step of a stochastic path",
-          .estimator = {.source = Source::rollout,
-                        .grouping = Grouping::prompt,
-                        .spread = Spread::global,
-                        .branches = {}},
-          .strength = {.shape = Shape::constant},
-          .regularisation = {.beta = 0.04,
-                             .kl_form = KlForm::heuristic,
-                             .importance = Importance::ratio,
-                             .clip_in = ClipIn::log_ratio},
-      },
-      Method{
-          .name = "tempflow-grpo",
-          .source = "arXiv 2508.04324; constants as in arXiv 2604.17415",
-          .summary = "branches from one root, weighted by the step's noise",
-          .estimator = {.source = Source::branches,
-                        .grouping = Grouping::seed,
-                        .spread = Spread::group,
-                        .branches = branch_profile("base")},
-          .strength = {.shape = Shape::noise},
-          .regularisation = {.beta = 0.004,
-                             .kl_form = KlForm::exact,
-                             .importance = Importance::ratio,
-                             .clip_in = ClipIn::log_ratio},
-      },
-      Method{
-          .name = "rsm-flow",
-          .source = "arXiv 2604.17415, its GenEval redesign",
-          .summary = "branches on noisy steps, log-ratio matching, even clips",
-          .estimator = {.source = Source::branches,
-                        .grouping = Grouping::seed,
-                        .spread = Spread::group,
-                        .branches = branch_profile("lowsnr2")},
-          .strength = {.shape = Shape::sigma},
-          .regularisation = {.beta = 0.004,
-                             .kl_form = KlForm::exact,
-                             .anchors = true,
-                             .importance = Importance::matching,
-                             .clip_in = ClipIn::variance},
-      },
+/** A method in its corrected form, and what the public release does instead
+ * where that is another choice of knobs. */
+struct Entry {
+  Method method;
+  void (*publish)(Method&) = nullptr;
+};
+
+/** Every step of a path trains, compared within a prompt: what GRPO and its
+ * kin share. */
+Method path_method(const std::string& name, const std::string& source,
+                   const std::string& summary) {
+  Method m;
+  m.name = name;
+  m.source = source;
+  m.summary = summary;
+  m.estimator.source = Source::rollout;
+  m.estimator.grouping = Grouping::prompt;
+  m.regularisation.importance = Importance::ratio;
+  return m;
+}
+
+/** One-step branches of a deterministic root, compared among themselves. */
+Method branch_method(const std::string& name, const std::string& source,
+                     const std::string& summary, const std::string& profile) {
+  Method m;
+  m.name = name;
+  m.source = source;
+  m.summary = summary;
+  m.estimator.source = Source::branches;
+  m.estimator.grouping = Grouping::seed;
+  m.estimator.profile = profile;
+  m.regularisation.beta = 0.004;
+  return m;
+}
+
+Method reinforce_kl() {
+  auto m = path_method("reinforce-kl", "arXiv 2604.17415, table 1",
+                       "plain score-function gradient with a KL penalty");
+  m.estimator.spread = Spread::none;
+  m.regularisation.importance = Importance::none;
+  m.regularisation.beta = 0.004;
+  return m;
+}
+
+Method ppo() {
+  auto m = path_method("ppo",
+                       "arXiv 1707.06347 with one-step policies of "
+                       "arXiv 2305.13301",
+                       "clipped ratio, compared with the whole epoch");
+  m.estimator.grouping = Grouping::batch;
+  m.estimator.spread_offset = 1e-8;
+  return m;
+}
+
+Method ddpo() {
+  auto m = path_method("ddpo", "arXiv 2305.13301 and its release",
+                       "clipped ratio, compared with its prompt's past");
+  m.estimator.baseline = Baseline::running;
+  m.estimator.spread_offset = 1e-6;
+  return m;
+}
+
+Method grpo() {
+  auto m = path_method("grpo", "arXiv 2402.03300 on the steps of a sampler",
+                       "clipped ratio, compared within a prompt's group");
+  m.regularisation.beta = 0.01;
+  m.regularisation.kl_form = KlForm::heuristic;
+  return m;
+}
+
+Method flow_grpo() {
+  auto m = path_method("flow-grpo",
+                       "arXiv 2505.05470; beta as its release's GenEval run",
+                       "clipped ratio on every step of a stochastic path");
+  m.estimator.spread = Spread::global;
+  m.regularisation.beta = 0.04;
+  m.regularisation.kl_form = KlForm::heuristic;
+  return m;
+}
+
+Method dance_grpo() {
+  auto m =
+      path_method("dance-grpo", "arXiv 2505.07818 and its release",
+                  "a group starts from one noise and takes even SDE steps");
+  m.estimator.noise = SamplerNoise::constant;
+  m.estimator.shared_start = true;
+  m.estimator.spread_offset = 1e-8;
+  return m;
+}
+
+Method grpo_guard() {
+  auto m = path_method("grpo-guard", "arXiv 2510.22319",
+                       "log-ratios centred and scaled alike at all times");
+  m.estimator.spread = Spread::global;
+  m.strength.shape = Shape::sigma;
+  m.regularisation.clip_in = ClipIn::centred;
+  m.regularisation.beta = 0.01;
+  m.regularisation.kl_form = KlForm::heuristic;
+  return m;
+}
+
+Method pcpo() {
+  auto m = path_method("pcpo", "arXiv 2509.25774, for flows",
+                       "every step weighs as its share of time");
+  m.family = Family::flow;
+  m.estimator.spread = Spread::global;
+  m.strength.shape = Shape::proportional;
+  m.regularisation.clip_in = ClipIn::strength;
+  m.regularisation.beta = 0.01;
+  m.regularisation.kl_form = KlForm::heuristic;
+  return m;
+}
+
+/** PCPO for diffusion: the matching form, on its group of one prompt. */
+Method pcpo_diffusion(const std::string& name, const std::string& summary) {
+  auto m = path_method(name, "arXiv 2509.25774 and its release", summary);
+  m.family = Family::diffusion;
+  m.estimator.spread_offset = 1e-8;
+  m.regularisation.importance = Importance::matching;
+  return m;
+}
+
+Method pcpo_uw_sigma() {
+  auto m = pcpo_diffusion("pcpo-uw-sigma",
+                          "a sampler whose steps weigh about the same");
+  m.estimator.noise = SamplerNoise::even_weight;
+  return m;
+}
+
+Method pcpo_uw_lambda() {
+  auto m = pcpo_diffusion("pcpo-uw-lambda",
+                          "outputs moved from the reference by what evens w");
+  m.strength.even_output = true;
+  return m;
+}
+
+/** The release takes one weight for all times, which no standard deviation of
+ * the sampler gives: the true one is 0.38 to 3.4. */
+void publish_even_weight(Method& m) {
+  m.strength.shape = Shape::even;
+  m.regularisation.clip_in = ClipIn::strength;
+}
+
+Method branch_grpo() {
+  auto m = path_method("branch-grpo", "arXiv 2509.06040 and its release",
+                       "a path that splits; a node earns its leaves' mean");
+  m.estimator.source = Source::tree;
+  m.estimator.grouping = Grouping::seed;
+  m.estimator.noise = SamplerNoise::constant;
+  m.estimator.profile = "four-splits";
+  m.estimator.tree.split_noise = 4;
+  m.estimator.unbiased_spread = true;
+  m.estimator.spread_offset = 1e-8;
+  m.regularisation.clip_range = 1e-3;
+  return m;
+}
+
+Method tempflow_grpo() {
+  auto m = branch_method(
+      "tempflow-grpo", "arXiv 2508.04324; constants as in arXiv 2604.17415",
+      "branches from one root, weighted by the step's noise", "base");
+  m.strength.shape = Shape::noise;
+  m.regularisation.importance = Importance::ratio;
+  return m;
+}
+
+Method tempflow_matching() {
+  auto m = tempflow_grpo();
+  m.name = "tempflow-matching";
+  m.source = "arXiv 2604.17415's matching form of arXiv 2508.04324";
+  m.summary = "tempflow-grpo as a regression, clipped after weighting";
+  m.regularisation.importance = Importance::matching;
+  m.regularisation.clip_in = ClipIn::strength;
+  return m;
+}
+
+Method rsm_fairclip() {
+  auto m = branch_method("rsm-fairclip", "arXiv 2604.17415, figure 3",
+                         "branches everywhere, clips even over time", "base");
+  m.regularisation.clip_in = ClipIn::variance;
+  return m;
+}
+
+Method rsm_flow() {
+  auto m = branch_method(
+      "rsm-flow", "arXiv 2604.17415, its GenEval redesign",
+      "branches on noisy steps, log-ratio matching, even clips", "lowsnr2");
+  m.strength.shape = Shape::sigma;
+  m.regularisation.anchors = true;
+  m.regularisation.clip_in = ClipIn::variance;
+  return m;
+}
+
+Method rsm_diffusion() {
+  auto m = branch_method("rsm-diffusion", "arXiv 2604.17415, figure 4(b)",
+                         "five branch times, anchors elsewhere", "five");
+  m.family = Family::diffusion;
+  m.estimator.grouping = Grouping::prompt;
+  m.estimator.noise = SamplerNoise::even_weight;
+  m.regularisation.beta = 8e-5;
+  m.regularisation.kl_form = KlForm::even;
+  m.regularisation.pull_rows = false;
+  m.regularisation.anchors = true;
+  m.regularisation.anchor_share = 0.1;
+  return m;
+}
+
+/** Five roots of a prompt start from one noise and are therefore the same: four
+ * branches of each are twenty of one. */
+void publish_rsm_diffusion(Method& m) {
+  publish_even_weight(m);
+  m.estimator.profile = "five-four";
+  m.estimator.shared_start = true;
+}
+
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> all = {
+      {reinforce_kl()},
+      {ppo()},
+      {ddpo()},
+      {grpo()},
+      {flow_grpo()},
+      {dance_grpo()},
+      {branch_grpo()},
+      {grpo_guard()},
+      {pcpo()},
+      {pcpo_diffusion("pcpo-vw", "every step weighs what it truly weighs")},
+      {pcpo_diffusion("pcpo-logrho",
+                      "1 + log rho for rho: the gradient of pcpo-vw")},
+      {pcpo_uw_lambda()},
+      {pcpo_uw_sigma(), publish_even_weight},
+      {tempflow_grpo()},
+      {tempflow_matching()},
+      {rsm_fairclip()},
+      {rsm_flow()},
+      {rsm_diffusion(), publish_rsm_diffusion},
   };
-}
-
-template <typename... Parts>
-void require(bool condition, const Method& method, const Parts&... parts) {
-  if (!condition) throw UsageError(cat("[", method.name, "] ", parts...));
-}
-
-void check_branches(const Method& method, int64_t steps) {
-  const auto& list = method.estimator.branches;
-  const auto listed = static_cast<int64_t>(list.size());
-  require(listed > 0, method,
-          "source: branches without a list of branches; give one count a "
-          "step, or source: rollout");
-  require(listed == steps || listed == steps - 1, method, "branches lists ",
-          listed, " steps, the sampler takes ", steps,
-          "; give one count for each of the ", steps,
-          " (the last 0), or sampling steps that fit");
-  require(
-      std::all_of(list.begin(), list.end(), [](int64_t k) { return k >= 0; }),
-      method, "branches has a negative count; allowed: 0 or more");
-  require(listed < steps || list.back() == 0, method, "branches ends with ",
-          list.back(), " at the last step, which is never trained; set it to ",
-          "0");
-  require(
-      std::any_of(list.begin(), list.end(), [](int64_t k) { return k > 0; }),
-      method,
-      "branches is 0 at every step, so nothing would be trained; "
-      "raise at least one count");
-  if (method.estimator.grouping == Grouping::seed) {
-    const auto one = std::find(list.begin(), list.end(), 1);
-    require(one == list.end(), method, "branches has 1 at step ",
-            one - list.begin(), ", and grouping: seed compares the branches ",
-            "of one root: a group of one has no spread; use 2 or more there, ",
-            "or grouping: prompt");
-  }
-}
-
-void check_rollout(const Method& method) {
-  require(method.estimator.branches.empty(), method,
-          "source: rollout with a list of branches; remove the list, or "
-          "source: branches");
-  require(method.estimator.grouping != Grouping::seed, method,
-          "source: rollout with grouping: seed: a root gives one picture, and "
-          "a group of one has no spread; use grouping: prompt");
-  require(!method.regularisation.anchors, method,
-          "source: rollout with anchors: every trained step has a row, so "
-          "there is nothing to anchor; set anchors: false");
+  return all;
 }
 
 }  // namespace
 
 const std::vector<Method>& catalogue() {
-  static const std::vector<Method> methods = make_catalogue();
+  static const std::vector<Method> methods = [] {
+    std::vector<Method> out;
+    for (const auto& entry : entries()) {
+      out.push_back(fitted(entry.method, kCatalogueSteps));
+    }
+    return out;
+  }();
   return methods;
 }
 
-const Method& find_method(const std::string& name) {
-  std::vector<std::string> known;
+std::string default_method(Method::Family family) {
+  std::string name;
   for (const auto& method : catalogue()) {
-    if (method.name == name) return method;
-    known.push_back(method.name);
+    if (method.family == Family::both || method.family == family) {
+      name = method.name;
+    }
+  }
+  return name;
+}
+
+Method find_method(const std::string& name, bool as_published) {
+  std::vector<std::string> known;
+  for (const auto& entry : entries()) {
+    if (entry.method.name == name) {
+      Method method = entry.method;
+      method.as_published = as_published;
+      if (as_published && entry.publish != nullptr) entry.publish(method);
+      return fitted(method, kCatalogueSteps);
+    }
+    known.push_back(entry.method.name);
   }
   throw UsageError(cat("[method] ", unknown_word(name, known)));
-}
-
-const std::map<std::string, std::vector<int64_t>>& branch_profiles() {
-  static const std::map<std::string, std::vector<int64_t>> profiles = {
-      {"base", {6, 6, 6, 6, 6, 6, 6, 6, 6, 0}},
-      {"highsnr", {3, 3, 4, 5, 6, 7, 7, 8, 11, 0}},
-      {"highsnr2", {4, 5, 5, 6, 7, 8, 9, 10, 0, 0}},
-      {"base2", {7, 7, 7, 7, 7, 7, 6, 6, 0, 0}},
-      {"lowsnr", {6, 6, 8, 10, 11, 13, 0, 0, 0, 0}},
-      {"lowsnr2", {6, 6, 8, 10, 0, 0, 0, 0, 0, 0}},
-  };
-  return profiles;
-}
-
-std::vector<int64_t> branch_profile(const std::string& name) {
-  const auto found = branch_profiles().find(name);
-  if (found != branch_profiles().end()) return found->second;
-  std::vector<std::string> known;
-  for (const auto& [profile, list] : branch_profiles()) {
-    known.push_back(profile);
-  }
-  throw UsageError(cat("[branches] ", unknown_word(name, known)));
-}
-
-void check_method(const Method& method, int64_t steps) {
-  require(steps >= 2, method, steps,
-          " sampler steps; the last is never trained, so 2 or more are needed");
-  if (method.estimator.source == Source::branches) {
-    check_branches(method, steps);
-  } else {
-    check_rollout(method);
-  }
-  const double scale = method.strength.scale;
-  require(std::isfinite(scale) && scale > 0, method, "strength.scale = ", scale,
-          "; it must be above 0");
-  const auto& knobs = method.regularisation;
-  require(std::isfinite(knobs.beta) && knobs.beta >= 0, method,
-          "beta = ", knobs.beta, "; it must be 0 or more");
-  require(!knobs.anchors || knobs.beta > 0, method,
-          "anchors with beta = 0 pull with no force; set beta above 0 or "
-          "anchors: false");
-  require(knobs.importance == Importance::none || knobs.clip_range > 0, method,
-          "clip_range = ", knobs.clip_range,
-          "; it must be above 0 (importance: none does not clip)");
-  require(knobs.advantage_clip > 0, method,
-          "advantage_clip = ", knobs.advantage_clip, "; it must be above 0");
 }
 
 }  // namespace rsm

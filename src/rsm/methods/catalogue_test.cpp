@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "rsm/base/error.h"
+#include "rsm/methods/check_method.h"
+#include "rsm/methods/method_config.h"
 #include "rsm/objective/strength.h"
 
 namespace rsm {
@@ -18,7 +21,7 @@ TEST(Catalogue, EveryEntryAddsUpAndSaysWhereItIsFrom) {
     EXPECT_FALSE(method.source.empty()) << method.name;
     EXPECT_FALSE(method.summary.empty()) << method.name;
     EXPECT_TRUE(names.insert(method.name).second) << method.name;
-    EXPECT_EQ(&find_method(method.name), &method);
+    EXPECT_EQ(to_json(find_method(method.name)), to_json(method));
   }
 }
 
@@ -32,7 +35,6 @@ TEST(Catalogue, UnknownNamesAreAnsweredWithKnownOnes) {
     EXPECT_NE(text.find("did you mean \"rsm-flow\""), std::string::npos)
         << text;
   }
-  EXPECT_THROW(branch_profile("lowsnr3"), UsageError);
 }
 
 struct Budget {
@@ -63,10 +65,9 @@ TEST(BranchProfiles, ReproducePublishedBudgets) {
         1.125, 0}},
       {"lowsnr", 54, 6, 9, {1.5, 1.5, 1.125, 0.9, 0.818182, 0.692308, 0, 0, 0}},
       {"lowsnr2", 30, 4, 7.5, {1.25, 1.25, 0.9375, 0.75, 0, 0, 0, 0, 0}}};
-  ASSERT_EQ(branch_profiles().size(), budgets.size());
   for (const auto& budget : budgets) {
     EstimatorKnobs knobs;
-    knobs.branches = branch_profile(budget.name);
+    knobs.branches = branch_profile(budget.name, 10);
     ASSERT_EQ(knobs.branches.size(), 10u) << budget.name;
     EXPECT_EQ(mean_rows(knobs, 10), budget.mean) << budget.name;
     int64_t rows = 0;
@@ -83,6 +84,34 @@ TEST(BranchProfiles, ReproducePublishedBudgets) {
     EXPECT_EQ(rows, budget.rows) << budget.name;
     EXPECT_EQ(active, budget.active) << budget.name;
   }
+}
+
+TEST(BranchProfiles, FitAnyNumberOfStepsOrSayWhichOne) {
+  for (const int64_t steps : {2, 10, 20, 50}) {
+    for (const std::string name : {"base", "five", "five-four"}) {
+      const auto list = branch_profile(name, steps);
+      ASSERT_EQ(static_cast<int64_t>(list.size()), steps);
+      EXPECT_EQ(list.back(), 0);
+      EXPECT_GT(list.front(), 0);
+    }
+  }
+  // arXiv 2604.17415's diffusion runs: steps 0, 10, 20, 30 and 40 of 50.
+  const auto five = branch_profile("five", 50);
+  for (int64_t i = 0; i < 50; ++i) {
+    EXPECT_EQ(five[i], i % 10 == 0 ? 20 : 0) << i;
+  }
+  for (const auto& [name, steps] :
+       {std::pair<std::string, int64_t>{"lowsnr2", 20}, {"lowsnr3", 10}}) {
+    EXPECT_THROW(branch_profile(name, steps), UsageError) << name;
+  }
+}
+
+TEST(Fitted, TreesSplitAsFarAlongAsPublished) {
+  const auto tree = [](int64_t steps) {
+    return fitted(find_method("branch-grpo"), steps).estimator.tree.split_steps;
+  };
+  EXPECT_EQ(tree(20), (std::vector<int64_t>{0, 3, 6, 9}));
+  EXPECT_EQ(tree(10), (std::vector<int64_t>{0, 1, 3, 4}));
 }
 
 struct Contradiction {
@@ -125,7 +154,26 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
        "clip_range"},
       {"flow-grpo", [](Method& m) { m.regularisation.advantage_clip = 0; },
        "advantage_clip"},
-      {"flow-grpo", [](Method& m) { m.strength.scale = 0; }, "strength.scale"}};
+      {"flow-grpo", [](Method& m) { m.strength.scale = 0; }, "strength.scale"},
+      {"branch-grpo", [](Method& m) { m.estimator.tree.split_steps.clear(); },
+       "tree.split_steps"},
+      {"branch-grpo",
+       [](Method& m) {
+         m.estimator.tree.split_steps = {3, 3};
+       },
+       "rising"},
+      {"branch-grpo", [](Method& m) { m.estimator.tree.children = 1; },
+       "tree.children"},
+      {"branch-grpo", [](Method& m) { m.estimator.tree.keep_leaves = 0; },
+       "keep_leaves"},
+      {"branch-grpo", [](Method& m) { m.estimator.tree.skip_steps = {9}; },
+       "skip_steps"},
+      {"ddpo", [](Method& m) { m.estimator.grouping = Grouping::batch; },
+       "grouping: prompt"},
+      {"rsm-flow", [](Method& m) { m.regularisation.anchor_share = -1; },
+       "anchor_share"},
+      {"flow-grpo", [](Method& m) { m.regularisation.pull_rows = false; },
+       "pull_rows"}};
   for (const auto& wrong : cases) {
     Method method = find_method(wrong.method);
     wrong.change(method);

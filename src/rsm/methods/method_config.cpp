@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "rsm/base/error.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/names.h"
 
@@ -13,25 +14,64 @@ void read_word(const Config& section, const std::string& key, Enum& value) {
   value = parse<Enum>(section.choice(key, to_string(value), words<Enum>()));
 }
 
-void read_estimator(const Config& section, EstimatorKnobs& knobs) {
-  read_word(section, "source", knobs.source);
-  read_word(section, "grouping", knobs.grouping);
-  read_word(section, "spread", knobs.spread);
-  if (section.has("profile")) {
-    std::vector<std::string> names;
-    for (const auto& [name, profile] : branch_profiles()) {
-      names.push_back(name);
-    }
-    knobs.branches = branch_profile(section.choice("profile", "", names));
-  } else {
+void read_tree(const Config& section, TreeKnobs& knobs) {
+  knobs.split_steps = section.integers("split_steps", knobs.split_steps, 0);
+  knobs.children = section.integer("children", knobs.children, 2, 64);
+  knobs.split_noise = section.real("split_noise", knobs.split_noise, 1e-6);
+  knobs.keep_leaves = section.real("keep_leaves", knobs.keep_leaves, 0, 1);
+  knobs.skip_steps = section.integers("skip_steps", knobs.skip_steps, 0);
+}
+
+/** A profile, or a list of one's own in its place. */
+void read_branches(const Config& section, EstimatorKnobs& knobs,
+                   int64_t steps) {
+  if (section.has("branches") && !section.has("profile")) {
     knobs.branches = section.integers("branches", knobs.branches, 0);
+    knobs.profile.clear();
+  } else {
+    knobs.profile = section.choice(
+        "profile", knobs.profile.empty() ? "base" : knobs.profile,
+        branch_profiles());
+    knobs.branches = branch_profile(knobs.profile, steps);
+  }
+}
+
+void read_estimator(const Config& section, EstimatorKnobs& knobs,
+                    int64_t steps) {
+  const auto before = knobs.source;
+  read_word(section, "source", knobs.source);
+  if (knobs.source != before) {  // what the entry said of the other source
+    knobs.branches.clear();
+    knobs.profile.clear();
+    knobs.tree = {};
+  }
+  read_word(section, "grouping", knobs.grouping);
+  read_word(section, "baseline", knobs.baseline);
+  read_word(section, "spread", knobs.spread);
+  read_word(section, "combine", knobs.combine);
+  knobs.spread_offset = section.real("spread_offset", knobs.spread_offset, 0);
+  knobs.unbiased_spread =
+      section.flag("unbiased_spread", knobs.unbiased_spread);
+  knobs.shared_start = section.flag("shared_start", knobs.shared_start);
+  if (knobs.baseline == EstimatorKnobs::Baseline::running) {
+    knobs.buffer_size = section.integer("buffer_size", knobs.buffer_size, 2);
+    knobs.buffer_least = section.integer("buffer_least", knobs.buffer_least, 2);
+  }
+  if (knobs.source == EstimatorKnobs::Source::branches) {
+    read_branches(section, knobs, steps);
+  }
+  if (knobs.source == EstimatorKnobs::Source::tree) {
+    fit_splits(knobs, steps);
+    read_tree(section.section("tree"), knobs.tree);
   }
 }
 
 void read_regularisation(const Config& section, RegularisationKnobs& knobs) {
   knobs.beta = section.real("beta", knobs.beta, 0);
   read_word(section, "kl_form", knobs.kl_form);
+  knobs.pull_rows = section.flag("pull_rows", knobs.pull_rows);
   knobs.anchors = section.flag("anchors", knobs.anchors);
+  knobs.anchor_share = section.real("anchor_share", knobs.anchor_share, 0);
   read_word(section, "importance", knobs.importance);
   read_word(section, "clip_in", knobs.clip_in);
   knobs.clip_range = section.real("clip_range", knobs.clip_range, 0);
@@ -41,50 +81,90 @@ void read_regularisation(const Config& section, RegularisationKnobs& knobs) {
 
 }  // namespace
 
-Method read_method(const Config& section) {
+Method read_method(const Config& section, int64_t steps,
+                   Method::Family family) {
   std::vector<std::string> known;
   for (const auto& entry : catalogue()) {
     known.push_back(entry.name);
   }
-  Method method;
-  if (section.has("from")) {
-    method = find_method(section.choice("from", known.back(), known));
-    method.summary = "knobs of " + method.name + ", changed in the config";
+  const bool own = section.has("from");
+  const std::string key = own ? "from" : "name";
+  const std::string name = section.choice(key, default_method(family), known);
+  const bool as_published = section.flag("as_published", false);
+  Method method = for_family(find_method(name, as_published), family);
+  if (!own && method.family != Method::Family::both &&
+      method.family != family) {
+    throw section.error(key, cat(name, " is for ", to_string(method.family),
+                                 " models, this one is of the family ",
+                                 to_string(family), "; see `rsm methods`"));
+  }
+  if (own) {
+    method.summary = "knobs of " + name + ", changed in the config";
     method.source = "the config";
     method.name = section.text("name");
-  } else {
-    method = find_method(section.choice("name", known.back(), known));
   }
-  method.as_published = section.flag("as_published", method.as_published);
-  read_estimator(section.section("estimator"), method.estimator);
+  read_estimator(section.section("estimator"), method.estimator, steps);
   const auto strength = section.section("strength");
   read_word(strength, "shape", method.strength.shape);
   method.strength.scale = strength.real("scale", method.strength.scale, 0);
+  method.strength.even_output =
+      strength.flag("even_output", method.strength.even_output);
   read_regularisation(section.section("regularisation"), method.regularisation);
   return method;
 }
 
+namespace {
+
+nlohmann::json to_json(const EstimatorKnobs& knobs) {
+  nlohmann::json out = {{"source", to_string(knobs.source)},
+                        {"grouping", to_string(knobs.grouping)},
+                        {"baseline", to_string(knobs.baseline)},
+                        {"spread", to_string(knobs.spread)},
+                        {"combine", to_string(knobs.combine)},
+                        {"spread_offset", knobs.spread_offset},
+                        {"unbiased_spread", knobs.unbiased_spread},
+                        {"shared_start", knobs.shared_start},
+                        {"noise", to_string(knobs.noise)}};
+  if (knobs.source == EstimatorKnobs::Source::branches) {
+    out["branches"] = knobs.branches;
+  }
+  if (knobs.source == EstimatorKnobs::Source::tree) {
+    out["tree"] = {{"split_steps", knobs.tree.split_steps},
+                   {"children", knobs.tree.children},
+                   {"split_noise", knobs.tree.split_noise},
+                   {"keep_leaves", knobs.tree.keep_leaves},
+                   {"skip_steps", knobs.tree.skip_steps}};
+  }
+  if (knobs.baseline == EstimatorKnobs::Baseline::running) {
+    out["buffer_size"] = knobs.buffer_size;
+    out["buffer_least"] = knobs.buffer_least;
+  }
+  return out;
+}
+
+}  // namespace
+
 nlohmann::json to_json(const Method& m) {
-  return {
-      {"name", m.name},
-      {"source", m.source},
-      {"summary", m.summary},
-      {"as_published", m.as_published},
-      {"estimator",
-       {{"source", to_string(m.estimator.source)},
-        {"grouping", to_string(m.estimator.grouping)},
-        {"spread", to_string(m.estimator.spread)},
-        {"branches", m.estimator.branches}}},
-      {"strength",
-       {{"shape", to_string(m.strength.shape)}, {"scale", m.strength.scale}}},
-      {"regularisation",
-       {{"beta", m.regularisation.beta},
-        {"kl_form", to_string(m.regularisation.kl_form)},
-        {"anchors", m.regularisation.anchors},
-        {"importance", to_string(m.regularisation.importance)},
-        {"clip_in", to_string(m.regularisation.clip_in)},
-        {"clip_range", m.regularisation.clip_range},
-        {"advantage_clip", m.regularisation.advantage_clip}}}};
+  return {{"name", m.name},
+          {"source", m.source},
+          {"summary", m.summary},
+          {"as_published", m.as_published},
+          {"family", to_string(m.family)},
+          {"estimator", to_json(m.estimator)},
+          {"strength",
+           {{"shape", to_string(m.strength.shape)},
+            {"scale", m.strength.scale},
+            {"even_output", m.strength.even_output}}},
+          {"regularisation",
+           {{"beta", m.regularisation.beta},
+            {"kl_form", to_string(m.regularisation.kl_form)},
+            {"pull_rows", m.regularisation.pull_rows},
+            {"anchors", m.regularisation.anchors},
+            {"anchor_share", m.regularisation.anchor_share},
+            {"importance", to_string(m.regularisation.importance)},
+            {"clip_in", to_string(m.regularisation.clip_in)},
+            {"clip_range", m.regularisation.clip_range},
+            {"advantage_clip", m.regularisation.advantage_clip}}}};
 }
 
 }  // namespace rsm

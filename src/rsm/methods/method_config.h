@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 
 #include "rsm/base/method.h"
@@ -9,12 +10,13 @@ namespace rsm {
 
 /** Reads a config's `method` section: a catalogue entry by `name`, any knob
  * replaced by what the section says. A method of the user's own has a `name` of
- * its own and says `from` which entry its other knobs are. Throws UsageError
- * (rsm::Config's) for wrong values; check_method is left to the caller, who
- * knows the number of steps. */
-Method read_method(const Config& section);
+ * its own and says `from` which entry its other knobs are. Fitted to
+ * the sampler's steps and the model's family. Throws UsageError (rsm::Config's)
+ * for wrong values and for an entry of the other family; check_method is left
+ * to the caller. */
+Method read_method(const Config& section, int64_t steps, Method::Family family);
 
-/** {name, source, summary, as_published, estimator, strength,
+/** {name, source, summary, family, as_published, estimator, strength,
  * regularisation}, in the words of configs. */
 nlohmann::json to_json(const Method& method);
 

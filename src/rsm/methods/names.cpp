@@ -1,5 +1,6 @@
 #include "rsm/methods/names.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "rsm/base/error.h"
@@ -21,7 +22,8 @@ template <>
 const Names<EstimatorKnobs::Source>& names() {
   using E = EstimatorKnobs::Source;
   static const Names<E> table = {
-      "estimator.source", {{"rollout", E::rollout}, {"branches", E::branches}}};
+      "estimator.source",
+      {{"rollout", E::rollout}, {"branches", E::branches}, {"tree", E::tree}}};
   return table;
 }
 
@@ -44,13 +46,55 @@ const Names<EstimatorKnobs::Spread>& names() {
 }
 
 template <>
+const Names<EstimatorKnobs::Baseline>& names() {
+  using E = EstimatorKnobs::Baseline;
+  static const Names<E> table = {"estimator.baseline",
+                                 {{"mean", E::mean},
+                                  {"leave_one_out", E::leave_one_out},
+                                  {"running", E::running},
+                                  {"none", E::none}}};
+  return table;
+}
+
+template <>
+const Names<EstimatorKnobs::Combine>& names() {
+  using E = EstimatorKnobs::Combine;
+  static const Names<E> table = {
+      "estimator.combine",
+      {{"rewards", E::rewards}, {"advantages", E::advantages}}};
+  return table;
+}
+
+template <>
+const Names<SamplerNoise>& names() {
+  using E = SamplerNoise;
+  static const Names<E> table = {"sampling.sampler",
+                                 {{"usual", E::usual},
+                                  {"cps", E::cps},
+                                  {"constant", E::constant},
+                                  {"even_weight", E::even_weight}}};
+  return table;
+}
+
+template <>
+const Names<Method::Family>& names() {
+  using E = Method::Family;
+  static const Names<E> table = {
+      "family",
+      {{"both", E::both}, {"flow", E::flow}, {"diffusion", E::diffusion}}};
+  return table;
+}
+
+template <>
 const Names<StrengthKnobs::Shape>& names() {
   using E = StrengthKnobs::Shape;
   static const Names<E> table = {"strength.shape",
                                  {{"constant", E::constant},
                                   {"noise", E::noise},
                                   {"proportional", E::proportional},
-                                  {"sigma", E::sigma}}};
+                                  {"even", E::even},
+                                  {"sigma", E::sigma},
+                                  {"variance", E::variance}}};
   return table;
 }
 
@@ -59,7 +103,7 @@ const Names<RegularisationKnobs::KlForm>& names() {
   using E = RegularisationKnobs::KlForm;
   static const Names<E> table = {
       "regularisation.kl_form",
-      {{"exact", E::exact}, {"heuristic", E::heuristic}}};
+      {{"exact", E::exact}, {"heuristic", E::heuristic}, {"even", E::even}}};
   return table;
 }
 
@@ -93,17 +137,8 @@ std::string word_of(Enum value) {
 
 }  // namespace
 
-std::string to_string(EstimatorKnobs::Source value) { return word_of(value); }
-std::string to_string(EstimatorKnobs::Grouping value) { return word_of(value); }
-std::string to_string(EstimatorKnobs::Spread value) { return word_of(value); }
-std::string to_string(StrengthKnobs::Shape value) { return word_of(value); }
-std::string to_string(RegularisationKnobs::KlForm value) {
-  return word_of(value);
-}
-std::string to_string(RegularisationKnobs::Importance value) {
-  return word_of(value);
-}
-std::string to_string(RegularisationKnobs::ClipIn value) {
+template <typename Enum>
+requires std::is_enum_v<Enum> std::string to_string(Enum value) {
   return word_of(value);
 }
 
@@ -124,16 +159,21 @@ Enum parse(const std::string& word) {
 }
 
 #define RSM_DEFINE_WORDS(Enum)                     \
+  template std::string to_string<Enum>(Enum);      \
   template std::vector<std::string> words<Enum>(); \
   template Enum parse<Enum>(const std::string& word)
 
 RSM_DEFINE_WORDS(EstimatorKnobs::Source);
 RSM_DEFINE_WORDS(EstimatorKnobs::Grouping);
+RSM_DEFINE_WORDS(EstimatorKnobs::Baseline);
 RSM_DEFINE_WORDS(EstimatorKnobs::Spread);
+RSM_DEFINE_WORDS(EstimatorKnobs::Combine);
+RSM_DEFINE_WORDS(SamplerNoise);
 RSM_DEFINE_WORDS(StrengthKnobs::Shape);
 RSM_DEFINE_WORDS(RegularisationKnobs::KlForm);
 RSM_DEFINE_WORDS(RegularisationKnobs::Importance);
 RSM_DEFINE_WORDS(RegularisationKnobs::ClipIn);
+RSM_DEFINE_WORDS(Method::Family);
 
 #undef RSM_DEFINE_WORDS
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "rsm/base/method.h"
@@ -9,16 +10,13 @@ namespace rsm {
 
 // The words that configs, tables and logs use for the knobs of a method.
 
-std::string to_string(EstimatorKnobs::Source value);
-std::string to_string(EstimatorKnobs::Grouping value);
-std::string to_string(EstimatorKnobs::Spread value);
-std::string to_string(StrengthKnobs::Shape value);
-std::string to_string(RegularisationKnobs::KlForm value);
-std::string to_string(RegularisationKnobs::Importance value);
-std::string to_string(RegularisationKnobs::ClipIn value);
+/** The word of a value. Defined for the enums of base/method.h, as the other
+ * two. */
+template <typename Enum>
+requires std::is_enum_v<Enum> std::string to_string(Enum value);
 
-/** The value named `word`: parse<StrengthKnobs::Shape>("sigma"). Defined for
- * the enums above. Throws UsageError listing the allowed words. */
+/** The value named `word`: parse<StrengthKnobs::Shape>("sigma"). Throws
+ * UsageError listing the allowed words. */
 template <typename Enum>
 Enum parse(const std::string& word);
 

@@ -22,13 +22,17 @@ void expect_round_trip(size_t values) {
 }
 
 TEST(Names, EveryValueHasOneWord) {
-  expect_round_trip<EstimatorKnobs::Source>(2);
+  expect_round_trip<EstimatorKnobs::Source>(3);
   expect_round_trip<EstimatorKnobs::Grouping>(3);
+  expect_round_trip<EstimatorKnobs::Baseline>(4);
   expect_round_trip<EstimatorKnobs::Spread>(3);
-  expect_round_trip<StrengthKnobs::Shape>(4);
-  expect_round_trip<RegularisationKnobs::KlForm>(2);
+  expect_round_trip<EstimatorKnobs::Combine>(2);
+  expect_round_trip<SamplerNoise>(4);
+  expect_round_trip<StrengthKnobs::Shape>(6);
+  expect_round_trip<RegularisationKnobs::KlForm>(3);
   expect_round_trip<RegularisationKnobs::Importance>(3);
   expect_round_trip<RegularisationKnobs::ClipIn>(4);
+  expect_round_trip<Method::Family>(3);
 }
 
 TEST(Names, UnknownWordsAreAnsweredWithTheAllowedOnes) {
@@ -38,7 +42,8 @@ TEST(Names, UnknownWordsAreAnsweredWithTheAllowedOnes) {
   } catch (const UsageError& error) {
     EXPECT_STREQ(error.what(),
                  "[strength.shape] unknown \"sigmma\"; known: constant, noise, "
-                 "proportional, sigma (did you mean \"sigma\"?)");
+                 "proportional, even, sigma, variance (did you mean "
+                 "\"sigma\"?)");
   }
 }
 

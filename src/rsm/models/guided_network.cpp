@@ -1,4 +1,4 @@
-#include "rsm/models/guided_flow.h"
+#include "rsm/models/guided_network.h"
 
 #include <torch/csrc/autograd/autograd.h>
 
@@ -56,51 +56,49 @@ class OrderedSum {
 
 }  // namespace
 
-GuidedFlow::GuidedFlow(Sd3Transformer network, Condition unconditional,
-                       double scale, const TileOptions& tiles)
+GuidedNetwork::GuidedNetwork(Network network, Condition unconditional,
+                             double scale, const TileOptions& tiles)
     : network_(std::move(network)),
       unconditional_(std::move(unconditional)),
       scale_(scale),
       tiles_(tiles) {
   RSM_CHECK(tiles.tile > 0 && tiles.workers > 0 && tiles.micro_batch >= 0,
-            "[GuidedFlow] tile ", tiles.tile, ", micro_batch ",
+            "[GuidedNetwork] tile ", tiles.tile, ", micro_batch ",
             tiles.micro_batch, " and ", tiles.workers,
             " workers arrived; all must be above 0 (micro_batch may be 0)");
 }
 
-torch::Tensor GuidedFlow::run_tile(const torch::Tensor& x,
-                                   const torch::Tensor& t,
-                                   const Condition& condition, int64_t first,
-                                   int64_t count) {
+torch::Tensor GuidedNetwork::run_tile(const torch::Tensor& x,
+                                      const torch::Tensor& t,
+                                      const Condition& condition, int64_t first,
+                                      int64_t count) {
   const int64_t tile = tiles_.tile;
   const auto xs = padded(x, first, count, tile);
-  const auto timestep = padded(t, first, count, tile) * 1000;
-  const auto tokens = padded(condition.tokens, first, count, tile);
-  const auto pooled = padded(condition.pooled, first, count, tile);
+  const auto times = padded(t, first, count, tile);
+  const auto own = condition.map([&](const torch::Tensor& all) {
+    return padded(all, first, count, tile);
+  });
   if (scale_ == 1) {
-    return network_->forward(xs, timestep, tokens, pooled)
-        .to(at::kFloat)
-        .slice(0, 0, count);
+    return network_->predict(xs, times, own).to(at::kFloat).slice(0, 0, count);
   }
-  const auto repeated = [&](const torch::Tensor& one) {
-    auto shape = one.sizes().vec();
-    shape[0] = tile;
-    return one.expand(shape);
-  };
   const auto both =
       network_
-          ->forward(at::cat({xs, xs}), at::cat({timestep, timestep}),
-                    at::cat({repeated(unconditional_.tokens), tokens}),
-                    at::cat({repeated(unconditional_.pooled), pooled}))
+          ->predict(at::cat({xs, xs}), at::cat({times, times}),
+                    joined(unconditional_.map([&](const torch::Tensor& one) {
+                      auto shape = one.sizes().vec();
+                      shape[0] = tile;
+                      return one.expand(shape);
+                    }),
+                           own))
           .to(at::kFloat);
   const auto y_u = both.slice(0, 0, count);
   const auto y_c = both.slice(0, tile, tile + count);
   return at::lerp(y_u, y_c, scale_);
 }
 
-torch::Tensor GuidedFlow::predict(const torch::Tensor& x,
-                                  const torch::Tensor& t,
-                                  const Condition& condition) {
+torch::Tensor GuidedNetwork::predict(const torch::Tensor& x,
+                                     const torch::Tensor& t,
+                                     const Condition& condition) {
   const int64_t rows = tiles_.rows_per_call();
   const int64_t calls = (x.size(0) + rows - 1) / rows;
   auto out = at::empty(x.sizes(), x.options().dtype(at::kFloat));
@@ -114,7 +112,7 @@ torch::Tensor GuidedFlow::predict(const torch::Tensor& x,
   return out;
 }
 
-std::vector<torch::Tensor> GuidedFlow::gradients(
+std::vector<torch::Tensor> GuidedNetwork::gradients(
     const torch::Tensor& x, const torch::Tensor& t, const Condition& condition,
     const std::vector<torch::Tensor>& parameters,
     const OutputGradient& output_gradient) {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "rsm/base/denoiser.h"
-#include "rsm/models/sd3_transformer.h"
+#include "rsm/models/network.h"
 
 namespace rsm {
 
@@ -26,15 +26,15 @@ struct TileOptions {
   }
 };
 
-/** A transformer under classifier-free guidance:
+/** A network under classifier-free guidance:
  * y = y_u + scale (y_c - y_u), both halves in one batched call; at scale 1 the
  * unconditional half is not computed. Output float32.
  * Source: Ho & Salimans 2022, arXiv:2207.12598. */
-class GuidedFlow : public Denoiser {
+class GuidedNetwork : public Denoiser {
  public:
   /** `unconditional` is the condition of the empty prompt, one row. */
-  GuidedFlow(Sd3Transformer network, Condition unconditional, double scale,
-             const TileOptions& tiles);
+  GuidedNetwork(Network network, Condition unconditional, double scale,
+                const TileOptions& tiles);
 
   /** Without gradient, tile by tile. */
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
@@ -52,14 +52,14 @@ class GuidedFlow : public Denoiser {
       const Condition& condition, const std::vector<torch::Tensor>& parameters,
       const OutputGradient& output_gradient);
 
-  Sd3Transformer network() const { return network_; }
+  Network network() const { return network_; }
 
  private:
   torch::Tensor run_tile(const torch::Tensor& x, const torch::Tensor& t,
                          const Condition& condition, int64_t first,
                          int64_t count);
 
-  Sd3Transformer network_;
+  Network network_;
   Condition unconditional_;
   double scale_;
   TileOptions tiles_;

@@ -1,9 +1,10 @@
-#include "rsm/models/guided_flow.h"
+#include "rsm/models/guided_network.h"
 
 #include <gtest/gtest.h>
 
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
+#include "rsm/models/sd3_transformer.h"
 
 namespace rsm {
 namespace {
@@ -39,16 +40,16 @@ struct Setting {
     empty = {counted_normal(104, {1, 5, 24}), counted_normal(105, {1, 20})};
   }
 
-  GuidedFlow flow(double scale, int64_t tile, int64_t micro_batch = 0,
-                  int64_t workers = 1) const {
+  GuidedNetwork flow(double scale, int64_t tile, int64_t micro_batch = 0,
+                     int64_t workers = 1) const {
     TileOptions tiles;
     tiles.tile = tile;
     tiles.micro_batch = micro_batch;
     tiles.workers = workers;
-    return GuidedFlow(network, empty, scale, tiles);
+    return GuidedNetwork(network.ptr(), empty, scale, tiles);
   }
 
-  torch::Tensor predict(GuidedFlow flow) const {
+  torch::Tensor predict(GuidedNetwork flow) const {
     return flow.predict(x, t, condition);
   }
 
@@ -57,7 +58,7 @@ struct Setting {
   Condition condition, empty;
 };
 
-TEST(GuidedFlow, IsTheFormulaOfClassifierFreeGuidance) {
+TEST(GuidedNetwork, IsTheFormulaOfClassifierFreeGuidance) {
   const Setting s;
   const torch::NoGradGuard no_grad;
   auto network = s.network;
@@ -72,7 +73,7 @@ TEST(GuidedFlow, IsTheFormulaOfClassifierFreeGuidance) {
   }
 }
 
-TEST(GuidedFlow, DoesNotDependOnMicroBatchOrWorkersBitForBit) {
+TEST(GuidedNetwork, DoesNotDependOnMicroBatchOrWorkersBitForBit) {
   const Setting s;
   const auto whole = s.predict(s.flow(2, 8));
   for (const int64_t micro_batch : {1, 3, 8, 64}) {
@@ -84,7 +85,7 @@ TEST(GuidedFlow, DoesNotDependOnMicroBatchOrWorkersBitForBit) {
   }
 }
 
-TEST(GuidedFlow, RowsDoNotDependOnTheirPlaceInATile) {
+TEST(GuidedNetwork, RowsDoNotDependOnTheirPlaceInATile) {
   const Setting s;
   auto flow = s.flow(2, 8);
   const auto order = torch::tensor({5, 0, 12, 3, 7, 1, 11, 2, 9, 4, 10, 8, 6});
@@ -95,7 +96,7 @@ TEST(GuidedFlow, RowsDoNotDependOnTheirPlaceInATile) {
       at::equal(s.predict(s.flow(2, 8)).index_select(0, order), permuted));
 }
 
-TEST(GuidedFlow, TileSizesAgreeToRounding) {
+TEST(GuidedNetwork, TileSizesAgreeToRounding) {
   const Setting s;
   const auto reference = s.predict(s.flow(2, 16));
   for (const int64_t tile : {1, 4, 64}) {
@@ -104,7 +105,7 @@ TEST(GuidedFlow, TileSizesAgreeToRounding) {
   }
 }
 
-TEST(GuidedFlow, GradientsAreThoseOfOneBackwardPass) {
+TEST(GuidedNetwork, GradientsAreThoseOfOneBackwardPass) {
   const Setting s;
   std::vector<torch::Tensor> parameters = s.network->parameters();
   const auto seed = counted_normal(9, s.x.sizes());
@@ -143,7 +144,7 @@ TEST(GuidedFlow, GradientsAreThoseOfOneBackwardPass) {
   }
 }
 
-TEST(GuidedFlow, MicroBatchesGiveTheSameUpdateToRounding) {
+TEST(GuidedNetwork, MicroBatchesGiveTheSameUpdateToRounding) {
   const Setting s;
   const auto parameters = s.network->parameters();
   const auto seed = counted_normal(9, s.x.sizes());
@@ -168,7 +169,7 @@ TEST(GuidedFlow, MicroBatchesGiveTheSameUpdateToRounding) {
   }
 }
 
-TEST(GuidedFlow, GradientModeGivesTheSameOutputsBitForBit) {
+TEST(GuidedNetwork, GradientModeGivesTheSameOutputsBitForBit) {
   const Setting s;
   const auto plain = s.predict(s.flow(2, 4));
   auto seen = at::zeros_like(plain);
@@ -181,7 +182,7 @@ TEST(GuidedFlow, GradientModeGivesTheSameOutputsBitForBit) {
   EXPECT_TRUE(at::equal(plain, seen));
 }
 
-TEST(GuidedFlow, RefusesImpossibleTiles) {
+TEST(GuidedNetwork, RefusesImpossibleTiles) {
   const Setting s;
   EXPECT_THROW(s.flow(2, 0), Error);
   EXPECT_THROW(s.flow(2, 4, -1), Error);

@@ -14,16 +14,20 @@
 
 namespace rsm {
 
+/** Endings of the layers that diffusers' trainers adapt: of SD3 and SD3.5, and
+ * of Stable Diffusion 1.x. */
+inline const std::vector<std::string> kSd3LoraTargets = {
+    "attn.to_q",       "attn.to_k",       "attn.to_v",       "attn.to_out.0",
+    "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj", "attn.to_add_out"};
+inline const std::vector<std::string> kUnetLoraTargets = {"to_q", "to_k",
+                                                          "to_v", "to_out.0"};
+
 /** Low-rank adaptation, W + (alpha / rank) B A (Hu et al. 2021,
- * arXiv:2106.09685), in PEFT's terms. `targets` are endings of layer names;
- * the default ones are what diffusers trains of SD3 and SD3.5. */
+ * arXiv:2106.09685), in PEFT's terms. `targets` are endings of layer names. */
 struct LoraConfig {
   int64_t rank = 32;
   double alpha = 64;
-  std::vector<std::string> targets = {"attn.to_q",       "attn.to_k",
-                                      "attn.to_v",       "attn.to_out.0",
-                                      "attn.add_q_proj", "attn.add_k_proj",
-                                      "attn.add_v_proj", "attn.to_add_out"};
+  std::vector<std::string> targets = kSd3LoraTargets;
 
   double scale() const { return alpha / static_cast<double>(rank); }
   /** Throws rsm::Error where rank < 1, alpha isn't finite, there are no

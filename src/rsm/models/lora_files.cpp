@@ -17,7 +17,6 @@ constexpr const char* kPeftConfig = "/adapter_config.json";
 constexpr const char* kPeftWeights = "/adapter_model.safetensors";
 constexpr const char* kPeftPrefix = "base_model.model.";
 constexpr const char* kDiffusersWeights = "/pytorch_lora_weights.safetensors";
-constexpr const char* kDiffusersPrefix = "transformer.";
 constexpr const char* kDiffusersMetadata = "lora_adapter_metadata";
 
 /** Fields of PEFT's LoraConfig that make it compute something else. */
@@ -162,31 +161,31 @@ LoraFile load_peft_adapter(const std::string& folder) {
 }
 
 void save_diffusers_lora(const std::string& folder, const LoraConfig& config,
-                         const StateDict& lora) {
+                         const StateDict& lora, const std::string& part) {
   check_before_saving(config, lora);
   std::filesystem::create_directories(folder);
+  const std::string prefix = part + ".";
   const json plain = peft_fields(config);
   json fields;
   for (const auto& [key, value] : plain.items()) {
-    fields[kDiffusersPrefix + key] = value;
+    fields[prefix + key] = value;
   }
-  write_safetensors(folder + kDiffusersWeights,
-                    with_names(kDiffusersPrefix, lora),
+  write_safetensors(folder + kDiffusersWeights, with_names(prefix, lora),
                     {{"format", "pt"}, {kDiffusersMetadata, fields.dump()}});
 }
 
-LoraFile load_diffusers_lora(const std::string& folder) {
+LoraFile load_diffusers_lora(const std::string& folder,
+                             const std::string& part) {
+  const std::string prefix = part + ".";
   const std::string path = folder + kDiffusersWeights;
   const auto file = read_safetensors(path);
-  const StateDict tensors =
-      without_prefix(kDiffusersPrefix, file.tensors, path);
+  const StateDict tensors = without_prefix(prefix, file.tensors, path);
   json fields;
   const auto found = file.metadata.find(kDiffusersMetadata);
   if (found != file.metadata.end()) {
     const json all = json::parse(found->second, nullptr, false);
     RSM_CHECK(all.is_object(), "[LoRA] ", path, ": the metadata ",
               kDiffusersMetadata, " is no JSON object");
-    const std::string prefix = kDiffusersPrefix;
     for (const auto& [key, value] : all.items()) {
       if (key.starts_with(prefix)) fields[key.substr(prefix.size())] = value;
     }

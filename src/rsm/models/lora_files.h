@@ -27,15 +27,18 @@ void save_peft_adapter(const std::string& folder, const LoraConfig& config,
  * than a plain LoRA (DoRA, rsLoRA, ranks or alphas by layer, biases, ...). */
 LoraFile load_peft_adapter(const std::string& folder);
 
-/** Writes diffusers' pytorch_lora_weights.safetensors for a `transformer`,
- * names "transformer.<module>.lora_A.weight". The metadata carries the config:
- * readers that pass over it take alpha = rank. Makes the folder. */
+/** Writes diffusers' pytorch_lora_weights.safetensors for a part of a pipeline,
+ * "transformer" or "unet": names "<part>.<module>.lora_A.weight". The metadata
+ * carries the config: readers that pass over it take alpha = rank. Makes the
+ * folder. */
 void save_diffusers_lora(const std::string& folder, const LoraConfig& config,
-                         const StateDict& lora);
+                         const StateDict& lora,
+                         const std::string& part = "transformer");
 
 /** Reads such a file. Without metadata, as in diffusers, alpha is the rank;
  * `targets` are then the names of the layers in the file. Throws rsm::Error as
  * load_peft_adapter, and where tensors belong to another network. */
-LoraFile load_diffusers_lora(const std::string& folder);
+LoraFile load_diffusers_lora(const std::string& folder,
+                             const std::string& part = "transformer");
 
 }  // namespace rsm

@@ -255,6 +255,20 @@ Sd3TransformerImpl::Sd3TransformerImpl(const Sd3Config& config)
                               Linear(dim, patch * patch * config.out_channels));
 }
 
+torch::Tensor Sd3TransformerImpl::predict(const torch::Tensor& x,
+                                          const torch::Tensor& t,
+                                          const Condition& condition) {
+  return forward(x, t * 1000, condition.tokens, condition.pooled);
+}
+
+Network Sd3TransformerImpl::fresh() const {
+  return std::make_shared<Sd3TransformerImpl>(config_);
+}
+
+std::vector<int64_t> Sd3TransformerImpl::latent_shape() const {
+  return {config_.in_channels, config_.sample_size, config_.sample_size};
+}
+
 void Sd3TransformerImpl::set_fast(bool fast) {
   for (const auto& block : *blocks_) {
     block->as<JointBlock>()->set_fast(fast);

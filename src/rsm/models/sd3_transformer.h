@@ -5,10 +5,13 @@
 #include <torch/nn/pimpl.h>
 #include <torch/types.h>
 
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "rsm/models/linear.h"
+#include "rsm/models/network.h"
 
 namespace rsm {
 
@@ -123,7 +126,7 @@ class JointBlockImpl : public torch::nn::Module {
 TORCH_MODULE(JointBlock);
 
 /** diffusers' SD3Transformer2DModel, parameter names included. */
-class Sd3TransformerImpl : public torch::nn::Module {
+class Sd3TransformerImpl : public NetworkModule {
  public:
   /** The weights are arbitrary until load_parameters(). */
   explicit Sd3TransformerImpl(const Sd3Config& config);
@@ -134,11 +137,15 @@ class Sd3TransformerImpl : public torch::nn::Module {
                         const torch::Tensor& tokens,
                         const torch::Tensor& pooled);
 
-  const Sd3Config& config() const { return config_; }
+  torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
+                        const Condition& condition) override;
+  Network fresh() const override;
+  std::vector<int64_t> latent_shape() const override;
+  nlohmann::json config_json() const override { return config_.to_json(); }
+  std::string part() const override { return "transformer"; }
+  void set_fast(bool fast) override;  ///< fast_gelu.h
 
-  /** Where no gradient is taken, use kernels of our own (fast_gelu.h): for a
-   * copy that only samples, as outputs then differ in the last bits. */
-  void set_fast(bool fast);
+  const Sd3Config& config() const { return config_; }
 
  private:
   torch::Tensor embed_patches(const torch::Tensor& x) const;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
 
@@ -9,6 +10,8 @@ namespace rsm {
 namespace {
 
 constexpr double kMaxPeriod = 10000;
+/** Timesteps of the networks' training, 0 to 999. */
+constexpr double kTimesteps = 1000;
 
 /** timestep [B] -> [B,channels of the first level], float32. */
 torch::Tensor time_features(const torch::Tensor& timestep,
@@ -62,6 +65,22 @@ void UnetImpl::check(const torch::Tensor& x, const torch::Tensor& timestep,
             ",L,", config_.cross_attention_dim,
             "] is needed (cross_attention_dim)");
 }
+
+torch::Tensor UnetImpl::predict(const torch::Tensor& x, const torch::Tensor& t,
+                                const Condition& condition) {
+  return forward(x, at::round(t * kTimesteps), condition.tokens);
+}
+
+Network UnetImpl::fresh() const { return std::make_shared<UnetImpl>(config_); }
+
+std::vector<int64_t> UnetImpl::latent_shape() const {
+  RSM_CHECK(config_.sample_size.has_value(),
+            "[Unet] config.json has no sample_size, the side of the latents; "
+            "it is needed to sample");
+  return {config_.in_channels, *config_.sample_size, *config_.sample_size};
+}
+
+nlohmann::json UnetImpl::config_json() const { return config_.to_json(); }
 
 torch::Tensor UnetImpl::forward(const torch::Tensor& x,
                                 const torch::Tensor& timestep,

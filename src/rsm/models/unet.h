@@ -6,8 +6,13 @@
 #include <torch/nn/pimpl.h>
 #include <torch/types.h>
 
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
 #include "rsm/models/conv.h"
 #include "rsm/models/linear.h"
+#include "rsm/models/network.h"
 #include "rsm/models/unet_blocks.h"
 #include "rsm/models/unet_config.h"
 
@@ -16,7 +21,7 @@ namespace rsm {
 /** diffusers' UNet2DConditionModel as in Stable Diffusion 1.x, parameter names
  * included. Source: Rombach et al. 2022 (arXiv:2112.10752, section 3.3 and
  * appendix E); diffusers 0.42.1 for names and numbers. */
-class UnetImpl : public torch::nn::Module {
+class UnetImpl : public NetworkModule {
  public:
   /** The weights are arbitrary until load_parameters(). */
   explicit UnetImpl(const UnetConfig& config);
@@ -26,6 +31,14 @@ class UnetImpl : public torch::nn::Module {
    * Throws rsm::Error for other shapes. */
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& timestep,
                         const torch::Tensor& tokens);
+
+  /** t is taken for the nearest of 1000 timesteps. */
+  torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
+                        const Condition& condition) override;
+  Network fresh() const override;
+  std::vector<int64_t> latent_shape() const override;
+  nlohmann::json config_json() const override;
+  std::string part() const override { return "unet"; }
 
   const UnetConfig& config() const { return config_; }
 

@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/objective/rows.h"
 #include "rsm/objective/testing.h"
+#include "rsm/paths/ddim.h"
 #include "rsm/paths/flow_matching.h"
+#include "rsm/paths/path.h"
 
 namespace rsm {
 namespace {
@@ -30,10 +33,10 @@ Method method_of(const std::string& name, Importance importance,
 
 std::vector<Method> every_form() {
   std::vector<Method> methods;
-  for (const auto form : {KlForm::exact, KlForm::heuristic}) {
+  for (const auto form : {KlForm::exact, KlForm::heuristic, KlForm::even}) {
     for (const auto importance : {Importance::ratio, Importance::matching}) {
-      for (const std::string name :
-           {"base", "tempflow", "pcpo", "guard", "fairclip", "fairclip2"}) {
+      for (const std::string name : {"base", "tempflow", "pcpo", "even",
+                                     "guard", "fairclip", "fairclip2"}) {
         methods.push_back(method_of(name, importance, form));
       }
     }
@@ -53,6 +56,26 @@ Tensor random(uint64_t seed, int64_t size) {
   return counted_normal(seed, {size, 2, 3, 4}).to(torch::kFloat64);
 }
 
+/** Ten steps of each kind of sampler; the flow's is the tables' own. */
+const std::vector<std::pair<std::string, Transitions>>& every_sampler() {
+  static const auto samplers = [] {
+    const auto flow = Path::from_json(FlowMatchSchedule{}.to_json());
+    const auto diffusion = Path::from_json(DdimSchedule{}.to_json());
+    const auto steps = [](const Path& path, SamplerNoise kind) {
+      const StepNoise noise = {.kind = kind,
+                               .level = usual_level(kind, path.family())};
+      return path.noisy_steps(path.times(10), noise);
+    };
+    return std::vector<std::pair<std::string, Transitions>>{
+        {"Flow-SDE", steps(*flow, SamplerNoise::usual)},
+        {"CPS", steps(*flow, SamplerNoise::cps)},
+        {"constant", steps(*flow, SamplerNoise::constant)},
+        {"DDIM", steps(*diffusion, SamplerNoise::usual)},
+        {"even weight", steps(*diffusion, SamplerNoise::even_weight)}};
+  }();
+  return samplers;
+}
+
 struct Problem {
   Rollout rollout;
   Advantages advantages;
@@ -61,11 +84,12 @@ struct Problem {
 };
 
 /** Three roots of a branched 10-step rollout, float64, with dead groups. */
-Problem random_problem(const Method& method) {
+Problem random_problem(
+    const Method& method,
+    const Transitions& steps = every_sampler().front().second) {
   Problem out;
   auto& rollout = out.rollout;
-  rollout.transitions =
-      flow_sde_transitions(FlowMatchSchedule{}.times(10), 0.7);
+  rollout.transitions = steps;
   for (int64_t root = 0; root < 3; ++root) {
     for (int64_t step = 0; step < 9; ++step) {
       out.states.push_back(rollout.states());
@@ -97,7 +121,11 @@ Problem random_problem(const Method& method) {
   auto rewards = counted_normal(6, {rollout.rows()});
   // The first two states' rewards are equal: dead groups.
   rewards.slice(0, 0, 7).fill_(0.3);
-  out.advantages = row_advantages(rollout, rewards, method.estimator, 5);
+  rollout.latents = torch::zeros({rollout.images(), 1, 1, 1});
+  RewardScores scores;
+  scores.value = rewards;
+  out.advantages =
+      row_advantages(rollout, scores, method.estimator, 5, nullptr);
   return out;
 }
 
@@ -154,7 +182,7 @@ Published published_loss(const Method& method, const Problem& problem) {
           policy + kappa * published_row(method.name, knobs.importance, sample,
                                          y.slice(0, state, state + 1));
     }
-    if (alive || !method.as_published) {
+    if (knobs.pull_rows && (alive || !method.as_published)) {
       kl = kl + kappa * published_kl(knobs.kl_form, step, y[state],
                                      problem.y_ref[state]);
     }
@@ -167,8 +195,12 @@ Published published_loss(const Method& method, const Problem& problem) {
                                          y[state], problem.y_ref[state]);
   }
   policy = policy / live;
-  kl = method.as_published ? kl / live + k_mean * anchor_kl / anchors
-                           : (kl + k_mean * anchor_kl) / rows;
+  if (!knobs.pull_rows) {
+    kl = anchor_kl / anchors;
+  } else {
+    kl = method.as_published ? kl / live + k_mean * anchor_kl / anchors
+                             : (kl + k_mean * anchor_kl) / rows;
+  }
   kl = knobs.beta * kl;
   (policy + kl).backward();
   return {y.grad(), policy.item<double>(), kl.item<double>()};
@@ -178,22 +210,65 @@ double relative(const Tensor& actual, const Tensor& expected) {
   return ((actual - expected).norm() / expected.norm()).item<double>();
 }
 
-TEST(RsmLoss, GradientEqualsEveryPublishedLoss) {
-  for (auto method : every_form()) {
-    for (const bool as_published : {false, true}) {
-      method.as_published = as_published;
-      SCOPED_TRACE(label(method));
-      const auto problem = random_problem(method);
-      const auto result = loss_of(method, problem);
-      const auto expected = published_loss(method, problem);
-      // Rounding in float64; (1 + xi A) - 1 costs the ratio a few digits.
-      EXPECT_LT(relative(result.gradient, expected.gradient), 1e-9);
-      EXPECT_NEAR(result.kl, expected.kl, 1e-12 * expected.kl);
-      // REINFORCE's scalar differs by the old log-density, a constant.
-      if (method.regularisation.importance == Importance::none) continue;
-      EXPECT_NEAR(result.policy, expected.policy,
-                  1e-9 * std::abs(expected.policy));
+void expect_published(const Method& method, const Transitions& steps,
+                      bool same_scalar = true) {
+  const auto problem = random_problem(method, steps);
+  const auto result = loss_of(method, problem);
+  const auto expected = published_loss(method, problem);
+  // Rounding in float64; (1 + xi A) - 1 costs the ratio a few digits.
+  EXPECT_LT(relative(result.gradient, expected.gradient), 1e-9);
+  EXPECT_NEAR(result.kl, expected.kl, 1e-12 * expected.kl);
+  if (same_scalar) {
+    EXPECT_NEAR(result.policy, expected.policy,
+                1e-9 * std::abs(expected.policy));
+  }
+}
+
+TEST(RsmLoss, GradientEqualsEveryPublishedLossOnEverySampler) {
+  for (const auto& [sampler, steps] : every_sampler()) {
+    for (auto method : every_form()) {
+      // How rows are weighed does not depend on the sampler.
+      const bool first = &sampler == &every_sampler().front().first;
+      for (const bool as_published :
+           first ? std::vector<bool>{false, true} : std::vector<bool>{false}) {
+        method.as_published = as_published;
+        SCOPED_TRACE(cat(label(method), ", ", sampler));
+        // REINFORCE's scalar differs by the old log-density, a constant.
+        expect_published(method, steps,
+                         method.regularisation.importance != Importance::none);
+      }
     }
+  }
+}
+
+TEST(RsmLoss, OnlyAnchorsArePulledWhereRowsAreNot) {
+  for (const bool as_published : {false, true}) {
+    auto method = method_of("even", Importance::matching, KlForm::even);
+    method.regularisation.pull_rows = false;
+    method.as_published = as_published;
+    expect_published(method, every_sampler().back().second);
+  }
+}
+
+TEST(RsmLoss, OnePlusLogRhoHasTheGradientOfMatching) {
+  auto method = method_of("base", Importance::matching, KlForm::exact);
+  for (const auto& [sampler, steps] : every_sampler()) {
+    SCOPED_TRACE(sampler);
+    const auto problem = random_problem(method, steps);
+    auto logrho = method;
+    logrho.name = "logrho";
+    logrho.regularisation.importance = Importance::ratio;
+    EXPECT_LT(relative(loss_of(method, problem).gradient,
+                       published_loss(logrho, problem).gradient),
+              1e-9);
+  }
+}
+
+TEST(RsmLoss, CpsAsPublishedIsTwiceTheVariance) {
+  const auto method = method_of("cps", Importance::ratio, KlForm::exact);
+  for (const auto& [sampler, steps] : every_sampler()) {
+    SCOPED_TRACE(sampler);
+    expect_published(method, steps);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "rsm/base/error.h"
+#include "rsm/base/random.h"
 #include "rsm/objective/strength.h"
 
 namespace rsm {
@@ -11,6 +12,11 @@ namespace {
 
 using ClipIn = RegularisationKnobs::ClipIn;
 using Importance = RegularisationKnobs::Importance;
+using Shape = StrengthKnobs::Shape;
+
+/** Of KlForm::even. Source: the release of arXiv 2604.17415, its diffusion
+ * runs' anchors, which leave PCPO's weight unscaled. */
+constexpr double kEvenKlWeight = 4.5;
 
 int64_t steps_of(const Rollout& rollout) {
   return static_cast<int64_t>(rollout.transitions.size());
@@ -27,8 +33,9 @@ std::pair<int64_t, int64_t> rows_of(const Rollout& rollout, int64_t state) {
   return {first - rows.begin(), last - rows.begin()};
 }
 
-/** kappa_i, Kbar / K_i. */
+/** kappa_i: Kbar / K_i of branches, 1 of other rows. */
 double kappa(const Method& method, const Rollout& rollout, int64_t state) {
+  if (method.estimator.source != EstimatorKnobs::Source::branches) return 1;
   const int64_t steps = steps_of(rollout);
   const int64_t here =
       rows_at(method.estimator, rollout.state_step[state], steps);
@@ -39,10 +46,16 @@ double kappa(const Method& method, const Rollout& rollout, int64_t state) {
 double kl_factor(const RegularisationKnobs& knobs,
                  const Transition& transition) {
   if (knobs.beta == 0) return 0;
-  const double b = knobs.kl_form == RegularisationKnobs::KlForm::heuristic
-                       ? knobs.beta * transition.dt()
-                       : knobs.beta;
-  return 0.5 * b * transition.w() * transition.w();
+  const double exact = 0.5 * knobs.beta * transition.w() * transition.w();
+  switch (knobs.kl_form) {
+    case RegularisationKnobs::KlForm::exact:
+      return exact;
+    case RegularisationKnobs::KlForm::heuristic:
+      return exact * transition.dt();
+    case RegularisationKnobs::KlForm::even:
+      return 0.5 * knobs.beta * kEvenKlWeight * kEvenKlWeight;
+  }
+  throw Error("[update_weights] a KL form outside its enum");
 }
 
 void check_states(const Method& method, const Rollout& rollout,
@@ -120,7 +133,10 @@ UpdateWeights update_weights(const Method& method, const Rollout& rollout,
   const double mean = mean_rows(method.estimator, steps_of(rollout));
   const bool average_anchors = method.as_published || out.rows == 0;
   const double anchor =
-      mean / (average_anchors ? static_cast<double>(out.anchors) : kl_rows);
+      !method.regularisation.pull_rows
+          ? 1 / static_cast<double>(out.anchors)
+          : mean /
+                (average_anchors ? static_cast<double>(out.anchors) : kl_rows);
   for (const int64_t state : states) {
     const auto [first, last] = rows_of(rollout, state);
     double kl_weight = 0;
@@ -128,7 +144,9 @@ UpdateWeights update_weights(const Method& method, const Rollout& rollout,
     for (int64_t r = first; r < last; ++r) {
       const double share = kappa(method, rollout, state);
       if (live[r]) out.row[r] = share / static_cast<double>(out.live_rows);
-      if (live[r] || !mask_kl) kl_weight += share / kl_rows;
+      if (method.regularisation.pull_rows && (live[r] || !mask_kl)) {
+        kl_weight += share / kl_rows;
+      }
     }
     if (kl_weight > 0) {
       out.k_ref[state] = kl_weight * kl_factor(method.regularisation,
@@ -136,6 +154,28 @@ UpdateWeights update_weights(const Method& method, const Rollout& rollout,
     }
   }
   return out;
+}
+
+std::vector<int64_t> trained_states(const Method& method,
+                                    const Rollout& rollout, uint64_t seed) {
+  std::vector<int64_t> states, anchors;
+  for (int64_t state = 0; state < rollout.states(); ++state) {
+    const auto [first, last] = rows_of(rollout, state);
+    (first == last ? anchors : states).push_back(state);
+  }
+  const auto all = static_cast<int64_t>(anchors.size());
+  const double share = method.regularisation.anchor_share;
+  const int64_t wanted =
+      share > 0
+          ? std::min(all, static_cast<int64_t>(
+                              share * static_cast<double>(rollout.rows())))
+          : all;
+  const auto order = counted_permutation(seed, all);
+  for (int64_t k = 0; k < wanted; ++k) {
+    states.push_back(anchors[order[k]]);
+  }
+  std::sort(states.begin(), states.end());
+  return states;
 }
 
 LossTerms loss_terms(const Method& method, const Rollout& rollout,
@@ -190,11 +230,22 @@ LossTerms loss_terms(const Method& method, const Rollout& rollout,
   return out;
 }
 
+ScoreFactors score_factors(const Method& method, const Transition& transition) {
+  const double kl = kl_factor(method.regularisation, transition);
+  const double squared = transition.delta * transition.delta;
+  const double half_w2 = 0.5 * transition.w() * transition.w();
+  return {kl / squared,
+          strength(method.strength, transition) * method.regularisation.beta /
+              (kl / half_w2),
+          row_factors(method, transition, 1).trust / squared};
+}
+
 RowFactors row_factors(const Method& method, const Transition& transition,
                        double advantage) {
   const double g = strength(method.strength, transition);
   const double s = transition.s;
   const auto& knobs = method.regularisation;
+  const auto shape = method.strength.shape;
   RowFactors out{};
   out.slope = transition.m_y / s;
   out.exponent = 1;
@@ -206,7 +257,9 @@ RowFactors row_factors(const Method& method, const Transition& transition,
       break;
     case ClipIn::strength:
       out.exponent = g;
-      if (method.strength.shape == StrengthKnobs::Shape::proportional &&
+      // Where the strength stands for another weight than w, matching is of
+      // that weight: T1 has its square.
+      if ((shape == Shape::proportional || shape == Shape::even) &&
           knobs.importance == Importance::matching) {
         out.square = g;
       }

@@ -16,8 +16,8 @@ namespace rsm {
  *
  * An update is a set of states with all their rows; its loss is one weighted
  * mean, so the weights are counted over all of it and micro-batches only add
- * up. With kappa_i = Kbar / K_i (1 for a rollout's rows), every step that
- * branches weighs the same whatever its K_i:
+ * up. With kappa_i = Kbar / K_i (1 for rows of paths and trees), every step
+ * that branches weighs the same whatever its K_i:
  *
  *     policy  row weight  kappa_i / (live rows)
  *     KL      of a row    kappa_i / (rows)
@@ -25,7 +25,8 @@ namespace rsm {
  *                         which is what a state with rows weighs.
  *
  * Dead rows, whose group has no spread, have no guidance and keep their KL.
- * Where an update has anchors only, they are averaged.
+ * Where an update has anchors only, they are averaged; with pull_rows = false
+ * an anchor weighs 1 / (anchors), and rows have no KL.
  * as_published: dead rows lose their KL too and leave its denominator (unless
  * no row of the update is live), and an anchor weighs Kbar / (anchors), several
  * times a state with rows. Source: the release of arXiv 2604.17415. */
@@ -39,12 +40,18 @@ struct UpdateWeights {
 
 /** `states` lists the update's states (indices into the rollout, each once).
  * KL per output is <(y - y_ref)^2> w^2 / 2, times dt in the heuristic form,
- * times beta. Anchors count only where the method has them.
+ * with 4.5 for w in the even one; times beta. States with rows count only with
+ * pull_rows, anchors only where the method has them.
  * Throws rsm::Error for a repeated state and for states whose rows differ in
  * number from the method's K_i (from 1 where they are not shared). */
 UpdateWeights update_weights(const Method& method, const Rollout& rollout,
                              const Advantages& advantages,
                              const std::vector<int64_t>& states);
+
+/** States an epoch's updates take, rising: all that have rows, and its anchors,
+ * or anchor_share anchors for each row, chosen at random by `seed`. */
+std::vector<int64_t> trained_states(const Method& method,
+                                    const Rollout& rollout, uint64_t seed);
 
 /** Everything rsm_loss needs but y and y_ref. */
 struct LossTerms {
@@ -66,16 +73,28 @@ struct RowFactors {
   double slope, exponent, square, post, guidance, trust;
 };
 
+/** A row's loss in the space of scores s, as arXiv 2604.17415 writes it, for
+ * advantage 1:
+ *
+ *     c1 |s - (s_ref + gamma Psi)|^2 + c2 |s - s_old|^2
+ *
+ * c1 and c2 are infinite at t = 1 of flows, where a score says nothing of the
+ * output; gamma is infinite for beta = 0 (c1 gamma is not). alpha is beta. */
+struct ScoreFactors {
+  double c1, gamma, c2;
+};
+ScoreFactors score_factors(const Method& method, const Transition& transition);
+
 /** Writes a method's loss of a row in the form of loss.h. With g = g(t):
  *
  *     clip_in      exponent  square                          post
  *     log_ratio    1         1                               g
- *     strength     g         1 (proportional, matching: g)   1
+ *     strength     g         1 (matching of another w: g)    1
  *     variance     s^2       1                               g / s^2
  *     centred      s         0                               g / s
  *
- * guidance = g A n / 2, trust = g A n^2 square / 2. Proportional strength
- * replaces w itself by zeta dt, so its matching form squares g in T1 (PCPO).
+ * guidance = g A n / 2, trust = g A n^2 square / 2. Proportional and even
+ * strength replace w itself, so their matching forms square g in T1 (PCPO).
  * `none` is not clipped and takes the first line: REINFORCE, whose exact
  * gradient keeps the trust term once y has left y_old. */
 RowFactors row_factors(const Method& method, const Transition& transition,

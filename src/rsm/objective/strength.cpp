@@ -1,5 +1,7 @@
 #include "rsm/objective/strength.h"
 
+#include <algorithm>
+
 #include "rsm/base/error.h"
 
 namespace rsm {
@@ -16,8 +18,12 @@ double strength(const StrengthKnobs& knobs, const Transition& transition) {
     case StrengthKnobs::Shape::proportional:
       return knobs.scale * kProportionalScale * transition.dt() /
              transition.w();
+    case StrengthKnobs::Shape::even:
+      return knobs.scale * kEvenWeight / transition.w();
     case StrengthKnobs::Shape::sigma:
       return knobs.scale * transition.s / transition.dt();
+    case StrengthKnobs::Shape::variance:
+      return knobs.scale * transition.s * transition.s;
   }
   throw Error("[strength] a shape outside its enum");
 }
@@ -30,6 +36,12 @@ double guidance_strength(const StrengthKnobs& knobs,
 int64_t rows_at(const EstimatorKnobs& knobs, int64_t step, int64_t steps) {
   if (step < 0 || step >= steps - 1) return 0;
   if (knobs.source == EstimatorKnobs::Source::rollout) return 1;
+  if (knobs.source == EstimatorKnobs::Source::tree) {
+    const auto& splits = knobs.tree.split_steps;
+    const bool split =
+        std::find(splits.begin(), splits.end(), step) != splits.end();
+    return split ? knobs.tree.children : 1;
+  }
   const auto listed = static_cast<int64_t>(knobs.branches.size());
   return step < listed ? knobs.branches[step] : 0;
 }
@@ -54,6 +66,7 @@ std::vector<double> normalised_h(const Method& method,
   for (int64_t i = 0; i < steps; ++i) {
     if (rows_at(method.estimator, i, steps) == 0) continue;
     h[i] = guidance_strength(method.strength, transitions[i]);
+    if (method.strength.even_output) h[i] *= kEvenWeight / transitions[i].w();
     sum += h[i];
   }
   for (auto& value : h) value = sum == 0 ? 0 : value / sum;

@@ -19,8 +19,14 @@ constexpr double kNoiseScale = 2.25;
  * the learning signal and the clip boundary. */
 constexpr double kProportionalScale = 4.3152134639895925;
 
+/** PCPO's one weight for all times of a diffusion sampler, in place of w: 4.5 /
+ * 8.70575076181, which is the mean w of DDPM's 50 steps of Stable Diffusion
+ * 1.5. Source: the release of arXiv 2509.25774. */
+constexpr double kEvenWeight = 4.5 / 8.70575076181;
+
 /** g(t): the factor on -A log rho. constant 1, noise 2.25 s, proportional
- * zeta dt / w, sigma s / dt; times knobs.scale. Throws for s = 0. */
+ * zeta dt / w, even 0.5169 / w, sigma s / dt, variance s^2; times knobs.scale.
+ * Throws for s = 0. */
 double strength(const StrengthKnobs& knobs, const Transition& transition);
 
 /** h(t) = g M / 2: how strongly the value gradient acts on the network's
@@ -30,11 +36,13 @@ double strength(const StrengthKnobs& knobs, const Transition& transition);
 double guidance_strength(const StrengthKnobs& knobs,
                          const Transition& transition);
 
-/** K_i, the rows drawn from a root's state at `step` of `steps`: the branch
- * count, or 1 on a stochastic path. The last step is never trained: 0. */
+/** K_i, the rows drawn from a state at `step` of `steps`: the branch count, 1
+ * on a stochastic path, the children of a tree's node. The last step is never
+ * trained: 0. */
 int64_t rows_at(const EstimatorKnobs& knobs, int64_t step, int64_t steps);
 
-/** Kbar, the mean of the K_i that are not 0; 0 where all are. */
+/** Kbar, the mean of the K_i that are not 0; 0 where all are. Rows of paths and
+ * trees all weigh the same: there it is not used. */
 double mean_rows(const EstimatorKnobs& knobs, int64_t steps);
 
 /** [N] h(t) of each step, 0 where K_i = 0, normalised to sum 1 (all 0 where

@@ -35,6 +35,13 @@ inline Method reweighted(const std::string& name,
   } else if (name == "pcpo") {
     shape = Shape::proportional;
     clip_in = ClipIn::strength;
+  } else if (name == "even") {
+    shape = Shape::even;
+    clip_in = ClipIn::strength;
+  } else if (name == "cps") {
+    shape = Shape::variance;
+    method.strength.scale = 2;
+    clip_in = ClipIn::strength;
   } else if (name == "guard") {
     shape = Shape::sigma;
     clip_in = ClipIn::centred;
@@ -65,6 +72,17 @@ inline torch::Tensor mean_of(const torch::Tensor& x, const torch::Tensor& y,
   return step.a_x * x + step.m_y * y;
 }
 
+/** M / s; of steps of the flow's SDE as their releases compute it from s~. */
+inline double published_weight(const Transition& step) {
+  const double dt = step.t - step.t_next;
+  const double s_tilde = step.s / std::sqrt(dt);
+  const double sde_a_x = 1 - s_tilde * s_tilde * dt / (2 * step.t);
+  return std::abs(step.a_x - sde_a_x) < 1e-12
+             ? std::sqrt(dt) / s_tilde *
+                   (1 + s_tilde * s_tilde * (1 - step.t) / (2 * step.t))
+             : std::abs(step.m_y) / step.s;
+}
+
 inline torch::Tensor log_density(const Sample& sample,
                                  const torch::Tensor& mean) {
   const double s = sample.step.s;
@@ -93,6 +111,14 @@ inline torch::Tensor published_ratio(const std::string& name,
   } else if (name == "pcpo") {
     const double w = -step.m_y / s;
     ratio = (log_rho * (4.3152134639895925 * dt / w)).exp();
+  } else if (name == "even") {
+    ratio = (log_rho * (4.5 / 8.70575076181 * s / -step.m_y)).exp();
+  } else if (name == "logrho") {
+    ratio = 1 + log_rho;
+  } else if (name == "cps") {
+    ratio = ((sample.x_next - mean_old).square().mean() -
+             (sample.x_next - mean).square().mean())
+                .exp();
   } else if (name == "guard") {
     const auto bias = (mean - mean_old).square().mean() / (2 * s * s);
     ratio = ((log_rho + bias) * s).exp();
@@ -114,8 +140,7 @@ inline torch::Tensor published_matching(const std::string& name,
   const double dt = step.t - step.t_next;
   const double s = step.s;
   const double s_tilde = s / std::sqrt(dt);
-  const double w = std::sqrt(dt) / s_tilde *
-                   (1 + s_tilde * s_tilde * (1 - step.t) / (2 * step.t));
+  const double w = published_weight(step);
   const auto eps = (sample.x_next - mean_of(sample.x, sample.y_old, step)) / s;
   const auto change = y - sample.y_old;
   const auto t1 = 0.5 * (w * change).square().mean();
@@ -128,6 +153,9 @@ inline torch::Tensor published_matching(const std::string& name,
     u = (t1 + t2) * (2.25 * s);
   } else if (name == "pcpo") {
     const auto scaled = 4.3152134639895925 * dt * change;
+    u = 0.5 * scaled.square().mean() + (scaled * eps).mean();
+  } else if (name == "even") {
+    const auto scaled = 4.5 / 8.70575076181 * change;
     u = 0.5 * scaled.square().mean() + (scaled * eps).mean();
   } else if (name == "guard") {
     u = t2 * s;
@@ -161,6 +189,9 @@ inline torch::Tensor published_kl(RegularisationKnobs::KlForm form,
                                   const Transition& step,
                                   const torch::Tensor& y,
                                   const torch::Tensor& y_ref) {
+  if (form == RegularisationKnobs::KlForm::even) {
+    return 0.5 * 4.5 * 4.5 * (y - y_ref).square().mean();
+  }
   const double s_tilde = step.s / std::sqrt(step.t - step.t_next);
   const double variance = form == RegularisationKnobs::KlForm::exact
                               ? step.s * step.s

@@ -13,9 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kClassName = "DDIMScheduler";
-constexpr const char* kOtherClass = "PNDMScheduler";
-
 /** A key with one supported value, and what its absence means. */
 struct FixedKey {
   const char* key;
@@ -78,8 +75,8 @@ int64_t integer(const json& config, const char* key, int64_t absent) {
 }
 
 /** s for eta = 1 and the weight W; c1 as in ddim_step(). */
-double weighted_std(double weight, double c1, double next_variance) {
-  const double least = c1 / std::sqrt(next_variance);
+double weighted_std(double weight, double least, double c1,
+                    double next_variance) {
   RSM_CHECK(weight >= least, "[ddim_step] weight ", weight,
             "; no s has (c1 + c2) / s = weight here: at least ", least,
             " is needed");
@@ -87,16 +84,11 @@ double weighted_std(double weight, double c1, double next_variance) {
   return (weight * c1 + std::sqrt(square * next_variance - c1 * c1)) / square;
 }
 
-void check_step(const std::vector<DdimPoint>& grid, int64_t i) {
-  const auto steps = static_cast<int64_t>(grid.size()) - 1;
-  RSM_CHECK(i >= 0 && i < steps, "[ddim_step] step ", i, " of a grid with ",
-            steps, " steps; allowed: 0 to ", steps - 1);
-  RSM_CHECK(grid[i].t > grid[i + 1].t && grid[i].alpha_bar > 0 &&
-                grid[i].alpha_bar < grid[i + 1].alpha_bar &&
-                grid[i + 1].alpha_bar < 1,
-            "[ddim_step] step from t = ", grid[i].t, ", alpha_bar ",
-            grid[i].alpha_bar, " to t = ", grid[i + 1].t, ", alpha_bar ",
-            grid[i + 1].alpha_bar,
+void check_points(const DdimPoint& from, const DdimPoint& to) {
+  RSM_CHECK(from.t > to.t && from.alpha_bar > 0 &&
+                from.alpha_bar < to.alpha_bar && to.alpha_bar < 1,
+            "[ddim_step] step from t = ", from.t, ", alpha_bar ",
+            from.alpha_bar, " to t = ", to.t, ", alpha_bar ", to.alpha_bar,
             "; t must fall and alpha_bar rise, between 0 and 1");
 }
 
@@ -107,9 +99,8 @@ DdimSchedule DdimSchedule::from_json(const json& config) {
             "[scheduler_config] holds: ", config.type_name(),
             "; an object is needed");
   const json name = config.value("_class_name", json());
-  RSM_CHECK(name == kClassName || name == kOtherClass,
-            "[scheduler_config] class ", name.dump(), "; allowed: ", kClassName,
-            ", ", kOtherClass);
+  RSM_CHECK(name == kClass || name == kOtherClass, "[scheduler_config] class ",
+            name.dump(), "; allowed: ", kClass, ", ", kOtherClass);
   check_keys(config);
   DdimSchedule schedule;
   schedule.beta_start = number(config, "beta_start", 0.0001);
@@ -126,10 +117,12 @@ DdimSchedule DdimSchedule::from_json(const json& config) {
 }
 
 json DdimSchedule::to_json() const {
-  json config = {
-      {"_class_name", kClassName},          {"_diffusers_version", "0.42.1"},
-      {"beta_start", beta_start},           {"beta_end", beta_end},
-      {"num_train_timesteps", train_steps}, {"steps_offset", steps_offset}};
+  json config = {{"_class_name", kClass},
+                 {"_diffusers_version", "0.42.1"},
+                 {"beta_start", beta_start},
+                 {"beta_end", beta_end},
+                 {"num_train_timesteps", train_steps},
+                 {"steps_offset", steps_offset}};
   for (const auto& [key, needed, absent] : fixed_keys()) {
     config[key] = needed;
   }
@@ -152,38 +145,41 @@ std::vector<double> DdimSchedule::alpha_bars() const {
   return out;
 }
 
-std::vector<DdimPoint> DdimSchedule::grid(int64_t n) const {
+std::vector<int64_t> DdimSchedule::timesteps(int64_t n) const {
   const int64_t stride = n < 1 ? 0 : train_steps / n;
   const int64_t first = (n - 1) * stride + steps_offset;
   RSM_CHECK(stride >= 1 && first < train_steps, "[DdimSchedule] ", n,
             " steps; at least 1 and a first timestep below ", train_steps,
             " are needed; with steps_offset ", steps_offset, " it is ", first);
-  const auto alpha_bar = alpha_bars();
-  std::vector<DdimPoint> points;
-  for (int64_t k = n; k >= 0; --k) {
-    const int64_t timestep = k == 0 ? 0 : (k - 1) * stride + steps_offset;
-    points.push_back(
-        {timestep,
-         static_cast<double>(timestep) / static_cast<double>(train_steps),
-         alpha_bar[timestep]});
+  std::vector<int64_t> steps;
+  for (int64_t k = n - 1; k >= 0; --k) {
+    steps.push_back(k * stride + steps_offset);
   }
-  return points;
+  steps.push_back(0);
+  return steps;
 }
 
-Transition ddim_step(const std::vector<DdimPoint>& grid, int64_t i,
+double least_weight(const DdimPoint& from, const DdimPoint& to) {
+  const double a = from.alpha_bar;
+  const double next = to.alpha_bar;
+  return std::sqrt(next * (1 - a) / (a * (1 - next)));
+}
+
+Transition ddim_step(const DdimPoint& from, const DdimPoint& to,
                      const DdimNoise& noise) {
-  check_step(grid, i);
+  check_points(from, to);
   RSM_CHECK(noise.eta >= 0 && noise.eta <= 1, "[ddim_step] eta is ", noise.eta,
             "; a number from 0 to 1 is needed");
-  const double a = grid[i].alpha_bar;
-  const double next = grid[i + 1].alpha_bar;
+  const double a = from.alpha_bar;
+  const double next = to.alpha_bar;
   const double c1 = std::sqrt(next * (1 - a) / a);
-  const double full = noise.weight
-                          ? weighted_std(*noise.weight, c1, 1 - next)
-                          : std::sqrt((1 - next) / (1 - a) * (1 - a / next));
+  const double full =
+      noise.weight
+          ? weighted_std(*noise.weight, least_weight(from, to), c1, 1 - next)
+          : std::sqrt((1 - next) / (1 - a) * (1 - a / next));
   Transition step;
-  step.t = grid[i].t;
-  step.t_next = grid[i + 1].t;
+  step.t = from.t;
+  step.t_next = to.t;
   step.s = noise.eta * full;
   step.a_x = std::sqrt(next / a);
   const double c2 = std::sqrt(std::max(0.0, 1 - next - step.s * step.s));
@@ -191,15 +187,6 @@ Transition ddim_step(const std::vector<DdimPoint>& grid, int64_t i,
   step.diffusion = step.s / std::sqrt(step.dt());
   step.delta = 1 / std::sqrt(1 - a);
   return step;
-}
-
-Transitions ddim_transitions(const std::vector<DdimPoint>& grid,
-                             const DdimNoise& noise) {
-  Transitions steps;
-  for (size_t i = 0; i + 1 < grid.size(); ++i) {
-    steps.push_back(ddim_step(grid, static_cast<int64_t>(i), noise));
-  }
-  return steps;
 }
 
 }  // namespace rsm

@@ -12,8 +12,7 @@ namespace rsm {
 /** One time of a diffusion: x = sqrt(alpha_bar) picture +
  * sqrt(1 - alpha_bar) noise. */
 struct DdimPoint {
-  int64_t timestep = 0;  ///< what the network is given
-  double t = 0;          ///< timestep / train_steps
+  double t = 0;  ///< timestep / train_steps
   double alpha_bar = 1;
 };
 
@@ -23,6 +22,9 @@ struct DdimPoint {
  * Reproduces diffusers' DDIMScheduler with "leading" spacing and
  * set_alpha_to_one = false. */
 struct DdimSchedule {
+  static constexpr const char* kClass = "DDIMScheduler";
+  static constexpr const char* kOtherClass = "PNDMScheduler";
+
   double beta_start = 0.00085;
   double beta_end = 0.012;
   int64_t train_steps = 1000;
@@ -40,11 +42,11 @@ struct DdimSchedule {
   /** alpha_bar of the timesteps 0 to train_steps - 1. */
   std::vector<double> alpha_bars() const;
 
-  /** n + 1 falling points for n steps: steps_offset + k floor(train_steps / n),
-   * then timestep 0 with alpha_bars()[0], which is not quite a picture.
-   * Throws rsm::Error where n < 1 or the first timestep is not below
-   * train_steps. */
-  std::vector<DdimPoint> grid(int64_t n) const;
+  /** n + 1 falling timesteps for n steps: steps_offset + k
+   * floor(train_steps / n), then 0. alpha_bars()[0] is not quite 1: the last
+   * state not quite a picture. Throws rsm::Error where n < 1 or the first
+   * timestep is not below train_steps. */
+  std::vector<int64_t> timesteps(int64_t n) const;
 };
 
 /** How noisy a step is. */
@@ -57,22 +59,26 @@ struct DdimNoise {
   std::optional<double> weight = std::nullopt;
 };
 
-/** Step i of `grid` for noise prediction y. With a = alpha_bar, a' the next
- * one and c1 = sqrt(a' (1 - a) / a):
+/** The least weight W that an s of the step between two times has:
+ * c1 / sqrt(1 - a') as in ddim_step(), above 1; above 4.5 for the last steps of
+ * coarse grids. */
+double least_weight(const DdimPoint& from, const DdimPoint& to);
+
+/** The step between two times for noise prediction y. With a = alpha_bar, a'
+ * the next one and c1 = sqrt(a' (1 - a) / a):
  *
  *     s    = eta sqrt((1 - a') / (1 - a) (1 - a / a')), or with a weight W
  *     s    = eta (W c1 + sqrt((W^2 + 1) (1 - a') - c1^2)) / (W^2 + 1)
  *     c2   = sqrt(1 - a' - s^2)
  *     mean = sqrt(a' / a) x - (c1 - c2) y
  *
- * The score is -y / sqrt(1 - a). Throws rsm::Error for i outside the grid, eta
- * outside [0, 1], and a weight below c1 / sqrt(1 - a'), which no s has.
+ * The score is -y / sqrt(1 - a). With a weight s does not shrink with the step,
+ * so many steps narrow normal data: to W / sqrt(1 + W^2) of their spread, at
+ * eta = 1. Throws rsm::Error where t does not fall or alpha_bar does not rise,
+ * for eta outside [0, 1], and for a weight below c1 / sqrt(1 - a'), which no s
+ * has.
  * Source: Song et al. 2020, arXiv:2010.02502, equations 12 and 16. */
-Transition ddim_step(const std::vector<DdimPoint>& grid, int64_t i,
+Transition ddim_step(const DdimPoint& from, const DdimPoint& to,
                      const DdimNoise& noise);
-
-/** The step of every index of the grid. */
-Transitions ddim_transitions(const std::vector<DdimPoint>& grid,
-                             const DdimNoise& noise);
 
 }  // namespace rsm

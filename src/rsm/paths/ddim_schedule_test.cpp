@@ -8,6 +8,7 @@
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
 #include "rsm/paths/ddim.h"
+#include "rsm/paths/ddim_path.h"
 
 namespace rsm {
 namespace {
@@ -23,12 +24,15 @@ TEST(Ddim, MatchesTheStepsOfDiffusers) {
   for (const auto& found : cases) {
     SCOPED_TRACE(found["config"].dump());
     const auto schedule = DdimSchedule::from_json(found["config"]);
+    const DdimPath path(schedule);
     const int64_t n = found["steps"];
-    const auto grid = schedule.grid(n);
-    ASSERT_EQ(found["timesteps"].size(), grid.size() - 1);
+    const auto timesteps = schedule.timesteps(n);
+    const auto times = path.times(n);
+    ASSERT_EQ(found["timesteps"].size(), timesteps.size() - 1);
     for (int64_t i = 0; i < n; ++i) {
-      EXPECT_EQ(grid[i].timestep, found["timesteps"][i].get<int64_t>());
-      const auto step = ddim_step(grid, i, {.eta = found["eta"]});
+      EXPECT_EQ(timesteps[i], found["timesteps"][i].get<int64_t>());
+      const auto step =
+          path.noisy_step(times, i, {SamplerNoise::usual, found["eta"]});
       const auto& row = found["rows"][i];
       const double next = step.a_x * row["x"].get<double>() +
                           step.m_y * row["y"].get<double>() +
@@ -126,22 +130,29 @@ TEST(DdimSchedule, AbsentKeysMeanWhatDiffusersTakesThemFor) {
 
 TEST(Ddim, RefusesStepsThatDoNotExist) {
   const DdimSchedule schedule;
-  expect_parts(error_of([&] { schedule.grid(0); }), {"0 steps", "at least 1"});
-  expect_parts(error_of([&] { schedule.grid(1000); }),
+  expect_parts(error_of([&] { schedule.timesteps(0); }),
+               {"0 steps", "at least 1"});
+  expect_parts(error_of([&] { schedule.timesteps(1000); }),
                {"1000 steps", "it is 1000"});
-  EXPECT_EQ(schedule.grid(999).size(), 1000U);
-  const auto grid = schedule.grid(50);
-  EXPECT_THROW(ddim_step(grid, 50, {.eta = 1}), Error);
-  EXPECT_THROW(ddim_step(grid, -1, {.eta = 1}), Error);
-  EXPECT_THROW(ddim_step({grid[3], grid[2]}, 0, {.eta = 1}), Error);
-  EXPECT_THROW(ddim_step({}, 0, {.eta = 1}), Error);
+  EXPECT_EQ(schedule.timesteps(999).size(), 1000U);
+  const auto alpha_bars = schedule.alpha_bars();
+  const auto point = [&](int64_t timestep) {
+    return DdimPoint{static_cast<double>(timestep) / 1000,
+                     alpha_bars[timestep]};
+  };
+  EXPECT_THROW(ddim_step(point(901), point(921), {.eta = 1}), Error);
+  EXPECT_THROW(ddim_step(point(901), point(901), {.eta = 1}), Error);
+  EXPECT_THROW(ddim_step(point(901), {.t = 0, .alpha_bar = 1}, {.eta = 1}),
+               Error);
   for (const double eta : {-0.1, 1.1, std::nan("")}) {
-    expect_parts(error_of([&] { ddim_step(grid, 0, {.eta = eta}); }),
-                 {"eta is", "0 to 1"});
+    expect_parts(
+        error_of([&] { ddim_step(point(981), point(961), {.eta = eta}); }),
+        {"eta is", "0 to 1"});
   }
   for (const double weight : {-4.5, 0.0, 3.0, std::nan("")}) {
-    expect_parts(error_of([&] { ddim_step(grid, 48, {.weight = weight}); }),
-                 {"weight", "at least 3.4"});
+    expect_parts(
+        error_of([&] { ddim_step(point(21), point(1), {.weight = weight}); }),
+        {"weight", "at least 3.4"});
   }
 }
 

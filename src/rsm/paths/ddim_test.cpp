@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "rsm/base/random.h"
+#include "rsm/paths/ddim_path.h"
 #include "rsm/paths/transitions.h"
 
 namespace rsm {
@@ -18,14 +19,16 @@ constexpr double kSixDigits = 5.1e-6;
 // Formulas in double, numbers around 1.
 constexpr double kRounding = 1e-12;
 
-const DdimNoise kDdpm = {.eta = 1};
-const DdimNoise kWeighted = {.eta = 1, .weight = 4.5};
-const std::vector<DdimNoise> kNoises = {{.eta = 0},
-                                        {.eta = 0.3},
-                                        kDdpm,
-                                        kWeighted,
-                                        {.eta = 0.5, .weight = 4.5},
-                                        {.eta = 1, .weight = 7}};
+const StepNoise kDdpm = {SamplerNoise::usual, 1};
+const StepNoise kWeighted = {SamplerNoise::even_weight, 1, 4.5};
+
+/** alpha_bar of each of `times`. */
+std::vector<double> alpha_bars_at(const DdimPath& path,
+                                  const std::vector<double>& times) {
+  std::vector<double> out;
+  for (const double t : times) out.push_back(std::pow(path.signal(t), 2));
+  return out;
+}
 
 void expect_digits(double actual, double expected) {
   EXPECT_NEAR(actual, expected, kSixDigits * std::abs(expected));
@@ -136,18 +139,22 @@ const std::vector<std::vector<double>> kFiftySteps = {
      0.000666933, 24.2253}};
 
 TEST(Ddim, ReproducesPublishedTableOfFiftySteps) {
-  const auto grid = DdimSchedule{}.grid(50);
-  const auto ddpm = ddim_transitions(grid, kDdpm);
-  const auto weighted = ddim_transitions(grid, kWeighted);
+  const DdimPath path;
+  const auto timesteps = DdimSchedule{}.timesteps(50);
+  const auto times = path.times(50);
+  const auto a = alpha_bars_at(path, times);
+  const auto ddpm = path.noisy_steps(times, kDdpm);
+  const auto weighted = path.noisy_steps(times, kWeighted);
   ASSERT_EQ(ddpm.size(), kFiftySteps.size());
   ASSERT_EQ(weighted.size(), kFiftySteps.size());
   for (size_t i = 0; i < ddpm.size(); ++i) {
     SCOPED_TRACE(i);
     const auto& row = kFiftySteps[i];
-    EXPECT_EQ(static_cast<double>(grid[i].timestep), row[0]);
-    EXPECT_EQ(static_cast<double>(grid[i + 1].timestep), row[1]);
-    expect_digits(grid[i].alpha_bar, row[2]);
-    expect_digits(grid[i + 1].alpha_bar, row[3]);
+    EXPECT_EQ(static_cast<double>(timesteps[i]), row[0]);
+    EXPECT_EQ(static_cast<double>(timesteps[i + 1]), row[1]);
+    EXPECT_EQ(times[i], row[0] / 1000);
+    expect_digits(a[i], row[2]);
+    expect_digits(a[i + 1], row[3]);
     expect_digits(ddpm[i].s, row[4]);
     expect_digits(ddpm[i].w(), row[5]);
     expect_digits(weighted[i].s, row[6]);
@@ -162,12 +169,11 @@ TEST(Ddim, ReproducesPublishedTableOfFiftySteps) {
 }
 
 TEST(Ddim, ReproducesPublishedMeansOfTheWeights) {
-  const auto grid = DdimSchedule{}.grid(50);
-  const auto sum = [&](const DdimNoise& noise, size_t steps) {
+  const DdimPath path;
+  const auto sum = [&](const StepNoise& noise, size_t steps) {
+    const auto all = path.noisy_steps(path.times(50), noise);
     double total = 0;
-    for (size_t i = 0; i < steps; ++i) {
-      total += ddim_step(grid, static_cast<int64_t>(i), noise).w();
-    }
+    for (size_t i = 0; i < steps; ++i) total += all[i].w();
     return total;
   };
   EXPECT_NEAR(sum(kDdpm, 50) / 50, 0.516900165, 5e-10);
@@ -179,7 +185,8 @@ TEST(Ddim, ReproducesPublishedMeansOfTheWeights) {
 }
 
 TEST(Ddim, ReproducesPublishedGuidanceOfTheFiveActiveSteps) {
-  const auto steps = ddim_transitions(DdimSchedule{}.grid(50), kWeighted);
+  const DdimPath path;
+  const auto steps = path.noisy_steps(path.times(50), kWeighted);
   const std::vector<double> s = {0.446712, 0.430445, 0.391486, 0.312825,
                                  0.191904};
   const std::vector<double> share = {0.251900, 0.242727, 0.220758, 0.176401,
@@ -195,11 +202,12 @@ TEST(Ddim, ReproducesPublishedGuidanceOfTheFiveActiveSteps) {
 }
 
 TEST(Ddim, WeightIsTheSumOfBothCoefficientsOverTheDeviation) {
+  const DdimPath path;
+  const auto times = path.times(50);
   for (const double weight : {4.5, 6.0, 20.0}) {
-    const auto grid = DdimSchedule{}.grid(50);
-    for (int64_t i = 0; i < 50; ++i) {
-      const auto step = ddim_step(grid, i, {.eta = 1, .weight = weight});
-      const double c1 = std::sqrt(1 - grid[i].alpha_bar) * step.a_x;
+    for (const auto& step :
+         path.noisy_steps(times, {SamplerNoise::even_weight, 1, weight})) {
+      const double c1 = path.noise(step.t) * step.a_x;
       const double c2 = c1 - step.M();
       EXPECT_NEAR((c1 + c2) / step.s, weight, 1e-10 * weight);
     }
@@ -209,12 +217,14 @@ TEST(Ddim, WeightIsTheSumOfBothCoefficientsOverTheDeviation) {
 TEST(Ddim, WithoutNoiseIsTheDeterministicStep) {
   // x' = sqrt(a') picture + sqrt(1 - a') y, where the picture is what x is
   // without the noise y.
+  const DdimPath path;
   for (const int64_t n : {1, 7, 50}) {
-    const auto grid = DdimSchedule{}.grid(n);
+    const auto times = path.times(n);
+    const auto alpha_bar = alpha_bars_at(path, times);
     for (int64_t i = 0; i < n; ++i) {
-      const double a = grid[i].alpha_bar;
-      const double next = grid[i + 1].alpha_bar;
-      const auto step = ddim_step(grid, i, {.eta = 0});
+      const double a = alpha_bar[i];
+      const double next = alpha_bar[i + 1];
+      const auto step = path.ode_step(times, i);
       EXPECT_EQ(step.s, 0);
       for (const auto& [x, y] : {std::pair(0.7, -1.2), std::pair(-2.0, 0.4)}) {
         const double picture = (x - std::sqrt(1 - a) * y) / std::sqrt(a);
@@ -228,100 +238,17 @@ TEST(Ddim, WithoutNoiseIsTheDeterministicStep) {
 
 TEST(Ddim, WithAllNoiseIsTheStepOfDdpm) {
   // Ho et al. 2020, equations 7 and 11, with alpha of the whole step.
-  const auto grid = DdimSchedule{}.grid(50);
+  const DdimPath path;
+  const auto times = path.times(50);
+  const auto alpha_bar = alpha_bars_at(path, times);
   for (int64_t i = 0; i < 50; ++i) {
-    const double a = grid[i].alpha_bar;
-    const double next = grid[i + 1].alpha_bar;
+    const double a = alpha_bar[i];
+    const double next = alpha_bar[i + 1];
     const double alpha = a / next;
-    const auto step = ddim_step(grid, i, kDdpm);
+    const auto step = path.noisy_step(times, i, kDdpm);
     EXPECT_NEAR(step.a_x, 1 / std::sqrt(alpha), kRounding);
     EXPECT_NEAR(step.M(), (1 - alpha) / std::sqrt(alpha * (1 - a)), kRounding);
     EXPECT_NEAR(step.s * step.s, (1 - next) / (1 - a) * (1 - alpha), kRounding);
-  }
-}
-
-/** Mean and variance of x. */
-struct Gaussian {
-  double mean = 0;
-  double variance = 0;
-};
-
-/** x where pictures are N(picture.mean, picture.variance). */
-Gaussian noised(const Gaussian& picture, double a) {
-  return {std::sqrt(a) * picture.mean, a * picture.variance + 1 - a};
-}
-
-/** x' where x is `at` and y the mean of the noise that x has. */
-Gaussian stepped(const Transition& step, const Gaussian& at,
-                 const Gaussian& picture, double a) {
-  const auto exact = noised(picture, a);
-  // E[noise | x] = slope (x - sqrt(a) picture.mean)
-  const double slope = std::sqrt(1 - a) / exact.variance;
-  const double gain = step.a_x + step.m_y * slope;
-  return {gain * at.mean - step.m_y * slope * exact.mean,
-          gain * gain * at.variance + step.s * step.s};
-}
-
-TEST(Ddim, KeepsTheMarginalsOfASinglePicture) {
-  const Gaussian picture = {.mean = 1.3, .variance = 0};
-  for (const int64_t n : {1, 5, 50}) {
-    const auto grid = DdimSchedule{}.grid(n);
-    for (const auto& noise : kNoises) {
-      if (noise.weight && n < 50) continue;  // no such steps
-      Gaussian at = noised(picture, grid[0].alpha_bar);
-      for (int64_t i = 0; i < n; ++i) {
-        at = stepped(ddim_step(grid, i, noise), at, picture, grid[i].alpha_bar);
-        const auto exact = noised(picture, grid[i + 1].alpha_bar);
-        EXPECT_NEAR(at.mean, exact.mean, kRounding);
-        EXPECT_NEAR(at.variance, exact.variance, kRounding);
-      }
-    }
-  }
-}
-
-TEST(Ddim, LacksOnlyTheSpreadOfThePictureGivenTheState) {
-  // A step puts the mean of the picture given x in place of a picture, so its
-  // variance lacks k^2 Var(picture | x), k the picture's coefficient in x'.
-  const Gaussian picture = {.mean = -0.4, .variance = 0.36};
-  const auto grid = DdimSchedule{}.grid(50);
-  for (const auto& noise : kNoises) {
-    for (int64_t i = 0; i < 50; ++i) {
-      const double a = grid[i].alpha_bar;
-      const double next = grid[i + 1].alpha_bar;
-      const auto now = noised(picture, a);
-      const auto exact = noised(picture, next);
-      const auto step = ddim_step(grid, i, noise);
-      const auto found = stepped(step, now, picture, a);
-      const double c2 = std::sqrt(1 - next - step.s * step.s);
-      const double k = std::sqrt(next) - c2 * std::sqrt(a / (1 - a));
-      const double spread = picture.variance * (1 - a) / now.variance;
-      EXPECT_NEAR(found.mean, exact.mean, kRounding);
-      EXPECT_NEAR(found.variance, exact.variance - k * k * spread, kRounding);
-    }
-  }
-}
-
-/** How far the last variance is off after n steps from the exact first one. */
-double last_gap(int64_t n, const DdimNoise& noise) {
-  const Gaussian picture = {.mean = -0.4, .variance = 0.36};
-  const auto grid = DdimSchedule{}.grid(n);
-  Gaussian at = noised(picture, grid[0].alpha_bar);
-  for (int64_t i = 0; i < n; ++i) {
-    at = stepped(ddim_step(grid, i, noise), at, picture, grid[i].alpha_bar);
-  }
-  const auto exact = noised(picture, grid[n].alpha_bar);
-  EXPECT_NEAR(at.mean, exact.mean, 1e-10);
-  return std::abs(at.variance / exact.variance - 1);
-}
-
-TEST(Ddim, ReachesTheMarginalsOfAGaussianWithManySteps) {
-  for (const double eta : {0.0, 0.5, 1.0}) {
-    SCOPED_TRACE(eta);
-    const double coarse = last_gap(250, {.eta = eta});
-    const double fine = last_gap(500, {.eta = eta});
-    // Of first order: half, were it not for the schedule's last steps.
-    EXPECT_LT(fine, 0.6 * coarse);
-    EXPECT_LT(fine, 0.03);
   }
 }
 
@@ -336,8 +263,9 @@ TEST(Ddim, LogRatioIsAQuadraticOfTheOutputs) {
   const auto y = normal(2);
   const auto d = 0.1 * normal(3);
   const auto eps = normal(4);
+  const DdimPath path;
   for (const auto& noise : {kDdpm, kWeighted}) {
-    for (const auto& t : ddim_transitions(DdimSchedule{}.grid(50), noise)) {
+    for (const auto& t : path.noisy_steps(path.times(50), noise)) {
       const auto next = step(t, x, y, eps);
       const auto ratio = log_prob(t, x, y + d, next) - log_prob(t, x, y, next);
       const auto expected =

@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numbers>
 #include <set>
 #include <string>
 
 #include "rsm/base/error.h"
+#include "rsm/paths/path.h"
 
 namespace rsm {
 namespace {
-
-constexpr const char* kClassName = "FlowMatchEulerDiscreteScheduler";
 
 double shifted(double u, double shift) {
   // Exactly 1 at 1, whatever rounding does: the first step tests for it.
@@ -26,21 +26,34 @@ const std::set<std::string>& idle_keys() {
   return keys;
 }
 
-void check_step(const std::vector<double>& times, int64_t i) {
-  const auto steps = static_cast<int64_t>(times.size()) - 1;
-  RSM_CHECK(i >= 0 && i < steps, "[flow_matching] step ", i, " of a grid with ",
-            steps, " steps; allowed: 0 to ", steps - 1);
-  RSM_CHECK(times[i] <= 1 && times[i] > times[i + 1] && times[i + 1] >= 0,
-            "[flow_matching] step from t = ", times[i], " to ", times[i + 1],
-            "; times must fall within 1 to 0");
+/** The ends of step i. */
+Transition between(const std::vector<double>& times, int64_t i) {
+  check_step(times, i);
+  Transition step;
+  step.t = times[i];
+  step.t_next = times[i + 1];
+  step.delta = (1 - step.t) / step.t;
+  return step;
+}
+
+/** Euler-Maruyama's step of the SDE with coefficient `diffusion`. */
+Transition with_diffusion(Transition step, double diffusion) {
+  const double t = step.t;
+  const double dt = step.dt();
+  const double variance = diffusion * diffusion;
+  step.diffusion = diffusion;
+  step.a_x = 1 - variance * dt / (2 * t);
+  step.m_y = -(1 + variance * (1 - t) / (2 * t)) * dt;
+  step.s = diffusion * std::sqrt(dt);
+  return step;
 }
 
 }  // namespace
 
 FlowMatchSchedule FlowMatchSchedule::from_json(const nlohmann::json& config) {
   const std::string name = config.value("_class_name", "");
-  RSM_CHECK(name == kClassName, "[scheduler_config] class \"", name,
-            "\"; allowed: ", kClassName);
+  RSM_CHECK(name == kClass, "[scheduler_config] class \"", name,
+            "\"; allowed: ", kClass);
   FlowMatchSchedule schedule;
   schedule.shift = config.value("shift", 1.0);
   schedule.train_steps = config.value("num_train_timesteps", int64_t{1000});
@@ -50,7 +63,7 @@ FlowMatchSchedule FlowMatchSchedule::from_json(const nlohmann::json& config) {
       continue;
     }
     RSM_CHECK(value.is_null() || value == false, "[scheduler_config] ", key,
-              " = ", value.dump(), " is not supported; allowed: a ", kClassName,
+              " = ", value.dump(), " is not supported; allowed: a ", kClass,
               " with shift and num_train_timesteps only");
   }
   RSM_CHECK(schedule.shift > 0 && schedule.train_steps > 0,
@@ -62,9 +75,9 @@ FlowMatchSchedule FlowMatchSchedule::from_json(const nlohmann::json& config) {
 
 nlohmann::json FlowMatchSchedule::to_json() const {
   RSM_CHECK(double_shift, "[scheduler_config] a grid that is shifted once; ",
-            kClassName,
+            kClass,
             " always shifts twice: keep such a schedule in the run's config");
-  return {{"_class_name", kClassName},
+  return {{"_class_name", kClass},
           {"num_train_timesteps", train_steps},
           {"shift", shift},
           {"use_dynamic_shifting", false}};
@@ -104,22 +117,35 @@ std::vector<double> FlowMatchSchedule::times(int64_t n) const {
 
 Transition flow_sde_step(const std::vector<double>& times, int64_t i,
                          double noise_level) {
-  check_step(times, i);
+  const Transition step = between(times, i);
   RSM_CHECK(std::isfinite(noise_level) && noise_level >= 0,
             "[flow_sde_step] noise level ", noise_level,
             "; it must be 0 or more");
-  Transition step;
-  step.t = times[i];
-  step.t_next = times[i + 1];
-  const double t = step.t;
-  const double dt = step.dt();
-  const double t_noise = t == 1 ? times[1] : t;
-  step.diffusion = noise_level * std::sqrt(t / (1 - t_noise));
-  const double variance = step.diffusion * step.diffusion;
-  step.a_x = 1 - variance * dt / (2 * t);
-  step.m_y = -(1 + variance * (1 - t) / (2 * t)) * dt;
-  step.s = step.diffusion * std::sqrt(dt);
-  step.delta = (1 - t) / t;
+  const double t_noise = step.t == 1 ? step.t_next : step.t;
+  return with_diffusion(step, noise_level * std::sqrt(step.t / (1 - t_noise)));
+}
+
+Transition flow_constant_step(const std::vector<double>& times, int64_t i,
+                              double diffusion) {
+  const Transition step = between(times, i);
+  RSM_CHECK(std::isfinite(diffusion) && diffusion >= 0,
+            "[flow_constant_step] noise level ", diffusion,
+            "; it must be 0 or more");
+  return with_diffusion(step, diffusion);
+}
+
+Transition flow_cps_step(const std::vector<double>& times, int64_t i,
+                         double level) {
+  Transition step = between(times, i);
+  RSM_CHECK(level >= 0 && level <= 1, "[flow_cps_step] noise level ", level,
+            "; a number from 0 to 1 is needed");
+  const double half = std::sin(level * std::numbers::pi / 4);
+  // t' (1 - cos(angle)): the mean's loss of noise.
+  const double lost = step.t_next * 2 * half * half;
+  step.a_x = 1 - lost;
+  step.m_y = -(step.dt() + (1 - step.t) * lost);
+  step.s = step.t_next * std::sin(level * std::numbers::pi / 2);
+  step.diffusion = step.s / std::sqrt(step.dt());
   return step;
 }
 

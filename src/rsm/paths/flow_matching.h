@@ -14,6 +14,8 @@ namespace rsm {
  * once its training grid, whose ends it keeps, then the grid between these
  * ends. So the last time above 0 is the same for every number of steps. */
 struct FlowMatchSchedule {
+  static constexpr const char* kClass = "FlowMatchEulerDiscreteScheduler";
+
   /** u -> shift u / (1 + (shift - 1) u); more than 1 spends steps on noise. */
   double shift = 3;
   int64_t train_steps = 1000;
@@ -41,12 +43,31 @@ struct FlowMatchSchedule {
  *     mean = x (1 - s~^2 dt / (2 t)) - v (1 + s~^2 (1 - t) / (2 t)) dt
  *     s    = s~ sqrt(dt)
  *
- * Where t is exactly 1 the t inside s~ (and only there) is times[1].
+ * Where t is exactly 1 the t inside s~ (and only there) is the next time.
  * For t < 1, s^2 / Omega = a^2 / (1 + a^2 / 2) at every step, a = noise_level.
- * Throws for i outside the grid or a negative noise level.
- * Source: Flow-GRPO, arXiv 2505.05470, and its release. */
+ * From t = 1 on, the spread after n steps is off by n^-min(1, a^2), not by
+ * 1 / n, as s~ is unbounded there. Throws for i outside the grid or a negative
+ * noise level. Source: Flow-GRPO, arXiv 2505.05470, and its release. */
 Transition flow_sde_step(const std::vector<double>& times, int64_t i,
                          double noise_level);
+
+/** The same with one diffusion s~ at all times; s = s~ sqrt(dt).
+ * Source: DanceGRPO, arXiv 2505.07818, and Branch-GRPO's release. */
+Transition flow_constant_step(const std::vector<double>& times, int64_t i,
+                              double diffusion);
+
+/** The step that keeps the coefficients of picture and noise: with t' the next
+ * time, picture x - t v, noise x + (1 - t) v and angle = level pi / 2,
+ *
+ *     mean = (1 - t') (x - t v) + t' cos(angle) (x + (1 - t) v)
+ *     s    = t' sin(angle)
+ *
+ * The last step, to t' = 0, has no noise. s does not shrink with dt, so many
+ * steps narrow normal data: to cos(angle / 2) of their spread. Throws for i
+ * outside the grid or a level outside [0, 1].
+ * Source: Wang & Yu 2025, arXiv 2509.05952, and Flow-GRPO's release. */
+Transition flow_cps_step(const std::vector<double>& times, int64_t i,
+                         double level);
 
 /** Euler's step i of the flow's ODE: a_x = 1, m_y = -dt, s = 0. */
 Transition flow_ode_step(const std::vector<double>& times, int64_t i);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,10 +9,29 @@
 
 namespace rsm {
 
-/** Names of all rewards, as make_reward takes them. */
+/** A reward as a config names it. The last three are for judges outside this
+ * program (exec: and http:) and change nothing of others. */
+struct RewardSpec {
+  std::string name;             ///< as make_reward takes it
+  double weight = 1;            ///< finite; 0: scored and reported only
+  double timeout_seconds = 60;  ///< for a request, > 0
+  int64_t batch = 64;           ///< pictures of a request, >= 1
+  int64_t retries = 2;          ///< restarts, or requests sent again, >= 0
+};
+
+/** Names of the rewards that are built in. */
 std::vector<std::string> reward_names();
 
-/** The reward of a name. Throws rsm::UsageError for an unknown one. */
+/** The reward of a name: one of reward_names(), `exec:COMMAND`
+ * (rewards/exec_reward.h) or `http://HOST:PORT/PATH` (rewards/http_reward.h).
+ * Starts and asks nothing yet: see Reward::check. Throws rsm::UsageError for an
+ * unknown name, a missing command or a wrong address. */
 std::unique_ptr<Reward> make_reward(const std::string& name);
+
+/** The weighted sum of rewards, see make_weighted_reward
+ * (rewards/weighted_reward.h). Throws rsm::UsageError for what make_reward
+ * refuses, numbers out of range, a name that stands twice, no reward at all, or
+ * weights that are all 0. */
+std::unique_ptr<Reward> make_rewards(const std::vector<RewardSpec>& specs);
 
 }  // namespace rsm

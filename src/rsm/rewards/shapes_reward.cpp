@@ -4,6 +4,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/data/shapes_world.h"
+#include "rsm/rewards/pictures.h"
 #include "rsm/rewards/shapes_checker.h"
 
 namespace rsm {
@@ -14,18 +15,7 @@ void check_images(const torch::Tensor& images, const Prompts& prompts) {
                 images.size(2) == kShapesSize && images.size(3) == kShapesSize,
             "[shapes reward] images ", images.sizes(), "; it judges [B,3,",
             kShapesSize, ",", kShapesSize, "]");
-  RSM_CHECK(images.scalar_type() == torch::kFloat32 && images.device().is_cpu(),
-            "[shapes reward] images of type ", images.scalar_type(), " on ",
-            images.device(), "; they must be float32 on the CPU");
-  RSM_CHECK(images.size(0) == std::ssize(prompts), "[shapes reward] ",
-            images.size(0), " images and ", prompts.size(),
-            " prompts; give one prompt an image");
-  const torch::Tensor finite = images.isfinite().flatten(1).all(1);
-  for (int64_t i = 0; i < finite.size(0); ++i) {
-    RSM_CHECK(finite[i].item<bool>(), "[shapes reward] image ", i, " (\"",
-              prompts[i].text,
-              "\") has a NaN or an infinity; look for divergence upstream");
-  }
+  check_pictures("shapes reward", images, prompts);
 }
 
 class ShapesReward : public Reward {
@@ -53,7 +43,7 @@ class ShapesReward : public Reward {
     at::parallel_for(0, count, 8, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const float* image = pixels + i * 3 * kShapesSize * kShapesSize;
-        const Verdict verdict = check(image, specs[i]);
+        const Verdict verdict = rsm::check(image, specs[i]);
         graded_out[i] = static_cast<float>(verdict.graded);
         strict_out[i] = verdict.strict ? 1.0f : 0.0f;
         texture_out[i] = static_cast<float>(background_texture(image));

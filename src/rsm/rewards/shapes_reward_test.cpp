@@ -6,12 +6,10 @@
 #include <limits>
 #include <sstream>
 
-#include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/data/shapes_world.h"
 #include "rsm/io/safetensors.h"
 #include "rsm/io/testing.h"
-#include "rsm/rewards/rewards.h"
 #include "rsm/rewards/shapes_checker.h"
 
 namespace rsm {
@@ -209,15 +207,6 @@ TEST(ShapesReward, ScoresNothingInNothing) {
                                     prompts_of({"a circle"}));
   EXPECT_EQ(scores.value[0].item<float>(), 0);
   EXPECT_EQ(scores.value.scalar_type(), torch::kFloat32);
-}
-
-TEST(Rewards, AreMadeByName) {
-  for (const auto& name : reward_names()) {
-    EXPECT_EQ(make_reward(name)->name(), name);
-  }
-  expect_parts(error_of([] { make_reward("shape"); }),
-               {"\"shape\"", "did you mean \"shapes\""});
-  EXPECT_THROW(make_reward(""), UsageError);
 }
 
 }  // namespace

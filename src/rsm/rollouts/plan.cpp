@@ -8,10 +8,61 @@ namespace rsm {
 
 using Source = EstimatorKnobs::Source;
 
+namespace {
+
+/** A root's leaves are all in memory at once. */
+constexpr int64_t kMostLeaves = 4096;
+
+bool splits_at(const RolloutPlan& plan, int64_t step) {
+  return plan.source == Source::tree &&
+         std::find(plan.split_steps.begin(), plan.split_steps.end(), step) !=
+             plan.split_steps.end();
+}
+
+void check_tree(const RolloutPlan& plan, const std::string& name) {
+  RSM_CHECK(plan.children >= 2, "[plan] method ", name, " has ", plan.children,
+            " children a split; at least 2 are needed, or nothing splits");
+  RSM_CHECK(plan.split_noise > 0, "[plan] method ", name,
+            " has split_noise = ", plan.split_noise,
+            "; it must be above 0, or there is nothing to compare");
+  int64_t before = -1;
+  int64_t leaves = 1;
+  for (const int64_t step : plan.split_steps) {
+    RSM_CHECK(step > before && step <= plan.steps - 2, "[plan] method ", name,
+              " splits at step ", step,
+              before < 0 ? std::string() : cat(" after step ", before), " of ",
+              plan.steps, "; split_steps must rise within 0 to ",
+              plan.steps - 2, ": the last step is not trained");
+    leaves *= plan.children;
+    RSM_CHECK(leaves <= kMostLeaves, "[plan] method ", name, " has more than ",
+              kMostLeaves, " leaves a root with ", plan.children,
+              " children at each of ", plan.split_steps.size(),
+              " splits; take fewer of either");
+    before = step;
+  }
+}
+
+}  // namespace
+
+int64_t RolloutPlan::nodes_at(int64_t step) const {
+  int64_t nodes = 1;
+  if (source == Source::tree) {
+    for (const int64_t split : split_steps) {
+      nodes *= split < step ? children : 1;
+    }
+  }
+  return nodes;
+}
+
 int64_t RolloutPlan::branches_at(int64_t step) const {
-  const bool trained = step >= 0 && step < steps - 1;
-  const bool listed = step < static_cast<int64_t>(branches.size());
-  return trained && listed ? branches[step] : 0;
+  if (step < 0 || step >= steps - 1) {
+    return 0;
+  }
+  if (source == Source::branches) {
+    const bool listed = step < static_cast<int64_t>(branches.size());
+    return listed ? branches[step] : 0;
+  }
+  return splits_at(*this, step) ? children : 1;
 }
 
 int64_t RolloutPlan::continuation_at(int64_t step) const {
@@ -20,7 +71,7 @@ int64_t RolloutPlan::continuation_at(int64_t step) const {
 }
 
 int64_t RolloutPlan::root_steps() const {
-  if (source == Source::rollout) {
+  if (source != Source::branches) {
     return steps;
   }
   int64_t count = anchors ? steps - 1 : 0;
@@ -33,24 +84,18 @@ int64_t RolloutPlan::root_steps() const {
 }
 
 int64_t RolloutPlan::rows_per_root() const {
-  if (source == Source::rollout) {
-    return steps - 1;
-  }
   int64_t rows = 0;
   for (int64_t i = 0; i < steps - 1; ++i) {
-    rows += branches_at(i);
+    rows += nodes_at(i) * branches_at(i);
   }
   return rows;
 }
 
 int64_t RolloutPlan::images_per_root() const {
-  return source == Source::rollout ? 1 : rows_per_root();
+  return source == Source::branches ? rows_per_root() : nodes_at(steps - 1);
 }
 
 int64_t RolloutPlan::states_per_root() const {
-  if (source == Source::rollout) {
-    return steps - 1;
-  }
   int64_t states = 0;
   for (int64_t i = 0; i < steps - 1; ++i) {
     states += states_at(i);
@@ -61,37 +106,68 @@ int64_t RolloutPlan::states_per_root() const {
 int64_t RolloutPlan::states_at(int64_t step) const {
   const int64_t branches = branches_at(step);
   if (branches == 0) {
-    return anchors ? 1 : 0;
+    return anchors && step >= 0 && step < steps - 1 ? 1 : 0;
   }
-  return sharing == Sharing::all ? 1 : branches;
+  return nodes_at(step) * (sharing == Sharing::all ? 1 : branches);
+}
+
+bool RolloutPlan::evaluates_again_at(int64_t step) const {
+  // What has one row by itself shares nothing.
+  const bool could_share = source == Source::branches || splits_at(*this, step);
+  return sharing == Sharing::none && could_share && branches_at(step) > 0;
 }
 
 int64_t RolloutPlan::evaluations_per_root() const {
-  int64_t evaluations = root_steps();
-  if (source == Source::branches) {
-    for (int64_t i = 0; i < steps - 1; ++i) {
-      evaluations += branches_at(i) *
-                     (continuation_at(i) + (sharing == Sharing::none ? 1 : 0));
+  int64_t evaluations = 0;
+  for (int64_t i = 0; i < root_steps(); ++i) {
+    const int64_t rows = nodes_at(i) * branches_at(i);
+    evaluations += nodes_at(i) + (evaluates_again_at(i) ? rows : 0);
+    if (source == Source::branches) {
+      evaluations += rows * continuation_at(i);
     }
   }
   return evaluations;
 }
 
-RolloutPlan make_plan(const Method& method, int64_t steps, double noise_level,
-                      int64_t continuation_steps, Sharing sharing) {
+double RolloutPlan::noise_factor_at(int64_t step) const {
+  return splits_at(*this, step) ? split_noise : 1;
+}
+
+Transitions RolloutPlan::transitions(const Path& path) const {
+  auto out = path.noisy_steps(path.times(steps), noise);
+  for (size_t i = 0; split_noise_recorded && i < out.size(); ++i) {
+    const double factor = noise_factor_at(static_cast<int64_t>(i));
+    out[i].s *= factor;
+    out[i].diffusion *= factor;
+  }
+  return out;
+}
+
+RolloutPlan make_plan(const Method& method, int64_t steps,
+                      const StepNoise& noise, int64_t continuation_steps,
+                      Sharing sharing) {
   RSM_CHECK(steps >= 2, "[plan] ", steps,
             " sampling steps arrived; at least 2 are needed, since the last "
             "step is not trained");
-  RSM_CHECK(noise_level > 0, "[plan] noise level ", noise_level,
+  RSM_CHECK(noise.level > 0, "[plan] noise level ", noise.level,
             " arrived; it must be above 0, or there is nothing to compare");
+  const auto& knobs = method.estimator;
   RolloutPlan plan;
-  plan.source = method.estimator.source;
+  plan.source = knobs.source;
   plan.steps = steps;
-  plan.noise_level = noise_level;
-  plan.branches = method.estimator.branches;
+  plan.noise = noise;
+  plan.shared_start = knobs.shared_start;
+  plan.sharing = sharing;
+  plan.branches = knobs.branches;
   plan.anchors = method.regularisation.anchors;
   plan.continuation_steps = continuation_steps;
-  plan.sharing = sharing;
+  plan.split_steps = knobs.tree.split_steps;
+  plan.children = knobs.tree.children;
+  plan.split_noise = knobs.tree.split_noise;
+  plan.split_noise_recorded = !method.as_published;
+  if (plan.source == Source::tree) {
+    check_tree(plan, method.name);
+  }
   RSM_CHECK(plan.rows_per_root() > 0, "[plan] method ", method.name,
             " branches nowhere before the last of ", steps,
             " steps; give estimator.branches a count above 0");

@@ -4,11 +4,13 @@
 #include <vector>
 
 #include "rsm/base/method.h"
+#include "rsm/base/transition.h"
+#include "rsm/paths/path.h"
 
 namespace rsm {
 
-/** What branches of one root and step have in common. The gradient is the same;
- * the others are kept to measure against.
+/** What rows of one state have in common. The gradient is the same; the others
+ * are kept to measure against.
  * all: one network output draws them, one pass trains them.
  * sampling: one output draws them, each is trained by a pass of its own, as in
  * TempFlow-GRPO's release.
@@ -19,44 +21,73 @@ enum class Sharing { all, sampling, none };
  * needs and never drives the sampler. */
 struct RolloutPlan {
   EstimatorKnobs::Source source = EstimatorKnobs::Source::branches;
-  int64_t steps = 10;        ///< N; the last one is always an ODE step
-  double noise_level = 0.7;  ///< a of the Flow-SDE step
+  int64_t steps = 10;  ///< N; the last one is always an ODE step
+  StepNoise noise;     ///< of the stochastic steps
+  /** All roots of a prompt start from the noise of its member 0; the noise of
+   * their steps stays their own. */
+  bool shared_start = false;
+  Sharing sharing = Sharing::all;
+
   /** K_i, [N] (shorter: zeros follow); only for `branches`. */
   std::vector<int64_t> branches;
   /** Also hand on the states of steps 0..N-2 that do not branch. */
   bool anchors = false;
-  /** Evaluations of a branch's way to its picture: 0 takes the remaining Euler
+  /** Evaluations of a branch's way to its picture: 0 takes the remaining ODE
    * steps; n > 0 takes n steps of a second-order solver on a grid of its own
-   * wherever more Euler steps than that remain. */
+   * wherever more ODE steps than that remain. */
   int64_t continuation_steps = 0;
 
-  Sharing sharing = Sharing::all;
+  /** Rising, within 0..N-2: where every node of a tree has `children`
+   * children; elsewhere it has one. Only for `tree`. */
+  std::vector<int64_t> split_steps;
+  int64_t children = 2;
+  /** Factor on the noise of split steps. */
+  double split_noise = 1;
+  /** Whether transitions() knows of it. Where not, rows of split steps have
+   * noise of this standard deviation, as in Branch-GRPO's release. */
+  bool split_noise_recorded = true;
 
-  /** Rows drawn from one root (or path). */
+  /** Rows drawn from one root (or path, or tree). */
   int64_t rows_per_root() const;
-  /** Pictures one root leads to. */
+  /** Pictures one root leads to: one a branch, one a path, a tree's leaves. */
   int64_t images_per_root() const;
   /** States one root hands on. */
   int64_t states_per_root() const;
   /** Network evaluations one root costs, text guidance counted once.
    * Branches: (i_last + 1) + sum K_i (N - 1 - i), where i_last is the last
    * branching or anchored step: a root's own output serves its branches. Cheap
-   * continuations put min(n, N - 1 - i) for N - 1 - i; where nothing is shared
-   * every branch costs one more. */
+   * continuations put min(n, N - 1 - i) for N - 1 - i.
+   * Paths and trees: the sum of nodes_at(i), also of the last step.
+   * Where nothing is shared every branch, and every child of a split, costs
+   * one more. */
   int64_t evaluations_per_root() const;
 
+  /** Different states of one root at `step`: children^(splits before) in a
+   * tree, else 1. */
+  int64_t nodes_at(int64_t step) const;
+  /** Rows drawn from each of them: K_i, a node's children, 1 on a path; 0 at
+   * the last step. */
   int64_t branches_at(int64_t step) const;
-  /** States one root hands on at `step`. */
+  /** States one root hands on at `step`, copies counted. */
   int64_t states_at(int64_t step) const;
+  /** Whether rows of `step` evaluate their state once more each. */
+  bool evaluates_again_at(int64_t step) const;
   /** Evaluations that continue a branch drawn at `step`. */
   int64_t continuation_at(int64_t step) const;
-  /** i_last + 1: how many steps a root itself takes. */
+  /** How many steps a root itself takes: i_last + 1 where it branches. */
   int64_t root_steps() const;
+  /** The factor on the noise of `step`: split_noise at splits, else 1. */
+  double noise_factor_at(int64_t step) const;
+
+  /** [N] the stochastic step of every index, as a rollout hands it on: s and
+   * diffusion of split steps times split_noise, where it is recorded. */
+  Transitions transitions(const Path& path) const;
 };
 
-/** The plan of a method. Throws rsm::Error where its knobs contradict. */
-RolloutPlan make_plan(const Method& method, int64_t steps, double noise_level,
-                      int64_t continuation_steps = 0,
+/** The plan of a method. Throws rsm::Error where its knobs contradict; a tree
+ * has at most 4096 leaves. */
+RolloutPlan make_plan(const Method& method, int64_t steps,
+                      const StepNoise& noise, int64_t continuation_steps = 0,
                       Sharing sharing = Sharing::all);
 
 }  // namespace rsm

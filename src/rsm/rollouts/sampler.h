@@ -7,37 +7,47 @@
 #include "rsm/base/denoiser.h"
 #include "rsm/base/random.h"
 #include "rsm/base/rollout.h"
-#include "rsm/paths/flow_matching.h"
+#include "rsm/paths/path.h"
 #include "rsm/rollouts/plan.h"
 
 namespace rsm {
 
-/** What to draw: `members` roots (paths) for each of the prompts, whose
+/** What to draw: `members` roots (paths, trees) for each of the prompts, whose
  * conditions stand in the same order. Noise is counted by (run seed, epoch,
  * prompt id, member, step, branch): it does not depend on what else is drawn.
- * A prompt that stands twice gets the members after its first ones. */
+ */
 struct RolloutRequest {
   Prompts prompts;       ///< [P]
   Condition conditions;  ///< [P]
   int64_t members = 1;
+  /** [P] the number of each entry's first member. Empty: 0, and an entry whose
+   * prompt stood before goes on where that one ended. */
+  std::vector<int64_t> first_member;
   uint64_t run_seed = 0;
   int64_t epoch = 0;
   std::vector<int64_t> latent_shape;  ///< [C,H,W]
+
+  /** [P] first_member, or what its absence means. */
+  std::vector<int64_t> first_members() const;
 };
 
 /** Told after each sampler step how many network evaluations are done. */
 using OnEvaluations = std::function<void(int64_t)>;
 
-/** Draws a rollout on the schedule's grid of the plan's steps. */
-Rollout roll_out(Denoiser& denoiser, const FlowMatchSchedule& schedule,
-                 const RolloutPlan& plan, const RolloutRequest& request,
+/** Draws a rollout on the path's grid of the plan's steps. Pictures stand by
+ * root; those of a root by (step, branch) of its branches, or by leaf with the
+ * leaves of a node together. Throws rsm::Error for a request that does not add
+ * up; what the path throws for the plan's noise. */
+Rollout roll_out(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
+                 const RolloutRequest& request,
                  const OnEvaluations& on_evaluations = {});
 
-/** Deterministic samples: Euler's method along `times` from noise [B,C,H,W].
- * `watch`, where given, sees every state and output before its step. */
+/** Deterministic samples: the path's ODE steps along `times` from noise
+ * [B,C,H,W]. `watch`, where given, sees every state and output before its
+ * step. */
 torch::Tensor sample_ode(
-    Denoiser& denoiser, const std::vector<double>& times, torch::Tensor noise,
-    const Condition& conditions,
+    Denoiser& denoiser, const Path& path, const std::vector<double>& times,
+    torch::Tensor noise, const Condition& conditions,
     const std::function<void(int64_t step, const torch::Tensor& x,
                              const torch::Tensor& y)>& watch = {});
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "rsm/base/random.h"
-#include "rsm/models/flow_model.h"
+#include "rsm/models/image_model.h"
 #include "rsm/rewards/rewards.h"
 #include "rsm/train/clock.h"
 #include "rsm/train/forecast.h"
@@ -24,7 +24,7 @@ struct Batch {
   torch::Tensor x, t;
   Condition condition;
 
-  Batch(const FlowModel& model, const RunOptions& o, int64_t calls) {
+  Batch(const ImageModel& model, const RunOptions& o, int64_t calls) {
     const int64_t rows = o.tiles.rows_per_call() * o.tiles.workers * calls;
     std::vector<int64_t> shape = model.latent_shape();
     shape.insert(shape.begin(), rows);
@@ -39,7 +39,7 @@ struct Batch {
 
 /** Seconds a row takes, once warm. */
 template <typename Work>
-double seconds_per_row(const FlowModel& model, const RunOptions& options,
+double seconds_per_row(const ImageModel& model, const RunOptions& options,
                        const Work& work) {
   work(Batch(model, options, 1));
   const Batch batch(model, options, kTimedCalls);
@@ -48,10 +48,10 @@ double seconds_per_row(const FlowModel& model, const RunOptions& options,
   return clock.seconds() / static_cast<double>(batch.size());
 }
 
-double update_seconds_per_row(const FlowModel& model, const RunOptions& o,
+double update_seconds_per_row(const ImageModel& model, const RunOptions& o,
                               Policy& policy, torch::optim::AdamW& optimiser) {
   return seconds_per_row(model, o, [&](const Batch& batch) {
-    const auto gradients = policy.trained_flow().gradients(
+    const auto gradients = policy.trained_network().gradients(
         batch.x, batch.t, batch.condition, policy.parameters(),
         [](int64_t, int64_t, const torch::Tensor& y) {
           return at::zeros_like(y);
@@ -63,7 +63,7 @@ double update_seconds_per_row(const FlowModel& model, const RunOptions& o,
   });
 }
 
-double seconds_per_image(const FlowModel& model, const RunOptions& o,
+double seconds_per_image(const ImageModel& model, const RunOptions& o,
                          const Prompts& prompts, const Reward& reward) {
   constexpr int64_t kImages = 64;
   Prompts some;
@@ -81,7 +81,7 @@ double seconds_per_image(const FlowModel& model, const RunOptions& o,
 
 /** What a run holds at its fullest beside its networks and what their calls
  * need, in MiB. */
-double run_tensors_mb(const FlowModel& model, const Forecast& f,
+double run_tensors_mb(const ImageModel& model, const Forecast& f,
                       const StateDict& trained) {
   constexpr double kMiB = 1 << 20;
   double latent = 4 / kMiB;  // float32
@@ -110,11 +110,11 @@ double run_tensors_mb(const FlowModel& model, const Forecast& f,
 }  // namespace
 
 EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
-  const auto model = FlowModel::load(o.model);
+  const auto model = ImageModel::load(o.model);
   Policy policy(model, o.policy());
   torch::optim::AdamW optimiser(policy.parameters(),
                                 torch::optim::AdamWOptions(0));
-  const auto reward = make_reward(o.reward);
+  const auto reward = make_rewards(o.rewards);
   const auto prompts = load_prompts(o.train_prompts);
   const auto predict = [&](Denoiser& denoiser) {
     return seconds_per_row(model, o, [&](const Batch& batch) {

@@ -25,10 +25,16 @@ struct EpochData {
   torch::Tensor prompt;  ///< [S] indices into conditions
   RewardScores scores;   ///< of the rollout's images
   Advantages advantages;
+  std::vector<int64_t> trained;  ///< states of the epoch's updates, rising
 
-  torch::Tensor y_old;  ///< [S,C,H,W] of the training network, before updates
-  torch::Tensor y_ref;  ///< [S,C,H,W]; zero where not in kl_states
+  /** [S,C,H,W] of the training network, before updates; of no meaning where not
+   * in `trained`. */
+  torch::Tensor y_old;
+  torch::Tensor y_ref;             ///< [S,C,H,W]; zero where not in kl_states
   std::vector<int64_t> kl_states;  ///< states whose y_ref is known
+  /** [S,1,1,1] lambda of the states' steps, where the method's policy is
+   * y_ref + lambda (y - y_ref); y_old is that. Else undefined. */
+  torch::Tensor output_factor;
 
   double rollout_gap = 0;  ///< max |log ratio|, rollout against training output
   std::vector<double> kl;  ///< exact KL to the reference of each of kl_states

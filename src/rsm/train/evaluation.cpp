@@ -4,8 +4,7 @@
 #include <set>
 
 #include "rsm/base/error.h"
-#include "rsm/models/flow_model.h"
-#include "rsm/paths/flow_matching.h"
+#include "rsm/models/image_model.h"
 #include "rsm/rollouts/sampler.h"
 
 namespace rsm {
@@ -68,8 +67,9 @@ EvaluationSet make_evaluation_set(const Prompts& prompts, int64_t images,
   return set;
 }
 
-Evaluation evaluate(Denoiser& denoiser, const std::vector<double>& times,
-                    const EvaluationSet& set, const Reward& reward,
+Evaluation evaluate(Denoiser& denoiser, const Path& path,
+                    const std::vector<double>& times, const EvaluationSet& set,
+                    const Reward& reward,
                     const std::function<void(int64_t)>& on_images) {
   const auto device = set.conditions.tokens.device();
   std::vector<torch::Tensor> images;
@@ -77,7 +77,7 @@ Evaluation evaluate(Denoiser& denoiser, const std::vector<double>& times,
     const int64_t count = std::min(kChunk, set.size() - first);
     const auto where = at::arange(first, first + count, at::kLong).to(device);
     const auto latents =
-        sample_ode(denoiser, times, set.noise(first, count).to(device),
+        sample_ode(denoiser, path, times, set.noise(first, count).to(device),
                    set.conditions.select(where));
     images.push_back(to_images(latents).to(at::kCPU));
     if (on_images) {
@@ -101,9 +101,9 @@ Evaluation evaluate(Denoiser& denoiser, const std::vector<double>& times,
   return out;
 }
 
-double drift(Denoiser& denoiser, Denoiser& reference,
-             const std::vector<double>& times, double noise_level,
-             const EvaluationSet& set) {
+double drift(Denoiser& denoiser, Denoiser& reference, const Path& path,
+             const std::vector<double>& times, const EvaluationSet& set,
+             int64_t noisiest) {
   std::vector<int64_t> firsts;
   for (int64_t i = 0; i < set.size(); ++i) {
     if (set.members[i] == 0) {
@@ -114,21 +114,25 @@ double drift(Denoiser& denoiser, Denoiser& reference,
   const auto device = set.conditions.tokens.device();
   const auto noise = set.noise(0, set.size()).index_select(0, where).to(device);
   const auto conditions = set.conditions.select(where.to(device));
-  const int64_t steps = static_cast<int64_t>(times.size()) - 1;
+  const int64_t all = static_cast<int64_t>(times.size()) - 2;
+  const int64_t steps = noisiest > 0 ? std::min(noisiest, all) : all;
+  const auto kind = SamplerNoise::usual;
+  const StepNoise usual = {.kind = kind,
+                           .level = usual_level(kind, path.family())};
   double total = 0;
-  sample_ode(denoiser, times, noise, conditions,
+  sample_ode(denoiser, path, times, noise, conditions,
              [&](int64_t i, const torch::Tensor& x, const torch::Tensor& y) {
-               if (i == steps - 1) {
+               if (i >= steps) {
                  return;
                }
                const auto t = at::full({x.size(0)}, times[i], x.options());
                const auto y_ref = reference.predict(x, t, conditions);
-               const double w = flow_sde_step(times, i, noise_level).w();
+               const double w = path.noisy_step(times, i, usual).w();
                total +=
                    0.5 * w * w *
                    (y - y_ref).to(at::kDouble).square().mean().item<double>();
              });
-  return steps > 1 ? total / static_cast<double>(steps - 1) : 0;
+  return steps > 0 ? total / static_cast<double>(steps) : 0;
 }
 
 nlohmann::json to_json(const Evaluation& evaluation) {

@@ -10,6 +10,7 @@
 #include "rsm/base/denoiser.h"
 #include "rsm/base/prompt.h"
 #include "rsm/base/reward.h"
+#include "rsm/paths/path.h"
 
 namespace rsm {
 
@@ -43,18 +44,20 @@ struct Evaluation {
 };
 
 /** Samples with the ODE and scores. */
-Evaluation evaluate(Denoiser& denoiser, const std::vector<double>& times,
-                    const EvaluationSet& set, const Reward& reward,
+Evaluation evaluate(Denoiser& denoiser, const Path& path,
+                    const std::vector<double>& times, const EvaluationSet& set,
+                    const Reward& reward,
                     const std::function<void(int64_t)>& on_images = {});
 
 /** Drift from the reference along the denoiser's own ODE path: the mean over
  * the first picture of each prompt and over steps 0..N-2 of
- * w^2 <(y - y_ref)^2> / 2, the exact KL of one stochastic step of that noise
- * level per latent element, whatever the method. Both should compute in one
- * precision, or the difference of precisions shows as drift. */
-double drift(Denoiser& denoiser, Denoiser& reference,
-             const std::vector<double>& times, double noise_level,
-             const EvaluationSet& set);
+ * w^2 <(y - y_ref)^2> / 2, the exact KL of one stochastic step of the family's
+ * usual noise per latent element, whatever the method samples with; only over
+ * the `noisiest` first of these steps where that is not 0. Both should compute
+ * in one precision, or the difference of precisions shows as drift. */
+double drift(Denoiser& denoiser, Denoiser& reference, const Path& path,
+             const std::vector<double>& times, const EvaluationSet& set,
+             int64_t noisiest = 0);
 
 /** {images, reward, metrics, by_category, kl}, for the run log. */
 nlohmann::json to_json(const Evaluation& evaluation);

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "rsm/base/error.h"
+#include "rsm/paths/ddim.h"
 #include "rsm/paths/flow_matching.h"
+#include "rsm/paths/path.h"
 
 namespace rsm {
 namespace {
@@ -41,6 +43,11 @@ class Brightness : public Reward {
   }
 };
 
+std::vector<std::shared_ptr<const Path>> paths() {
+  return {Path::from_json(FlowMatchSchedule{}.to_json()),
+          Path::from_json(DdimSchedule{}.to_json())};
+}
+
 EvaluationSet small_set() {
   auto set = make_evaluation_set(three_categories(), 30, 5);
   set.latent_shape = {3, 2, 2};
@@ -71,8 +78,8 @@ TEST(EvaluationSet, APicturesNoiseDoesNotDependOnHowMany) {
 TEST(Evaluate, ReportsMeansByCategoryAndWhole) {
   ConstantFlow flow(0);
   const auto set = small_set();
-  const auto result =
-      evaluate(flow, FlowMatchSchedule{}.times(4), set, Brightness());
+  const auto path = paths()[0];
+  const auto result = evaluate(flow, *path, path->times(4), set, Brightness());
   EXPECT_EQ(result.images.size(0), 30);
   EXPECT_FALSE(result.kl);
   EXPECT_NEAR(result.means.at("reward"),
@@ -87,16 +94,24 @@ TEST(Evaluate, ReportsMeansByCategoryAndWhole) {
 }
 
 TEST(Drift, IsTheExactKlOfTheStochasticSteps) {
-  ConstantFlow flow(0.25), reference(0);
-  const auto times = FlowMatchSchedule{}.times(4);
-  const double measured = drift(flow, reference, times, 0.7, small_set());
-  double expected = 0;
-  for (int64_t i = 0; i < 3; ++i) {
-    const double w = flow_sde_step(times, i, 0.7).w();
-    expected += 0.5 * w * w * 0.25 * 0.25 / 3;
+  ConstantFlow moved(0.25), reference(0);
+  for (const auto& path : paths()) {
+    const bool flow = path->family() == Path::Family::flow;
+    const auto times = path->times(4);
+    const double measured = drift(moved, reference, *path, times, small_set());
+    double expected = 0;
+    for (int64_t i = 0; i < 3; ++i) {
+      const StepNoise noise = {.level = flow ? 0.7 : 1.0};
+      const double w = path->noisy_step(times, i, noise).w();
+      expected += 0.5 * w * w * 0.25 * 0.25 / 3;
+    }
+    EXPECT_NEAR(measured, expected, 1e-6 * expected);
+    EXPECT_EQ(drift(moved, moved, *path, times, small_set()), 0);
+    const StepNoise noise = {.level = flow ? 0.7 : 1.0};
+    const double w = path->noisy_step(times, 0, noise).w();
+    EXPECT_NEAR(drift(moved, reference, *path, times, small_set(), 1),
+                0.5 * w * w * 0.25 * 0.25, 1e-6 * w * w);
   }
-  EXPECT_NEAR(measured, expected, 1e-6 * expected);
-  EXPECT_EQ(drift(flow, flow, times, 0.7, small_set()), 0);
 }
 
 }  // namespace

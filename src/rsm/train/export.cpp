@@ -5,7 +5,7 @@
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/data/prompts.h"
-#include "rsm/models/flow_model.h"
+#include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/lora_files.h"
 #include "rsm/train/checkpoint.h"
@@ -35,7 +35,7 @@ double allowed_difference(torch::ScalarType type) {
 /** What networks are compared on: noise, the times above, a run's prompts. */
 class Probe {
  public:
-  Probe(const FlowModel& model, const RunOptions& options)
+  Probe(const ImageModel& model, const RunOptions& options)
       : times_(torch::tensor(kTimes)) {
     const auto count = static_cast<int64_t>(kTimes.size());
     std::vector<int64_t> shape = model.latent_shape();
@@ -49,10 +49,9 @@ class Probe {
     condition_ = model.encode(some);
   }
 
-  torch::Tensor velocity(Sd3Transformer network) const {
+  torch::Tensor output(const Network& network) const {
     const torch::NoGradGuard no_grad;
-    return network->forward(x_, 1000 * times_, condition_.tokens,
-                            condition_.pooled);
+    return network->predict(x_, times_, condition_);
   }
 
  private:
@@ -75,8 +74,8 @@ StateDict learnt(const ExportOptions& options) {
                      options.average ? "average." : "trained.");
 }
 
-Sd3Transformer with_weights(const FlowModel& model, const StateDict& weights) {
-  auto network = copy_of(model.transformer, torch::kFloat32, torch::kCPU);
+Network with_weights(const ImageModel& model, const StateDict& weights) {
+  auto network = copy_of(model.network, torch::kFloat32, torch::kCPU);
   load_parameters(*network, weights, "export");
   return network;
 }
@@ -84,21 +83,20 @@ Sd3Transformer with_weights(const FlowModel& model, const StateDict& weights) {
 /** Writes files one by one and keeps how each came back. */
 class Exporter {
  public:
-  Exporter(const FlowModel& model, const Probe& probe, torch::Tensor expected)
+  Exporter(const ImageModel& model, const Probe& probe, torch::Tensor expected)
       : model_(model), probe_(probe), expected_(std::move(expected)) {}
 
   void add_lora(const std::string& path, const LoraFile& file) {
     add(path,
-        with_weights(model_, merged(state_dict(*model_.transformer),
-                                    file.tensors, file.config)),
+        with_weights(model_, merged(state_dict(*model_.network), file.tensors,
+                                    file.config)),
         allowed_difference(torch::kFloat32));
   }
 
-  void add(const std::string& path, const Sd3Transformer& network,
-           double allowed) {
-    const double found = difference(probe_.velocity(network), expected_);
+  void add(const std::string& path, const Network& network, double allowed) {
+    const double found = difference(probe_.output(network), expected_);
     RSM_CHECK(found <= allowed, "[export] ", path,
-              " read back gives velocities that differ by ", found,
+              " read back gives outputs that differ by ", found,
               " of the largest from the trained network's; at most ", allowed,
               " is rounding. Don't use the file");
     files_.push_back({path, found, allowed});
@@ -107,57 +105,57 @@ class Exporter {
   std::vector<ExportedFile> files() const { return files_; }
 
  private:
-  const FlowModel& model_;
+  const ImageModel& model_;
   const Probe& probe_;
   torch::Tensor expected_;
   std::vector<ExportedFile> files_;
 };
 
 /** The network as it trained: its LoRA beside the weights, not merged. */
-torch::Tensor trained_velocity(const FlowModel& model, const RunOptions& run,
-                               const StateDict& weights, const Probe& probe) {
+torch::Tensor trained_output(const ImageModel& model, const RunOptions& run,
+                             const StateDict& weights, const Probe& probe) {
   if (!run.lora) {
-    return probe.velocity(with_weights(
-        model, with_trained(model.transformer, weights, run.policy().lora)));
+    return probe.output(with_weights(
+        model, with_trained(model.network, weights, run.policy().lora)));
   }
-  auto network = copy_of(model.transformer, torch::kFloat32, torch::kCPU);
+  auto network = copy_of(model.network, torch::kFloat32, torch::kCPU);
   LoraAdapter adapter(*network, run.lora_config, run.seed);
   adapter.load_state(weights);
-  return probe.velocity(network);
+  return probe.output(network);
 }
 
 }  // namespace
 
 void save_lora(const std::string& folder, const LoraConfig& config,
-               const StateDict& lora) {
+               const StateDict& lora, const std::string& part) {
   save_peft_adapter(folder, config, lora);
-  save_diffusers_lora(folder, config, lora);
+  save_diffusers_lora(folder, config, lora, part);
 }
 
 std::vector<ExportedFile> export_run(const ExportOptions& options) {
   const auto run = read_run_options(Config::load(options.run + "/config.yaml"));
   const auto weights = learnt(options);
-  const auto model = FlowModel::load(run.model);
+  const auto model = ImageModel::load(run.model);
   const Probe probe(model, run);
-  Exporter exporter(model, probe, trained_velocity(model, run, weights, probe));
+  Exporter exporter(model, probe, trained_output(model, run, weights, probe));
   const std::string folder =
       options.output.empty() ? options.run + "/export" : options.output;
   std::filesystem::create_directories(folder);
   if (run.lora) {
     const auto lora = options.fold_alpha ? folded({run.lora_config, weights})
                                          : LoraFile{run.lora_config, weights};
-    save_lora(folder, lora.config, lora.tensors);
+    save_lora(folder, lora.config, lora.tensors, model.network->part());
     exporter.add_lora(folder + "/adapter_model.safetensors",
                       load_peft_adapter(folder));
     exporter.add_lora(folder + "/pytorch_lora_weights.safetensors",
-                      load_diffusers_lora(folder));
+                      load_diffusers_lora(folder, model.network->part()));
   }
-  FlowModel whole = model;
-  whole.transformer = with_weights(
-      model, with_trained(model.transformer, weights, run.policy().lora));
+  ImageModel whole = model;
+  whole.network = with_weights(
+      model, with_trained(model.network, weights, run.policy().lora));
   const std::string path = folder + "/merged";
   whole.save(path, options.type);
-  exporter.add(path, FlowModel::load(path).transformer,
+  exporter.add(path, ImageModel::load(path).network,
                allowed_difference(options.type));
   return exporter.files();
 }

@@ -35,8 +35,8 @@ struct ExportedFile {
  * another network than the one trained. */
 std::vector<ExportedFile> export_run(const ExportOptions& options);
 
-/** Both LoRA files, in one folder. */
+/** Both LoRA files of a part ("transformer" or "unet"), in one folder. */
 void save_lora(const std::string& folder, const LoraConfig& config,
-               const StateDict& lora);
+               const StateDict& lora, const std::string& part);
 
 }  // namespace rsm

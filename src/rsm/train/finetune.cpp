@@ -10,10 +10,13 @@
 #include "rsm/io/files.h"
 #include "rsm/io/run_log.h"
 #include "rsm/rewards/rewards.h"
-#include "rsm/rollouts/sampler.h"
+#include "rsm/rewards/weighted_reward.h"
 #include "rsm/train/clock.h"
+#include "rsm/train/collector.h"
 #include "rsm/train/epoch_data.h"
+#include "rsm/train/even_output.h"
 #include "rsm/train/forecast.h"
+#include "rsm/train/pending_rollout.h"
 #include "rsm/train/run_folder.h"
 
 namespace rsm {
@@ -23,14 +26,16 @@ namespace fs = std::filesystem;
 Finetune::Finetune(const RunOptions& options, Progress& progress)
     : options_(options),
       progress_(progress),
-      model_(FlowModel::load(options.model)),
+      model_(ImageModel::load(options.model)),
       policy_(std::make_unique<Policy>(model_, options.policy())),
-      reward_(make_reward(options.reward)),
+      reward_(make_rewards(options.rewards)),
       train_prompts_(load_prompts(options.train_prompts)),
-      times_(model_.schedule.times(options.steps)),
-      eval_times_(model_.schedule.times(options.eval_steps)),
+      times_(model_.path->times(options.steps)),
+      eval_times_(model_.path->times(options.eval_steps)),
       plan_(options.plan()),
-      transitions_(flow_sde_transitions(times_, options.noise_level)) {
+      transitions_(plan_.transitions(*model_.path)) {
+  reward_->check();
+  state_.statistics = PromptStatistics(options.method.estimator.buffer_size);
   optimiser_ = std::make_unique<torch::optim::AdamW>(
       policy_->parameters(),
       torch::optim::AdamWOptions(options.lr)
@@ -108,7 +113,7 @@ void Finetune::save() {
 nlohmann::json Finetune::run_epoch() {
   const Clock clock;
   EpochData data = sample();
-  judge(data);
+  compare(data);
   weigh(data);
   update(data);
   const double lr = learning_rate();
@@ -145,48 +150,36 @@ bool Finetune::evaluation_is_due(double seconds_before) const {
 }
 
 EpochData Finetune::sample() {
-  EpochData data;
-  const Clock clock;
-  const auto chosen = epoch_prompts(options_.seed, state_.epoch, train_prompts_,
-                                    options_.prompts_per_epoch);
-  RolloutRequest request;
-  for (const int64_t i : chosen) {
-    request.prompts.push_back(train_prompts_[i]);
-  }
-  const auto index = torch::tensor(chosen, at::kLong).to(options_.device);
-  request.conditions = train_conditions_.select(index);
-  request.members = options_.samples_per_prompt;
-  request.run_seed = options_.seed;
-  request.epoch = state_.epoch;
-  request.latent_shape = model_.latent_shape();
-  const int64_t roots = options_.prompts_per_epoch * request.members;
-  progress_.begin(cat("epoch ", state_.epoch + 1, " rollout"),
-                  roots * plan_.evaluations_per_root());
-  data.rollout = roll_out(policy_->rollout(), model_.schedule, plan_, request,
-                          [&](int64_t done) { progress_.update(done, ""); });
-  progress_.end();
-  data.conditions = request.conditions;
-  data.evaluations.rollout = data.rollout.evaluations;
-  data.seconds.rollout = clock.seconds();
+  Collector collector(options_, model_, plan_, *reward_, train_prompts_,
+                      train_conditions_, progress_);
+  const bool even = options_.method.strength.even_output;
+  EvenOutput evened(policy_->rollout(), policy_->reference(), transitions_);
+  auto data = collector.collect(
+      state_.epoch, even ? static_cast<Denoiser&>(evened) : policy_->rollout());
+  data.evaluations.reference = even ? data.rollout.evaluations : 0;
   state_.spent.images += data.rollout.images();
   state_.spent.evaluations += data.rollout.evaluations;
   return data;
 }
 
-void Finetune::judge(EpochData& data) {
-  const Clock clock;
-  Prompts prompts;
-  for (const int64_t p : data.rollout.image_prompt) {
-    prompts.push_back(data.rollout.prompts[p]);
+void Finetune::compare(EpochData& data) {
+  try {
+    for (const auto& text : suspicious(data.scores)) {
+      data.warnings.push_back(text);
+    }
+    data.advantages = row_advantages(
+        data.rollout, data.scores, options_.method.estimator,
+        options_.method.regularisation.advantage_clip, &state_.statistics);
+    name_dead_groups(data);
+  } catch (...) {
+    save_pending(options_.folder, state_.epoch, data.rollout);
+    throw;
   }
-  data.scores =
-      reward_->score(to_images(data.rollout.latents).to(at::kCPU), prompts);
-  check_scores(data.scores, data.rollout.images(), reward_->name());
-  data.advantages =
-      row_advantages(data.rollout, data.scores.value, options_.method.estimator,
-                     options_.method.regularisation.advantage_clip);
-  name_dead_groups(data);
-  data.seconds.reward = clock.seconds();
+  remove_pending(options_.folder);
+  data.trained =
+      trained_states(options_.method, data.rollout,
+                     counted_seed(options_.seed, Purpose::anchors,
+                                  {static_cast<uint64_t>(state_.epoch)}));
 }
 
 void Finetune::weigh(EpochData& data) {
@@ -207,21 +200,30 @@ void Finetune::weigh(EpochData& data) {
         rollout.x.index_select(0, index), data.t.index_select(0, index),
         data.conditions.select(data.prompt.index_select(0, index)));
   };
-  std::vector<int64_t> all(rollout.states());
-  for (int64_t s = 0; s < rollout.states(); ++s) {
-    all[s] = s;
+  /** Outputs at some states, zeros at the others. */
+  const auto spread = [&](const std::vector<int64_t>& states,
+                          const torch::Tensor& y) {
+    return at::zeros_like(rollout.y).index_copy_(
+        0, torch::tensor(states, at::kLong).to(options_.device), y);
+  };
+  data.y_old =
+      policy_->rollout_is_training()
+          ? rollout.y
+          : spread(data.trained, predict(policy_->training(), data.trained,
+                                         data.evaluations.old));
+  const bool even = options_.method.strength.even_output;
+  data.kl_states = options_.method.regularisation.beta > 0 || even
+                       ? data.trained
+                       : spread_out(data.trained, kWatchedStates);
+  data.y_ref =
+      spread(data.kl_states, predict(policy_->reference(), data.kl_states,
+                                     data.evaluations.reference));
+  if (even) {
+    data.output_factor = output_factors(rollout).to(options_.device);
+    if (!policy_->rollout_is_training()) {
+      data.y_old = at::lerp(data.y_ref, data.y_old, data.output_factor);
+    }
   }
-  data.y_old = policy_->rollout_is_training()
-                   ? rollout.y
-                   : predict(policy_->training(), all, data.evaluations.old);
-  data.kl_states = options_.method.regularisation.beta > 0
-                       ? all
-                       : spread_out(all, kWatchedStates);
-  const auto y_ref =
-      predict(policy_->reference(), data.kl_states, data.evaluations.reference);
-  data.y_ref = at::zeros_like(data.y_old);
-  data.y_ref.index_copy_(
-      0, torch::tensor(data.kl_states, at::kLong).to(options_.device), y_ref);
   measure_states(options_.method, data);
   data.seconds.old = clock.seconds();
   state_.spent.evaluations += data.evaluations.old + data.evaluations.reference;
@@ -232,12 +234,14 @@ void Finetune::update(EpochData& data) {
   const auto order =
       counted_permutation(counted_seed(options_.seed, Purpose::update_order,
                                        {static_cast<uint64_t>(state_.epoch)}),
-                          data.rollout.states());
+                          static_cast<int64_t>(data.trained.size()));
   const auto count = static_cast<size_t>(options_.updates_per_epoch);
   for (size_t u = 0; u < count; ++u) {
-    const std::vector<int64_t> states(
-        order.begin() + order.size() * u / count,
-        order.begin() + order.size() * (u + 1) / count);
+    std::vector<int64_t> states;
+    for (size_t i = order.size() * u / count;
+         i < order.size() * (u + 1) / count; ++i) {
+      states.push_back(data.trained[order[i]]);
+    }
     one_update(data, states, u == 0);
   }
   policy_->refresh_rollout();
@@ -254,7 +258,7 @@ void Finetune::one_update(EpochData& data, const std::vector<int64_t>& states,
   }
   const auto index = torch::tensor(used, at::kLong).to(options_.device);
   UpdateRecorder recorder(data, used);
-  auto gradients = policy_->trained_flow().gradients(
+  auto gradients = policy_->trained_network().gradients(
       data.rollout.x.index_select(0, index), data.t.index_select(0, index),
       data.conditions.select(data.prompt.index_select(0, index)),
       policy_->parameters(),
@@ -263,13 +267,20 @@ void Finetune::one_update(EpochData& data, const std::vector<int64_t>& states,
                                         used.begin() + begin + count);
         auto terms = loss_terms(options_.method, data.rollout, data.y_old,
                                 data.advantages, weights, part);
-        terms.states.y_ref = data.y_ref.index_select(
-            0, torch::tensor(part, at::kLong).to(y.device()));
-        auto result = rsm_loss(y, terms.states, terms.rows);
-        if (first) {
-          check_first_step(result.rows, y, terms.states);
+        const auto index = torch::tensor(part, at::kLong).to(y.device());
+        terms.states.y_ref = data.y_ref.index_select(0, index);
+        torch::Tensor factor;
+        auto seen = y;
+        if (data.output_factor.defined()) {
+          factor = data.output_factor.index_select(0, index);
+          seen = at::lerp(terms.states.y_ref, y, factor);
         }
-        const auto gradient = result.gradient;
+        auto result = rsm_loss(seen, terms.states, terms.rows);
+        if (first) {
+          check_first_step(result.rows, seen, terms.states);
+        }
+        const auto gradient =
+            factor.defined() ? result.gradient * factor : result.gradient;
         recorder.record(part, std::move(result));
         return gradient;
       });
@@ -324,9 +335,19 @@ void Finetune::optimiser_step(EpochData& data,
   optimiser_->step();
   optimiser_->zero_grad();
   ++state_.spent.updates;
-  for (size_t i = 0; i < parameters.size(); ++i) {
+  if (state_.spent.updates % options_.ema_every == 0) {
+    update_average();
+  }
+}
+
+void Finetune::update_average() {
+  const auto n = static_cast<double>(state_.spent.updates);
+  const double decay = options_.ema_warmup
+                           ? std::min(options_.ema_decay, (1 + n) / (10 + n))
+                           : options_.ema_decay;
+  for (size_t i = 0; i < policy_->names().size(); ++i) {
     state_.average.at(policy_->names()[i])
-        .lerp_(parameters[i].detach(), 1 - options_.ema_decay);
+        .lerp_(policy_->parameters()[i].detach(), 1 - decay);
   }
 }
 
@@ -337,10 +358,10 @@ Evaluation Finetune::evaluate_now(const std::string& samples) {
   policy_->refresh_rollout();
   progress_.begin("evaluation", evaluation_set_.size());
   auto result =
-      evaluate(policy_->rollout(), eval_times_, evaluation_set_, *reward_,
-               [&](int64_t done) { progress_.update(done, ""); });
-  result.kl = drift(policy_->training(), policy_->reference(), eval_times_,
-                    options_.noise_level, evaluation_set_);
+      evaluate(policy_->rollout(), *model_.path, eval_times_, evaluation_set_,
+               *reward_, [&](int64_t done) { progress_.update(done, ""); });
+  result.kl = drift(policy_->training(), policy_->reference(), *model_.path,
+                    eval_times_, evaluation_set_, options_.eval_drift_steps);
   progress_.end();
   policy_->load_trainable(kept);
   policy_->refresh_rollout();

@@ -48,10 +48,10 @@ class Finetune {
  private:
   void start_or_continue();
   Condition conditions_of(const Prompts& prompts);
-  /** prompts -> rollout */
+  /** prompts -> rollout -> rewards */
   EpochData sample();
-  /** rollout -> rewards -> advantages */
-  void judge(EpochData& data);
+  /** rewards -> advantages */
+  void compare(EpochData& data);
   /** The loss's own view of the states: y_old, y_ref, drift. */
   void weigh(EpochData& data);
   /** advantages -> guidance -> loss -> update */
@@ -64,6 +64,8 @@ class Finetune {
       const EpochData& data, const UpdateWeights& weights,
       const std::vector<int64_t>& states) const;
   void optimiser_step(EpochData& data, std::vector<torch::Tensor> gradients);
+  /** One step of the average towards the present weights. */
+  void update_average();
   Evaluation evaluate_now(const std::string& samples);
   void add_evaluation(nlohmann::json& line, const Evaluation& evaluation) const;
   bool budget_is_spent() const;
@@ -73,7 +75,7 @@ class Finetune {
 
   RunOptions options_;
   Progress& progress_;
-  FlowModel model_;
+  ImageModel model_;
   std::unique_ptr<Policy> policy_;
   std::unique_ptr<Reward> reward_;
   std::unique_ptr<torch::optim::AdamW> optimiser_;

@@ -22,7 +22,7 @@ int64_t groups_of(const RunOptions& o, const RolloutPlan& plan) {
   const int64_t roots = o.prompts_per_epoch * o.samples_per_prompt;
   const auto grouping = o.method.estimator.grouping;
   if (grouping == Grouping::batch) {
-    return 1;
+    return plan.source == Source::tree ? plan.steps - 1 : 1;
   }
   const int64_t units =
       grouping == Grouping::seed ? roots : o.prompts_per_epoch;
@@ -34,6 +34,20 @@ int64_t groups_of(const RunOptions& o, const RolloutPlan& plan) {
     branching += plan.branches_at(i) > 0 ? 1 : 0;
   }
   return units * branching;
+}
+
+/** States of the epoch's updates: see trained_states(). */
+int64_t states_of(const RunOptions& o, const RolloutPlan& plan, int64_t roots) {
+  int64_t with_rows = 0;
+  for (int64_t i = 0; i < plan.steps; ++i) {
+    with_rows += plan.branches_at(i) > 0 ? plan.states_at(i) : 0;
+  }
+  const int64_t anchors = roots * (plan.states_per_root() - with_rows);
+  const double share = o.method.regularisation.anchor_share;
+  const auto rows = static_cast<double>(roots * plan.rows_per_root());
+  return roots * with_rows +
+         (share > 0 ? std::min(anchors, static_cast<int64_t>(share * rows))
+                    : anchors);
 }
 
 int64_t categories_of(const Prompts& prompts) {
@@ -83,7 +97,7 @@ void advise_on_prompts(Adviser& adviser, const RunOptions& o,
 
 void advise_on_sampling(Adviser& adviser, const RunOptions& o) {
   const auto plan = o.plan();
-  adviser.if_so(o.continuation_steps > 0 && plan.source == Source::rollout,
+  adviser.if_so(o.continuation_steps > 0 && plan.source != Source::branches,
                 "sampling.continuation_steps",
                 "a stochastic path has no branches to continue; leave it out");
   adviser.if_so(o.sharing != Sharing::all && plan.source == Source::rollout,
@@ -149,7 +163,7 @@ Forecast forecast(const RunOptions& o) {
   f.roots = o.prompts_per_epoch * o.samples_per_prompt;
   f.images = f.roots * plan.images_per_root();
   f.rows = f.roots * plan.rows_per_root();
-  f.states = f.roots * plan.states_per_root();
+  f.states = states_of(o, plan, f.roots);
   f.groups = groups_of(o, plan);
   f.smallest_update = f.states / o.updates_per_epoch;
   f.largest_update = (f.states + o.updates_per_epoch - 1) / o.updates_per_epoch;
@@ -157,10 +171,13 @@ Forecast forecast(const RunOptions& o) {
   const bool pulled = o.method.regularisation.beta > 0;
   f.evaluations.rollout = f.roots * plan.evaluations_per_root();
   f.evaluations.old = o.policy().rollout_is_training() ? 0 : f.states;
+  const bool even = o.method.strength.even_output;
   f.evaluations.reference =
-      pulled ? f.states : std::min(f.states, kWatchedStates);
+      (pulled || even ? f.states : std::min(f.states, kWatchedStates)) +
+      (even ? f.evaluations.rollout : 0);
   f.evaluations.update = f.states;
-  f.update_is_exact = pulled && !o.method.as_published;
+  f.update_is_exact =
+      pulled && o.method.regularisation.pull_rows && !o.method.as_published;
   f.evaluation_images = o.eval_images;
   f.evaluation_evaluations = o.eval_images * o.eval_steps;
   return f;

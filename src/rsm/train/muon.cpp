@@ -25,9 +25,10 @@ torch::Tensor orthogonalised(const torch::Tensor& stack) {
 Muon::Muon(std::map<std::string, torch::Tensor> parameters, double momentum)
     : parameters_(std::move(parameters)), momentum_(momentum) {
   for (const auto& [name, p] : parameters_) {
-    RSM_CHECK(p.dim() == 2, "[Muon] ", name, " has ", p.dim(),
-              " dimensions; only matrices are allowed; give it to AdamW");
-    by_shape_[{p.size(0), p.size(1)}].push_back(name);
+    RSM_CHECK(p.dim() == 2 || p.dim() == 4, "[Muon] ", name, " has ", p.dim(),
+              " dimensions; only matrices and filters are allowed; give it to "
+              "AdamW");
+    by_shape_[{p.size(0), p.numel() / p.size(0)}].push_back(name);
     momentum_buffers_[name] = at::zeros_like(p);
   }
 }
@@ -40,13 +41,15 @@ void Muon::step(double learning_rate) {
       const auto& gradient = parameters_.at(name).grad();
       auto& momentum = momentum_buffers_.at(name);
       momentum.mul_(momentum_).add_(gradient);
-      updates.push_back(gradient.add(momentum, momentum_));  // Nesterov
+      updates.push_back(  // Nesterov
+          gradient.add(momentum, momentum_).flatten(1));
     }
     const auto stack = orthogonalised(at::stack(updates));
     const double ratio = static_cast<double>(shape.first) / shape.second;
     const double scale = learning_rate * std::sqrt(std::max(1.0, ratio));
     for (size_t i = 0; i < names.size(); ++i) {
-      parameters_.at(names[i]).sub_(stack[i], scale);
+      auto& p = parameters_.at(names[i]);
+      p.sub_(stack[i].view(p.sizes()), scale);
     }
   }
 }

@@ -15,11 +15,12 @@ namespace rsm {
  * within about 0.7..1.2. Source: Jordan et al. 2024, "Muon". */
 torch::Tensor orthogonalised(const torch::Tensor& stack);
 
-/** Muon: momentum whose update is orthogonalised, for weight matrices of
- * hidden layers. Matrices of one shape are stepped together. */
+/** Muon: momentum whose update is orthogonalised, for weights of hidden layers.
+ * Filters [out,in,h,w] are taken for matrices [out,in h w]. Matrices of one
+ * shape are stepped together. */
 class Muon {
  public:
-  /** `parameters` by name, all matrices that require a gradient. */
+  /** `parameters` by name, all matrices or filters that require a gradient. */
   Muon(std::map<std::string, torch::Tensor> parameters, double momentum);
 
   /** One step with the present gradients. */

@@ -8,7 +8,7 @@ namespace rsm {
 /** The training copy with its LoRA switched off. */
 class Policy::FrozenView : public Denoiser {
  public:
-  FrozenView(std::shared_ptr<GuidedFlow> flow, LoraAdapter& adapter)
+  FrozenView(std::shared_ptr<GuidedNetwork> flow, LoraAdapter& adapter)
       : flow_(std::move(flow)), adapter_(adapter) {}
 
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
@@ -20,18 +20,18 @@ class Policy::FrozenView : public Denoiser {
   }
 
  private:
-  std::shared_ptr<GuidedFlow> flow_;
+  std::shared_ptr<GuidedNetwork> flow_;
   LoraAdapter& adapter_;
 };
 
-Policy::Policy(const FlowModel& model, const PolicyOptions& options)
+Policy::Policy(const ImageModel& model, const PolicyOptions& options)
     : options_(options) {
   const auto unconditional = model.encode({""}).to(options.device);
-  const auto guided = [&](const Sd3Transformer& network) {
-    return std::make_shared<GuidedFlow>(network, unconditional,
-                                        options.guidance_scale, options.tiles);
+  const auto guided = [&](const Network& network) {
+    return std::make_shared<GuidedNetwork>(
+        network, unconditional, options.guidance_scale, options.tiles);
   };
-  auto network = copy_of(model.transformer, torch::kFloat32, options.device);
+  auto network = copy_of(model.network, torch::kFloat32, options.device);
   training_ = guided(network);
   if (options.lora) {
     for (auto& p : network->parameters()) {
@@ -48,13 +48,12 @@ Policy::Policy(const FlowModel& model, const PolicyOptions& options)
       parameters_.push_back(p.value());
     }
     reference_ =
-        guided(copy_of(model.transformer, torch::kFloat32, options.device));
+        guided(copy_of(model.network, torch::kFloat32, options.device));
   }
   if (options.rollout_is_training()) {
     rollout_ = training_;
   } else {
-    auto sampler =
-        copy_of(model.transformer, options.rollout_type, options.device);
+    auto sampler = copy_of(model.network, options.rollout_type, options.device);
     sampler->set_fast(true);
     rollout_ = guided(sampler);
   }
@@ -83,7 +82,7 @@ void Policy::load_trainable(const StateDict& values) {
   }
 }
 
-StateDict with_trained(const Sd3Transformer& network, const StateDict& trained,
+StateDict with_trained(const Network& network, const StateDict& trained,
                        const std::optional<LoraConfig>& lora) {
   auto weights = state_dict(*network);
   if (lora) {

@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "rsm/models/flow_model.h"
-#include "rsm/models/guided_flow.h"
+#include "rsm/models/guided_network.h"
+#include "rsm/models/image_model.h"
 #include "rsm/models/lora.h"
 
 namespace rsm {
 
 struct PolicyOptions {
-  /** Train a LoRA; without it all weights of the transformer. */
+  /** Train a LoRA; without it all weights of the network. */
   std::optional<LoraConfig> lora;
   uint64_t seed = 0;  ///< of the LoRA's initial values
   double guidance_scale = 1;
@@ -29,7 +29,7 @@ struct PolicyOptions {
 
 /** All weights of `network` with what was trained of it put in: a LoRA merged,
  * other tensors replaced. */
-StateDict with_trained(const Sd3Transformer& network, const StateDict& trained,
+StateDict with_trained(const Network& network, const StateDict& trained,
                        const std::optional<LoraConfig>& lora);
 
 /** The model being trained, in the copies a run needs:
@@ -41,7 +41,7 @@ StateDict with_trained(const Sd3Transformer& network, const StateDict& trained,
  * Where a copy is the same computation as another, they share weights. */
 class Policy {
  public:
-  Policy(const FlowModel& model, const PolicyOptions& options);
+  Policy(const ImageModel& model, const PolicyOptions& options);
   ~Policy();
   Policy(const Policy&) = delete;
 
@@ -57,7 +57,7 @@ class Policy {
   Denoiser& training() { return *training_; }
   Denoiser& reference() { return *reference_; }
   Denoiser& rollout() { return *rollout_; }
-  GuidedFlow& trained_flow() { return *training_; }
+  GuidedNetwork& trained_network() { return *training_; }
 
   /** Brings the rollout copy to the present weights. */
   void refresh_rollout();
@@ -71,7 +71,7 @@ class Policy {
   class FrozenView;
 
   PolicyOptions options_;
-  std::shared_ptr<GuidedFlow> training_, rollout_;
+  std::shared_ptr<GuidedNetwork> training_, rollout_;
   std::unique_ptr<LoraAdapter> adapter_;  // before the network it hangs on
   std::shared_ptr<Denoiser> reference_;
   std::vector<std::string> names_;

@@ -12,6 +12,10 @@
 #include "rsm/data/shapes_world.h"
 #include "rsm/io/files.h"
 #include "rsm/models/loading.h"
+#include "rsm/models/sd3_transformer.h"
+#include "rsm/models/unet.h"
+#include "rsm/paths/ddim.h"
+#include "rsm/paths/flow_matching.h"
 #include "rsm/train/muon.h"
 #include "rsm/train/optimizer_state.h"
 
@@ -30,17 +34,25 @@ bool ends_with(const std::string& text, const std::string& end) {
          text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
+/** Last layers of residual parts and of the network, and adaptive norms. */
 bool is_zero_initialised(const std::string& name) {
-  return contains(name, "norm1.linear") ||
-         contains(name, "norm1_context.linear") ||
-         contains(name, "norm_out.linear") || contains(name, "proj_out.");
+  for (const char* part :
+       {"norm1.linear", "norm1_context.linear", "norm_out.linear", "proj_out.",
+        "conv2.", "unet.conv_out."}) {
+    if (contains(name, part)) return true;
+  }
+  return false;
 }
 
-/** Hidden matrices of both networks' blocks: Muon's share. */
+/** Hidden matrices and filters of both networks' blocks: Muon's share. */
 bool is_block_matrix(const std::string& name, const torch::Tensor& p) {
-  const bool block = contains(name, "transformer_blocks.") ||
-                     contains(name, "encoder.layers.");
-  return block && p.dim() == 2 && !is_zero_initialised(name);
+  bool block = false;
+  for (const char* part :
+       {"transformer_blocks.", "encoder.layers.", "_blocks.", "mid_block."}) {
+    block = block || contains(name, part);
+  }
+  return block && p.dim() >= 2 && !contains(name, "norm1.linear") &&
+         !contains(name, "norm1_context.linear");
 }
 
 void initialise(const std::string& name, const torch::Tensor& p,
@@ -65,7 +77,7 @@ void initialise(const std::string& name, const torch::Tensor& p,
 
 /** Everything that changes during training. */
 struct State {
-  FlowModel model;
+  ImageModel model;
   std::map<std::string, torch::Tensor> parameters = {};
   StateDict average = {};
   std::unique_ptr<Muon> muon = {};
@@ -74,10 +86,10 @@ struct State {
   int64_t seen = 0;
 };
 
-std::map<std::string, torch::Tensor> all_parameters(const FlowModel& model) {
+std::map<std::string, torch::Tensor> all_parameters(const ImageModel& model) {
   std::map<std::string, torch::Tensor> out;
-  for (const auto& p : model.transformer->named_parameters()) {
-    out["transformer." + p.key()] = p.value();
+  for (const auto& p : model.network->named_parameters()) {
+    out[model.network->part() + "." + p.key()] = p.value();
   }
   for (const auto& p : model.text_encoder->named_parameters()) {
     out["text_encoder." + p.key()] = p.value();
@@ -142,8 +154,30 @@ void load_state(const PretrainOptions& options, State& s) {
   s.seen = std::stoll(file.metadata.at("seen"));
 }
 
-/** One batch's loss: E |v(x_t, t) - (noise - x0)|^2. */
-torch::Tensor batch_loss(const PretrainOptions& o, const FlowModel& model,
+/** [B] times in [0,1] that a batch is trained at. */
+torch::Tensor batch_times(const PretrainOptions& o, uint64_t counter) {
+  const auto z = counted_normal(
+      counted_seed(o.seed, Purpose::step_noise, {counter}), {o.batch});
+  if (o.family == Path::Family::flow) {
+    return at::sigmoid(z * o.time_std + o.time_mean);
+  }
+  constexpr double kTimesteps = 1000;
+  return at::floor(at::special_ndtr(z) * kTimesteps).clamp(0, kTimesteps - 1) /
+         kTimesteps;
+}
+
+/** f of every time, to multiply pictures with. */
+template <typename F>
+torch::Tensor of_times(const torch::Tensor& t, const F& f) {
+  std::vector<float> values;
+  for (int64_t i = 0; i < t.size(0); ++i) {
+    values.push_back(static_cast<float>(f(t[i].item<double>())));
+  }
+  return torch::tensor(values).view({-1, 1, 1, 1});
+}
+
+/** One batch's loss: E |y(x_t, t) - target|^2. */
+torch::Tensor batch_loss(const PretrainOptions& o, const ImageModel& model,
                          int64_t first) {
   const auto counter = static_cast<uint64_t>(first);
   auto data = captioned_images(counted_seed(o.seed, Purpose::data, {}), first,
@@ -158,16 +192,15 @@ torch::Tensor batch_loss(const PretrainOptions& o, const FlowModel& model,
   const auto noise =
       counted_normal(counted_seed(o.seed, Purpose::initial_noise, {counter}),
                      data.images.sizes());
-  const auto z = counted_normal(
-      counted_seed(o.seed, Purpose::step_noise, {counter}), {o.batch});
-  const auto t = at::sigmoid(z * o.time_std + o.time_mean);
-  const auto t4 = t.view({-1, 1, 1, 1});
-  const auto x = data.images * (1 - t4) + noise * t4;
+  const auto t = batch_times(o, counter);
+  const Path& path = *model.path;
+  const auto x =
+      data.images * of_times(t, [&](double at) { return path.signal(at); }) +
+      noise * of_times(t, [&](double at) { return path.noise(at); });
   const auto condition =
       model.encode_ids(model.tokenizer.encode_batch(data.captions));
-  const auto v = Sd3Transformer(model.transformer)
-                     ->forward(x, t * 1000, condition.tokens, condition.pooled);
-  return (v - (noise - data.images)).square().mean();
+  const auto y = model.network->predict(x, t, condition);
+  return (y - path.target(data.images, noise)).square().mean();
 }
 
 void train_step(const PretrainOptions& options, State& s, double* loss_sum) {
@@ -211,22 +244,8 @@ void write_model(const std::string& folder, const State& s) {
   }
 }
 
-}  // namespace
-
-double learning_rate_factor(const PretrainOptions& options, int64_t seen) {
-  const double up = options.warmup > 0
-                        ? static_cast<double>(seen + options.batch) /
-                              static_cast<double>(options.warmup)
-                        : 1.0;
-  const double left = static_cast<double>(options.images - seen) /
-                      (options.cooldown * static_cast<double>(options.images));
-  return std::clamp(std::min(up, left), 0.0, 1.0);
-}
-
-FlowModel new_shapes_model(const PretrainOptions& o,
-                           const std::string& folder) {
-  write_word_vocabulary(folder + "/tokenizer", caption_words(), o.max_tokens);
-  auto tokenizer = ClipTokenizer::load(folder + "/tokenizer");
+ClipTextConfig text_config(const PretrainOptions& o,
+                           const ClipTokenizer& tokenizer) {
   ClipTextConfig text;
   text.vocab_size = tokenizer.vocabulary_size();
   text.hidden_size = o.width;
@@ -238,6 +257,10 @@ FlowModel new_shapes_model(const PretrainOptions& o,
   text.bos_token_id = tokenizer.start_id();
   text.eos_token_id = tokenizer.end_id();
   text.pad_token_id = tokenizer.pad_id();
+  return text;
+}
+
+Network new_transformer(const PretrainOptions& o) {
   Sd3Config config;
   config.sample_size = kShapesSize;
   config.patch_size = o.patch;
@@ -251,8 +274,50 @@ FlowModel new_shapes_model(const PretrainOptions& o,
   config.pooled_projection_dim = o.width;
   config.pos_embed_max_size = kShapesSize / o.patch;
   config.qk_rms_norm = true;
-  FlowModel model{Sd3Transformer(config), ClipTextModel(text, true), tokenizer,
-                  FlowMatchSchedule{}, folder + "/tokenizer"};
+  return std::make_shared<Sd3TransformerImpl>(config);
+}
+
+Network new_unet(const PretrainOptions& o) {
+  const size_t levels = o.channels.size();
+  UnetConfig config;
+  config.sample_size = kShapesSize;
+  config.in_channels = 3;
+  config.out_channels = 3;
+  config.block_out_channels = o.channels;
+  config.down_attention.assign(levels, true);
+  config.up_attention.assign(levels, true);
+  config.down_attention.front() = false;
+  config.up_attention.back() = false;
+  config.layers_per_block = 1;
+  config.norm_num_groups = 8;
+  config.cross_attention_dim = o.width;
+  config.heads.assign(levels, o.heads);
+  return std::make_shared<UnetImpl>(config);
+}
+
+}  // namespace
+
+double learning_rate_factor(const PretrainOptions& options, int64_t seen) {
+  const double up = options.warmup > 0
+                        ? static_cast<double>(seen + options.batch) /
+                              static_cast<double>(options.warmup)
+                        : 1.0;
+  const double left = static_cast<double>(options.images - seen) /
+                      (options.cooldown * static_cast<double>(options.images));
+  return std::clamp(std::min(up, left), 0.0, 1.0);
+}
+
+ImageModel new_shapes_model(const PretrainOptions& o,
+                            const std::string& folder) {
+  const bool flow = o.family == Path::Family::flow;
+  write_word_vocabulary(folder + "/tokenizer", caption_words(), o.max_tokens);
+  auto tokenizer = ClipTokenizer::load(folder + "/tokenizer");
+  const auto text = text_config(o, tokenizer);
+  ImageModel model{flow ? new_transformer(o) : new_unet(o),
+                   ClipTextModel(text, flow), tokenizer,
+                   Path::from_json(flow ? FlowMatchSchedule{}.to_json()
+                                        : DdimSchedule{}.to_json()),
+                   folder + "/tokenizer"};
   const torch::NoGradGuard no_grad;
   uint64_t index = 0;
   for (auto& [name, p] : all_parameters(model)) {

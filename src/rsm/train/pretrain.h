@@ -1,24 +1,30 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "rsm/base/progress.h"
-#include "rsm/models/flow_model.h"
+#include "rsm/models/image_model.h"
 
 namespace rsm {
 
-/** How the small shipped models are made: conditional flow matching on the
- * shapes world, text encoder and transformer together. */
+/** How the small shipped models are made: the network, a small SD3 transformer
+ * (flow) or UNet (diffusion), learns together with its text encoder to predict
+ * what its path asks for, on pictures of the shapes world. */
 struct PretrainOptions {
   uint64_t seed = 42;
   std::string run_folder;    ///< checkpoint and log
   std::string model_folder;  ///< where the finished model goes
 
-  int64_t width = 128;
-  int64_t layers = 4;
-  int64_t heads = 4;
-  int64_t patch = 4;
+  Path::Family family = Path::Family::flow;
+  int64_t width = 128;  ///< of the text encoder and the transformer
+  int64_t heads = 4;    ///< of every attention
+  int64_t layers = 4;   ///< of the transformer
+  int64_t patch = 4;    ///< of the transformer
+  /** Of the UNet's levels; all but the first have attention. */
+  std::vector<int64_t> channels = {16, 48, 96};
   int64_t text_layers = 2;
   int64_t max_tokens = 16;
 
@@ -29,10 +35,12 @@ struct PretrainOptions {
   int64_t batch = 64;
   double muon_lr = 0.02;
   double adamw_lr = 2e-3;
-  int64_t warmup = 3000;   ///< images of linear warm-up
-  double cooldown = 0.4;   ///< last share of training, lr falls to 0
-  double ema = 0.999;      ///< per step
-  double time_mean = 0.8;  ///< t = sigmoid(time_mean + time_std z)
+  int64_t warmup = 3000;  ///< images of linear warm-up
+  double cooldown = 0.4;  ///< last share of training, lr falls to 0
+  double ema = 0.999;     ///< per step
+  /** Flows: t = sigmoid(time_mean + time_std z). Diffusion models see all
+   * timesteps alike. */
+  double time_mean = 0.8;
   double time_std = 1.0;
   int64_t save_every = 20000;  ///< images between checkpoints
   int64_t threads = 0;         ///< cores; 0: all
@@ -44,8 +52,8 @@ double learning_rate_factor(const PretrainOptions& options, int64_t seen);
 
 /** A new model of the shapes world, untrained: adaptive norms and output zero,
  * matrices Xavier-uniform, words normal with std 0.5. */
-FlowModel new_shapes_model(const PretrainOptions& options,
-                           const std::string& folder);
+ImageModel new_shapes_model(const PretrainOptions& options,
+                            const std::string& folder);
 
 /** Trains, or continues from the run folder's checkpoint, and writes the
  * averaged weights to the model folder as bfloat16. `stop` is asked between

@@ -147,18 +147,18 @@ void write_samples(const std::string& run_folder, const std::string& name,
   write_json_atomic(path, about);
 }
 
-void write_final(const RunOptions& options, const FlowModel& model,
+void write_final(const RunOptions& options, const ImageModel& model,
                  const StateDict& average) {
   const std::string folder = options.folder + "/final";
   fs::create_directories(folder);
   if (options.lora) {
-    save_lora(folder, options.lora_config, average);
+    save_lora(folder, options.lora_config, average, model.network->part());
     return;
   }
-  FlowModel merged = model;
-  merged.transformer = copy_of(model.transformer, torch::kFloat32, torch::kCPU);
-  load_parameters(*merged.transformer,
-                  with_trained(model.transformer, average, std::nullopt),
+  ImageModel merged = model;
+  merged.network = copy_of(model.network, torch::kFloat32, torch::kCPU);
+  load_parameters(*merged.network,
+                  with_trained(model.network, average, std::nullopt),
                   "write_final");
   merged.save(folder, torch::kFloat32);
 }

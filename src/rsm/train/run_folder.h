@@ -32,7 +32,7 @@ void write_samples(const std::string& run_folder, const std::string& name,
 /** final/: the averaged weights, as a PEFT adapter and as diffusers'
  * pytorch_lora_weights.safetensors, or as a whole model folder where all
  * weights were trained. */
-void write_final(const RunOptions& options, const FlowModel& model,
+void write_final(const RunOptions& options, const ImageModel& model,
                  const StateDict& average);
 
 }  // namespace rsm

@@ -2,8 +2,11 @@
 
 #include <thread>
 
-#include "rsm/methods/catalogue.h"
+#include "rsm/base/error.h"
+#include "rsm/methods/check_method.h"
 #include "rsm/methods/method_config.h"
+#include "rsm/methods/names.h"
+#include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 
 namespace rsm {
@@ -33,9 +36,54 @@ void read_prompts(const Config& section, RunOptions& o) {
       section.integer("samples_per_prompt", o.samples_per_prompt, 1, 100000);
 }
 
+RewardSpec read_reward(const Config& section) {
+  RewardSpec spec;
+  spec.name = section.text("name");
+  spec.weight = section.real("weight", spec.weight);
+  spec.timeout_seconds =
+      section.real("timeout_seconds", spec.timeout_seconds, 1e-3);
+  spec.batch = section.integer("batch", spec.batch, 1);
+  spec.retries = section.integer("retries", spec.retries, 0, 100);
+  return spec;
+}
+
+/** `reward: NAME`, or `rewards:` with a list of sections. */
+void read_rewards(const Config& config, RunOptions& o) {
+  if (!config.has("rewards")) {
+    RewardSpec spec;
+    spec.name = config.text("reward", "shapes");
+    o.rewards = {spec};
+    return;
+  }
+  if (config.has("reward")) {
+    throw config.error("reward", "stands beside `rewards`; give one of them");
+  }
+  bool trained = false;
+  for (const auto& section : config.sections("rewards")) {
+    o.rewards.push_back(read_reward(section));
+    trained = trained || o.rewards.back().weight != 0;
+  }
+  if (!trained) {
+    throw config.error("rewards",
+                       "no reward has a weight other than 0, so nothing would "
+                       "be trained; weight 0 only logs");
+  }
+}
+
+/** The noise of stochastic steps: by default what the method's entry names, at
+ * the level that is usual for it. The method then says what is used. */
+void read_noise(const Config& section, Path::Family family, RunOptions& o) {
+  auto& kind = o.method.estimator.noise;
+  kind = parse<SamplerNoise>(
+      section.choice("sampler", to_string(kind), words<SamplerNoise>()));
+  o.noise.kind = kind;
+  o.noise.level = section.real("noise_level", usual_level(kind, family), 0, 10);
+  if (kind == SamplerNoise::even_weight) {
+    o.noise.weight = section.real("even_weight", o.noise.weight, 0);
+  }
+}
+
 void read_sampling(const Config& section, RunOptions& o) {
-  o.steps = section.integer("steps", o.steps, 2, 1000);
-  o.noise_level = section.real("noise_level", o.noise_level, 0, 10);
   o.continuation_steps = section.integer("continuation_steps", 0, 0, 1000);
   o.guidance_scale = section.real("guidance_scale", o.guidance_scale, 0, 100);
   const std::string sharing =
@@ -45,7 +93,9 @@ void read_sampling(const Config& section, RunOptions& o) {
                                       : Sharing::none;
 }
 
-void read_training(const Config& section, RunOptions& o) {
+void read_training(const Config& section, Path::Family family, RunOptions& o) {
+  o.lora_config.targets =
+      family == Path::Family::flow ? kSd3LoraTargets : kUnetLoraTargets;
   o.lora = section.choice("weights", "lora", {"lora", "full"}) == "lora";
   const auto lora = section.section("lora");
   o.lora_config.rank = lora.integer("rank", o.lora_config.rank, 1, 4096);
@@ -65,6 +115,8 @@ void read_training(const Config& section, RunOptions& o) {
   o.weight_decay = section.real("weight_decay", o.weight_decay, 0);
   o.max_grad_norm = section.real("max_grad_norm", o.max_grad_norm, 1e-12);
   o.ema_decay = section.real("ema_decay", o.ema_decay, 0, 1);
+  o.ema_every = section.integer("ema_every", o.ema_every, 1);
+  o.ema_warmup = section.flag("ema_warmup", o.ema_warmup);
 }
 
 void read_evaluation(const Config& section, RunOptions& o) {
@@ -73,6 +125,8 @@ void read_evaluation(const Config& section, RunOptions& o) {
   o.eval_every = section.integer("every", o.eval_every, 1);
   o.eval_minutes = section.real("every_minutes", o.eval_minutes, 0);
   o.eval_steps = section.integer("steps", o.eval_steps, 1, 1000);
+  o.eval_drift_steps =
+      section.integer("drift_steps", o.eval_drift_steps, 0, 1000);
 }
 
 void read_compute(const Config& section, RunOptions& o) {
@@ -103,7 +157,7 @@ PolicyOptions RunOptions::policy() const {
 }
 
 RolloutPlan RunOptions::plan() const {
-  return make_plan(method, steps, noise_level, continuation_steps, sharing);
+  return make_plan(method, steps, noise, continuation_steps, sharing);
 }
 
 RunOptions read_run_options(const Config& config) {
@@ -112,18 +166,27 @@ RunOptions read_run_options(const Config& config) {
   o.folder = config.text("folder", "runs/" + o.name);
   o.model = config.text("model");
   o.seed = static_cast<uint64_t>(config.integer("seed", 42, 0));
-  o.reward = config.text("reward", o.reward);
-  o.method = read_method(config.section("method"));
+  read_rewards(config, o);
+  const auto path = load_path(o.model);
+  const auto family = path->family();
+  const auto sampling = config.section("sampling");
+  o.steps = sampling.integer("steps", o.steps, 2, 1000);
+  o.method =
+      read_method(config.section("method"), o.steps,
+                  family == Path::Family::flow ? Method::Family::flow
+                                               : Method::Family::diffusion);
   o.label = config.text("label", o.method.name);
   read_prompts(config.section("prompts"), o);
-  read_sampling(config.section("sampling"), o);
-  read_training(config.section("train"), o);
+  read_noise(sampling, family, o);
+  read_sampling(sampling, o);
+  read_training(config.section("train"), family, o);
   read_evaluation(config.section("evaluation"), o);
   o.checkpoint_every =
       config.section("checkpoint").integer("every", o.checkpoint_every, 1);
   read_compute(config.section("compute"), o);
   config.done();
   check_method(o.method, o.steps);
+  path->noisy_step(path->times(o.steps), 0, o.noise);  // the family has it
   const auto& estimator = o.method.estimator;
   if (estimator.source == EstimatorKnobs::Source::rollout &&
       estimator.grouping != EstimatorKnobs::Grouping::batch &&

@@ -2,9 +2,12 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "rsm/base/method.h"
 #include "rsm/io/config.h"
+#include "rsm/paths/path.h"
+#include "rsm/rewards/rewards.h"
 #include "rsm/rollouts/plan.h"
 #include "rsm/train/policy.h"
 
@@ -19,14 +22,14 @@ struct RunOptions {
   std::string model;   ///< a diffusers folder
   uint64_t seed = 42;
   Method method;
-  std::string reward = "shapes";
+  std::vector<RewardSpec> rewards;
 
   std::string train_prompts = "shapes:train";
   int64_t prompts_per_epoch = 16;
   int64_t samples_per_prompt = 1;  ///< roots, or paths of a rollout
 
   int64_t steps = 10;
-  double noise_level = 0.7;
+  StepNoise noise;
   double guidance_scale = 2;
   int64_t continuation_steps = 0;  ///< see RolloutPlan
   Sharing sharing = Sharing::all;
@@ -44,13 +47,17 @@ struct RunOptions {
   double adam_eps = 1e-8;
   double weight_decay = 1e-4;
   double max_grad_norm = 1.0;
-  double ema_decay = 0.9;  ///< per update; what is evaluated and exported
+  double ema_decay = 0.9;  ///< of the average, which is evaluated and exported
+  int64_t ema_every = 1;   ///< updates from one averaging to the next
+  bool ema_warmup =
+      false;  ///< decay at most (1 + n) / (10 + n) after n updates
 
   std::string eval_prompts = "shapes:held_out";
   int64_t eval_images = 612;
   int64_t eval_every = 10;  ///< epochs; also before the first, after the last
   double eval_minutes = 0;  ///< also each time so much was trained; 0: not
   int64_t eval_steps = 10;
+  int64_t eval_drift_steps = 0;  ///< noisiest steps drift is over; 0: N - 1
 
   int64_t checkpoint_every = 5;  ///< epochs
 

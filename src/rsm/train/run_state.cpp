@@ -18,6 +18,7 @@ Checkpoint to_checkpoint(const RunState& state, const Policy& policy,
                          {"updates", state.spent.updates},
                          {"train_seconds", state.spent.train_seconds},
                          {"wall_seconds", state.spent.wall_seconds},
+                         {"statistics", state.statistics.to_json()},
                          {"machine", machine_fingerprint()}};
   return checkpoint;
 }
@@ -32,6 +33,7 @@ RunState from_checkpoint(const Checkpoint& checkpoint, Policy& policy,
   state.spent.updates = c.at("updates");
   state.spent.train_seconds = c.at("train_seconds");
   state.spent.wall_seconds = c.at("wall_seconds");
+  state.statistics = PromptStatistics::from_json(c.at("statistics"));
   state.average = with_prefix(checkpoint.tensors, "average.");
   policy.load_trainable(with_prefix(checkpoint.tensors, "trained."));
   policy.refresh_rollout();

@@ -3,6 +3,7 @@
 #include <torch/optim/adamw.h>
 
 #include "rsm/base/progress.h"
+#include "rsm/estimators/prompt_statistics.h"
 #include "rsm/train/checkpoint.h"
 #include "rsm/train/policy.h"
 
@@ -21,7 +22,8 @@ struct Spent {
 struct RunState {
   int64_t epoch = 0;  ///< epochs done
   Spent spent;
-  StateDict average;  ///< EMA of the trained weights
+  StateDict average;               ///< EMA of the trained weights
+  PromptStatistics statistics{1};  ///< of a running baseline
 };
 
 /** Everything needed to go on: the state, the weights and the optimiser. */

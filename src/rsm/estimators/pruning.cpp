@@ -1,0 +1,98 @@
+#include "rsm/estimators/pruning.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+/** Pictures; a share times a count may miss a whole number by rounding. */
+constexpr double kRounding = 1e-9;
+
+bool contains(const std::vector<int64_t>& steps, int64_t step) {
+  return std::find(steps.begin(), steps.end(), step) != steps.end();
+}
+
+int64_t pictures_of(const Rollout& rollout, size_t row) {
+  return rollout.row_images.empty() ? 1 : rollout.row_images[row];
+}
+
+int64_t step_of(const Rollout& rollout, size_t row) {
+  return rollout.state_step[rollout.row_state[row]];
+}
+
+/** The last step that splits and has rows; -1 without one. */
+int64_t last_split(const Rollout& rollout, const TreeKnobs& knobs) {
+  int64_t last = -1;
+  for (size_t r = 0; r < rollout.row_state.size(); ++r) {
+    const int64_t step = step_of(rollout, r);
+    if (contains(knobs.split_steps, step)) last = std::max(last, step);
+  }
+  return last;
+}
+
+/** Pictures of each root, in their order. */
+std::map<int64_t, std::vector<int64_t>> pictures_by_root(
+    const Rollout& rollout) {
+  std::map<int64_t, std::vector<int64_t>> out;
+  std::vector<bool> seen(rollout.images(), false);
+  for (size_t r = 0; r < rollout.row_state.size(); ++r) {
+    auto& pictures = out[rollout.state_root[rollout.row_state[r]]];
+    const int64_t first = rollout.row_image[r];
+    for (int64_t i = first; i < first + pictures_of(rollout, r); ++i) {
+      if (!seen[i]) pictures.push_back(i);
+      seen[i] = true;
+    }
+  }
+  for (auto& [root, pictures] : out) {
+    std::sort(pictures.begin(), pictures.end());
+  }
+  return out;
+}
+
+/** [I] the pictures that are kept. */
+std::vector<bool> kept_pictures(const Rollout& rollout,
+                                const std::vector<double>& rewards,
+                                double share) {
+  std::vector<bool> kept(rewards.size(), false);
+  for (auto [root, pictures] : pictures_by_root(rollout)) {
+    std::stable_sort(
+        pictures.begin(), pictures.end(),
+        [&](int64_t a, int64_t b) { return rewards[a] > rewards[b]; });
+    const double exact = share * static_cast<double>(pictures.size());
+    const auto count = static_cast<size_t>(std::ceil(exact - kRounding));
+    for (size_t i = 0; i < std::max<size_t>(count, 1); ++i) {
+      kept[pictures[i]] = true;
+    }
+  }
+  return kept;
+}
+
+}  // namespace
+
+std::vector<bool> trained_rows(const Rollout& rollout,
+                               const std::vector<double>& rewards,
+                               const TreeKnobs& knobs) {
+  RSM_CHECK(knobs.keep_leaves > 0 && knobs.keep_leaves <= 1,
+            "[trained_rows] a share of ", knobs.keep_leaves,
+            " leaves to keep; it must be above 0 and at most 1: set "
+            "estimator.tree.keep_leaves");
+  const auto kept = kept_pictures(rollout, rewards, knobs.keep_leaves);
+  const int64_t last = last_split(rollout, knobs);
+  std::vector<bool> trained(rollout.row_state.size());
+  for (size_t r = 0; r < trained.size(); ++r) {
+    const int64_t step = step_of(rollout, r);
+    RSM_CHECK(step <= last || pictures_of(rollout, r) == 1,
+              "[trained_rows] row ", r, " of step ", step, " leads to ",
+              pictures_of(rollout, r), " pictures, after the last split at ",
+              last, "; roll out with the splits the method lists");
+    trained[r] = (step <= last || kept[rollout.row_image[r]]) &&
+                 !contains(knobs.skip_steps, step);
+  }
+  return trained;
+}
+
+}  // namespace rsm

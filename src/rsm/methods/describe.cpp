@@ -1,0 +1,160 @@
+#include "rsm/methods/describe.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "rsm/base/error.h"
+#include "rsm/methods/catalogue.h"
+#include "rsm/methods/method_config.h"
+#include "rsm/methods/names.h"
+#include "rsm/objective/rows.h"
+#include "rsm/objective/strength.h"
+#include "rsm/paths/ddim.h"
+#include "rsm/paths/flow_matching.h"
+#include "rsm/rollouts/plan.h"
+
+namespace rsm {
+namespace {
+
+using nlohmann::json;
+using Source = EstimatorKnobs::Source;
+
+constexpr int64_t kSteps = kCatalogueSteps;
+
+json finite_or_null(double value) {
+  return std::isfinite(value) ? json(value) : json();
+}
+
+/** "0.074" without the leading zero. */
+std::string share(double value) {
+  char text[16];
+  std::snprintf(text, sizeof(text), "%.3f", value);
+  return text[0] == '0' ? text + 1 : text;
+}
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%g", value);
+  return text;
+}
+
+std::string estimator_cell(const EstimatorKnobs& knobs) {
+  std::string out = to_string(knobs.source);
+  if (!knobs.profile.empty()) out += " `" + knobs.profile + "`";
+  if (knobs.noise != SamplerNoise::usual) {
+    out += ", " + to_string(knobs.noise) + " noise";
+  }
+  if (knobs.shared_start) out += ", one start";
+  out += "; " + to_string(knobs.grouping);
+  if (knobs.baseline != EstimatorKnobs::Baseline::mean) {
+    out += ", " + to_string(knobs.baseline);
+  }
+  return out + ", spread " + to_string(knobs.spread);
+}
+
+std::string strength_cell(const StrengthKnobs& knobs) {
+  return cat(to_string(knobs.shape),
+             knobs.scale == 1 ? "" : " x " + number(knobs.scale),
+             knobs.even_output ? ", even output" : "");
+}
+
+std::string regularisation_cell(const RegularisationKnobs& knobs) {
+  std::string out = to_string(knobs.importance);
+  if (knobs.importance != RegularisationKnobs::Importance::none) {
+    out += " in " + to_string(knobs.clip_in) + ", " + number(knobs.clip_range);
+  }
+  if (knobs.beta == 0) return out;
+  out += "; beta " + number(knobs.beta) + " " + to_string(knobs.kl_form);
+  if (knobs.anchors) out += knobs.pull_rows ? ", anchors" : ", anchors only";
+  return out;
+}
+
+std::string knobs_table() {
+  std::string out =
+      "| entry | models | estimator | strength | regularisation | source |\n"
+      "|---|---|---|---|---|---|\n";
+  for (const auto& m : catalogue()) {
+    out += cat("| `", m.name, "` | ", to_string(m.family), " | ",
+               estimator_cell(m.estimator), " | ", strength_cell(m.strength),
+               " | ", regularisation_cell(m.regularisation), " | ", m.source,
+               " |\n");
+  }
+  return out;
+}
+
+std::string strength_table() {
+  std::string out = "| entry |";
+  std::string line = "|---|";
+  for (int64_t i = 0; i + 1 < kSteps; ++i) {
+    out += cat(" ", i, " |");
+    line += "---|";
+  }
+  out += "\n" + line + "\n";
+  for (const auto& m : catalogue()) {
+    const auto h = normalised_h(m, shown_steps(m));
+    out += "| `" + m.name + "` |";
+    for (int64_t i = 0; i + 1 < kSteps; ++i) out += " " + share(h[i]) + " |";
+    out += "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+Transitions shown_steps(const Method& method) {
+  const bool diffusion = method.family == Method::Family::diffusion;
+  const auto path = Path::from_json(diffusion ? DdimSchedule{}.to_json()
+                                              : FlowMatchSchedule{}.to_json());
+  const auto kind = method.estimator.noise;
+  const StepNoise noise = {.kind = kind,
+                           .level = usual_level(kind, path->family())};
+  return make_plan(method, kSteps, noise).transitions(*path);
+}
+
+json described(const Method& method) {
+  const auto transitions = shown_steps(method);
+  const auto h = normalised_h(method, transitions);
+  json out = to_json(method);
+  for (int64_t i = 0; i + 1 < kSteps; ++i) {
+    const auto rows = row_factors(method, transitions[i], 1);
+    const auto scores = score_factors(method, transitions[i]);
+    const bool clips = method.regularisation.importance !=
+                       RegularisationKnobs::Importance::none;
+    out["by_time"].push_back(
+        {{"step", i},
+         {"t", transitions[i].t},
+         {"K", rows_at(method.estimator, i, kSteps)},
+         {"g", strength(method.strength, transitions[i])},
+         {"h", h[i]},
+         {"C1", finite_or_null(scores.c1)},
+         {"gamma", finite_or_null(scores.gamma)},
+         {"C2", finite_or_null(scores.c2)},
+         {"clip_log_ratio",
+          clips ? json(method.regularisation.clip_range / rows.exponent)
+                : json()}});
+  }
+  return out;
+}
+
+std::string sparkline(const std::vector<double>& values) {
+  static const char* kBars[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  double top = 0;
+  for (const double v : values) top = std::max(top, v);
+  std::string out;
+  for (const double v : values) {
+    out +=
+        kBars[top > 0 && v > 0 ? 1 + static_cast<int>(v / top * 7 + 0.5) : 0];
+  }
+  return out;
+}
+
+std::string catalogue_markdown() {
+  return knobs_table() +
+         "\nh(t), normalised to sum 1, of ten steps (step 0 is the noisiest; "
+         "the last is not trained):\n\n" +
+         strength_table();
+}
+
+}  // namespace rsm

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "rsm/base/method.h"
+#include "rsm/base/transition.h"
+
+namespace rsm {
+
+/** The ten steps that a method's numbers are shown for: of its own family, of
+ * flows where it is for both. */
+Transitions shown_steps(const Method& method);
+
+/** A method with its numbers by time: to_json(), and `by_time`, a list of
+ * {step, t, K, g, h, C1, gamma, C2, clip_log_ratio}; what is infinite is null.
+ */
+nlohmann::json described(const Method& method);
+
+/** Bars of a list of numbers, one character each, the largest full. */
+std::string sparkline(const std::vector<double>& values);
+
+/** The catalogue as Markdown: a table of knobs, then one of h(t). */
+std::string catalogue_markdown();
+
+}  // namespace rsm

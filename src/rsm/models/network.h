@@ -1,0 +1,49 @@
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/types.h>
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "rsm/base/denoiser.h"
+
+namespace rsm {
+
+/** What all image networks have in common: SD3's transformer, Stable
+ * Diffusion's UNet. Parameter names are diffusers'. */
+class NetworkModule : public torch::nn::Module {
+ public:
+  /** x [B,C,H,W], t [B] in [0,1] float32 (1 = noise) and a condition -> what
+   * the network predicts there, [B,C,H,W] in the weights' type. Throws
+   * rsm::Error for other shapes. */
+  virtual torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
+                                const Condition& condition) = 0;
+
+  /** Another network of this config; its weights are arbitrary. */
+  virtual std::shared_ptr<NetworkModule> fresh() const = 0;
+
+  /** [C,H,W] of the latents it was trained on. */
+  virtual std::vector<int64_t> latent_shape() const = 0;
+
+  /** The config.json of diffusers. */
+  virtual nlohmann::json config_json() const = 0;
+
+  /** The part of a diffusers folder it lies in: "transformer" or "unet". */
+  virtual std::string part() const = 0;
+
+  /** Where no gradient is taken, use kernels of our own: for a copy that only
+   * samples, as outputs then differ in the last bits. */
+  virtual void set_fast(bool /*fast*/) {}
+};
+
+using Network = std::shared_ptr<NetworkModule>;
+
+/** A new network with the weights of `network`'s, of another type and on
+ * another device. LoRA adapters are not copied. */
+Network copy_of(const Network& network, torch::ScalarType type,
+                torch::Device device);
+
+}  // namespace rsm

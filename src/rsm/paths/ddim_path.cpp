@@ -1,0 +1,102 @@
+#include "rsm/paths/ddim_path.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+/** How far a time may be from a timestep, in timesteps. Times that went through
+ * float32 are off by 6e-8 of 1000. */
+constexpr double kOffTimestep = 1e-3;
+
+}  // namespace
+
+DdimPath::DdimPath(const DdimSchedule& schedule)
+    : schedule_(schedule),
+      train_steps_(static_cast<double>(schedule.train_steps)),
+      alpha_bars_(schedule.alpha_bars()) {}
+
+int64_t DdimPath::timestep(double t) const {
+  const double nearest = std::round(t * train_steps_);
+  RSM_CHECK(nearest >= 0 && nearest < train_steps_ &&
+                std::abs(t * train_steps_ - nearest) < kOffTimestep,
+            "[DdimPath] t = ", t, "; allowed: 0 to ", train_steps_ - 1,
+            ", divided by ", train_steps_);
+  return static_cast<int64_t>(nearest);
+}
+
+double DdimPath::signal(double t) const { return std::sqrt(alpha_bar(t)); }
+
+double DdimPath::noise(double t) const { return std::sqrt(1 - alpha_bar(t)); }
+
+double DdimPath::solver_time(double t) const { return noise(t) / signal(t); }
+
+std::vector<double> DdimPath::times(int64_t n) const {
+  std::vector<double> times;
+  for (const int64_t timestep : schedule_.timesteps(n)) {
+    times.push_back(static_cast<double>(timestep) / train_steps_);
+  }
+  return times;
+}
+
+std::vector<double> DdimPath::times_from(double t, int64_t n) const {
+  const int64_t first = timestep(t);
+  RSM_CHECK(n >= 1 && n <= first, "[DdimPath] ", n, " steps from t = ", t,
+            "; allowed: 1 to ", first, ", its timestep");
+  std::vector<double> times;
+  for (int64_t k = n; k >= 0; --k) {
+    const double even = static_cast<double>(first * k) / static_cast<double>(n);
+    times.push_back(std::round(even) / train_steps_);
+  }
+  return times;
+}
+
+Transition DdimPath::step(const std::vector<double>& times, int64_t i,
+                          const DdimNoise& noise) const {
+  check_step(times, i);
+  const DdimPoint from = {.t = times[i], .alpha_bar = alpha_bar(times[i])};
+  const DdimPoint to = {.t = times[i + 1],
+                        .alpha_bar = alpha_bar(times[i + 1])};
+  DdimNoise possible = noise;
+  if (noise.weight && *noise.weight < least_weight(from, to)) {
+    possible.weight.reset();
+  }
+  return ddim_step(from, to, possible);
+}
+
+Transition DdimPath::ode_step(const std::vector<double>& times,
+                              int64_t i) const {
+  return step(times, i, {.eta = 0});
+}
+
+Transition DdimPath::noisy_step(const std::vector<double>& times, int64_t i,
+                                const StepNoise& noise) const {
+  switch (noise.kind) {
+    case SamplerNoise::usual:
+      return step(times, i, {.eta = noise.level});
+    case SamplerNoise::even_weight:
+      RSM_CHECK(noise.weight > 1, "[DdimPath] weight ", noise.weight,
+                " of even_weight; a number above 1 is needed");
+      return step(times, i, {.eta = noise.level, .weight = noise.weight});
+    case SamplerNoise::cps:
+    case SamplerNoise::constant:
+      break;
+  }
+  throw UsageError(
+      cat("[sampling.sampler] ",
+          noise.kind == SamplerNoise::cps ? "cps" : "constant",
+          " is for flows, the model is a diffusion model; allowed: usual, "
+          "even_weight"));
+}
+
+torch::Tensor DdimPath::target(const torch::Tensor& /*picture*/,
+                               const torch::Tensor& noise) const {
+  return noise;
+}
+
+nlohmann::json DdimPath::to_json() const { return schedule_.to_json(); }
+
+}  // namespace rsm

@@ -1,0 +1,60 @@
+#include "rsm/paths/path.h"
+
+#include <nlohmann/json.hpp>
+
+#include "rsm/base/error.h"
+#include "rsm/paths/ddim_path.h"
+#include "rsm/paths/flow_path.h"
+
+namespace rsm {
+
+using nlohmann::json;
+
+void check_step(const std::vector<double>& times, int64_t i) {
+  const auto steps = static_cast<int64_t>(times.size()) - 1;
+  RSM_CHECK(i >= 0 && i < steps, "[Path] step ", i, " of a grid with ", steps,
+            " steps; allowed: 0 to ", steps - 1);
+  RSM_CHECK(times[i] <= 1 && times[i] > times[i + 1] && times[i + 1] >= 0,
+            "[Path] step from t = ", times[i], " to ", times[i + 1],
+            "; times must fall within 1 to 0");
+}
+
+Transitions Path::noisy_steps(const std::vector<double>& times,
+                              const StepNoise& noise) const {
+  Transitions steps;
+  for (size_t i = 0; i + 1 < times.size(); ++i) {
+    steps.push_back(noisy_step(times, static_cast<int64_t>(i), noise));
+  }
+  return steps;
+}
+
+std::shared_ptr<const Path> Path::from_json(const json& config) {
+  RSM_CHECK(config.is_object(),
+            "[scheduler_config] holds: ", config.type_name(),
+            "; an object is needed");
+  const json name = config.value("_class_name", json());
+  if (name == FlowMatchSchedule::kClass) {
+    return std::make_shared<FlowPath>(FlowMatchSchedule::from_json(config));
+  }
+  if (name == DdimSchedule::kClass || name == DdimSchedule::kOtherClass) {
+    return std::make_shared<DdimPath>(DdimSchedule::from_json(config));
+  }
+  throw Error(cat("[scheduler_config] class ", name.dump(),
+                  "; allowed: ", FlowMatchSchedule::kClass, ", ",
+                  DdimSchedule::kClass, ", ", DdimSchedule::kOtherClass));
+}
+
+double usual_level(SamplerNoise kind, Path::Family family) {
+  switch (kind) {
+    case SamplerNoise::constant:
+      return 0.3;
+    case SamplerNoise::even_weight:
+      return 1;
+    case SamplerNoise::usual:
+    case SamplerNoise::cps:
+      break;
+  }
+  return family == Path::Family::diffusion ? 1 : 0.7;
+}
+
+}  // namespace rsm

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
+
+#include "rsm/base/method.h"
+#include "rsm/base/transition.h"
+
+namespace rsm {
+
+/** What a stochastic step draws. */
+struct StepNoise {
+  SamplerNoise kind = SamplerNoise::usual;
+  /** usual: a of Flow-SDE, eta of DDIM; cps: a in s = t' sin(a pi / 2);
+   * constant: s~; even_weight: eta. 0 is no noise; eta and cps end at 1. */
+  double level = 0.7;
+  /** W of even_weight. Steps where no s has it, the last ones of coarse grids,
+   * take DDPM's s. */
+  double weight = 4.5;
+};
+
+/** How a family of models turns pictures into noise, and which steps lead back.
+ *
+ *     x_t = signal(t) picture + noise(t) e,   t in [0,1], 1 = noise
+ *
+ * Flows predict y = e - picture, diffusion models y = e. Times are lists that
+ * fall from the noisiest to 0; step i of `times` leads from times[i] to
+ * times[i + 1]. Immutable. */
+class Path {
+ public:
+  enum class Family { flow, diffusion };
+
+  virtual ~Path() = default;
+
+  virtual Family family() const = 0;
+  virtual double signal(double t) const = 0;
+  virtual double noise(double t) const = 0;
+
+  /** n + 1 times of a sampler of n >= 1 steps. Throws rsm::Error where the path
+   * has no such grid. */
+  virtual std::vector<double> times(int64_t n) const = 0;
+  /** n + 1 times from `t` in (0,1] to 0, for n steps of a solver of higher
+   * order. Throws rsm::Error where so many do not fit. */
+  virtual std::vector<double> times_from(double t, int64_t n) const = 0;
+
+  /** The deterministic step i: s = 0. */
+  virtual Transition ode_step(const std::vector<double>& times,
+                              int64_t i) const = 0;
+  /** The stochastic step i. s is 0 at level 0 and, of cps, where the step leads
+   * to t = 0. Throws rsm::UsageError naming sampling.sampler for a kind the
+   * family does not have; rsm::Error for i outside the grid, a level out of
+   * range, and a weight of 1 or less, which no step has. */
+  virtual Transition noisy_step(const std::vector<double>& times, int64_t i,
+                                const StepNoise& noise) const = 0;
+  /** The stochastic step of every index. */
+  Transitions noisy_steps(const std::vector<double>& times,
+                          const StepNoise& noise) const;
+
+  /** The time in which the ODE is x' = y once its linear part is solved, so
+   * that a multistep solver extrapolates y in it: t for flows, noise / signal
+   * for diffusion. */
+  virtual double solver_time(double t) const = 0;
+
+  /** What a network given pictures and noise [B,...] is to predict. */
+  virtual torch::Tensor target(const torch::Tensor& picture,
+                               const torch::Tensor& noise) const = 0;
+
+  /** The scheduler_config.json of diffusers. */
+  virtual nlohmann::json to_json() const = 0;
+
+  /** The path of a scheduler_config.json, by its class. Throws rsm::Error
+   * naming the class or key that is not supported. */
+  static std::shared_ptr<const Path> from_json(const nlohmann::json& config);
+};
+
+/** Throws rsm::Error unless `times` has a step i, and it falls within 1 to 0.
+ */
+void check_step(const std::vector<double>& times, int64_t i);
+
+/** StepNoise::level where a config gives none: 0.7, 1 for DDIM, 0.3 for the
+ * constant SDE. */
+double usual_level(SamplerNoise kind, Path::Family family);
+
+}  // namespace rsm

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "rsm/paths/path.h"
+
+/** What tests of paths share: samplers with the exact denoiser of a normal
+ * distribution. Their steps are affine in x, so that mean and variance are
+ * known without drawing. No part of the library includes this. */
+namespace rsm {
+
+struct Gaussian {
+  double mean = 0;
+  double variance = 0;
+};
+
+/** x at t where pictures are `picture`. */
+inline Gaussian noised(const Path& path, const Gaussian& picture, double t) {
+  const double signal = path.signal(t);
+  const double noise = path.noise(t);
+  return {signal * picture.mean,
+          signal * signal * picture.variance + noise * noise};
+}
+
+/** E[y | x] = middle + slope (x - E[x]). */
+struct ExactOutput {
+  double slope = 0;
+  double middle = 0;
+};
+
+inline ExactOutput exact_output(const Path& path, const Gaussian& picture,
+                                double t) {
+  const double variance = noised(path, picture, t).variance;
+  const double of_noise = path.noise(t) / variance;
+  if (path.family() == Path::Family::diffusion) return {of_noise, 0};
+  const double of_picture = path.signal(t) * picture.variance / variance;
+  return {of_noise - of_picture, -picture.mean};
+}
+
+/** x' where x is `at`. */
+inline Gaussian stepped(const Path& path, const Transition& step,
+                        const Gaussian& at, const Gaussian& picture) {
+  const auto y = exact_output(path, picture, step.t);
+  const double off = at.mean - noised(path, picture, step.t).mean;
+  const double gain = step.a_x + step.m_y * y.slope;
+  return {step.a_x * at.mean + step.m_y * (y.middle + y.slope * off),
+          gain * gain * at.variance + step.s * step.s};
+}
+
+/** x after the first `count` steps, from exactly noised pictures. */
+inline Gaussian sampled(const Path& path, const std::vector<double>& times,
+                        const StepNoise& noise, const Gaussian& picture,
+                        int64_t count) {
+  Gaussian at = noised(path, picture, times.front());
+  for (int64_t i = 0; i < count; ++i) {
+    at = stepped(path, path.noisy_step(times, i, noise), at, picture);
+  }
+  return at;
+}
+
+inline void expect_same(const Transition& a, const Transition& b) {
+  EXPECT_EQ(a.t, b.t);
+  EXPECT_EQ(a.t_next, b.t_next);
+  EXPECT_EQ(a.a_x, b.a_x);
+  EXPECT_EQ(a.m_y, b.m_y);
+  EXPECT_EQ(a.s, b.s);
+  EXPECT_EQ(a.diffusion, b.diffusion);
+  EXPECT_EQ(a.delta, b.delta);
+}
+
+/** p where gap(n) falls as n^-p. */
+inline double order_at(int64_t n, const std::function<double(int64_t)>& gap) {
+  return std::log2(std::abs(gap(n) / gap(2 * n)));
+}
+
+}  // namespace rsm

@@ -1,0 +1,153 @@
+#include "rsm/rewards/answers.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kQuoted = 200;  // bytes of an answer in an error
+
+std::string quoted(const std::string& text) {
+  return text.size() <= kQuoted ? text : cat(text.substr(0, kQuoted), "...");
+}
+
+/** The text with NaN and infinities outside of strings put in quotes. */
+std::string with_quoted_numbers(const std::string& text) {
+  std::string out;
+  bool inside = false;  // of a string
+  for (size_t i = 0; i < text.size();) {
+    size_t taken = 1;
+    bool quote = false;
+    if (inside && text[i] == '\\') {
+      taken = std::min<size_t>(2, text.size() - i);
+    } else if (text[i] == '"') {
+      inside = !inside;
+    } else if (!inside) {
+      for (const std::string_view word : {"NaN", "Infinity", "-Infinity"}) {
+        if (text.compare(i, word.size(), word) == 0) {
+          taken = word.size();
+          quote = true;
+        }
+      }
+    }
+    const std::string piece = text.substr(i, taken);
+    out += quote ? cat("\"", piece, "\"") : piece;
+    i += taken;
+  }
+  return out;
+}
+
+/** A list of range.count finite numbers as [count] float32. */
+torch::Tensor read_numbers(const std::string& who, const std::string& name,
+                           const json& list, const PictureRange& range) {
+  RSM_CHECK(list.is_array(), "[", who, "] \"", name, "\" is ",
+            quoted(list.dump()), "; a list of ", range.count,
+            " numbers is needed; ", kMendReward);
+  RSM_CHECK(std::ssize(list) == range.count, "[", who, "] ", list.size(),
+            " numbers arrived in \"", name, "\" for ", range.text(),
+            "; one for each of the ", range.count, " is needed; ", kMendReward);
+  const torch::Tensor numbers = torch::empty({range.count}, torch::kFloat32);
+  float* out = numbers.data_ptr<float>();
+  for (int64_t i = 0; i < range.count; ++i) {
+    const json& number = list[static_cast<size_t>(i)];
+    out[i] = number.is_number() ? number.get<float>() : NAN;
+    RSM_CHECK(std::isfinite(out[i]), "[", who, "] \"", name, "\" of image ",
+              range.first + i, " is ", quoted(number.dump()),
+              "; a finite number of float32 is needed; ", kMendReward);
+  }
+  return numbers;
+}
+
+std::string names_of(const RewardScores& scores) {
+  std::vector<std::string> names;
+  for (const auto& [name, values] : scores.metrics) {
+    names.push_back(name);
+  }
+  return names.empty() ? "none" : join(names);
+}
+
+}  // namespace
+
+std::string PictureRange::text() const {
+  return count == 1 ? cat("image ", first)
+                    : cat("images ", first, " to ", first + count - 1);
+}
+
+std::vector<PictureRange> picture_ranges(int64_t count, int64_t batch) {
+  std::vector<PictureRange> ranges;
+  for (int64_t first = 0; first < count; first += batch) {
+    ranges.push_back({first, std::min(batch, count - first)});
+  }
+  return ranges;
+}
+
+json parse_answer(const std::string& who, const std::string& text) {
+  json answer = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (answer.is_discarded()) {
+    answer = json::parse(with_quoted_numbers(text), nullptr, false);
+  }
+  RSM_CHECK(!answer.is_discarded(), "[", who, "] answered \"", quoted(text),
+            "\", which is no JSON; ", "one answer and nothing else is needed; ",
+            kMendReward);
+  return answer;
+}
+
+RewardScores read_scores(const std::string& who, const json& answer,
+                         const PictureRange& range) {
+  if (answer.is_object() && answer.contains("error")) {
+    const json& error = answer["error"];
+    throw Error(cat("[", who, "] says of ", range.text(), ": ",
+                    error.is_string() ? error.get<std::string>() : error.dump(),
+                    "; ", kMendReward));
+  }
+  RSM_CHECK(answer.is_object() && answer.contains("scores"), "[", who,
+            "] answered ", quoted(answer.dump()), " for ", range.text(),
+            "; {\"scores\": [...]} is needed; ", kMendReward);
+  RewardScores scores;
+  scores.value = read_numbers(who, "scores", answer["scores"], range);
+  const json metrics = answer.value("metrics", json::object());
+  RSM_CHECK(metrics.is_object(), "[", who, "] \"metrics\" is ",
+            quoted(metrics.dump()),
+            "; {\"name\": [...], ...} is needed, or nothing; ", kMendReward);
+  for (const auto& [name, list] : metrics.items()) {
+    RSM_CHECK(!name.empty() && name != "reward", "[", who,
+              "] names a metric \"", name, "\"; any name but this is allowed; ",
+              kMendReward);
+    scores.metrics[name] = read_numbers(who, name, list, range);
+  }
+  return scores;
+}
+
+RewardScores join_scores(const std::string& who,
+                         const std::vector<RewardScores>& ranges) {
+  if (ranges.empty()) {
+    return {torch::empty({0}, torch::kFloat32), {}};
+  }
+  std::vector<torch::Tensor> values;
+  std::map<std::string, std::vector<torch::Tensor>> metrics;
+  for (const RewardScores& range : ranges) {
+    RSM_CHECK(names_of(range) == names_of(ranges.front()), "[", who,
+              "] gave the metrics ", names_of(ranges.front()),
+              " for some images and ", names_of(range),
+              " for others; give every image the same; ", kMendReward);
+    values.push_back(range.value);
+    for (const auto& [name, numbers] : range.metrics) {
+      metrics[name].push_back(numbers);
+    }
+  }
+  RewardScores all;
+  all.value = at::cat(values);
+  for (const auto& [name, numbers] : metrics) {
+    all.metrics[name] = at::cat(numbers);
+  }
+  return all;
+}
+
+}  // namespace rsm

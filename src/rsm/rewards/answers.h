@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "rsm/base/reward.h"
+
+/** What judges outside this program answer: the same for programs and servers,
+ * see docs/rewards.md. Errors begin with "[who]". */
+namespace rsm {
+
+/** What errors of judges end with. */
+inline constexpr const char* kMendReward =
+    "the rollouts are kept; mend the reward and run the same command to go on";
+
+/** Some of the pictures that a call of Reward::score has got. */
+struct PictureRange {
+  int64_t first = 0;
+  int64_t count = 0;
+
+  std::string text() const;  ///< "images 64 to 127"
+};
+
+/** `count` pictures in ranges of at most `batch`, in order. */
+std::vector<PictureRange> picture_ranges(int64_t count, int64_t batch);
+
+/** JSON as a judge wrote it. NaN, Infinity and -Infinity, which Python writes
+ * though JSON has none, become the strings of these names. Throws rsm::Error,
+ * quoting the beginning, where the text is no JSON. */
+nlohmann::json parse_answer(const std::string& who, const std::string& text);
+
+/** The scores of {"scores": [...], "metrics": {"name": [...]}} for a range;
+ * "metrics" may be missing. Throws rsm::Error for {"error": "text"}, for other
+ * counts than range.count, and for anything but finite float32 numbers, naming
+ * the first image of the call where one stands. */
+RewardScores read_scores(const std::string& who, const nlohmann::json& answer,
+                         const PictureRange& range);
+
+/** Scores of consecutive ranges as one. Throws rsm::Error where their metrics
+ * are not the same. No ranges give value [0]. */
+RewardScores join_scores(const std::string& who,
+                         const std::vector<RewardScores>& ranges);
+
+}  // namespace rsm

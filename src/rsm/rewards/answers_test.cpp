@@ -1,0 +1,116 @@
+#include "rsm/rewards/answers.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "rsm/io/testing.h"
+
+namespace rsm {
+namespace {
+
+using nlohmann::json;
+
+RewardScores read(const std::string& text, const PictureRange& range) {
+  return read_scores("judge", parse_answer("judge", text), range);
+}
+
+std::string error(const std::string& text, const PictureRange& range) {
+  return error_of([&] { read(text, range); });
+}
+
+TEST(PictureRanges, CoverAllInOrder) {
+  for (int64_t count = 0; count < 20; ++count) {
+    for (int64_t batch = 1; batch < 22; ++batch) {
+      int64_t next = 0;
+      for (const auto& range : picture_ranges(count, batch)) {
+        EXPECT_EQ(range.first, next);
+        EXPECT_GE(range.count, 1);
+        EXPECT_LE(range.count, batch);
+        next += range.count;
+      }
+      EXPECT_EQ(next, count);
+    }
+  }
+  EXPECT_EQ((PictureRange{3, 1}).text(), "image 3");
+  EXPECT_EQ((PictureRange{3, 4}).text(), "images 3 to 6");
+}
+
+TEST(Answers, AreReadWithTheirMetrics) {
+  const auto scores =
+      read(R"({"scores": [1, -0.5], "metrics": {"a": [2, 3], "b": [0, 1e-9]}})",
+           {0, 2});
+  EXPECT_TRUE(torch::equal(scores.value, torch::tensor({1.0f, -0.5f})));
+  EXPECT_EQ(scores.metrics.size(), 2u);
+  EXPECT_TRUE(torch::equal(scores.metrics.at("a"), torch::tensor({2.f, 3.f})));
+  EXPECT_EQ(scores.metrics.at("b")[1].item<float>(), 1e-9f);
+  EXPECT_TRUE(read(R"({"scores": [1]})", {0, 1}).metrics.empty());
+}
+
+TEST(Answers, NumbersThatPythonWritesAndJsonLacksAreNamed) {
+  const PictureRange range = {10, 3};
+  expect_parts(
+      error(R"({"scores": [1, NaN, 2]})", range),
+      {"[judge]", "image 11", "\"NaN\"", "finite", "the rollouts are kept"});
+  expect_parts(error(R"({"scores": [1, 2, -Infinity]})", range),
+               {"image 12", "\"-Infinity\""});
+  expect_parts(error(R"({"scores": [Infinity, 1, 2]})", range),
+               {"image 10", "\"Infinity\""});
+  expect_parts(
+      error(R"({"scores": [0, 1, 2], "metrics": {"NaN \" Infinity": [0, 0,)"
+            R"(NaN]}})",
+            range),
+      {"NaN \" Infinity", "image 12"});
+  // Too large for float32.
+  expect_parts(error(R"({"scores": [1, 2, 1e300]})", range),
+               {"image 12", "1e+300"});
+}
+
+TEST(Answers, WhatIsMissingOrTooMuchIsNamed) {
+  const PictureRange range = {64, 2};
+  expect_parts(error(R"({"scores": [1]})", range),
+               {"1 numbers", "images 64 to 65", "each of the 2"});
+  expect_parts(error(R"({"scores": [1, 2, 3]})", range), {"3 numbers"});
+  expect_parts(error(R"({"scores": [1, "2"]})", range), {"image 65", "\"2\""});
+  expect_parts(error(R"({"scores": [null, 1]})", range), {"image 64", "null"});
+  expect_parts(error(R"({"scores": 4})", range), {"\"scores\" is 4"});
+  expect_parts(error(R"({"score": [1, 2]})", range), {"score", "is needed"});
+  expect_parts(error("[1, 2]", range), {"[1,2]", "is needed"});
+  expect_parts(error(R"({"scores": [1, 2], "metrics": [1, 2]})", range),
+               {"\"metrics\""});
+  expect_parts(error(R"({"scores": [1, 2], "metrics": {"m": [1]}})", range),
+               {"\"m\"", "1 numbers"});
+  expect_parts(
+      error(R"({"scores": [1, 2], "metrics": {"reward": [1, 2]}})", range),
+      {"\"reward\""});
+  expect_parts(error(R"({"error": "out of memory"})", range),
+               {"[judge]", "images 64 to 65", "out of memory"});
+}
+
+TEST(Answers, WhatIsNoJsonIsQuotedButNotAtLength) {
+  const std::string text = "Loading weights" + std::string(100000, '.');
+  const auto message = error(text, {0, 1});
+  expect_parts(message, {"Loading weights", "no JSON"});
+  EXPECT_LT(message.size(), 1000u);
+  expect_parts(error("", {0, 1}), {"no JSON"});
+  expect_parts(error("{\"scores\": [1", {0, 1}), {"no JSON"});
+}
+
+TEST(Answers, AreJoinedWhereTheirMetricsAreTheSame) {
+  const auto first =
+      read(R"({"scores": [1, 2], "metrics": {"m": [3, 4]}})", {0, 2});
+  const auto second = read(R"({"scores": [5], "metrics": {"m": [6]}})", {2, 1});
+  const auto all = join_scores("judge", {first, second});
+  EXPECT_TRUE(torch::equal(all.value, torch::tensor({1.f, 2.f, 5.f})));
+  EXPECT_TRUE(
+      torch::equal(all.metrics.at("m"), torch::tensor({3.f, 4.f, 6.f})));
+  const auto other = read(R"({"scores": [5], "metrics": {"k": [6]}})", {2, 1});
+  expect_parts(error_of([&] {
+                 join_scores("judge", {first, other});
+               }),
+               {"[judge]", "metrics m", "and k"});
+  EXPECT_EQ(join_scores("judge", {}).value.numel(), 0);
+}
+
+}  // namespace
+}  // namespace rsm

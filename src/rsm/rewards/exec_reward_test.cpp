@@ -1,0 +1,317 @@
+#include "rsm/rewards/exec_reward.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "rsm/rewards/rewards.h"
+#include "rsm/rewards/testing.h"
+#include "rsm/rewards/weighted_reward.h"
+
+namespace rsm {
+namespace {
+
+/** What the tests' programs share: the framing, and an honest judgement. */
+constexpr const char* kJudge = R"(
+import json, os, pathlib, signal, sys, time
+
+here = pathlib.Path(__file__).parent
+
+def say(message):
+    print(json.dumps(message), flush=True)
+
+def first(name):
+    """Whether this is the first time that any process asks for `name`."""
+    try:
+        (here / name).touch(exist_ok=False)
+        return True
+    except FileExistsError:
+        return False
+
+def requests():
+    say({"ready": True, "name": "test"})
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        size = request["height"] * request["width"] * request["channels"]
+        images = [sys.stdin.buffer.read(size) for _ in range(request["count"])]
+        yield request, images
+
+def scores(request, images):
+    return [test_score(*each) for each in zip(images, request["prompts"])]
+
+def answer(request, images, **more):
+    say({"id": request["id"], "scores": scores(request, images), **more})
+)";
+
+/** A judge whose main part is `text`, run in a folder of its own. */
+class Judge {
+ public:
+  explicit Judge(const std::string& text) {
+    options_.command = python_program(folder_, "main.py",
+                                      std::string(kTestScore) + kJudge + text);
+  }
+
+  ExecOptions& options() { return options_; }
+  std::unique_ptr<Reward> make() const { return make_exec_reward(options_); }
+
+  /** The error of judging three pictures. */
+  std::string error() const {
+    const auto reward = make();
+    const auto pictures = test_pictures(3, 4, 5);
+    const auto message =
+        error_of([&] { reward->score(pictures.images, pictures.prompts); });
+    expect_parts(message, {"[reward exec:python3 '", "main.py'"});
+    return message;
+  }
+
+ private:
+  TemporaryFolder folder_;
+  ExecOptions options_;
+};
+
+torch::Tensor expected_scores(const TestPictures& pictures) {
+  std::vector<float> scores;
+  for (int64_t i = 0; i < pictures.bytes.size(0); ++i) {
+    const auto picture = pictures.bytes[i].contiguous();
+    const auto* begin = picture.const_data_ptr<uint8_t>();
+    scores.push_back(
+        test_score(std::vector<uint8_t>(begin, begin + picture.numel()),
+                   pictures.prompts[i].text));
+  }
+  return torch::tensor(scores);
+}
+
+void expect_right(const Reward& reward, const TestPictures& pictures) {
+  const auto scores = reward.score(pictures.images, pictures.prompts);
+  EXPECT_TRUE(torch::equal(scores.value, expected_scores(pictures)));
+}
+
+TEST(ExecReward, GivesTheProgramsScores) {
+  Judge judge(R"(
+for request, images in requests():
+    count = request["count"]
+    answer(request, images, metrics={"count": [count] * count,
+                                     "process": [os.getpid()] * count})
+)");
+  judge.options().batch = 4;
+  const auto reward = judge.make();
+  EXPECT_EQ(reward->name(), "exec:" + judge.options().command);
+  const auto pictures = test_pictures(10, 5, 7);
+  const auto scores = reward->score(pictures.images, pictures.prompts);
+  EXPECT_TRUE(torch::equal(scores.value, expected_scores(pictures)));
+  EXPECT_TRUE(torch::equal(
+      scores.metrics.at("count"),
+      torch::tensor({4.f, 4.f, 4.f, 4.f, 4.f, 4.f, 4.f, 4.f, 2.f, 2.f})));
+  // It is started once, for all sizes of pictures.
+  const auto larger = test_pictures(3, 64, 65);
+  const auto next = reward->score(larger.images, larger.prompts);
+  EXPECT_TRUE(torch::equal(next.value, expected_scores(larger)));
+  EXPECT_EQ(next.metrics.at("process")[0].item<float>(),
+            scores.metrics.at("process")[9].item<float>());
+  EXPECT_EQ(reward->score(pictures.images.slice(0, 0, 0), {}).value.numel(), 0);
+}
+
+TEST(ExecReward, DoesNotDependOnTheBatch) {
+  Judge judge("for each in requests(): answer(*each)");
+  judge.options().batch = 3;
+  expect_each_picture_alone(*judge.make(), test_pictures(10, 4, 6));
+}
+
+TEST(ExecReward, WaitsForASlowOne) {
+  const Judge judge(R"(
+time.sleep(0.3)
+for each in requests():
+    time.sleep(0.3)
+    answer(*each)
+)");
+  const auto reward = judge.make();
+  reward->check();
+  expect_right(*reward, test_pictures(3, 4, 4));
+}
+
+TEST(ExecReward, AHungOneIsToldByItsTimeOut) {
+  Judge judge("for each in requests(): time.sleep(1000)");
+  judge.options().timeout_seconds = 0.5;
+  judge.options().retries = 0;
+  expect_parts(judge.error(), {"timeout_seconds = 0.5", "images 0 to 2",
+                               "0 restarts", "the rollouts are kept"});
+}
+
+TEST(ExecReward, OneThatHungOrDiedOnceIsStartedAgain) {
+  Judge judge(R"(
+for request, images in requests():
+    if len(images) == 2 and first("hung"):
+        time.sleep(1000)
+    if len(images) == 1 and first("died"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    answer(request, images)
+)");
+  judge.options().timeout_seconds = 1.5;
+  judge.options().batch = 2;
+  expect_right(*judge.make(), test_pictures(3, 4, 4));
+}
+
+TEST(ExecReward, DeathAmidALargeRequestIsNoDeathOfOurs) {
+  make_pipe_signal_deadly();
+  Judge judge(R"(
+if first("died"):
+    say({"ready": True})
+    sys.stdin.buffer.read(1000)
+    os.close(0)  # so that writing fails before its end shows
+    time.sleep(0.2)
+    sys.exit(1)
+for each in requests(): answer(*each)
+)");
+  expect_right(*judge.make(), test_pictures(3, 200, 200));
+}
+
+TEST(ExecReward, OneThatDiesAlwaysIsToldBySignal) {
+  Judge judge(R"(
+for request, images in requests():
+    print("cannot bear this picture", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+)");
+  judge.options().batch = 2;
+  expect_parts(judge.error(),
+               {"was killed by signal 9 (Killed)", "images 0 to 1",
+                "after 1 restart;", "stderr", "  cannot bear this picture"});
+}
+
+TEST(ExecReward, RestartsAreBounded) {
+  Judge judge(R"(
+for request, images in requests():
+    if first(request["prompts"][0][-1]):
+        sys.exit(5)
+    answer(request, images)
+)");
+  judge.options().batch = 1;
+  judge.options().retries = 2;
+  expect_parts(judge.error(), {"exit status 5", "image 2", "after 2 restarts"});
+}
+
+TEST(ExecReward, TheLastLinesOfStderrAreShown) {
+  Judge judge(R"(
+for each in requests():
+    for i in range(5000):
+        print("step", i, file=sys.stderr)
+    raise RuntimeError("no memory")
+)");
+  judge.options().retries = 0;
+  const auto message = judge.error();
+  expect_parts(message, {"ended with exit status 1", "step 4999",
+                         "RuntimeError: no memory"});
+  EXPECT_EQ(message.find("step 4000"), std::string::npos);
+}
+
+TEST(ExecReward, WrongAnswersAreNamedAndNotAskedForAgain) {
+  const auto error = [](const std::string& body) {
+    return Judge(
+               "for request, images in requests():\n"
+               "    if not first('asked'): sys.exit('asked again')\n"
+               "    id = request['id']\n"
+               "    " +
+               body)
+        .error();
+  };
+  expect_parts(error("print('Loading...', flush=True)"),
+               {"\"Loading...\"", "no JSON"});
+  expect_parts(error("say({'id': id, 'scores': [1, 2]})"),
+               {"2 numbers", "images 0 to 2"});
+  expect_parts(error("say({'id': id, 'scores': [1, float('nan'), 2]})"),
+               {"image 1", "NaN"});
+  expect_parts(error("say({'id': id + 1, 'scores': [1, 2, 3]})"),
+               {"id 2", "request's is 1"});
+  expect_parts(error("say([1, 2, 3])"), {"id null"});
+  expect_parts(error("say({'id': id, 'error': 'no such prompt'})"),
+               {"no such prompt", "images 0 to 2"});
+}
+
+TEST(ExecReward, HugeScoresAreSuspicious) {
+  const Judge judge(R"(
+for request, images in requests():
+    say({"id": request["id"], "scores": [1e30, 2, 3]})
+)");
+  const auto pictures = test_pictures(3, 4, 4);
+  const auto scores = judge.make()->score(pictures.images, pictures.prompts);
+  EXPECT_EQ(scores.value[0].item<float>(), 1e30f);
+  EXPECT_EQ(suspicious(scores).size(), 1u);
+}
+
+TEST(ExecReward, AfterAWrongAnswerItIsStartedAnew) {
+  const Judge judge(R"(
+for request, images in requests():
+    if first("asked"):
+        print("a line too many\n", flush=True)
+    else:
+        answer(request, images)
+)");
+  const auto reward = judge.make();
+  const auto pictures = test_pictures(3, 4, 4);
+  error_of([&] { reward->score(pictures.images, pictures.prompts); });
+  expect_right(*reward, pictures);
+}
+
+TEST(ExecReward, AnswersBeforeReadingAreRefusedButErrorsAreHeard) {
+  const auto error = [](const std::string& what) {
+    const Judge judge(
+        "say({'ready': True})\n"
+        "sys.stdin.buffer.readline()\n"
+        "say({'id': 1, " +
+        what +
+        "})\n"
+        "time.sleep(1000)");
+    // More than a pipe holds.
+    const auto pictures = test_pictures(3, 300, 300);
+    const auto reward = judge.make();
+    return error_of([&] { reward->score(pictures.images, pictures.prompts); });
+  };
+  expect_parts(error("'error': 'too large'"), {"too large", "images 0 to 2"});
+  expect_parts(error("'scores': [1, 2, 3]"), {"before it had read", "bytes"});
+}
+
+TEST(ExecReward, OneThatDoesNotGetReadyIsNamed) {
+  const auto error = [](const std::string& text, double seconds = 120) {
+    Judge judge(text);
+    judge.options().start_seconds = seconds;
+    const auto reward = judge.make();
+    return error_of([&] { reward->check(); });
+  };
+  expect_parts(error("print('no weights', file=sys.stderr); sys.exit(3)"),
+               {"exit status 3", "before it was ready", "  no weights"});
+  expect_parts(error("time.sleep(1000)", 0.5), {"not ready within 0.5 s"});
+  expect_parts(error("print('Hello!', flush=True)"),
+               {"\"Hello!\"", "\"ready\": true"});
+  expect_parts(error("say({'ready': False})"), {"\"ready\": true"});
+  const auto missing = make_reward("exec:no-such-program");
+  expect_parts(
+      error_of([&] { missing->check(); }),
+      {"[reward exec:no-such-program]", "exit status 127", "not found"});
+}
+
+TEST(ExecReward, PicturesThatAreNoneAreRefused) {
+  const auto reward = make_reward("exec:no-such-program");
+  const auto pictures = test_pictures(2, 4, 4);
+  expect_parts(error_of([&] { reward->score(pictures.images, {}); }),
+               {"2 images", "0 prompts"});
+  expect_parts(
+      error_of([&] { reward->score(pictures.images * NAN, pictures.prompts); }),
+      {"[reward exec:no-such-program]", "image 0"});
+}
+
+TEST(ExecReward, TheExampleOfTheDocsRuns) {
+  const auto reward =
+      make_rewards({{.name = std::string("exec:python3 '") + RSM_SOURCE_DIR +
+                             "/docs/examples/exec_reward.py'"}});
+  auto pictures = test_pictures(5, 8, 6);
+  pictures.images[1].fill_(0.2f);
+  reward->check();
+  const auto scores = reward->score(pictures.images, pictures.prompts);
+  // Float32 means of 144 numbers on our side.
+  EXPECT_TRUE(
+      torch::allclose(scores.value, pictures.images.mean({1, 2, 3}), 1e-5));
+  EXPECT_TRUE(torch::equal(scores.metrics.at("dark"),
+                           (scores.value < 0.5).to(torch::kFloat32)));
+}
+
+}  // namespace
+}  // namespace rsm

@@ -1,0 +1,115 @@
+#include "rsm/rewards/http_reward.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "rsm/base/error.h"
+#include "rsm/io/files.h"
+#include "rsm/io/image.h"
+#include "rsm/rewards/answers.h"
+#include "rsm/rewards/http_client.h"
+#include "rsm/rewards/pictures.h"
+
+namespace rsm {
+namespace {
+
+using nlohmann::json;
+
+constexpr double kLongestPause = 8;  // seconds
+constexpr size_t kQuoted = 300;      // bytes of an answer in an error
+
+std::string describe(const HttpAnswer& answer) {
+  return answer.status == 0 ? answer.problem
+                            : cat("status ", answer.status, " \"",
+                                  answer.body.substr(0, kQuoted), "\"");
+}
+
+/** The pictures of a range as PNG files in base64. */
+std::vector<std::string> pngs_of(const torch::Tensor& images,
+                                 const PictureRange& range) {
+  std::vector<std::string> pngs(range.count);
+  at::parallel_for(0, range.count, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      pngs[i] = base64(encode_png(images[range.first + i]));
+    }
+  });
+  return pngs;
+}
+
+class HttpReward : public Reward {
+ public:
+  explicit HttpReward(HttpOptions options)
+      : options_(std::move(options)),
+        address_(parse_http_address(options_.address)),
+        who_(cat("reward ", name())) {}
+
+  std::string name() const override { return options_.address; }
+
+  bool waits() const override { return true; }
+
+  void check() const override {
+    const HttpAddress health = {address_.origin, "/health"};
+    ask({"GET", health, ""}, cat("GET ", health.origin, health.path),
+        "status 200 is needed; start the server, or correct the address");
+  }
+
+  RewardScores score(const torch::Tensor& images,
+                     const Prompts& prompts) const override {
+    check_pictures(who_, images, prompts);
+    std::vector<RewardScores> scores;
+    for (const auto& range : picture_ranges(images.size(0), options_.batch)) {
+      json texts = json::array();
+      for (int64_t i = 0; i < range.count; ++i) {
+        texts.push_back(prompts[range.first + i].text);
+      }
+      const json body = {{"prompts", texts},
+                         {"images", pngs_of(images, range)}};
+      const std::string text =
+          body.dump(-1, ' ', false, json::error_handler_t::replace);
+      const auto answer =
+          ask({"POST", address_, text}, range.text(), kMendReward);
+      scores.push_back(
+          read_scores(who_, parse_answer(who_, answer.body), range));
+    }
+    return join_scores(who_, scores);
+  }
+
+ private:
+  /** The answer of status 200 to 299, sooner or later. */
+  HttpAnswer ask(const HttpRequest& request, const std::string& about,
+                 const std::string& what_to_do) const {
+    double pause = options_.pause_seconds;
+    for (int64_t tried = 1;; ++tried) {
+      HttpAnswer answer = http_request(request, options_.timeout_seconds);
+      if (answer.status >= 200 && answer.status < 300) {
+        return answer;
+      }
+      const bool may_pass = answer.status == 0 || answer.status >= 500;
+      if (!may_pass || tried > options_.retries) {
+        throw Error(cat("[", who_, "] ", describe(answer), " for ", about,
+                        ", asked ", tried, tried == 1 ? " time" : " times",
+                        "; ", what_to_do));
+      }
+      std::this_thread::sleep_for(std::chrono::duration<double>(pause));
+      pause = std::min(2 * pause, kLongestPause);
+    }
+  }
+
+  const HttpOptions options_;
+  const HttpAddress address_;
+  const std::string who_;  ///< begins errors
+};
+
+}  // namespace
+
+std::unique_ptr<Reward> make_http_reward(const HttpOptions& options) {
+  return std::make_unique<HttpReward>(options);
+}
+
+}  // namespace rsm

@@ -1,0 +1,75 @@
+#include "rsm/rewards/rewards.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "rsm/base/error.h"
+#include "rsm/io/testing.h"
+
+namespace rsm {
+namespace {
+
+RewardSpec spec(const std::string& name, double weight = 1) {
+  RewardSpec out;
+  out.name = name;
+  out.weight = weight;
+  return out;
+}
+
+TEST(Rewards, AreMadeByName) {
+  for (const auto& name : reward_names()) {
+    EXPECT_EQ(make_reward(name)->name(), name);
+    EXPECT_EQ(make_rewards({spec(name)})->name(), name);
+    EXPECT_EQ(make_rewards({spec(name)})->main_metric(),
+              make_reward(name)->main_metric());
+  }
+  expect_parts(error_of([] { make_reward("shape"); }),
+               {"\"shape\"", "did you mean \"shapes\"", "exec:COMMAND",
+                "http://HOST:PORT/PATH"});
+  expect_parts(error_of([] { make_reward("jpeg-compresibility"); }),
+               {"did you mean \"jpeg-compressibility\""});
+  EXPECT_THROW(make_reward(""), UsageError);
+}
+
+TEST(Rewards, OutsideJudgesAreNamedAsTheyWereAskedFor) {
+  // Nothing is started or asked yet.
+  for (const std::string name :
+       {"exec:no-such-program --fast", "http://127.0.0.1:1/score"}) {
+    EXPECT_EQ(make_reward(name)->name(), name);
+    EXPECT_EQ(make_reward(name)->main_metric(), "reward");
+  }
+  EXPECT_THROW(make_reward("exec:"), UsageError);
+  EXPECT_THROW(make_reward("exec:  "), UsageError);
+}
+
+TEST(Rewards, WrongNumbersAreUsageErrors) {
+  const auto error = [](const auto& change) {
+    RewardSpec wrong = spec("shapes");
+    change(wrong);
+    EXPECT_THROW(make_rewards({wrong}), UsageError);
+    return error_of([&] { make_rewards({wrong}); });
+  };
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  expect_parts(error([&](auto& s) { s.weight = nan; }),
+               {"[reward shapes]", "weight is nan"});
+  expect_parts(error([](auto& s) { s.timeout_seconds = 0; }),
+               {"timeout_seconds is 0"});
+  expect_parts(error([](auto& s) { s.batch = 0; }), {"batch is 0"});
+  expect_parts(error([](auto& s) { s.retries = -1; }), {"retries is -1"});
+  expect_parts(error([](auto& s) { s.weight = 0; }), {"1 rewards", "trains"});
+}
+
+TEST(Rewards, ListsThatTrainNothingOrRepeatAreUsageErrors) {
+  EXPECT_THROW(make_rewards({}), UsageError);
+  EXPECT_THROW(
+      make_rewards({spec("shapes", 0), spec("jpeg-compressibility", 0)}),
+      UsageError);
+  expect_parts(error_of([] {
+                 make_rewards({spec("shapes"), spec("shapes", 2)});
+               }),
+               {"\"shapes\" stands twice"});
+}
+
+}  // namespace
+}  // namespace rsm

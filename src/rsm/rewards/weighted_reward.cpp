@@ -1,0 +1,148 @@
+#include "rsm/rewards/weighted_reward.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "rsm/base/error.h"
+#include "rsm/rewards/answers.h"
+
+namespace rsm {
+namespace {
+
+constexpr double kAbsurd = 1e6;  // a reward's absolute value
+
+void check_finite(const std::string& who, const torch::Tensor& value,
+                  const Prompts& prompts) {
+  const torch::Tensor bad = at::nonzero(~at::isfinite(value)).flatten();
+  if (bad.numel() == 0) {
+    return;
+  }
+  const auto first = bad[0].item<int64_t>();
+  throw Error(cat("[reward ", who, "] ", bad.numel(), " of ", value.numel(),
+                  " scores are not finite, the first for image ", first, " (\"",
+                  prompts[first].text, "\"): ", value[first].item<float>(),
+                  "; ", kMendReward));
+}
+
+/** What a reward gave, as [B] float32 on the CPU. */
+torch::Tensor checked(const std::string& who, const std::string& what,
+                      const torch::Tensor& scores, const Prompts& prompts) {
+  const int64_t count = scores.defined() ? scores.numel() : 0;
+  RSM_CHECK(scores.defined() && count == std::ssize(prompts), "[reward ", who,
+            "] ", count, " numbers arrived as ", what, " for ", prompts.size(),
+            " images; one for each is needed; ", kMendReward);
+  return scores.detach().to(at::kCPU, at::kFloat).flatten();
+}
+
+class WeightedSum : public Reward {
+ public:
+  explicit WeightedSum(std::vector<WeightedReward> rewards)
+      : rewards_(std::move(rewards)) {}
+
+  std::string name() const override {
+    if (alone()) {
+      return rewards_.front().reward->name();
+    }
+    std::vector<std::string> terms;
+    for (const auto& [weight, reward] : rewards_) {
+      terms.push_back(weight == 1 ? reward->name()
+                                  : cat(weight, " * ", reward->name()));
+    }
+    return join(terms, " + ");
+  }
+
+  std::string main_metric() const override {
+    const Reward& first = leading();
+    const std::string main = first.main_metric();
+    if (alone()) {
+      return main;
+    }
+    return main == "reward" ? first.name() : cat(first.name(), "/", main);
+  }
+
+  void check() const override {
+    for (const auto& [weight, reward] : rewards_) {
+      reward->check();
+    }
+  }
+
+  bool waits() const override {
+    return std::any_of(
+        rewards_.begin(), rewards_.end(),
+        [](const WeightedReward& part) { return part.reward->waits(); });
+  }
+
+  RewardScores score(const torch::Tensor& images,
+                     const Prompts& prompts) const override {
+    RewardScores all;
+    torch::Tensor sum = torch::zeros({images.size(0)}, torch::kFloat64);
+    for (const auto& [weight, reward] : rewards_) {
+      const std::string part = reward->name();
+      const RewardScores scores = reward->score(images, prompts);
+      const auto value = checked(part, "scores", scores.value, prompts);
+      check_finite(part, value, prompts);
+      sum += weight * value.to(at::kDouble);
+      all.parts.push_back({part, weight, value});
+      for (const auto& [metric, numbers] : scores.metrics) {
+        all.metrics[alone() ? metric : cat(part, "/", metric)] =
+            checked(part, cat("\"", metric, "\""), numbers, prompts);
+      }
+      if (!alone()) {
+        all.metrics[part] = value;
+      }
+    }
+    all.value = sum.to(at::kFloat);
+    check_finite(name(), all.value, prompts);
+    return all;
+  }
+
+ private:
+  bool alone() const { return rewards_.size() == 1; }
+
+  const Reward& leading() const {
+    for (const auto& [weight, reward] : rewards_) {
+      if (weight != 0) {
+        return *reward;
+      }
+    }
+    return *rewards_.front().reward;
+  }
+
+  std::vector<WeightedReward> rewards_;
+};
+
+}  // namespace
+
+std::unique_ptr<Reward> make_weighted_reward(
+    std::vector<WeightedReward> rewards) {
+  RSM_CHECK(!rewards.empty(), "[reward] no reward arrived; give one at least");
+  return std::make_unique<WeightedSum>(std::move(rewards));
+}
+
+std::vector<std::string> suspicious(const RewardScores& scores) {
+  auto parts = scores.parts;
+  if (parts.empty()) {
+    parts.push_back({"the reward", 1, scores.value});
+  }
+  std::vector<std::string> found;
+  for (const RewardPart& part : parts) {
+    const int64_t count = part.value.numel();
+    if (part.weight == 0 || count == 0) {
+      continue;
+    }
+    const auto first = part.value.flatten()[0];
+    const auto largest = part.value.abs().max().item<float>();
+    if (count > 1 && (part.value == first).all().item<bool>()) {
+      found.push_back(cat(part.name, " gives all ", count,
+                          " pictures the same score, ", first.item<float>(),
+                          ": nothing can be learnt from it"));
+    }
+    if (largest > kAbsurd) {
+      found.push_back(cat(part.name, " gives a score of size ", largest,
+                          ": above ", kAbsurd, " looks like a mistake"));
+    }
+  }
+  return found;
+}
+
+}  // namespace rsm

@@ -1,0 +1,136 @@
+#include "rsm/rollouts/branches.h"
+
+#include <map>
+
+namespace rsm {
+namespace {
+
+/** How branches drawn at one step go on. */
+struct Way {
+  Transitions steps;        ///< of the ODE
+  std::vector<double> mix;  ///< h / (2 h_before); 0 where nothing is mixed in
+};
+
+/** One branch, for the batch of all. */
+struct Branch {
+  const Way* way;
+  int64_t prompt;
+  int64_t image;
+};
+
+Way way_from(const Sampling& sampling, int64_t step) {
+  const auto& plan = sampling.plan();
+  const auto& path = sampling.path();
+  const int64_t count = plan.continuation_at(step);
+  const bool cheap = count < plan.steps - 1 - step;
+  const auto& grid = sampling.times();
+  const auto times =
+      cheap ? path.times_from(grid[step + 1], count)
+            : std::vector<double>(grid.begin() + step + 1, grid.end());
+  const auto length = [&](int64_t k) {
+    return path.solver_time(times[k]) - path.solver_time(times[k + 1]);
+  };
+  Way way;
+  for (int64_t k = 0; k < count; ++k) {
+    way.steps.push_back(path.ode_step(times, k));
+    way.mix.push_back(cheap && k > 0 ? length(k) / (2 * length(k - 1)) : 0);
+  }
+  return way;
+}
+
+/** The k-th step of those branches that have one, as columns of a batch. */
+struct StepOfAll {
+  std::vector<float> t, a_x, m_y, mix;
+  std::vector<int64_t> prompt;
+
+  StepOfAll(const std::vector<Branch>& branches, size_t k) {
+    // Earlier branches have no fewer steps left: those under way are a prefix.
+    for (const auto& branch : branches) {
+      if (k >= branch.way->steps.size()) {
+        break;
+      }
+      const auto& transition = branch.way->steps[k];
+      t.push_back(static_cast<float>(transition.t));
+      a_x.push_back(static_cast<float>(transition.a_x));
+      m_y.push_back(static_cast<float>(transition.m_y));
+      mix.push_back(static_cast<float>(branch.way->mix[k]));
+      prompt.push_back(branch.prompt);
+    }
+  }
+  int64_t size() const { return static_cast<int64_t>(t.size()); }
+};
+
+torch::Tensor column(const std::vector<float>& values, torch::Device device) {
+  return torch::tensor(values).to(device).view({-1, 1, 1, 1});
+}
+
+/** Takes x, in the order of the branches, to the pictures, in place. */
+void continue_to_pictures(Sampling& sampling,
+                          const std::vector<Branch>& branches,
+                          const torch::Tensor& x) {
+  torch::Tensor y_before;
+  for (size_t k = 0;; ++k) {
+    const StepOfAll now(branches, k);
+    if (now.size() == 0) {
+      return;
+    }
+    const auto moving = x.slice(0, 0, now.size());
+    const auto y = sampling.evaluate(moving, torch::tensor(now.t), now.prompt);
+    auto output = y;
+    if (k > 0) {
+      output = y + column(now.mix, x.device()) *
+                       (y - y_before.slice(0, 0, now.size()));
+    }
+    moving.copy_(column(now.a_x, x.device()) * moving +
+                 column(now.m_y, x.device()) * output);
+    y_before = y;
+  }
+}
+
+/** x, which stands in the order of the branches, in that of their pictures. */
+torch::Tensor by_image(const torch::Tensor& x,
+                       const std::vector<Branch>& branches) {
+  std::vector<int64_t> order(branches.size());
+  for (size_t b = 0; b < branches.size(); ++b) {
+    order[branches[b].image] = static_cast<int64_t>(b);
+  }
+  return x.index_select(0, torch::tensor(order, at::kLong).to(x.device()));
+}
+
+}  // namespace
+
+torch::Tensor draw_branches(Sampling& sampling) {
+  const auto& plan = sampling.plan();
+  const auto prompts = sampling.prompts_of_roots(1);
+  const auto roots = static_cast<int64_t>(prompts.size());
+  std::map<int64_t, Way> ways;
+  std::vector<Branch> branches;
+  std::vector<torch::Tensor> drawn;
+  int64_t first_image = 0;  // within a root
+  auto x = sampling.start();
+  for (int64_t i = 0; i < plan.root_steps(); ++i) {
+    const auto y = sampling.evaluate_at(x, i);
+    const int64_t count = plan.branches_at(i);
+    if (count > 0) {
+      drawn.push_back(sampling.draw_rows(x, y, i, first_image, 1));
+      const Way* way = &(ways[i] = way_from(sampling, i));
+      for (int64_t b = 0; b < roots * count; ++b) {
+        const int64_t root = b / count;
+        branches.push_back(
+            {way, prompts[root],
+             root * plan.images_per_root() + first_image + b % count});
+      }
+      first_image += count;
+    } else if (plan.anchors) {
+      sampling.keep_states(x, y, i);
+    }
+    if (i + 1 < plan.root_steps()) {
+      x = sampling.ode_step(x, y, i);
+    }
+  }
+  const auto all = at::cat(drawn);
+  continue_to_pictures(sampling, branches, all);
+  return by_image(all, branches);
+}
+
+}  // namespace rsm

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rsm/base/denoiser.h"
+#include "rsm/paths/ddim_path.h"
+#include "rsm/paths/flow_path.h"
+#include "rsm/paths/path.h"
+
+/** Pictures whose every marginal and ODE are known; for tests alone. */
+namespace rsm {
+
+using PathPointer = std::shared_ptr<const Path>;
+
+/** The sampler of Stable Diffusion 3. */
+inline PathPointer flow_path() { return std::make_shared<FlowPath>(); }
+
+/** The sampler of Stable Diffusion 1.5. */
+inline PathPointer diffusion_path() { return std::make_shared<DdimPath>(); }
+
+inline std::vector<PathPointer> both_paths() {
+  return {flow_path(), diffusion_path()};
+}
+
+inline std::string name_of(const Path& path) {
+  return path.family() == Path::Family::flow ? "flow" : "diffusion";
+}
+
+/** Standard deviation of the pictures GaussianDenoiser knows. */
+constexpr double kStd = 0.5;
+
+/** The exact output for pictures of N(mean, kStd^2 I), whose mean the prompt
+ * says: the path's target at E[picture | x_t] and E[noise | x_t]. Counts its
+ * work. Its rows do not depend on each other. */
+class GaussianDenoiser : public Denoiser {
+ public:
+  explicit GaussianDenoiser(PathPointer path) : path_(std::move(path)) {}
+
+  torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
+                        const Condition& condition) override {
+    rows += x.size(0);
+    std::vector<float> signals, noises;
+    const auto times = t.accessor<float, 1>();
+    for (int64_t b = 0; b < t.size(0); ++b) {
+      signals.push_back(static_cast<float>(path_->signal(times[b])));
+      noises.push_back(static_cast<float>(path_->noise(times[b])));
+    }
+    const auto a = torch::tensor(signals).view({-1, 1, 1, 1});
+    const auto n = torch::tensor(noises).view({-1, 1, 1, 1});
+    const auto mean = condition.pooled.view({-1, 1, 1, 1});
+    const auto share = (x - a * mean) / (a * a * kStd * kStd + n * n);
+    return path_->target(mean + a * kStd * kStd * share, n * share);
+  }
+
+  int64_t rows = 0;
+
+ private:
+  PathPointer path_;
+};
+
+/** Where the ODE of GaussianDenoiser leads x of time t, in closed form: states
+ * keep their place among the marginals N(a mean, a^2 kStd^2 + n^2). */
+inline torch::Tensor exact_picture(const Path& path, const torch::Tensor& x,
+                                   double t, double mean) {
+  const auto deviation = [&](double time) {
+    return std::hypot(path.signal(time) * kStd, path.noise(time));
+  };
+  return path.signal(0) * mean +
+         deviation(0) / deviation(t) * (x - path.signal(t) * mean);
+}
+
+}  // namespace rsm

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "rsm/rollouts/sampler.h"
+
+namespace rsm {
+
+/** A rollout while it is drawn, the inside of roll_out(): the roots of a
+ * request, their noise, the network, and what is handed on so far.
+ *
+ * States of one step are [roots * m,C,H,W], root by root, with the same m for
+ * every root. */
+class Sampling {
+ public:
+  /** All arguments have to outlive it. */
+  Sampling(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
+           const RolloutRequest& request, const OnEvaluations& on_evaluations);
+
+  const RolloutPlan& plan() const { return plan_; }
+  const Path& path() const { return path_; }
+  /** The path's grid of the plan's steps. */
+  const std::vector<double>& times() const { return times_; }
+  /** [roots * m] index into the request's prompts. */
+  std::vector<int64_t> prompts_of_roots(int64_t m) const;
+
+  /** The roots' initial noise, m = 1. */
+  torch::Tensor start() const;
+
+  /** The network's outputs: x [B,C,H,W], times t [B], and `prompt` [B], an
+   * index into the request's prompts. */
+  torch::Tensor evaluate(const torch::Tensor& x, const torch::Tensor& t,
+                         const std::vector<int64_t>& prompt);
+  /** Its outputs at states of one step. */
+  torch::Tensor evaluate_at(const torch::Tensor& x, int64_t step);
+
+  /** Where the deterministic step leads. */
+  torch::Tensor ode_step(const torch::Tensor& x, const torch::Tensor& y,
+                         int64_t step) const;
+
+  /** Hands on states of one step with their outputs; returns the number of the
+   * first. */
+  int64_t keep_states(const torch::Tensor& x, const torch::Tensor& y,
+                      int64_t step);
+
+  /** Hands on the states of one step, m = plan().nodes_at(step), and the rows
+   * the plan draws from each. Returns where these lead, rows of a state
+   * together. The k-th row of a root leads to `images_each` of the root's
+   * pictures, from first_image + k images_each on. */
+  torch::Tensor draw_rows(torch::Tensor x, torch::Tensor y, int64_t step,
+                          int64_t first_image, int64_t images_each);
+
+  /** The rollout, given the pictures' latents root by root. Call it once and
+   * last. */
+  Rollout finish(torch::Tensor latents);
+
+ private:
+  struct Root {
+    int64_t prompt;  ///< index into the request's prompts
+    int64_t member;
+  };
+
+  int64_t roots() const { return static_cast<int64_t>(roots_.size()); }
+  torch::Tensor step_noise_of(const Root& root, int64_t step,
+                              int64_t branch) const;
+  torch::Tensor noise_of_rows(int64_t step) const;
+  void sort_states();
+
+  Denoiser& denoiser_;
+  const Path& path_;
+  const RolloutPlan& plan_;
+  const RolloutRequest& request_;
+  const OnEvaluations& on_evaluations_;
+  std::vector<double> times_;
+  std::vector<Root> roots_;
+  std::vector<torch::Tensor> kept_x_, kept_y_, kept_next_;
+  Rollout out_;
+};
+
+}  // namespace rsm

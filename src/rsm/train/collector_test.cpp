@@ -1,0 +1,127 @@
+#include "rsm/train/collector.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "rsm/base/error.h"
+#include "rsm/data/prompts.h"
+#include "rsm/io/testing.h"
+#include "rsm/train/pending_rollout.h"
+
+namespace rsm {
+namespace {
+
+/** Mean of a picture, and of its prompt's length as a metric. */
+class Mean : public Reward {
+ public:
+  explicit Mean(bool waits) : waits_(waits) {}
+  std::string name() const override { return "mean"; }
+  bool waits() const override { return waits_; }
+  RewardScores score(const torch::Tensor& images,
+                     const Prompts& prompts) const override {
+    ++calls;
+    std::vector<float> length;
+    for (const auto& prompt : prompts) {
+      length.push_back(static_cast<float>(prompt.text.size()));
+    }
+    RewardScores out;
+    out.value = images.mean({1, 2, 3});
+    out.metrics["length"] = torch::tensor(length);
+    out.parts = {{"mean", 1, out.value}};
+    if (broken) throw Error("[mean] broken");
+    return out;
+  }
+  mutable std::atomic<int> calls = 0;
+  bool broken = false;
+
+ private:
+  bool waits_;
+};
+
+/** A few prompts of the shipped model. */
+struct Setting {
+  explicit Setting(const std::string& folder)
+      : options(read_run_options(
+            Config::parse(cat("name: test\nfolder: ", folder,
+                              "\nmodel: models/shapes-flow\n"
+                              "method: {name: tempflow-grpo, "
+                              "estimator: {branches: [2, 3, 0, 0]}}\n"
+                              "prompts: {per_epoch: 6, samples_per_prompt: 2}\n"
+                              "sampling: {steps: 4, guidance_scale: 1}\n"
+                              "compute: {tile: 8, threads: 2}\n"),
+                          "test.yaml"))),
+        model(ImageModel::load(options.model)),
+        plan(options.plan()),
+        prompts(load_prompts(options.train_prompts)),
+        conditions(model.encode(texts_of(prompts))),
+        policy(model, options.policy()) {}
+
+  EpochData collect(const Reward& reward) {
+    return Collector(options, model, plan, reward, prompts, conditions, silent)
+        .collect(3, policy.rollout());
+  }
+
+  RunOptions options;
+  ImageModel model;
+  RolloutPlan plan;
+  Prompts prompts;
+  Condition conditions;
+  Policy policy;
+  NoProgress silent;
+};
+
+void expect_same(const EpochData& a, const EpochData& b) {
+  EXPECT_TRUE(at::equal(a.scores.value, b.scores.value));
+  EXPECT_TRUE(
+      at::equal(a.scores.metrics.at("length"), b.scores.metrics.at("length")));
+  EXPECT_TRUE(
+      at::equal(a.scores.parts.at(0).value, b.scores.parts.at(0).value));
+  EXPECT_TRUE(at::equal(a.rollout.x, b.rollout.x));
+  EXPECT_TRUE(at::equal(a.rollout.y, b.rollout.y));
+  EXPECT_TRUE(at::equal(a.rollout.x_next, b.rollout.x_next));
+  EXPECT_TRUE(at::equal(a.rollout.latents, b.rollout.latents));
+  EXPECT_EQ(a.rollout.row_state, b.rollout.row_state);
+  EXPECT_EQ(a.rollout.row_image, b.rollout.row_image);
+  EXPECT_EQ(a.rollout.state_root, b.rollout.state_root);
+  EXPECT_EQ(a.rollout.image_prompt, b.rollout.image_prompt);
+  EXPECT_EQ(a.evaluations.rollout, b.evaluations.rollout);
+}
+
+TEST(Collector, JudgingWhileDrawingGivesTheSameNumbers) {
+  const TemporaryFolder folder;
+  Setting setting(folder.path());
+  const Mean direct(false), waiting(true);
+  const auto a = setting.collect(direct);
+  const auto b = setting.collect(waiting);
+  expect_same(a, b);
+  EXPECT_EQ(direct.calls, 1);
+  EXPECT_GT(waiting.calls, 1);
+}
+
+TEST(Collector, KeepsTheRolloutOfAFailedRewardForTheNextTime) {
+  for (const bool waits : {false, true}) {
+    const TemporaryFolder folder;
+    Setting setting(folder.path());
+    Mean reward(waits);
+    const auto whole = setting.collect(reward);
+    reward.broken = true;
+    expect_parts(error_of([&] { setting.collect(reward); }), {"broken"});
+    EXPECT_FALSE(load_pending(folder.path(), 2));  // another epoch's
+    reward.broken = false;
+    reward.calls = 0;
+    const auto again = setting.collect(reward);
+    EXPECT_EQ(reward.calls, 1);  // all at once: nothing is left to draw
+    expect_same(whole, again);
+    for (size_t i = 0; i < whole.rollout.transitions.size(); ++i) {
+      EXPECT_EQ(again.rollout.transitions[i].s, whole.rollout.transitions[i].s);
+      EXPECT_EQ(again.rollout.transitions[i].m_y,
+                whole.rollout.transitions[i].m_y);
+    }
+    remove_pending(folder.path());
+    EXPECT_FALSE(load_pending(folder.path(), 3));
+  }
+}
+
+}  // namespace
+}  // namespace rsm

@@ -1,0 +1,48 @@
+#include "rsm/train/even_output.h"
+
+#include <cmath>
+
+#include "rsm/base/error.h"
+#include "rsm/objective/strength.h"
+
+namespace rsm {
+
+double even_factor(const Transition& step) { return kEvenWeight / step.w(); }
+
+torch::Tensor output_factors(const Rollout& rollout) {
+  std::vector<float> factors;
+  for (const int64_t step : rollout.state_step) {
+    factors.push_back(
+        static_cast<float>(even_factor(rollout.transitions[step])));
+  }
+  return torch::tensor(factors).view({-1, 1, 1, 1});
+}
+
+double EvenOutput::factor_at(double t) const {
+  constexpr double kRounding = 1e-6;  // of times in float32
+  for (const auto& step : steps_) {
+    if (std::abs(step.t - t) < kRounding) {
+      return even_factor(step);
+    }
+  }
+  throw Error(cat("[EvenOutput] t = ", t,
+                  " is not among the sampler's times; it can't be continued "
+                  "on another grid"));
+}
+
+torch::Tensor EvenOutput::predict(const torch::Tensor& x,
+                                  const torch::Tensor& t,
+                                  const Condition& condition) {
+  std::vector<float> factors;
+  const auto times = t.to(at::kCPU, at::kDouble).contiguous();
+  for (int64_t i = 0; i < times.size(0); ++i) {
+    factors.push_back(
+        static_cast<float>(factor_at(times.const_data_ptr<double>()[i])));
+  }
+  const auto y = network_.predict(x, t, condition);
+  const auto y_ref = reference_.predict(x, t, condition);
+  return at::lerp(y_ref, y,
+                  torch::tensor(factors).to(y.device()).view({-1, 1, 1, 1}));
+}
+
+}  // namespace rsm

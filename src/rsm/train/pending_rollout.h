@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "rsm/base/rollout.h"
+
+namespace rsm {
+
+// A rollout whose pictures could not be judged waits in the run folder, so that
+// the run goes on from there once its reward is mended.
+
+/** Writes the rollout of an epoch (atomically) into a run folder. */
+void save_pending(const std::string& run_folder, int64_t epoch,
+                  const Rollout& rollout);
+
+/** The rollout waiting for that epoch: all but its prompts. Nothing where none
+ * is or it is of another epoch. Throws rsm::Error for a damaged file. */
+std::optional<Rollout> load_pending(const std::string& run_folder,
+                                    int64_t epoch);
+
+/** Removes what waits, if anything does. */
+void remove_pending(const std::string& run_folder);
+
+}  // namespace rsm

@@ -1,0 +1,159 @@
+// Every method of the catalogue, on the models it is for, with small numbers.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "rsm/base/error.h"
+#include "rsm/io/run_log.h"
+#include "rsm/io/testing.h"
+#include "rsm/methods/catalogue.h"
+#include "rsm/methods/names.h"
+#include "rsm/models/loading.h"
+#include "rsm/models/testing.h"
+#include "rsm/train/checkpoint.h"
+#include "rsm/train/finetune.h"
+#include "rsm/train/forecast.h"
+#include "rsm/train/optimizer_state.h"
+#include "rsm/train/pretrain.h"
+
+namespace rsm {
+namespace {
+
+/** A small UNet of the shapes world in which no weight is silent: its pictures
+ * are noise of some kind, which JPEG sizes tell apart. */
+void write_diffusion_model(const std::string& folder) {
+  PretrainOptions options;
+  options.family = Path::Family::diffusion;
+  options.width = 16;
+  options.heads = 2;
+  options.channels = {8, 16};
+  auto model = new_shapes_model(options, folder);
+  const torch::NoGradGuard no_grad;
+  uint64_t index = 0;
+  for (auto& p : model.network->parameters()) {
+    if (p.count_nonzero().item<int64_t>() == 0) {
+      p.copy_(test_normal(index++, p.sizes()) * 0.1);
+    }
+  }
+  model.save(folder, at::kFloat);
+}
+
+RunOptions small_run(const std::string& folder, const std::string& model,
+                     const std::string& method,
+                     const std::vector<std::string>& overrides = {}) {
+  return read_run_options(Config::parse(
+      cat("name: test\nfolder: ", folder, "\nmodel: ", model,
+          "\nreward: jpeg-compressibility\nmethod: {name: ", method, "}\n",
+          R"(prompts: {per_epoch: 2, samples_per_prompt: 2}
+sampling: {steps: 10, guidance_scale: 1}
+train:
+  epochs: 1
+  weights: full
+  lr: 0.0001
+evaluation: {images: 6, steps: 2}
+compute: {tile: 8, threads: 2}
+)"),
+      "test.yaml", overrides));
+}
+
+std::vector<nlohmann::json> run_all(const RunOptions& options) {
+  NoProgress silent;
+  Finetune run(options, silent);
+  while (!run.finished()) {
+    run.run_epoch();
+  }
+  run.finish();
+  return read_log(options.folder + "/log.jsonl");
+}
+
+struct Home {
+  Method::Family family;
+  std::string model;
+};
+
+TEST(Methods, EveryEntryTrainsOnEveryModelItIsFor) {
+  const TemporaryFolder folder;
+  write_diffusion_model(folder / "unet");
+  for (const auto& [family, model] :
+       {Home{Method::Family::flow, "models/shapes-flow"},
+        Home{Method::Family::diffusion, folder / "unet"}}) {
+    for (const auto& method : catalogue()) {
+      if (method.family != Method::Family::both && method.family != family) {
+        continue;
+      }
+      SCOPED_TRACE(cat(method.name, " on ", model));
+      const auto options = small_run(folder / (to_string(family) + method.name),
+                                     model, method.name);
+      const auto log = run_all(options);
+      const auto& epoch = log.back();
+      // A first update whose ratios are not exactly 1 stops the run.
+      EXPECT_GT(epoch.at("grad_norm").get<double>(), 0);
+      EXPECT_TRUE(std::isfinite(epoch.at("loss").get<double>()));
+      const auto f = forecast(options);
+      EXPECT_EQ(epoch.at("evaluations").at("rollout"), f.evaluations.rollout);
+      EXPECT_EQ(epoch.at("evaluations").at("reference"),
+                f.evaluations.reference);
+      EXPECT_EQ(epoch.at("evaluations").at("old"), f.evaluations.old);
+      EXPECT_EQ(epoch.at("images"), f.images);
+      EXPECT_EQ(epoch.at("rows"), f.rows);
+    }
+  }
+}
+
+TEST(Methods, LorasAndHalfPrecisionRolloutsDoOnDiffusionToo) {
+  const TemporaryFolder folder;
+  write_diffusion_model(folder / "unet");
+  for (const std::string name : {"ddpo", "rsm-diffusion"}) {
+    const auto log = run_all(
+        small_run(folder / name, folder / "unet", name,
+                  {"train.weights=lora", "compute.rollout_type=bfloat16",
+                   "train.lora={rank: 2, alpha: 4}"}));
+    EXPECT_GT(log.back().at("rollout_gap").get<double>(), 0) << name;
+    EXPECT_GT(log.back().at("grad_norm").get<double>(), 0) << name;
+  }
+}
+
+/** A network of the other family, a sampler it does not have. */
+TEST(Methods, WhatAModelCannotDoIsRefused) {
+  const TemporaryFolder folder;
+  write_diffusion_model(folder / "unet");
+  expect_parts(error_of([&] {
+                 small_run(folder / "a", "models/shapes-flow", "rsm-diffusion");
+               }),
+               {"method.name", "rsm-diffusion", "diffusion", "flow"});
+  expect_parts(error_of([&] {
+                 small_run(folder / "b", folder / "unet", "grpo",
+                           {"sampling.sampler=cps"});
+               }),
+               {"sampling.sampler"});
+}
+
+/** The running baseline is part of a checkpoint. */
+TEST(Methods, RunningBaselinesSurviveResuming) {
+  const TemporaryFolder folder;
+  write_diffusion_model(folder / "unet");
+  const std::vector<std::string> settings = {
+      "train.epochs=3", "prompts.train=shapes:held_out", "prompts.per_epoch=3",
+      "method.estimator.buffer_least=2", "sampling.steps=3"};
+  run_all(small_run(folder / "whole", folder / "unet", "ddpo", settings));
+  const auto options =
+      small_run(folder / "parts", folder / "unet", "ddpo", settings);
+  NoProgress silent;
+  for (int64_t epoch = 0; epoch < 3; ++epoch) {
+    Finetune run(options, silent);
+    run.run_epoch();
+    run.save();
+  }
+  std::vector<std::string> damaged;
+  const auto whole = latest_checkpoint(folder / "whole", damaged);
+  const auto parts = latest_checkpoint(folder / "parts", damaged);
+  ASSERT_TRUE(whole && parts);
+  EXPECT_EQ(whole->counters.at("statistics"), parts->counters.at("statistics"));
+  for (const auto& [name, tensor] : whole->tensors) {
+    EXPECT_TRUE(tensor.equal(parts->tensors.at(name))) << name;
+  }
+}
+
+}  // namespace
+}  // namespace rsm

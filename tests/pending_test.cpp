@@ -1,0 +1,106 @@
+// Runs whose reward fails: the pictures wait, and the run goes on from them.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "rsm/base/error.h"
+#include "rsm/io/config.h"
+#include "rsm/io/files.h"
+#include "rsm/io/run_log.h"
+#include "rsm/io/testing.h"
+#include "rsm/train/checkpoint.h"
+#include "rsm/train/finetune.h"
+
+namespace rsm {
+namespace {
+
+namespace fs = std::filesystem;
+
+/** Scores pictures by their mean red; fails as the file `mood` beside it says:
+ * dies, NaN, few, same. */
+constexpr const char* kProgram = R"(
+import json, math, os, pathlib, sys
+mood = pathlib.Path(__file__).with_name("mood")
+print(json.dumps({"ready": True, "name": "red"}), flush=True)
+while line := sys.stdin.buffer.readline():
+    request = json.loads(line)
+    count = request["count"]
+    size = request["height"] * request["width"] * 3
+    data = sys.stdin.buffer.read(count * size)
+    scores = [sum(data[i * size:(i + 1) * size:3]) / size / 85
+              for i in range(count)]
+    now = mood.read_text() if mood.exists() else ""
+    if now == "dies":
+        os._exit(3)
+    if now == "NaN":
+        scores[1] = math.nan
+    if now == "few":
+        scores.pop()
+    if now == "same":
+        scores = [0.5] * count
+    print(json.dumps({"id": request["id"], "scores": scores}), flush=True)
+)";
+
+RunOptions options_of(const TemporaryFolder& folder, const std::string& name) {
+  return read_run_options(Config::parse(
+      cat("name: ", name, "\nfolder: ", folder / name,
+          "\nmodel: models/shapes-flow\nrewards: [{name: \"exec:python3 ",
+          folder / "red.py", "\", retries: 0, batch: 5}]\n", R"(
+method: {name: tempflow-grpo, estimator: {branches: [3, 2, 0, 0]}}
+prompts: {per_epoch: 5}
+sampling: {steps: 4, guidance_scale: 1}
+train: {epochs: 2, weights: full, lr: 0.0001}
+evaluation: {images: 6, steps: 2, every: 10}
+checkpoint: {every: 1}
+compute: {tile: 8, threads: 2}
+)"),
+      "test.yaml"));
+}
+
+void run_all(const RunOptions& options) {
+  NoProgress silent;
+  Finetune run(options, silent);
+  while (!run.finished()) {
+    run.run_epoch();
+  }
+  run.finish();
+}
+
+TEST(Pending, PicturesOfAFailedRewardAreJudgedAgainAndNothingIsLost) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "red.py", kProgram);
+  run_all(options_of(folder, "whole"));
+  const auto options = options_of(folder, "mended");
+  const std::string waiting = options.folder + "/pending-rollout.safetensors";
+  {
+    NoProgress silent;
+    Finetune(options, silent).run_epoch();
+  }
+  for (const auto& [mood, word] :
+       std::vector<std::pair<std::string, std::string>>{{"dies", "3"},
+                                                        {"NaN", "image"},
+                                                        {"few", "scores"},
+                                                        {"same", "spread"}}) {
+    write_file_atomic(folder / "mood", mood);
+    expect_parts(error_of([&] { run_all(options); }), {word});
+    EXPECT_TRUE(fs::exists(waiting)) << mood;
+  }
+  fs::remove(folder / "mood");
+  run_all(options);
+  EXPECT_FALSE(fs::exists(waiting));
+  std::vector<std::string> damaged;
+  const auto whole = latest_checkpoint(folder / "whole", damaged);
+  const auto mended = latest_checkpoint(folder / "mended", damaged);
+  ASSERT_TRUE(whole && mended);
+  EXPECT_EQ(whole->epoch, 2);
+  EXPECT_EQ(mended->epoch, 2);
+  for (const auto& [name, tensor] : whole->tensors) {
+    EXPECT_TRUE(tensor.equal(mended->tensors.at(name))) << name;
+  }
+  const auto log = read_log(options.folder + "/log.jsonl");
+  EXPECT_EQ(log.back().at("images"), 2 * 5 * 5);
+}
+
+}  // namespace
+}  // namespace rsm
