@@ -46,6 +46,7 @@ int run_evaluation(const EvaluateArguments& args) {
   set.latent_shape = loaded.model.latent_shape();
   set.conditions = loaded.conditions(texts_of(set.prompts));
   const auto reward = make_reward(args.reward);
+  reward->check();
   TerminalProgress progress;
   progress.begin("evaluation", set.size());
   const auto evaluation =

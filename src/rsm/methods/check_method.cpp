@@ -20,6 +20,9 @@ void require(bool condition, const Method& method, const Parts&... parts) {
 
 void check_tree(const Method& method, int64_t steps) {
   const auto& tree = method.estimator.tree;
+  require(method.estimator.branches.empty(), method,
+          "source: tree with a list of branches; remove the list, or source: "
+          "branches");
   require(!tree.split_steps.empty(), method,
           "source: tree without tree.split_steps; give the steps at which "
           "nodes split, or source: rollout");

@@ -59,6 +59,8 @@ void read_estimator(const Config& section, EstimatorKnobs& knobs,
   }
   if (knobs.source == EstimatorKnobs::Source::branches) {
     read_branches(section, knobs, steps);
+  } else if (section.has("branches")) {  // [] where another source overrides
+    knobs.branches = section.integers("branches", {}, 0);
   }
   if (knobs.source == EstimatorKnobs::Source::tree) {
     fit_splits(knobs, steps);

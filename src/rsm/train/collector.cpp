@@ -25,7 +25,11 @@ RewardScores joined(const std::vector<RewardScores>& all) {
   for (auto& [name, values] : out.metrics) {
     std::vector<torch::Tensor> parts;
     for (const auto& scores : all) {
-      parts.push_back(scores.metrics.at(name));
+      const auto found = scores.metrics.find(name);
+      RSM_CHECK(found != scores.metrics.end(), "[reward] the metric \"", name,
+                "\" came for some pictures of an epoch and not for others; "
+                "give the same ones for all");
+      parts.push_back(found->second);
     }
     values = at::cat(parts);
   }

@@ -79,7 +79,7 @@ void read_noise(const Config& section, Path::Family family, RunOptions& o) {
   o.noise.kind = kind;
   o.noise.level = section.real("noise_level", usual_level(kind, family), 0, 10);
   if (kind == SamplerNoise::even_weight) {
-    o.noise.weight = section.real("even_weight", o.noise.weight, 0);
+    o.noise.weight = section.real("even_weight", o.noise.weight, 1 + 1e-6);
   }
 }
 
