@@ -20,6 +20,7 @@
 #include "rsm/io/testing.h"
 #include "rsm/report/report.h"
 #include "rsm/train/forecast.h"
+#include "rsm/train/testing.h"
 
 namespace rsm {
 namespace {
@@ -61,20 +62,9 @@ RunOptions options_of(const std::string& folder,
       Config::parse(config_text(folder), "test.yaml", overrides));
 }
 
-/** Runs to the end; returns the log. */
-std::vector<nlohmann::json> run_all(const RunOptions& options) {
-  NoProgress silent;
-  Finetune run(options, silent);
-  while (!run.finished()) {
-    run.run_epoch();
-  }
-  run.finish();
-  return read_log(options.folder + "/log.jsonl");
-}
-
 TEST(Finetune, LogsEveryEpochAndLeavesAWholeRunFolder) {
   const TemporaryFolder folder;
-  const auto log = run_all(options_of(folder / "run"));
+  const auto log = run_to_end(options_of(folder / "run"));
   ASSERT_EQ(log.size(), 4u);
   for (size_t i = 0; i < log.size(); ++i) {
     EXPECT_EQ(log[i].at("epoch"), i);
@@ -101,7 +91,7 @@ TEST(Finetune, LogsEveryEpochAndLeavesAWholeRunFolder) {
 TEST(Finetune, CountsTheNetworkEvaluationsOfThePlan) {
   const TemporaryFolder folder;
   const auto options = options_of(folder / "run", {"train.epochs=1"});
-  const auto log = run_all(options);
+  const auto log = run_to_end(options);
   const auto plan = options.plan();
   EXPECT_EQ(log[1].at("evaluations").at("rollout"),
             3 * plan.evaluations_per_root());
@@ -129,7 +119,7 @@ TEST(Finetune, DoesWhatWasForecast) {
     overrides.push_back("train.epochs=1");
     const auto options = options_of(folder / cat("run", i), overrides);
     const auto f = forecast(options);
-    const auto line = run_all(options)[1];
+    const auto line = run_to_end(options)[1];
     const auto& evaluations = line.at("evaluations");
     EXPECT_EQ(line.at("images"), f.images) << i;
     EXPECT_EQ(line.at("rows"), f.rows) << i;
@@ -174,8 +164,8 @@ TEST(Finetune, WithoutSharingTheSameUpdateCostsAPassARow) {
                                                "compute.rollout_type=float32"};
   auto apart = one_update;
   apart.push_back("sampling.share=none");
-  const auto a = run_all(options_of(folder / "a", one_update));
-  const auto b = run_all(options_of(folder / "b", apart));
+  const auto a = run_to_end(options_of(folder / "a", one_update));
+  const auto b = run_to_end(options_of(folder / "b", apart));
   EXPECT_EQ(a[1].at("reward"), b[1].at("reward"));
   EXPECT_LT(a[1].at("evals"), b[1].at("evals"));
   const double norm = a[1].at("grad_norm");
@@ -185,8 +175,8 @@ TEST(Finetune, WithoutSharingTheSameUpdateCostsAPassARow) {
 
 TEST(Finetune, ThreadsChangeNothingBitForBit) {
   const TemporaryFolder folder;
-  run_all(options_of(folder / "a"));
-  run_all(options_of(folder / "b", {"compute.threads=3"}));
+  run_to_end(options_of(folder / "a"));
+  run_to_end(options_of(folder / "b", {"compute.threads=3"}));
   EXPECT_EQ(read_file(folder / "a" + "/final/adapter_model.safetensors"),
             read_file(folder / "b" + "/final/adapter_model.safetensors"));
 }
@@ -195,13 +185,13 @@ TEST(Finetune, HalfPrecisionRolloutsLeaveTheFirstRatioExactlyOne) {
   // run_epoch throws where it is not; the gap shows that there was one to
   // bridge.
   const TemporaryFolder folder;
-  const auto half = run_all(options_of(folder / "half", {"train.epochs=2"}));
+  const auto half = run_to_end(options_of(folder / "half", {"train.epochs=2"}));
   EXPECT_GT(half[2].at("rollout_gap").get<double>(), 0);
-  const auto single = run_all(options_of(
+  const auto single = run_to_end(options_of(
       folder / "single", {"train.epochs=2", "compute.rollout_type=float32"}));
   EXPECT_LT(single[2].at("rollout_gap").get<double>(),
             half[2].at("rollout_gap").get<double>());
-  const auto full = run_all(options_of(
+  const auto full = run_to_end(options_of(
       folder / "full", {"train.epochs=2", "compute.rollout_type=float32",
                         "train.weights=full", "train.lr=0.0001"}));
   EXPECT_EQ(full[2].at("rollout_gap").get<double>(), 0);
@@ -308,20 +298,21 @@ TEST(Finetune, InterruptedItSavesSaysHowToGoOnAndEndsInTheSameBytes) {
 
 TEST(Finetune, AnotherConfigInTheSameFolderIsRefused) {
   const TemporaryFolder folder;
-  run_all(options_of(folder / "run", {"train.epochs=1"}));
+  run_to_end(options_of(folder / "run", {"train.epochs=1"}));
   const auto error = error_of([&] {
-    run_all(options_of(folder / "run", {"train.epochs=1", "train.lr=0.5"}));
+    run_to_end(options_of(folder / "run", {"train.epochs=1", "train.lr=0.5"}));
   });
   expect_parts(error, {"train.lr: 0.001", "0.5", "another config"});
   // More epochs are no other run: it goes on.
-  EXPECT_EQ(run_all(options_of(folder / "run", {"train.epochs=2"})).size(), 3u);
+  EXPECT_EQ(run_to_end(options_of(folder / "run", {"train.epochs=2"})).size(),
+            3u);
 }
 
 TEST(Finetune, GroupsWithoutSpreadStopTheRunWithAdvice) {
   const TemporaryFolder folder;
   // No noise to speak of: all branches of a root give the same picture.
   const auto error = error_of([&] {
-    run_all(options_of(folder / "run", {"sampling.noise_level=1e-7"}));
+    run_to_end(options_of(folder / "run", {"sampling.noise_level=1e-7"}));
   });
   expect_parts(error, {"groups", "spread", "noise_level"});
 }
@@ -338,7 +329,7 @@ TEST(Finetune, RaisesTheRewardOverTwoSeedsAndShowsIt) {
   double gain = 0;
   for (const std::string seed : {"1", "2"}) {
     const std::string run = folder / ("run" + seed);
-    const auto log = run_all(read_run_options(Config::load(
+    const auto log = run_to_end(read_run_options(Config::load(
         "configs/shapes/demo.yaml",
         {"folder=" + run, "seed=" + seed, "prompts.per_epoch=12",
          "evaluation.images=192", "evaluation.every=12", "train.epochs=12",

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "rsm/base/error.h"
-#include "rsm/io/run_log.h"
 #include "rsm/io/testing.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/names.h"
@@ -16,6 +15,7 @@
 #include "rsm/train/forecast.h"
 #include "rsm/train/optimizer_state.h"
 #include "rsm/train/pretrain.h"
+#include "rsm/train/testing.h"
 
 namespace rsm {
 namespace {
@@ -57,16 +57,6 @@ compute: {tile: 8, threads: 2}
       "test.yaml", overrides));
 }
 
-std::vector<nlohmann::json> run_all(const RunOptions& options) {
-  NoProgress silent;
-  Finetune run(options, silent);
-  while (!run.finished()) {
-    run.run_epoch();
-  }
-  run.finish();
-  return read_log(options.folder + "/log.jsonl");
-}
-
 struct Home {
   Method::Family family;
   std::string model;
@@ -85,7 +75,7 @@ TEST(Methods, EveryEntryTrainsOnEveryModelItIsFor) {
       SCOPED_TRACE(cat(method.name, " on ", model));
       const auto options = small_run(folder / (to_string(family) + method.name),
                                      model, method.name);
-      const auto log = run_all(options);
+      const auto log = run_to_end(options);
       const auto& epoch = log.back();
       // A first update whose ratios are not exactly 1 stops the run.
       EXPECT_GT(epoch.at("grad_norm").get<double>(), 0);
@@ -105,7 +95,7 @@ TEST(Methods, LorasAndHalfPrecisionRolloutsDoOnDiffusionToo) {
   const TemporaryFolder folder;
   write_diffusion_model(folder / "unet");
   for (const std::string name : {"ddpo", "rsm-diffusion"}) {
-    const auto log = run_all(
+    const auto log = run_to_end(
         small_run(folder / name, folder / "unet", name,
                   {"train.weights=lora", "compute.rollout_type=bfloat16",
                    "train.lora={rank: 2, alpha: 4}"}));
@@ -136,7 +126,7 @@ TEST(Methods, RunningBaselinesSurviveResuming) {
   const std::vector<std::string> settings = {
       "train.epochs=3", "prompts.train=shapes:held_out", "prompts.per_epoch=3",
       "method.estimator.buffer_least=2", "sampling.steps=3"};
-  run_all(small_run(folder / "whole", folder / "unet", "ddpo", settings));
+  run_to_end(small_run(folder / "whole", folder / "unet", "ddpo", settings));
   const auto options =
       small_run(folder / "parts", folder / "unet", "ddpo", settings);
   NoProgress silent;

@@ -11,6 +11,7 @@
 #include "rsm/io/testing.h"
 #include "rsm/train/checkpoint.h"
 #include "rsm/train/finetune.h"
+#include "rsm/train/testing.h"
 
 namespace rsm {
 namespace {
@@ -58,19 +59,10 @@ compute: {tile: 8, threads: 2}
       "test.yaml"));
 }
 
-void run_all(const RunOptions& options) {
-  NoProgress silent;
-  Finetune run(options, silent);
-  while (!run.finished()) {
-    run.run_epoch();
-  }
-  run.finish();
-}
-
 TEST(Pending, PicturesOfAFailedRewardAreJudgedAgainAndNothingIsLost) {
   const TemporaryFolder folder;
   write_file_atomic(folder / "red.py", kProgram);
-  run_all(options_of(folder, "whole"));
+  run_to_end(options_of(folder, "whole"));
   const auto options = options_of(folder, "mended");
   const std::string waiting = options.folder + "/pending-rollout.safetensors";
   {
@@ -83,11 +75,11 @@ TEST(Pending, PicturesOfAFailedRewardAreJudgedAgainAndNothingIsLost) {
                                                         {"few", "scores"},
                                                         {"same", "spread"}}) {
     write_file_atomic(folder / "mood", mood);
-    expect_parts(error_of([&] { run_all(options); }), {word});
+    expect_parts(error_of([&] { run_to_end(options); }), {word});
     EXPECT_TRUE(fs::exists(waiting)) << mood;
   }
   fs::remove(folder / "mood");
-  run_all(options);
+  run_to_end(options);
   EXPECT_FALSE(fs::exists(waiting));
   std::vector<std::string> damaged;
   const auto whole = latest_checkpoint(folder / "whole", damaged);

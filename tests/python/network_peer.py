@@ -4,6 +4,7 @@ saves it, with outputs and gradients of its own."""
 import inspect
 import json
 import pathlib
+import random
 
 import torch
 from safetensors.torch import save_file
@@ -45,3 +46,12 @@ def write_defaults(kind, out):
     parameters = inspect.signature(kind.__init__).parameters
     pathlib.Path(out).write_text(json.dumps({
         name: p.default for name, p in parameters.items() if name != "self"}))
+
+
+def write_models(make, cases, random_case, seed, out):
+    """OUT/<case>/ by make(*case, folder, seed) for all cases and six random
+    ones."""
+    dice = random.Random(seed)
+    cases = {**cases, **{f"random_{i}": random_case(dice) for i in range(6)}}
+    for number, (name, case) in enumerate(cases.items()):
+        make(*case, pathlib.Path(out) / name, number)

@@ -9,8 +9,6 @@
 """
 
 import os
-import pathlib
-import random
 import sys
 
 os.environ["DIFFUSERS_VERBOSITY"] = "error"
@@ -20,7 +18,7 @@ import torch
 from diffusers import SD3Transformer2DModel
 from diffusers.utils import logging
 
-from network_peer import saved, write_defaults, write_results
+from network_peer import saved, write_defaults, write_models, write_results
 
 logging.disable_progress_bar()
 
@@ -93,12 +91,7 @@ def make(config, grid, saving, folder, seed):
 
 
 def models(out):
-    dice = random.Random(3)
-    cases = dict(CASES)
-    for i in range(6):
-        cases[f"random_{i}"] = random_case(dice)
-    for seed, (name, case) in enumerate(cases.items()):
-        make(*case, pathlib.Path(out) / name, seed)
+    write_models(make, CASES, random_case, 3, out)
 
 
 def defaults(out):

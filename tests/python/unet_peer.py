@@ -20,7 +20,6 @@
 import json
 import os
 import pathlib
-import random
 import sys
 
 os.environ["DIFFUSERS_VERBOSITY"] = "error"
@@ -31,7 +30,7 @@ from diffusers import UNet2DConditionModel
 from diffusers.utils import logging
 from safetensors.torch import load_file, save_file
 
-from network_peer import saved, write_defaults, write_results
+from network_peer import saved, write_defaults, write_models, write_results
 
 logging.disable_progress_bar()
 torch.set_num_threads(1)
@@ -115,12 +114,7 @@ def make(case, side, saving, folder, seed):
 
 
 def models(out):
-    dice = random.Random(5)
-    cases = dict(CASES)
-    for i in range(6):
-        cases[f"random_{i}"] = random_case(dice)
-    for seed, (name, case) in enumerate(cases.items()):
-        make(*case, pathlib.Path(out) / name, seed)
+    write_models(make, CASES, random_case, 5, out)
 
 
 def defaults(out):

@@ -13,7 +13,7 @@ namespace rsm {
 
 /** What errors of judges end with. */
 inline constexpr const char* kMendReward =
-    "the rollouts are kept; mend the reward and run the same command to go on";
+    "mend the reward and run the same command again";
 
 /** Some of the pictures that a call of Reward::score has got. */
 struct PictureRange {

@@ -49,9 +49,8 @@ TEST(Answers, AreReadWithTheirMetrics) {
 
 TEST(Answers, NumbersThatPythonWritesAndJsonLacksAreNamed) {
   const PictureRange range = {10, 3};
-  expect_parts(
-      error(R"({"scores": [1, NaN, 2]})", range),
-      {"[judge]", "image 11", "\"NaN\"", "finite", "the rollouts are kept"});
+  expect_parts(error(R"({"scores": [1, NaN, 2]})", range),
+               {"[judge]", "image 11", "\"NaN\"", "finite", "mend the reward"});
   expect_parts(error(R"({"scores": [1, 2, -Infinity]})", range),
                {"image 12", "\"-Infinity\""});
   expect_parts(error(R"({"scores": [Infinity, 1, 2]})", range),

@@ -134,7 +134,7 @@ TEST(ExecReward, AHungOneIsToldByItsTimeOut) {
   judge.options().timeout_seconds = 0.5;
   judge.options().retries = 0;
   expect_parts(judge.error(), {"timeout_seconds = 0.5", "images 0 to 2",
-                               "0 restarts", "the rollouts are kept"});
+                               "0 restarts", "mend the reward"});
 }
 
 TEST(ExecReward, OneThatHungOrDiedOnceIsStartedAgain) {

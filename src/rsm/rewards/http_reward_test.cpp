@@ -155,7 +155,7 @@ TEST(HttpReward, NoServerIsNamed) {
   const auto pictures = test_pictures(3, 4, 4);
   expect_parts(
       error_of([&] { reward->score(pictures.images, pictures.prompts); }),
-      {"no connection", "images 0 to 2", "3 times", "the rollouts are kept"});
+      {"no connection", "images 0 to 2", "3 times", "mend the reward"});
 }
 
 TEST(HttpReward, AnUnhealthyServerIsNamed) {
@@ -186,7 +186,7 @@ def judge(self, request):
   server.options.retries = 1;
   expect_parts(server.error(),
                {"status 503", "out of memory, 2 times", "images 0 to 2",
-                "asked 2 times", "the rollouts are kept"});
+                "asked 2 times", "mend the reward"});
 }
 
 TEST(HttpReward, WhatTheServerRefusesIsNotAskedAgain) {

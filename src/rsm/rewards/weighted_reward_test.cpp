@@ -151,7 +151,7 @@ TEST(WeightedReward, ScoresThatAreNotFiniteAreNamed) {
     expect_parts(
         error_for({{1, brightness()}, {weight, given("b", {1, kNan, kNan})}}),
         {"[reward b]", "2 of 3", "image 1", pictures.prompts[1].text, "nan",
-         "the rollouts are kept; mend the reward and run the same command"});
+         "mend the reward and run the same command again"});
   }
   expect_parts(error_for({{1, given("b", {kInfinity, 1, 2})}}),
                {"[reward b]", "image 0", "inf"});

@@ -82,9 +82,7 @@ RewardScores Collector::judge(const Rollout& rollout) const {
   for (const int64_t p : rollout.image_prompt) {
     prompts.push_back(rollout.prompts[p]);
   }
-  auto scores = reward_.score(to_images(rollout.latents).to(at::kCPU), prompts);
-  check_scores(scores, rollout.images(), reward_.name());
-  return scores;
+  return reward_.score(to_images(rollout.latents).to(at::kCPU), prompts);
 }
 
 void Collector::judge_kept(EpochData& data, Rollout kept) {
@@ -127,7 +125,8 @@ void Collector::draw_and_judge(EpochData& data, const RolloutRequest& whole,
     for (auto& part : judging) {
       if (part.valid()) part.wait();
     }
-    save_pending(options_.folder, whole.epoch, joined(std::move(drawn)));
+    save_pending(options_.folder, whole.epoch, joined(std::move(drawn)),
+                 progress_);
     throw;
   }
   data.rollout = joined(std::move(drawn));

@@ -71,24 +71,6 @@ std::vector<int64_t> spread_out(const std::vector<int64_t>& all,
   return some;
 }
 
-void check_scores(const RewardScores& scores, int64_t images,
-                  const std::string& reward) {
-  RSM_CHECK(scores.value.defined() && scores.value.numel() == images,
-            "[reward ", reward, "] ",
-            scores.value.defined() ? scores.value.numel() : 0,
-            " scores arrived for ", images,
-            " images; one for each is needed; mend the reward and run the "
-            "same command to go on");
-  const auto finite = at::isfinite(scores.value);
-  if (!finite.all().item<bool>()) {
-    const auto bad = at::nonzero(~finite).flatten();
-    throw Error(cat("[reward ", reward, "] ", bad.numel(), " of ", images,
-                    " scores are not finite, the first for image ",
-                    bad[0].item<int64_t>(),
-                    "; mend the reward and run the same command to go on"));
-  }
-}
-
 void name_dead_groups(EpochData& data) {
   const auto& a = data.advantages;
   RSM_CHECK(

@@ -14,6 +14,7 @@
 #include "rsm/base/rollout.h"
 #include "rsm/estimators/advantages.h"
 #include "rsm/objective/loss.h"
+#include "rsm/train/even_output.h"
 
 namespace rsm {
 
@@ -32,9 +33,7 @@ struct EpochData {
   torch::Tensor y_old;
   torch::Tensor y_ref;             ///< [S,C,H,W]; zero where not in kl_states
   std::vector<int64_t> kl_states;  ///< states whose y_ref is known
-  /** [S,1,1,1] lambda of the states' steps, where the method's policy is
-   * y_ref + lambda (y - y_ref); y_old is that. Else undefined. */
-  torch::Tensor output_factor;
+  OutputMap output_map;  ///< of the method's policy; y_old is its result
 
   double rollout_gap = 0;  ///< max |log ratio|, rollout against training output
   std::vector<double> kl;  ///< exact KL to the reference of each of kl_states
@@ -59,11 +58,6 @@ constexpr int64_t kWatchedStates = 256;
 
 /** At most `count` of `all`, evenly spread. */
 std::vector<int64_t> spread_out(const std::vector<int64_t>& all, int64_t count);
-
-/** Throws rsm::Error where a reward returned another number of scores than
- * images, or one that is not finite; names the reward and the image. */
-void check_scores(const RewardScores& scores, int64_t images,
-                  const std::string& reward);
 
 /** Adds warnings for groups without spread; throws rsm::Error with advice where
  * every group is dead. */

@@ -9,13 +9,28 @@ namespace rsm {
 
 double even_factor(const Transition& step) { return kEvenWeight / step.w(); }
 
-torch::Tensor output_factors(const Rollout& rollout) {
+OutputMap::OutputMap(const Rollout& rollout, torch::Device device) {
   std::vector<float> factors;
   for (const int64_t step : rollout.state_step) {
     factors.push_back(
         static_cast<float>(even_factor(rollout.transitions[step])));
   }
-  return torch::tensor(factors).view({-1, 1, 1, 1});
+  factor_ = torch::tensor(factors).view({-1, 1, 1, 1}).to(device);
+}
+
+OutputMap OutputMap::select(const torch::Tensor& states) const {
+  OutputMap part;
+  if (factor_.defined()) part.factor_ = factor_.index_select(0, states);
+  return part;
+}
+
+torch::Tensor OutputMap::forward(const torch::Tensor& y,
+                                 const torch::Tensor& y_ref) const {
+  return factor_.defined() ? at::lerp(y_ref, y, factor_) : y;
+}
+
+torch::Tensor OutputMap::backward(const torch::Tensor& gradient) const {
+  return factor_.defined() ? gradient * factor_ : gradient;
 }
 
 double EvenOutput::factor_at(double t) const {

@@ -13,8 +13,23 @@ namespace rsm {
  * 2509.25774). */
 double even_factor(const Transition& step);
 
-/** [S,1,1,1] lambda of a rollout's states, float32. */
-torch::Tensor output_factors(const Rollout& rollout);
+/** That for a rollout's states while training; until then, no change. */
+class OutputMap {
+ public:
+  OutputMap() = default;
+  OutputMap(const Rollout& rollout, torch::Device device);
+
+  /** The part for some states (int64 [B], on the device). */
+  OutputMap select(const torch::Tensor& states) const;
+  /** What stands in place of y [B,C,H,W]. */
+  torch::Tensor forward(const torch::Tensor& y,
+                        const torch::Tensor& y_ref) const;
+  /** The gradient of y from the gradient of that. */
+  torch::Tensor backward(const torch::Tensor& gradient) const;
+
+ private:
+  torch::Tensor factor_;  ///< [S,1,1,1] float32, undefined for no change
+};
 
 /** A network with that in place of its output, at the times of `steps`. */
 class EvenOutput : public Denoiser {

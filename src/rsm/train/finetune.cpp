@@ -172,7 +172,7 @@ void Finetune::compare(EpochData& data) {
         options_.method.regularisation.advantage_clip, &state_.statistics);
     name_dead_groups(data);
   } catch (...) {
-    save_pending(options_.folder, state_.epoch, data.rollout);
+    save_pending(options_.folder, state_.epoch, data.rollout, progress_);
     throw;
   }
   remove_pending(options_.folder);
@@ -192,36 +192,30 @@ void Finetune::weigh(EpochData& data) {
   data.t = torch::tensor(t, at::kFloat).to(options_.device);
   data.prompt =
       torch::tensor(rollout.state_prompt, at::kLong).to(options_.device);
-  const auto predict = [&](Denoiser& denoiser,
+  /** Outputs at some states, zeros at the others. */
+  const auto outputs = [&](Denoiser& denoiser,
                            const std::vector<int64_t>& states, int64_t& count) {
     const auto index = torch::tensor(states, at::kLong).to(options_.device);
     count += static_cast<int64_t>(states.size());
-    return denoiser.predict(
+    const auto y = denoiser.predict(
         rollout.x.index_select(0, index), data.t.index_select(0, index),
         data.conditions.select(data.prompt.index_select(0, index)));
-  };
-  /** Outputs at some states, zeros at the others. */
-  const auto spread = [&](const std::vector<int64_t>& states,
-                          const torch::Tensor& y) {
-    return at::zeros_like(rollout.y).index_copy_(
-        0, torch::tensor(states, at::kLong).to(options_.device), y);
+    return at::zeros_like(rollout.y).index_copy_(0, index, y);
   };
   data.y_old =
       policy_->rollout_is_training()
           ? rollout.y
-          : spread(data.trained, predict(policy_->training(), data.trained,
-                                         data.evaluations.old));
+          : outputs(policy_->training(), data.trained, data.evaluations.old);
   const bool even = options_.method.strength.even_output;
   data.kl_states = options_.method.regularisation.beta > 0 || even
                        ? data.trained
                        : spread_out(data.trained, kWatchedStates);
   data.y_ref =
-      spread(data.kl_states, predict(policy_->reference(), data.kl_states,
-                                     data.evaluations.reference));
+      outputs(policy_->reference(), data.kl_states, data.evaluations.reference);
   if (even) {
-    data.output_factor = output_factors(rollout).to(options_.device);
+    data.output_map = OutputMap(rollout, options_.device);
     if (!policy_->rollout_is_training()) {
-      data.y_old = at::lerp(data.y_ref, data.y_old, data.output_factor);
+      data.y_old = data.output_map.forward(data.y_old, data.y_ref);
     }
   }
   measure_states(options_.method, data);
@@ -269,18 +263,13 @@ void Finetune::one_update(EpochData& data, const std::vector<int64_t>& states,
                                 data.advantages, weights, part);
         const auto index = torch::tensor(part, at::kLong).to(y.device());
         terms.states.y_ref = data.y_ref.index_select(0, index);
-        torch::Tensor factor;
-        auto seen = y;
-        if (data.output_factor.defined()) {
-          factor = data.output_factor.index_select(0, index);
-          seen = at::lerp(terms.states.y_ref, y, factor);
-        }
-        auto result = rsm_loss(seen, terms.states, terms.rows);
+        const auto map = data.output_map.select(index);
+        const auto output = map.forward(y, terms.states.y_ref);
+        auto result = rsm_loss(output, terms.states, terms.rows);
         if (first) {
-          check_first_step(result.rows, seen, terms.states);
+          check_first_step(result.rows, output, terms.states);
         }
-        const auto gradient =
-            factor.defined() ? result.gradient * factor : result.gradient;
+        const auto gradient = map.backward(result.gradient);
         recorder.record(part, std::move(result));
         return gradient;
       });

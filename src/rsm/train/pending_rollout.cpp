@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "rsm/base/error.h"
 #include "rsm/io/safetensors.h"
 
 namespace rsm {
@@ -42,7 +43,7 @@ Transitions unpacked_steps(const torch::Tensor& all) {
 }  // namespace
 
 void save_pending(const std::string& run_folder, int64_t epoch,
-                  const Rollout& r) {
+                  const Rollout& r, Progress& progress) {
   write_safetensors(path_in(run_folder),
                     {{"transitions", packed(r.transitions)},
                      {"x", r.x},
@@ -59,6 +60,9 @@ void save_pending(const std::string& run_folder, int64_t epoch,
                     {{"epoch", std::to_string(epoch)},
                      {"shared", r.shared ? "1" : "0"},
                      {"evaluations", std::to_string(r.evaluations)}});
+  progress.say(cat("the pictures of epoch ", epoch + 1, " are kept in ",
+                   path_in(run_folder),
+                   ": the same command judges them first"));
 }
 
 std::optional<Rollout> load_pending(const std::string& run_folder,

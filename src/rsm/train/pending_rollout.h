@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "rsm/base/progress.h"
 #include "rsm/base/rollout.h"
 
 namespace rsm {
@@ -11,9 +12,10 @@ namespace rsm {
 // A rollout whose pictures could not be judged waits in the run folder, so that
 // the run goes on from there once its reward is mended.
 
-/** Writes the rollout of an epoch (atomically) into a run folder. */
+/** Writes the rollout of an epoch (atomically) into a run folder, and says so.
+ */
 void save_pending(const std::string& run_folder, int64_t epoch,
-                  const Rollout& rollout);
+                  const Rollout& rollout, Progress& progress);
 
 /** The rollout waiting for that epoch: all but its prompts. Nothing where none
  * is or it is of another epoch. Throws rsm::Error for a damaged file. */

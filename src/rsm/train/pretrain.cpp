@@ -284,10 +284,15 @@ Network new_unet(const PretrainOptions& o) {
   config.in_channels = 3;
   config.out_channels = 3;
   config.block_out_channels = o.channels;
-  config.down_attention.assign(levels, true);
-  config.up_attention.assign(levels, true);
-  config.down_attention.front() = false;
-  config.up_attention.back() = false;
+  config.down_attention.clear();
+  config.up_attention.clear();
+  // Attention where the picture is 8 pixels wide and below: wider, it costs
+  // most of the time and the shapes are told apart without it.
+  for (size_t level = 0; level < levels; ++level) {
+    const bool attends = (kShapesSize >> level) <= 8;
+    config.down_attention.push_back(attends);
+    config.up_attention.insert(config.up_attention.begin(), attends);
+  }
   config.layers_per_block = 1;
   config.norm_num_groups = 8;
   config.cross_attention_dim = o.width;
