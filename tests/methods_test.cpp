@@ -8,36 +8,15 @@
 #include "rsm/io/testing.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/names.h"
-#include "rsm/models/loading.h"
-#include "rsm/models/testing.h"
 #include "rsm/train/checkpoint.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/forecast.h"
-#include "rsm/train/optimizer_state.h"
-#include "rsm/train/pretrain.h"
 #include "rsm/train/testing.h"
 
 namespace rsm {
 namespace {
 
-/** A small UNet of the shapes world in which no weight is silent: its pictures
- * are noise of some kind, which JPEG sizes tell apart. */
-void write_diffusion_model(const std::string& folder) {
-  PretrainOptions options;
-  options.family = Path::Family::diffusion;
-  options.width = 16;
-  options.heads = 2;
-  options.channels = {8, 16};
-  auto model = new_shapes_model(options, folder);
-  const torch::NoGradGuard no_grad;
-  uint64_t index = 0;
-  for (auto& p : model.network->parameters()) {
-    if (p.count_nonzero().item<int64_t>() == 0) {
-      p.copy_(test_normal(index++, p.sizes()) * 0.1);
-    }
-  }
-  model.save(folder, at::kFloat);
-}
+constexpr const char* kDiffusion = "models/shapes-diffusion";
 
 RunOptions small_run(const std::string& folder, const std::string& model,
                      const std::string& method,
@@ -64,10 +43,9 @@ struct Home {
 
 TEST(Methods, EveryEntryTrainsOnEveryModelItIsFor) {
   const TemporaryFolder folder;
-  write_diffusion_model(folder / "unet");
   for (const auto& [family, model] :
        {Home{Method::Family::flow, "models/shapes-flow"},
-        Home{Method::Family::diffusion, folder / "unet"}}) {
+        Home{Method::Family::diffusion, kDiffusion}}) {
     for (const auto& method : catalogue()) {
       if (method.family != Method::Family::both && method.family != family) {
         continue;
@@ -93,10 +71,9 @@ TEST(Methods, EveryEntryTrainsOnEveryModelItIsFor) {
 
 TEST(Methods, LorasAndHalfPrecisionRolloutsDoOnDiffusionToo) {
   const TemporaryFolder folder;
-  write_diffusion_model(folder / "unet");
   for (const std::string name : {"ddpo", "rsm-diffusion"}) {
     const auto log = run_to_end(
-        small_run(folder / name, folder / "unet", name,
+        small_run(folder / name, kDiffusion, name,
                   {"train.weights=lora", "compute.rollout_type=bfloat16",
                    "train.lora={rank: 2, alpha: 4}"}));
     EXPECT_GT(log.back().at("rollout_gap").get<double>(), 0) << name;
@@ -107,13 +84,12 @@ TEST(Methods, LorasAndHalfPrecisionRolloutsDoOnDiffusionToo) {
 /** A network of the other family, a sampler it does not have. */
 TEST(Methods, WhatAModelCannotDoIsRefused) {
   const TemporaryFolder folder;
-  write_diffusion_model(folder / "unet");
   expect_parts(error_of([&] {
                  small_run(folder / "a", "models/shapes-flow", "rsm-diffusion");
                }),
                {"method.name", "rsm-diffusion", "diffusion", "flow"});
   expect_parts(error_of([&] {
-                 small_run(folder / "b", folder / "unet", "grpo",
+                 small_run(folder / "b", kDiffusion, "grpo",
                            {"sampling.sampler=cps"});
                }),
                {"sampling.sampler"});
@@ -122,13 +98,12 @@ TEST(Methods, WhatAModelCannotDoIsRefused) {
 /** The running baseline is part of a checkpoint. */
 TEST(Methods, RunningBaselinesSurviveResuming) {
   const TemporaryFolder folder;
-  write_diffusion_model(folder / "unet");
   const std::vector<std::string> settings = {
       "train.epochs=3", "prompts.train=shapes:held_out", "prompts.per_epoch=3",
       "method.estimator.buffer_least=2", "sampling.steps=3"};
-  run_to_end(small_run(folder / "whole", folder / "unet", "ddpo", settings));
+  run_to_end(small_run(folder / "whole", kDiffusion, "ddpo", settings));
   const auto options =
-      small_run(folder / "parts", folder / "unet", "ddpo", settings);
+      small_run(folder / "parts", kDiffusion, "ddpo", settings);
   NoProgress silent;
   for (int64_t epoch = 0; epoch < 3; ++epoch) {
     Finetune run(options, silent);

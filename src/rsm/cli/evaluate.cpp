@@ -29,7 +29,12 @@ void print_table(const Evaluation& evaluation) {
                        const MetricMeans& means) {
     std::printf("%-16s %7.0f", label.c_str(), images);
     for (const auto& metric : metrics) {
-      std::printf(" %9.4g", means.at(metric));
+      const auto found = means.find(metric);
+      if (found == means.end()) {
+        std::printf(" %9s", "");
+      } else {
+        std::printf(" %9.4g", found->second);
+      }
     }
     std::printf("\n");
   };

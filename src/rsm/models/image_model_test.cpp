@@ -125,7 +125,9 @@ TEST(ImageModel, OfTheShapesWorldIsReadByDiffusers) {
 }
 
 TEST(ImageModel, ThatShipsIsReadByDiffusers) {
-  check_folder(std::string(RSM_SOURCE_DIR) + "/models/shapes-flow");
+  for (const char* name : {"shapes-flow", "shapes-diffusion"}) {
+    check_folder(cat(RSM_SOURCE_DIR, "/models/", name));
+  }
 }
 
 TEST(ImageModel, IsSavedInTheTypeAskedFor) {

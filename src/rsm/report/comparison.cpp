@@ -55,7 +55,7 @@ std::string metric_of(const std::vector<ComparedRun>& runs,
 }
 
 RunResult ends_of(const ComparedRun& run, const std::string& metric) {
-  RunResult out = {kMissing, kMissing, kMissing, kMissing,
+  RunResult out = {kMissing, kMissing, kMissing, kMissing, kMissing,
                    kMissing, {},       {},       kMissing};
   if (run.points.empty()) return out;
   const auto& first = run.points.front();
@@ -66,8 +66,12 @@ RunResult ends_of(const ComparedRun& run, const std::string& metric) {
   out.error = last.scores.standard_error(metric);
   out.kl = last.kl;
   out.spent = last.cost;
-  const double texture = first.scores.metric("texture");
-  if (texture > 0) out.texture_ratio = last.scores.metric("texture") / texture;
+  const auto ratio = [&](const std::string& name) {
+    const double before_it = first.scores.metric(name);
+    return before_it > 0 ? last.scores.metric(name) / before_it : kMissing;
+  };
+  out.texture_ratio = ratio("texture");
+  out.diversity_ratio = ratio("diversity");
   return out;
 }
 
@@ -117,6 +121,8 @@ void measure_ends(SettingResult& setting, const std::string& metric) {
   setting.kl = spread(setting, [](const auto& r) { return r.kl; });
   setting.texture_ratio =
       spread(setting, [](const auto& r) { return r.texture_ratio; });
+  setting.diversity_ratio =
+      spread(setting, [](const auto& r) { return r.diversity_ratio; });
   setting.spent = cost_spread(setting, &RunResult::spent);
 }
 

@@ -25,12 +25,13 @@ struct ComparisonOptions {
 struct RunResult {
   double before = 0;  ///< the metric
   double after = 0;
-  double error = 0;          ///< standard error of `after` over its pictures
-  double kl = 0;             ///< at the end, per latent element
-  double texture_ratio = 0;  ///< background texture after / before
-  Cost spent;                ///< until the last evaluation
-  Cost to_target;            ///< until the metric first reached the target
-  double at_kl = 0;          ///< the metric where the drift first was so large
+  double error = 0;            ///< standard error of `after` over its pictures
+  double kl = 0;               ///< at the end, per latent element
+  double texture_ratio = 0;    ///< background texture after / before
+  double diversity_ratio = 0;  ///< of pictures of one prompt, after / before
+  Cost spent;                  ///< until the last evaluation
+  Cost to_target;              ///< until the metric first reached the target
+  double at_kl = 0;  ///< the metric where the drift first was so large
 
   double gain() const { return after - before; }
 };
@@ -50,6 +51,7 @@ struct SettingResult {
   Spread gain;
   Spread kl;
   Spread texture_ratio;
+  Spread diversity_ratio;
   Spread at_kl;
   CostSpread spent;
   /** A run that never reached the target counts as later than any. */

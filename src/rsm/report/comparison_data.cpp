@@ -65,6 +65,7 @@ Row setting_row(const SettingResult& s, const Comparison& comparison) {
              {"gain", exact(s.gain.mean)},
              {"kl", exact(s.kl.mean)},
              {"texture_ratio", exact(s.texture_ratio.mean)},
+             {"diversity_ratio", exact(s.diversity_ratio.mean)},
              {"train_s", exact(s.spent.seconds.mean)},
              {"images", exact(s.spent.images.mean)},
              {"evals", exact(s.spent.evaluations.mean)},
@@ -124,6 +125,7 @@ json to_json(const ComparedRun& run, const RunResult& result) {
           {"after_se", number(result.error)},
           {"kl", number(result.kl)},
           {"texture_ratio", number(result.texture_ratio)},
+          {"diversity_ratio", number(result.diversity_ratio)},
           {"at_kl", number(result.at_kl)},
           {"spent", to_json(result.spent)},
           {"to_target", to_json(result.to_target)}};
@@ -140,6 +142,7 @@ json to_json(const SettingResult& setting) {
           {"gain", to_json(setting.gain)},
           {"kl", to_json(setting.kl)},
           {"texture_ratio", to_json(setting.texture_ratio)},
+          {"diversity_ratio", to_json(setting.diversity_ratio)},
           {"at_kl", to_json(setting.at_kl)},
           {"spent", to_json(setting.spent)},
           {"reached", setting.reached},

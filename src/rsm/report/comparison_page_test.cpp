@@ -174,8 +174,9 @@ TEST(ComparisonFiles, CsvHasALineForEachSettingAndEachEvaluation) {
   const auto curves = lines_of(curves_csv(comparison));
   ASSERT_EQ(curves.size(), 1u + 4 * 4);
   EXPECT_EQ(curves[0],
-            "label,run,seed,epoch,train_s,images,evals,kl,strict,texture");
-  EXPECT_EQ(curves[2], "fast,lr2-1,1,1,9,90,450,0.002,0.62,1e-04");
+            "label,run,seed,epoch,train_s,images,evals,kl,diversity,strict,"
+            "texture");
+  EXPECT_EQ(curves[2], "fast,lr2-1,1,1,9,90,450,0.002,0.2,0.62,1e-04");
 }
 
 TEST(ComparisonFiles, JsonHasTheTable) {

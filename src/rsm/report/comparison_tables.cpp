@@ -142,13 +142,15 @@ bool any_star(const Comparison& comparison) {
 TextTable result_table(const Comparison& comparison, const Signs& signs) {
   TextTable out;
   out.head = {
-      "setting", "seeds", "before",  "after",
-      "gain",    "drift", "texture", "at drift " + format_short(comparison.kl)};
+      "setting", "seeds",     "before",
+      "after",   "gain",      "drift",
+      "texture", "diversity", "at drift " + format_short(comparison.kl)};
   for (const auto& s : comparison.settings) {
     out.rows.push_back(
         {s.label(), cat(s.runs.size()), score(s.before.mean),
          after_text(s, signs), format_signed(s.gain.mean, kDecimals),
          format_short(s.kl.mean), ratio_text(s.texture_ratio.mean, signs),
+         ratio_text(s.diversity_ratio.mean, signs),
          mean_text(s.at_kl, s.runs.size(), signs)});
   }
   return out;
@@ -187,9 +189,10 @@ TextTable target_table(const Comparison& comparison, const Signs& signs) {
 
 TextTable run_table(const Comparison& comparison, const Signs& signs) {
   TextTable out;
-  out.head = {"run",       "setting",       "seed",     "before",
-              "after",     "drift",         "texture",  "at drift",
-              "to target", "training time", "pictures", "evaluations"};
+  out.head = {"run",        "setting",   "seed",          "before",
+              "after",      "drift",     "texture",       "diversity",
+              "at drift",   "to target", "training time", "pictures",
+              "evaluations"};
   for (const auto& s : comparison.settings) {
     for (size_t i = 0; i < s.runs.size(); ++i) {
       const auto& run = s.setting.runs[i];
@@ -197,7 +200,8 @@ TextTable run_table(const Comparison& comparison, const Signs& signs) {
       out.rows.push_back(
           {run.folder, s.label(), cat(run.seed), score(result.before),
            score(result.after), format_short(result.kl),
-           ratio_text(result.texture_ratio, signs), score(result.at_kl),
+           ratio_text(result.texture_ratio, signs),
+           ratio_text(result.diversity_ratio, signs), score(result.at_kl),
            milestone(result.to_target.seconds, format_duration),
            format_duration(result.spent.seconds),
            count_text(result.spent.images),
@@ -240,8 +244,8 @@ std::vector<std::string> reading_notes(const Comparison& comparison,
   }
   for (const char* note :
        {"Drift: KL to the base model per latent element. Texture: the "
-        "pictures' "
-        "background against the base model's.",
+        "pictures' background against the base model's. Diversity: how much "
+        "pictures of one prompt differ, against the base model's.",
         "At drift: the score where a run first drifted so far; unless asked "
         "for, "
         "the smallest drift at which a run ended.",

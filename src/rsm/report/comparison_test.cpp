@@ -114,6 +114,14 @@ TEST(Comparison, TextureIsComparedWithItsOwnStart) {
               kRounding);
 }
 
+TEST(Comparison, DiversityIsComparedWithItsOwnStart) {
+  auto run = straight(0.6, 10);
+  run.points.front().diversity = 0.25;
+  run.points.back().diversity = 0.2;
+  EXPECT_NEAR(compare_examples({run}).settings[0].diversity_ratio.mean, 0.8,
+              kRounding);
+}
+
 TEST(Comparison, TimeToTargetIsExactOnStraightCurves) {
   for (const double target : {0.4, 0.41, 0.5, 0.575, 0.6}) {
     const auto out = compare_examples({straight(0.6, 80)}, {.target = target});

@@ -20,6 +20,7 @@ struct ExamplePoint {
   double strict = 0;
   double kl = 0;
   double texture = 1e-4;
+  double diversity = 0.2;
 };
 
 /** A finished run, in memory or on disk. */
@@ -51,7 +52,10 @@ inline ComparedRun in_memory(const ExampleRun& example) {
     point.epoch = static_cast<int64_t>(run.points.size());
     point.cost = {p.seconds, 10 * p.seconds, 50 * p.seconds};
     point.kl = p.kl;
-    point.scores = {100, {{"strict", p.strict}, {"texture", p.texture}}};
+    point.scores = {100,
+                    {{"strict", p.strict},
+                     {"texture", p.texture},
+                     {"diversity", p.diversity}}};
     run.points.push_back(point);
   }
   return run;
@@ -60,17 +64,19 @@ inline ComparedRun in_memory(const ExampleRun& example) {
 inline std::vector<nlohmann::json> log_of(const ExampleRun& example) {
   std::vector<nlohmann::json> out;
   for (const auto& p : example.points) {
-    out.push_back(
-        {{"epoch", out.size()},
-         {"train_s", p.seconds},
-         {"images", 10 * p.seconds},
-         {"evals", 50 * p.seconds},
-         {"eval_reward", 0.9},
-         {"eval",
-          {{"images", 100},
-           {"reward", 0.9},
-           {"metrics", {{"strict", p.strict}, {"texture", p.texture}}},
-           {"kl", p.kl}}}});
+    out.push_back({{"epoch", out.size()},
+                   {"train_s", p.seconds},
+                   {"images", 10 * p.seconds},
+                   {"evals", 50 * p.seconds},
+                   {"eval_reward", 0.9},
+                   {"eval",
+                    {{"images", 100},
+                     {"reward", 0.9},
+                     {"metrics",
+                      {{"strict", p.strict},
+                       {"texture", p.texture},
+                       {"diversity", p.diversity}}},
+                     {"kl", p.kl}}}});
   }
   return out;
 }

@@ -173,6 +173,20 @@ void warn_of_texture(const Comparison& comparison, Warnings& out) {
           "reward does not see. Look at the pictures."));
 }
 
+void warn_of_diversity(const Comparison& comparison, Warnings& out) {
+  Names names;
+  for (const auto& setting : comparison.settings) {
+    const double ratio = setting.diversity_ratio.mean;
+    if (!(ratio < kDiversityLimit)) continue;
+    names.push_back(format_short(ratio) + " times in \"" + setting.label() +
+                    "\"");
+  }
+  if (names.empty()) return;
+  out.push_back(
+      cat("Pictures of one prompt differ far less than the base model's: ",
+          join(names), "; such models may have settled on one picture."));
+}
+
 void warn_of_few_evaluations(const Comparison& comparison, Warnings& out) {
   std::map<size_t, Names> by_count;
   for_each_run(comparison, [&](const auto&, const ComparedRun& run) {
@@ -194,9 +208,10 @@ void warn_of_few_evaluations(const Comparison& comparison, Warnings& out) {
 
 std::vector<std::string> comparison_warnings(const Comparison& comparison) {
   Warnings out;
-  for (const auto& warn : {warn_of_tasks, warn_of_bases, warn_of_unfinished,
-                           warn_of_texture, warn_of_speeds, warn_of_seeds,
-                           warn_of_labels, warn_of_few_evaluations}) {
+  for (const auto& warn :
+       {warn_of_tasks, warn_of_bases, warn_of_unfinished, warn_of_texture,
+        warn_of_diversity, warn_of_speeds, warn_of_seeds, warn_of_labels,
+        warn_of_few_evaluations}) {
     warn(comparison, out);
   }
   return out;

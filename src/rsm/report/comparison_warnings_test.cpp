@@ -83,6 +83,15 @@ TEST(ComparisonWarnings, TextureShowsRewardHacking) {
   expect_warning(runs, {"texture", "3 times in \"fast\""});
 }
 
+TEST(ComparisonWarnings, FewerKindsOfPicturesAreNamed) {
+  auto runs = fair_pair();
+  auto& diversity = runs[1].points.back().scores.metrics["diversity"];
+  diversity *= 0.7;
+  EXPECT_EQ(warnings_of(runs), std::vector<std::string>());
+  diversity *= 0.7;
+  expect_warning(runs, {"differ far less", "0.49 times in \"fast\""});
+}
+
 TEST(ComparisonWarnings, SettingsOfTwoNamesAreNamed) {
   expect_warning({in_memory({.seed = 1, .label = "slow"}),
                   in_memory({.seed = 2, .label = "fast"})},

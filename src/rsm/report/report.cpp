@@ -92,6 +92,13 @@ std::string key_facts(const RunRecord& record, const RunSummary& summary) {
                 bad ? "the base model's: too much" : "the base model's: fine",
                 bad);
   }
+  if (std::isfinite(summary.diversity_ratio())) {
+    const bool bad = summary.diversity_ratio() < kDiversityLimit;
+    out += fact("Diversity of a prompt's pictures",
+                format_fixed(summary.diversity_ratio(), 2) + "\xc3\x97",
+                bad ? "the base model's: too little" : "the base model's: fine",
+                bad);
+  }
   if (std::isfinite(summary.drift)) {
     out += fact("Drift from the base model", format_short(summary.drift),
                 "KL per latent element");

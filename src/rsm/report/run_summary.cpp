@@ -113,8 +113,19 @@ void judge(RunSummary& summary) {
   summary.verdict = sign > 0   ? Verdict::better
                     : sign < 0 ? Verdict::worse
                                : Verdict::same;
-  if (!(summary.texture_ratio() > kTextureLimit)) return;
-  if (sign > 0) summary.verdict = Verdict::suspicious;
+  const bool painted = summary.texture_ratio() > kTextureLimit;
+  const bool alike = summary.diversity_ratio() < kDiversityLimit;
+  if (sign > 0 && (painted || alike)) summary.verdict = Verdict::suspicious;
+  if (alike) {
+    summary.warnings.push_back(
+        {cat("Pictures of one prompt differ ",
+             format_short(summary.diversity_ratio()),
+             " times as much as the base model's: the model may be settling "
+             "on one picture. Look at them; a stronger pull to the reference "
+             "(beta) holds it back."),
+         1, summary.epoch});
+  }
+  if (!painted) return;
   summary.warnings.push_back(
       {cat("Background texture is ", format_short(summary.texture_ratio()),
            " times the base model's: the score may have been won by patterns "
@@ -190,6 +201,10 @@ double RunSummary::texture_ratio() const {
   return texture_before > 0 ? texture_after / texture_before : kMissing;
 }
 
+double RunSummary::diversity_ratio() const {
+  return diversity_before > 0 ? diversity_after / diversity_before : kMissing;
+}
+
 RunSummary summarise(const RunRecord& record) {
   RunSummary out;
   out.metric = record.main_metric;
@@ -197,6 +212,7 @@ RunSummary summarise(const RunRecord& record) {
   out.warnings = log_warnings(record);
   out.main = {kMissing, kMissing, kMissing, kMissing};
   out.best = out.texture_before = out.texture_after = kMissing;
+  out.diversity_before = out.diversity_after = kMissing;
   out.drift = out.seconds = kMissing;
   if (!record.epochs.empty()) out.epoch = record.epochs.back().epoch;
   const auto* first = record.first_evaluation();
@@ -208,6 +224,8 @@ RunSummary summarise(const RunRecord& record) {
   out.main = change_of(before, after, record.main_metric);
   out.texture_before = before.metric("texture");
   out.texture_after = after.metric("texture");
+  out.diversity_before = before.metric("diversity");
+  out.diversity_after = after.metric("diversity");
   out.drift = last->evaluation->kl;
   out.seconds = last->number("wall_s");
   compare_categories(*first->evaluation, *last->evaluation, out);
@@ -298,6 +316,10 @@ std::string summary_text(const RunRecord& record) {
   std::vector<std::string> rest;
   if (const auto texture = texture_sentence(summary); !texture.empty()) {
     rest.push_back(capital(texture));
+  }
+  if (std::isfinite(summary.diversity_ratio())) {
+    rest.push_back(cat("diversity ", format_fixed(summary.diversity_ratio(), 2),
+                       "x the base model's"));
   }
   if (std::isfinite(summary.drift)) {
     rest.push_back("drift " + format_short(summary.drift) +

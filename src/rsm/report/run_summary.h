@@ -42,7 +42,7 @@ struct RunSummary {
     better,   ///< by more than two standard errors
     same,
     worse,
-    suspicious,  ///< better, and so is the background's texture
+    suspicious,  ///< better, with more texture or less diversity
   };
 
   Verdict verdict = Verdict::unknown;
@@ -54,6 +54,8 @@ struct RunSummary {
   int64_t best_epoch = 0;
   double texture_before = 0;  ///< background texture, or NaN
   double texture_after = 0;
+  double diversity_before = 0;  ///< of pictures of one prompt, or NaN
+  double diversity_after = 0;
   double drift = 0;    ///< KL per latent element at the last evaluation, or NaN
   double seconds = 0;  ///< until the last evaluation, or NaN
   int64_t epoch = 0;   ///< of the last line
@@ -62,10 +64,13 @@ struct RunSummary {
 
   /** after / before; NaN where there was none before. */
   double texture_ratio() const;
+  double diversity_ratio() const;
 };
 
 /** More texture than this times the base model's counts as suspicious. */
 inline constexpr double kTextureLimit = 1.5;
+/** Less diversity than this times the base model's, too. */
+inline constexpr double kDiversityLimit = 0.67;
 
 RunSummary summarise(const RunRecord& record);
 

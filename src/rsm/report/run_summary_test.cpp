@@ -43,6 +43,20 @@ TEST(RunSummary, OnlyChangesBeyondTwoErrorsCount) {
   EXPECT_EQ(verdict(0.20, 1.51e-4), Verdict::worse);
 }
 
+TEST(RunSummary, AlikePicturesAreSuspicious) {
+  const auto summary = [](double diversity) {
+    auto before = evaluation_line(0, 0.40, 0.4, 1e-4);
+    auto after = evaluation_line(1, 0.55, 0.55, 1e-4);
+    before["eval"]["metrics"]["diversity"] = 0.2;
+    after["eval"]["metrics"]["diversity"] = diversity;
+    return summary_of({before, after});
+  };
+  EXPECT_EQ(summary(0.14).verdict, Verdict::better);
+  EXPECT_EQ(summary(0.13).verdict, Verdict::suspicious);
+  ASSERT_EQ(summary(0.13).warnings.size(), 1u);
+  expect_parts(summary(0.13).warnings[0].text, {"differ 0.65 times", "beta"});
+}
+
 TEST(RunSummary, CategoriesComeByGain) {
   const auto summary = summary_of(example_log());
   ASSERT_EQ(summary.categories.size(), 2u);

@@ -1,6 +1,7 @@
 #include "rsm/train/evaluation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "rsm/base/error.h"
@@ -67,6 +68,27 @@ EvaluationSet make_evaluation_set(const Prompts& prompts, int64_t images,
   return set;
 }
 
+std::optional<double> picture_diversity(const torch::Tensor& images,
+                                        const Prompts& prompts) {
+  std::map<int64_t, std::vector<int64_t>> of_prompt;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    of_prompt[prompts[i].id].push_back(static_cast<int64_t>(i));
+  }
+  double sum = 0;
+  int64_t several = 0;
+  for (const auto& [id, index] : of_prompt) {
+    if (index.size() < 2) continue;
+    const auto flat = images.index_select(0, torch::tensor(index, at::kLong))
+                          .flatten(1)
+                          .to(at::kDouble);
+    sum += at::pdist(flat).mean().item<double>() /
+           std::sqrt(static_cast<double>(flat.size(1)));
+    ++several;
+  }
+  if (several == 0) return {};
+  return sum / static_cast<double>(several);
+}
+
 Evaluation evaluate(Denoiser& denoiser, const Path& path,
                     const std::vector<double>& times, const EvaluationSet& set,
                     const Reward& reward,
@@ -94,6 +116,9 @@ Evaluation evaluate(Denoiser& denoiser, const Path& path,
     index[set.prompts[i].category].push_back(i);
   }
   out.means = means_of(out.scores, all);
+  if (const auto diversity = picture_diversity(out.images, set.prompts)) {
+    out.means.emplace("diversity", *diversity);
+  }
   for (const auto& [category, members] : index) {
     out.by_category[category] = means_of(out.scores, members);
     out.by_category[category]["images"] = static_cast<double>(members.size());

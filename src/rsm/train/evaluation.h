@@ -36,12 +36,21 @@ EvaluationSet make_evaluation_set(const Prompts& prompts, int64_t images,
 using MetricMeans = std::map<std::string, double>;
 
 struct Evaluation {
-  MetricMeans means;  ///< over categories where all are equally many
+  /** Over categories where all are equally many; "diversity", too, where
+   * picture_diversity() is known and no metric of the reward is called so. */
+  MetricMeans means;
   std::map<std::string, MetricMeans> by_category;  ///< with "images"
   RewardScores scores;                             ///< of each picture
   torch::Tensor images;                            ///< [B,3,H,W] in [0,1]
   std::optional<double> kl;  ///< drift from the reference, where measured
 };
+
+/** How much pictures of one prompt differ: the root of the mean squared
+ * difference of two of them [3,H,W], over all pairs of a prompt, then over the
+ * prompts with several; nothing where there is none. A model that paints one
+ * picture for a prompt, whatever the noise, has 0. */
+std::optional<double> picture_diversity(const torch::Tensor& images,
+                                        const Prompts& prompts);
 
 /** Samples with the ODE and scores. */
 Evaluation evaluate(Denoiser& denoiser, const Path& path,

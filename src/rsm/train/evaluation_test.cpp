@@ -55,6 +55,24 @@ EvaluationSet small_set() {
   return set;
 }
 
+TEST(PictureDiversity, IsTheMeanDistanceOfAPromptsPictures) {
+  const Prompts prompts = {{1, "a", "x"}, {2, "b", "x"}, {1, "a", "x"},
+                           {3, "c", "y"}, {2, "b", "x"}, {1, "a", "x"}};
+  // Constant pictures: distances are differences of their values.
+  const auto value = torch::tensor({0.1, 0.5, 0.2, 0.9, 0.8, 0.5});
+  const auto images = value.view({-1, 1, 1, 1}).expand({6, 3, 4, 4});
+  const double first = (0.1 + 0.4 + 0.3) / 3, second = 0.3;
+  EXPECT_NEAR(*picture_diversity(images, prompts), (first + second) / 2, 1e-7);
+  const auto order = torch::tensor({4, 0, 5, 3, 1, 2}, at::kLong);
+  Prompts moved;
+  for (const int i : {4, 0, 5, 3, 1, 2}) moved.push_back(prompts[i]);
+  EXPECT_NEAR(*picture_diversity(images.index_select(0, order), moved),
+              (first + second) / 2, 1e-7);
+  EXPECT_EQ(*picture_diversity(at::ones({6, 3, 4, 4}), prompts), 0);
+  EXPECT_FALSE(
+      picture_diversity(images.slice(0, 0, 2), {{1, "a", "x"}, {2, "b", "x"}}));
+}
+
 TEST(EvaluationSet, GivesCategoriesEquallyManyPictures) {
   const auto set = make_evaluation_set(three_categories(), 31, 5);
   std::map<std::string, int64_t> count;

@@ -97,9 +97,10 @@ void advise_on_prompts(Adviser& adviser, const RunOptions& o,
 
 void advise_on_sampling(Adviser& adviser, const RunOptions& o) {
   const auto plan = o.plan();
-  adviser.if_so(o.continuation_steps > 0 && plan.source != Source::branches,
-                "sampling.continuation_steps",
-                "only branches are continued, and this method has none; leave it out");
+  adviser.if_so(
+      o.continuation_steps > 0 && plan.source != Source::branches,
+      "sampling.continuation_steps",
+      "only branches are continued, and this method has none; leave it out");
   adviser.if_so(o.sharing != Sharing::all && plan.source == Source::rollout,
                 "sampling.share",
                 "a stochastic path has one row a state: there is nothing to "
