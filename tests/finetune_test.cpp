@@ -20,6 +20,7 @@
 #include "rsm/io/testing.h"
 #include "rsm/report/report.h"
 #include "rsm/train/forecast.h"
+#include "rsm/train/run_folder.h"
 #include "rsm/train/testing.h"
 
 namespace rsm {
@@ -101,6 +102,22 @@ TEST(Finetune, CountsTheNetworkEvaluationsOfThePlan) {
                 log[1]["evaluations"]["old"].get<int>() +
                 log[1]["evaluations"]["reference"].get<int>() +
                 log[1]["evaluations"]["update"].get<int>());
+}
+
+TEST(Finetune, IsNotFinishedOnceItIsLengthened) {
+  const TemporaryFolder folder;
+  const auto options = options_of(folder / "run", {"train.epochs=1"});
+  run_to_end(options);
+  EXPECT_TRUE(is_finished(options));
+  const auto longer = options_of(folder / "run", {"train.epochs=3"});
+  EXPECT_FALSE(is_finished(longer));
+  {
+    NoProgress silent;
+    Finetune(longer, silent).run_epoch();
+  }
+  EXPECT_FALSE(is_finished(longer));
+  run_to_end(longer);
+  EXPECT_TRUE(is_finished(longer));
 }
 
 TEST(Finetune, DoesWhatWasForecast) {

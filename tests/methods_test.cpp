@@ -93,6 +93,20 @@ TEST(Methods, WhatAModelCannotDoIsRefused) {
                            {"sampling.sampler=cps"});
                }),
                {"sampling.sampler"});
+  expect_parts(error_of([&] {
+                 small_run(folder / "c", kDiffusion, "grpo",
+                           {"sampling.noise_level=2"});
+               }),
+               {"--set sampling.noise_level", "eta is 2"});
+}
+
+TEST(Methods, OneSampleIsEnoughBesideAPromptsPast) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> one = {"prompts.samples_per_prompt=1"};
+  small_run(folder / "a", kDiffusion, "ddpo", one);
+  expect_parts(
+      error_of([&] { small_run(folder / "b", kDiffusion, "grpo", one); }),
+      {"samples_per_prompt", "at least 2"});
 }
 
 /** The running baseline is part of a checkpoint. */

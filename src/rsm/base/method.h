@@ -74,7 +74,7 @@ struct EstimatorKnobs {
 
 /** How strongly guidance acts at each time: g(t) on -A log rho, times scale. */
 struct StrengthKnobs {
-  /** constant: 1. noise: s / mean(s) is TempFlow's 2.25 s. proportional:
+  /** constant: 1. noise: 2.25 s (TempFlow). proportional:
    * zeta dt / w (PCPO). even: 0.5169 / w (PCPO on diffusion: one weight for
    * all times). sigma: s / dt = s~ / sqrt(dt) (Guard, fairclip2). variance:
    * s^2 (twice that is CPS as published). */

@@ -18,7 +18,7 @@ namespace rsm {
  * then each row has a copy of the state.
  * Everything float32, sorted by (root, step), rows by (state, member). */
 struct Rollout {
-  Prompts prompts;          ///< [P] the distinct prompts of the rollout
+  Prompts prompts;          ///< [P] as asked for; one asked for twice is two
   Transitions transitions;  ///< [N] the stochastic step of each step index
 
   torch::Tensor x;  ///< [S,C,H,W] states

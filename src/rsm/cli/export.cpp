@@ -31,7 +31,7 @@ int run_export(ExportArguments args) {
   }
   for (const auto& file : files) {
     std::printf(
-        "%s\n  read back: velocities within %.1e of the trained "
+        "%s\n  read back: outputs within %.1e of the trained "
         "network's (rounding: %.0e)\n",
         file.path.c_str(), file.difference, file.allowed);
   }
@@ -49,7 +49,8 @@ void add_export(CLI::App& app, Action& action) {
       "  rsm export runs/demo\n"
       "  rsm export runs/my-lora -o for-others --fold-alpha\n"
       "  rsm sample runs/demo/export/merged \"two crosses\"\n\n"
-      "Then, in Python:\n"
+      "Then, in Python (of a diffusion model: UNet2DConditionModel, \"unet\"):"
+      "\n"
       "  transformer.load_lora_adapter(\"for-others\")   # diffusers, of a "
       "LoRA\n"
       "  SD3Transformer2DModel.from_pretrained(\n"

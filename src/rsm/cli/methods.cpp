@@ -70,10 +70,15 @@ int list_methods(const MethodsArguments& args) {
     std::printf("%s", catalogue_markdown().c_str());
     return kDone;
   }
-  const auto methods =
-      args.name.empty()
-          ? catalogue()
-          : std::vector<Method>{find_method(args.name, args.as_published)};
+  std::vector<Method> methods;
+  for (const auto& method : catalogue()) {
+    if (args.name.empty()) {
+      methods.push_back(find_method(method.name, args.as_published));
+    }
+  }
+  if (!args.name.empty()) {
+    methods.push_back(find_method(args.name, args.as_published));
+  }
   if (args.json) {
     nlohmann::json out;
     for (const auto& method : methods) {

@@ -37,8 +37,8 @@ void print_list(const Sweep& sweep, bool json) {
   }
 }
 
-/** Runs what is not finished yet. A run that fails does not stop the others;
- * returns how many did. */
+/** Runs what is not finished yet. A run that fails does not stop the others,
+ * a folder that holds another config does; returns how many failed. */
 int64_t run_all(const Sweep& sweep, TerminalProgress& progress) {
   int64_t failed = 0;
   for (size_t i = 0; i < sweep.runs.size() && !interrupted(); ++i) {

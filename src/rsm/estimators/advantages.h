@@ -48,7 +48,8 @@ Advantages group_advantages(const torch::Tensor& rewards,
                             const std::vector<int64_t>& group,
                             const EstimatorKnobs& knobs, double clip);
 
-/** [R] labels of the rows compared with each other. Branches: one of each
+/** [R] labels of the rows compared with each other; a prompt asked for twice is
+ * two prompts here. Branches: one of each
  * (prompt, step), of each (root, step) or one for all; trees: the same and one
  * of each step for all; rows of a path: one of each prompt, of each root or one
  * for all. */

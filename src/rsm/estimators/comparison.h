@@ -27,8 +27,9 @@ std::vector<Moments> group_moments(const std::vector<double>& rewards,
 /** Adds weight (r - baseline) / (spread + offset) of one reward to the sums;
  * advantages.h says what these are. `standard` [units] holds the moments of the
  * rewards that each unit is compared with (of its group, or of its prompt's
- * buffer), `all` those of the epoch's rewards. A unit whose standard, or what
- * it is divided by, has no spread is dead: it adds nothing. */
+ * buffer), `all` those of the epoch's rewards. A unit whose standard (where
+ * there is a baseline), or what it is divided by, has no spread is dead: it
+ * adds nothing. */
 void add_advantages(Sums& sums, double weight,
                     const std::vector<double>& rewards,
                     const std::vector<Moments>& standard, const Moments& all,

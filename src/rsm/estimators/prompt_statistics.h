@@ -32,7 +32,7 @@ class PromptStatistics {
   /** {"size": n, "rewards": {name: [[prompt, [oldest, ...]], ...]}}; text
    * written from it gives the same doubles back. */
   nlohmann::json to_json() const;
-  /** Throws rsm::Error for anything that to_json does not write. */
+  /** Throws rsm::Error for what is not of that form. */
   static PromptStatistics from_json(const nlohmann::json& saved);
 
  private:

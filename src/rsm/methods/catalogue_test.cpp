@@ -173,7 +173,15 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
       {"rsm-flow", [](Method& m) { m.regularisation.anchor_share = -1; },
        "anchor_share"},
       {"flow-grpo", [](Method& m) { m.regularisation.pull_rows = false; },
-       "pull_rows"}};
+       "pull_rows"},
+      {"branch-grpo",
+       [](Method& m) {
+         m.regularisation.anchors = true;
+         m.regularisation.beta = 0.01;
+       },
+       "anchors: false"},
+      {"rsm-diffusion", [](Method& m) { m.estimator.branches.assign(9, 2); },
+       "pull_rows: true"}};
   for (const auto& wrong : cases) {
     Method method = find_method(wrong.method);
     wrong.change(method);
@@ -192,6 +200,13 @@ TEST(CheckMethod, OneBranchIsAllowedWherePromptsAreCompared) {
   Method method = find_method("rsm-flow");
   method.estimator.branches.assign(9, 1);
   method.estimator.grouping = EstimatorKnobs::Grouping::prompt;
+  EXPECT_NO_THROW(check_method(method, 10));
+}
+
+TEST(CheckMethod, OneBranchIsAllowedWhereNothingIsCompared) {
+  Method method = find_method("rsm-flow");
+  method.estimator.branches[2] = 1;
+  method.estimator.baseline = EstimatorKnobs::Baseline::none;
   EXPECT_NO_THROW(check_method(method, 10));
 }
 

@@ -18,6 +18,12 @@ void require(bool condition, const Method& method, const Parts&... parts) {
   if (!condition) throw UsageError(cat("[", method.name, "] ", parts...));
 }
 
+/** Whether a reward is compared with others of its group. */
+bool compares_members(const EstimatorKnobs& knobs) {
+  return knobs.baseline == Baseline::mean ||
+         knobs.baseline == Baseline::leave_one_out;
+}
+
 void check_tree(const Method& method, int64_t steps) {
   const auto& tree = method.estimator.tree;
   require(method.estimator.branches.empty(), method,
@@ -65,7 +71,8 @@ void check_branches(const Method& method, int64_t steps) {
       method,
       "branches is 0 at every step, so nothing would be trained; "
       "raise at least one count");
-  if (method.estimator.grouping == Grouping::seed) {
+  if (method.estimator.grouping == Grouping::seed &&
+      compares_members(method.estimator)) {
     const auto one = std::find(list.begin(), list.end(), 1);
     require(one == list.end(), method, "branches has 1 at step ",
             one - list.begin(), ", and grouping: seed compares the branches ",
@@ -105,9 +112,23 @@ void check_rollout(const Method& method) {
   require(method.estimator.grouping != Grouping::seed, method,
           "source: rollout with grouping: seed: a root gives one picture, and "
           "a group of one has no spread; use grouping: prompt");
-  require(!method.regularisation.anchors, method,
-          "source: rollout with anchors: every trained step has a row, so "
-          "there is nothing to anchor; set anchors: false");
+}
+
+void check_anchors(const Method& method, int64_t steps) {
+  const auto& list = method.estimator.branches;
+  const auto& knobs = method.regularisation;
+  require(method.estimator.source == Source::branches, method,
+          "anchors without branches: every trained step has a row, so there is "
+          "nothing to anchor; set anchors: false");
+  require(knobs.beta > 0, method,
+          "anchors with beta = 0 pull with no force; set beta above 0 or "
+          "anchors: false");
+  const auto trained = std::min<int64_t>(steps - 1, std::ssize(list));
+  const bool all = std::all_of(list.begin(), list.begin() + trained,
+                               [](int64_t k) { return k > 0; });
+  require(knobs.pull_rows || !all, method,
+          "pull_rows: false with branches at every trained step: beta would "
+          "pull nothing; set a count to 0 or pull_rows: true");
 }
 
 }  // namespace
@@ -139,9 +160,7 @@ void check_method(const Method& method, int64_t steps) {
   require(knobs.pull_rows || knobs.anchors || knobs.beta == 0, method,
           "pull_rows: false without anchors: beta would pull nothing; set "
           "anchors: true or beta: 0");
-  require(!knobs.anchors || knobs.beta > 0, method,
-          "anchors with beta = 0 pull with no force; set beta above 0 or "
-          "anchors: false");
+  if (knobs.anchors) check_anchors(method, steps);
   require(knobs.importance == Importance::none || knobs.clip_range > 0, method,
           "clip_range = ", knobs.clip_range,
           "; it must be above 0 (importance: none does not clip)");

@@ -72,7 +72,7 @@ std::vector<Transitions> own_samplers(const Method& method) {
   return out;
 }
 
-TEST(Catalogue, EveryEntrysGradientIsThePublishedLosss) {
+TEST(Catalogue, EveryEntryHasItsPublishedGradient) {
   for (const auto& entry : catalogue()) {
     const auto& expected = expectations().at(entry.name);
     for (const bool as_published : {false, true}) {

@@ -179,7 +179,13 @@ Condition ImageModel::encode(const std::vector<std::string>& texts) const {
 std::shared_ptr<const Path> load_path(const std::string& folder) {
   const auto family = family_of(folder);
   const std::string file = folder + "/scheduler/scheduler_config.json";
-  auto path = Path::from_json(read_json(file));
+  const auto scheduler = read_json(file);
+  auto path = Path::from_json(scheduler);
+  const auto timesteps = scheduler.value("num_train_timesteps", 1000);
+  RSM_CHECK(timesteps == 1000, "[ImageModel] ", file,
+            " has num_train_timesteps ", timesteps,
+            "; networks are asked at timesteps up to 1000: only 1000 is "
+            "supported");
   RSM_CHECK(path->family() == family, "[ImageModel] ", file,
             " is of another family than the network beside it; ",
             class_of(model_index(layout_of(family)), "scheduler"),

@@ -131,12 +131,12 @@ UpdateWeights update_weights(const Method& method, const Rollout& rollout,
   const bool mask_kl = method.as_published && out.live_rows > 0;
   const auto kl_rows = static_cast<double>(mask_kl ? out.live_rows : out.rows);
   const double mean = mean_rows(method.estimator, steps_of(rollout));
-  const bool average_anchors = method.as_published || out.rows == 0;
+  const auto anchors = static_cast<double>(out.anchors);
+  // Else a state's pull would depend on what the shuffle put beside it.
+  const bool averaged = !method.regularisation.pull_rows ||
+                        (out.rows == 0 && !method.as_published);
   const double anchor =
-      !method.regularisation.pull_rows
-          ? 1 / static_cast<double>(out.anchors)
-          : mean /
-                (average_anchors ? static_cast<double>(out.anchors) : kl_rows);
+      averaged ? 1 / anchors : mean / (method.as_published ? anchors : kl_rows);
   for (const int64_t state : states) {
     const auto [first, last] = rows_of(rollout, state);
     double kl_weight = 0;

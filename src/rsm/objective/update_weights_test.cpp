@@ -151,7 +151,7 @@ TEST(UpdateWeights, AnchorsAloneAreAveraged) {
   const auto rollout = branched();
   const auto weights = update_weights(branched_method(), rollout,
                                       given(std::vector<float>(10, 1)), {2, 5});
-  EXPECT_NEAR(kl_weight(rollout, weights, 2), 1.25, 1e-15);
+  EXPECT_NEAR(kl_weight(rollout, weights, 2), 0.5, 1e-15);
 }
 
 TEST(UpdateWeights, WithoutAnchorsEmptyStatesWeighNothing) {

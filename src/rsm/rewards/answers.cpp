@@ -14,10 +14,6 @@ using nlohmann::json;
 
 constexpr size_t kQuoted = 200;  // bytes of an answer in an error
 
-std::string quoted(const std::string& text) {
-  return text.size() <= kQuoted ? text : cat(text.substr(0, kQuoted), "...");
-}
-
 /** The text with NaN and infinities outside of strings put in quotes. */
 std::string with_quoted_numbers(const std::string& text) {
   std::string out;
@@ -46,7 +42,8 @@ std::string with_quoted_numbers(const std::string& text) {
 
 /** A list of range.count finite numbers as [count] float32. */
 torch::Tensor read_numbers(const std::string& who, const std::string& name,
-                           const json& list, const PictureRange& range) {
+                           const json& list, const PictureRange& range,
+                           const Prompts& prompts) {
   RSM_CHECK(list.is_array(), "[", who, "] \"", name, "\" is ",
             quoted(list.dump()), "; a list of ", range.count,
             " numbers is needed; ", kMendReward);
@@ -59,10 +56,16 @@ torch::Tensor read_numbers(const std::string& who, const std::string& name,
     const json& number = list[static_cast<size_t>(i)];
     out[i] = number.is_number() ? number.get<float>() : NAN;
     RSM_CHECK(std::isfinite(out[i]), "[", who, "] \"", name, "\" of image ",
-              range.first + i, " is ", quoted(number.dump()),
-              "; a finite number of float32 is needed; ", kMendReward);
+              range.first + i, " (\"", prompts[range.first + i].text, "\") is ",
+              quoted(number.dump()), "; a finite number of float32 is needed; ",
+              kMendReward);
   }
   return numbers;
+}
+
+/** What a judge says went wrong; null where it says nothing. */
+json error_in(const json& answer) {
+  return answer.is_object() ? answer.value("error", json()) : json();
 }
 
 std::string names_of(const RewardScores& scores) {
@@ -75,12 +78,18 @@ std::string names_of(const RewardScores& scores) {
 
 }  // namespace
 
+std::string quoted(const std::string& text) {
+  return text.size() <= kQuoted ? text : cat(text.substr(0, kQuoted), "...");
+}
+
 std::string PictureRange::text() const {
   return count == 1 ? cat("image ", first)
                     : cat("images ", first, " to ", first + count - 1);
 }
 
 std::vector<PictureRange> picture_ranges(int64_t count, int64_t batch) {
+  RSM_CHECK(batch >= 1, "[picture_ranges] batch is ", batch,
+            "; 1 or more is needed");
   std::vector<PictureRange> ranges;
   for (int64_t first = 0; first < count; first += batch) {
     ranges.push_back({first, std::min(batch, count - first)});
@@ -100,9 +109,9 @@ json parse_answer(const std::string& who, const std::string& text) {
 }
 
 RewardScores read_scores(const std::string& who, const json& answer,
-                         const PictureRange& range) {
-  if (answer.is_object() && answer.contains("error")) {
-    const json& error = answer["error"];
+                         const PictureRange& range, const Prompts& prompts) {
+  const json error = error_in(answer);
+  if (!error.is_null()) {
     throw Error(cat("[", who, "] says of ", range.text(), ": ",
                     error.is_string() ? error.get<std::string>() : error.dump(),
                     "; ", kMendReward));
@@ -111,7 +120,7 @@ RewardScores read_scores(const std::string& who, const json& answer,
             "] answered ", quoted(answer.dump()), " for ", range.text(),
             "; {\"scores\": [...]} is needed; ", kMendReward);
   RewardScores scores;
-  scores.value = read_numbers(who, "scores", answer["scores"], range);
+  scores.value = read_numbers(who, "scores", answer["scores"], range, prompts);
   const json metrics = answer.value("metrics", json::object());
   RSM_CHECK(metrics.is_object(), "[", who, "] \"metrics\" is ",
             quoted(metrics.dump()),
@@ -120,7 +129,7 @@ RewardScores read_scores(const std::string& who, const json& answer,
     RSM_CHECK(!name.empty() && name != "reward", "[", who,
               "] names a metric \"", name, "\"; any name but this is allowed; ",
               kMendReward);
-    scores.metrics[name] = read_numbers(who, name, list, range);
+    scores.metrics[name] = read_numbers(who, name, list, range, prompts);
   }
   return scores;
 }
@@ -144,6 +153,14 @@ RewardScores join_scores(const std::string& who,
   }
   RewardScores all;
   all.value = at::cat(values);
+  all.parts = ranges.front().parts;
+  for (size_t p = 0; p < all.parts.size(); ++p) {
+    std::vector<torch::Tensor> terms;
+    for (const RewardScores& range : ranges) {
+      terms.push_back(range.parts.at(p).value);
+    }
+    all.parts[p].value = at::cat(terms);
+  }
   for (const auto& [name, numbers] : metrics) {
     all.metrics[name] = at::cat(numbers);
   }

@@ -23,23 +23,27 @@ struct PictureRange {
   std::string text() const;  ///< "images 64 to 127"
 };
 
-/** `count` pictures in ranges of at most `batch`, in order. */
+/** `count` pictures in ranges of at most `batch` (1 or more), in order. */
 std::vector<PictureRange> picture_ranges(int64_t count, int64_t batch);
+
+/** The beginning of what a judge wrote, short enough for an error. */
+std::string quoted(const std::string& text);
 
 /** JSON as a judge wrote it. NaN, Infinity and -Infinity, which Python writes
  * though JSON has none, become the strings of these names. Throws rsm::Error,
  * quoting the beginning, where the text is no JSON. */
 nlohmann::json parse_answer(const std::string& who, const std::string& text);
 
-/** The scores of {"scores": [...], "metrics": {"name": [...]}} for a range;
- * "metrics" may be missing. Throws rsm::Error for {"error": "text"}, for other
- * counts than range.count, and for anything but finite float32 numbers, naming
- * the first image of the call where one stands. */
+/** The scores of {"scores": [...], "metrics": {"name": [...]}} for a range of a
+ * call's prompts; "metrics" may be missing. Throws rsm::Error for
+ * {"error": "text"}, for other counts than range.count, and for anything but
+ * finite float32 numbers, naming the first image of the call where one stands
+ * and its prompt. */
 RewardScores read_scores(const std::string& who, const nlohmann::json& answer,
-                         const PictureRange& range);
+                         const PictureRange& range, const Prompts& prompts);
 
-/** Scores of consecutive ranges as one. Throws rsm::Error where their metrics
- * are not the same. No ranges give value [0]. */
+/** Scores of consecutive ranges as one, with their parts. Throws rsm::Error
+ * where their metrics are not the same. No ranges give value [0]. */
 RewardScores join_scores(const std::string& who,
                          const std::vector<RewardScores>& ranges);
 

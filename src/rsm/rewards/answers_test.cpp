@@ -12,7 +12,11 @@ namespace {
 using nlohmann::json;
 
 RewardScores read(const std::string& text, const PictureRange& range) {
-  return read_scores("judge", parse_answer("judge", text), range);
+  Prompts prompts;
+  for (int64_t i = 0; i < range.first + range.count; ++i) {
+    prompts.push_back({i, cat("picture ", i), ""});
+  }
+  return read_scores("judge", parse_answer("judge", text), range, prompts);
 }
 
 std::string error(const std::string& text, const PictureRange& range) {
@@ -50,7 +54,8 @@ TEST(Answers, AreReadWithTheirMetrics) {
 TEST(Answers, NumbersThatPythonWritesAndJsonLacksAreNamed) {
   const PictureRange range = {10, 3};
   expect_parts(error(R"({"scores": [1, NaN, 2]})", range),
-               {"[judge]", "image 11", "\"NaN\"", "finite", "mend the reward"});
+               {"[judge]", "image 11 (\"picture 11\")", "\"NaN\"", "finite",
+                "mend the reward"});
   expect_parts(error(R"({"scores": [1, 2, -Infinity]})", range),
                {"image 12", "\"-Infinity\""});
   expect_parts(error(R"({"scores": [Infinity, 1, 2]})", range),

@@ -73,9 +73,13 @@ class ExecReward : public Reward {
       const auto reply =
           process->exchange(request, deadline_in(options_.timeout_seconds));
       if (reply.outcome == ChildProcess::Outcome::answered) {
-        auto scores = read_reply(reply, range);
-        process_ = std::move(process);
-        return scores;
+        try {
+          auto scores = read_reply(reply, range, prompts);
+          process_ = std::move(process);
+          return scores;
+        } catch (const Error& wrong) {
+          throw Error(cat(wrong.what(), words(*process)));
+        }
       }
       if (again || restarts_ == options_.retries) {
         fail(*process, reply, range);
@@ -85,15 +89,18 @@ class ExecReward : public Reward {
   }
 
   RewardScores read_reply(const ChildProcess::Reply& reply,
-                          const PictureRange& range) const {
+                          const PictureRange& range,
+                          const Prompts& prompts) const {
     const json answer = parse_answer(who_, reply.line);
     const json id = answer.is_object() ? answer.value("id", json()) : json();
-    RSM_CHECK(id == last_id_, "[", who_, "] answered with the id ", id.dump(),
-              "; the request's is ", last_id_,
+    const bool failed =
+        answer.is_object() && !answer.value("error", json()).is_null();
+    RSM_CHECK(failed || id == last_id_, "[", who_, "] answered with the id ",
+              id.dump(), "; the request's is ", last_id_,
               ": print one line for each request, and nothing else, on its "
               "standard output; ",
               kMendReward);
-    auto scores = read_scores(who_, answer, range);
+    auto scores = read_scores(who_, answer, range, prompts);
     RSM_CHECK(reply.took_all, "[", who_, "] answered for ", range.text(),
               " before it had read them; read count x height x width x "
               "channels bytes after each line; ",
@@ -107,8 +114,8 @@ class ExecReward : public Reward {
     const auto reply =
         process->exchange("", deadline_in(options_.start_seconds));
     const std::string needed =
-        "; a line {\"ready\": true, \"name\": ...} is needed first; mend the "
-        "reward and run the same command again";
+        cat("; a line {\"ready\": true, \"name\": ...} is needed first; ",
+            kMendReward);
     switch (reply.outcome) {
       case ChildProcess::Outcome::answered:
         break;
@@ -121,8 +128,8 @@ class ExecReward : public Reward {
     }
     const json hello = json::parse(reply.line, nullptr, false);
     RSM_CHECK(hello.is_object() && hello.value("ready", json()) == true, "[",
-              who_, "] began with \"", reply.line.substr(0, kQuoted), "\"",
-              needed, words(*process));
+              who_, "] began with \"", quoted(reply.line), "\"", needed,
+              words(*process));
     return process;
   }
 
@@ -130,23 +137,22 @@ class ExecReward : public Reward {
                          const ChildProcess::Reply& reply,
                          const PictureRange& range) const {
     const bool late = reply.outcome == ChildProcess::Outcome::late;
-    throw Error(cat("[", who_, "] ",
-                    late ? cat("did not answer within timeout_seconds = ",
-                               options_.timeout_seconds)
-                         : process.ending(),
-                    " while it judged ", range.text(), ", after ", restarts_,
-                    restarts_ == 1 ? " restart" : " restarts",
-                    "; one line {\"id\": ", last_id_,
-                    ", \"scores\": [...]} is needed", late ? " in time" : "",
-                    "; ", kMendReward, words(process)));
+    // It waits for the end, so that words() has all that was said before.
+    const std::string why =
+        late ? cat("did not answer within timeout_seconds = ",
+                   options_.timeout_seconds)
+             : process.ending();
+    throw Error(
+        cat("[", who_, "] ", why, " while it judged ", range.text(), ", after ",
+            restarts_, restarts_ == 1 ? " restart" : " restarts",
+            "; one line {\"id\": ", last_id_, ", \"scores\": [...]} is needed",
+            late ? " in time" : "", "; ", kMendReward, words(process)));
   }
 
   static std::string words(ChildProcess& process) {
     const std::string words = process.last_words();
     return words.empty() ? "" : cat("\nThe end of its stderr:\n", words);
   }
-
-  static constexpr size_t kQuoted = 200;  // bytes of a line in an error
 
   const ExecOptions options_;
   const std::string who_;  ///< begins errors

@@ -19,6 +19,7 @@ using std::chrono::steady_clock;
 
 constexpr double kLongest = 1e6;  // seconds; the library counts in int
 constexpr int kLargestPort = 65535;
+constexpr size_t kLargestAnswer = 64 << 20;  // bytes
 
 std::string describe(httplib::Error error, bool late, double seconds) {
   if (late) {
@@ -66,12 +67,21 @@ HttpAnswer http_request(const HttpRequest& request, double seconds) {
   if (!request.json.empty()) {
     message.set_header("Content-Type", "application/json");
   }
-  message.progress = [&](uint64_t, uint64_t) { return !late(); };
+  // Asked for each piece that comes, however long the answer says it will be.
+  std::string body;
+  message.content_receiver = [&](const char* data, size_t size, uint64_t,
+                                 uint64_t) {
+    body.append(data, size);
+    return !late() && body.size() <= kLargestAnswer;
+  };
   const httplib::Result result = client.send(message);
+  if (body.size() > kLargestAnswer) {
+    return {0, "", cat("an answer of more than ", kLargestAnswer, " bytes")};
+  }
   if (!result) {
     return {0, "", describe(result.error(), late(), seconds)};
   }
-  return {result->status, result->body, ""};
+  return {result->status, body, ""};
 }
 
 }  // namespace rsm

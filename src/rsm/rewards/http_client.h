@@ -26,8 +26,9 @@ struct HttpAnswer {
 };
 
 /** Sends a request and waits for the answer. `seconds` bounds connecting, each
- * silence while the request goes out, and the answer. Redirects are not
- * followed. Failures are answers, not exceptions. */
+ * silence until the answer's body begins, and all until it ends; looking up the
+ * host's name is the system's. Redirects are not followed. Failures are
+ * answers, not exceptions. */
 HttpAnswer http_request(const HttpRequest& request, double seconds);
 
 }  // namespace rsm

@@ -22,12 +22,11 @@ namespace {
 using nlohmann::json;
 
 constexpr double kLongestPause = 8;  // seconds
-constexpr size_t kQuoted = 300;      // bytes of an answer in an error
 
 std::string describe(const HttpAnswer& answer) {
-  return answer.status == 0 ? answer.problem
-                            : cat("status ", answer.status, " \"",
-                                  answer.body.substr(0, kQuoted), "\"");
+  return answer.status == 0
+             ? answer.problem
+             : cat("status ", answer.status, " \"", quoted(answer.body), "\"");
 }
 
 /** The pictures of a range as PNG files in base64. */
@@ -75,7 +74,7 @@ class HttpReward : public Reward {
       const auto answer =
           ask({"POST", address_, text}, range.text(), kMendReward);
       scores.push_back(
-          read_scores(who_, parse_answer(who_, answer.body), range));
+          read_scores(who_, parse_answer(who_, answer.body), range, prompts));
     }
     return join_scores(who_, scores);
   }

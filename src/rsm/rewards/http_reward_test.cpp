@@ -209,18 +209,23 @@ def judge(self, request):
 }
 
 TEST(HttpReward, ASlowlyDrippingServerPassesTheTimeOutToo) {
-  TestServer server(R"(
+  // Of a length said before, and of one that shows at the end.
+  for (const std::string header :
+       {"self.send_header(\"Content-Length\", \"1000\")", "pass"}) {
+    TestServer server(cat(R"(
 def judge(self, request):
     self.send_response(200)
-    self.send_header("Content-Length", "1000")
+    )",
+                          header, R"(
     self.end_headers()
     for i in range(1000):
         self.wfile.write(b" ")
         time.sleep(0.1)
-)");
-  server.options.timeout_seconds = 0.5;
-  server.options.retries = 0;
-  expect_parts(server.error(), {"timeout_seconds = 0.5"});
+)"));
+    server.options.timeout_seconds = 0.5;
+    server.options.retries = 0;
+    expect_parts(server.error(), {"timeout_seconds = 0.5"});
+  }
 }
 
 TEST(HttpReward, AServerThatHangsUpAmidTheRequestIsNamed) {

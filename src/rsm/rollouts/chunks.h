@@ -19,7 +19,8 @@ RolloutRequest part_of(const RolloutRequest& whole, int64_t first,
 
 /** Consecutive chunks of one plan as one rollout: roots, states, rows, pictures
  * and prompts stand one chunk after another. Throws rsm::Error for none, or
- * where chunks are of different plans. */
+ * where chunks differ in steps, sharing or kind; that they are of one plan is
+ * the caller's to know. */
 Rollout joined(std::vector<Rollout> chunks);
 
 }  // namespace rsm

@@ -57,6 +57,24 @@ void flatten(const YAML::Node& node, const std::string& prefix,
   out[prefix] = YAML::Dump(node);
 }
 
+/** A config's values by key. Of the rewards, names and weights: how long one
+ * may take and how often it is asked again changes no number. */
+std::map<std::string, std::string> values_of(const std::string& config) {
+  std::map<std::string, std::string> out;
+  const auto node = YAML::Load(config);
+  flatten(node, "", out);
+  if (out.erase("rewards") > 0) {
+    std::vector<std::string> names;
+    for (const auto& reward : node["rewards"]) {
+      const auto weight = reward["weight"].as<std::string>("1");
+      const auto name = reward["name"].as<std::string>("");
+      names.push_back(weight == "1" ? name : cat(weight, " * ", name));
+    }
+    out["reward"] = join(names, " + ");
+  }
+  return out;
+}
+
 }  // namespace
 
 void save_checkpoint(const std::string& run_folder,
@@ -105,9 +123,8 @@ std::vector<std::string> changed_keys(const std::string& before,
                                                 "compute.threads",
                                                 "folder",
                                                 "label"};
-  std::map<std::string, std::string> old_values, new_values;
-  flatten(YAML::Load(before), "", old_values);
-  flatten(YAML::Load(after), "", new_values);
+  const auto old_values = values_of(before);
+  const auto new_values = values_of(after);
   std::vector<std::string> changed;
   // A falling learning rate depends on how many epochs there are.
   const auto schedule = new_values.find("train.lr_schedule");

@@ -86,5 +86,19 @@ TEST(ChangedKeys, NameWhatChangesNumbersOnly) {
   EXPECT_EQ(changed[2], "extra: (absent) -> 1");
 }
 
+TEST(ChangedKeys, OfRewardsAreNamesAndWeights) {
+  const std::string plain = "reward: exec:judge\n";
+  const std::string patient =
+      "rewards:\n  - {name: 'exec:judge', weight: 1, timeout_seconds: 300}\n";
+  EXPECT_TRUE(changed_keys(plain, patient).empty());
+  EXPECT_TRUE(changed_keys(patient, plain).empty());
+  for (const std::string other :
+       {"rewards:\n  - {name: 'exec:judge', weight: 2}\n",
+        "rewards:\n  - {name: 'exec:other', weight: 1}\n",
+        "rewards:\n  - {name: 'exec:judge'}\n  - {name: shapes}\n"}) {
+    EXPECT_EQ(changed_keys(patient, other).size(), 1u) << other;
+  }
+}
+
 }  // namespace
 }  // namespace rsm

@@ -4,6 +4,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/data/prompts.h"
+#include "rsm/rewards/answers.h"
 #include "rsm/rollouts/chunks.h"
 #include "rsm/train/clock.h"
 #include "rsm/train/pending_rollout.h"
@@ -14,34 +15,6 @@ namespace {
 /** Parts that a rollout is drawn in, where its pictures are judged meanwhile:
  * the last one's judging is not hidden. */
 constexpr int64_t kParts = 4;
-
-RewardScores joined(const std::vector<RewardScores>& all) {
-  RewardScores out = all.front();
-  std::vector<torch::Tensor> value;
-  for (const auto& scores : all) {
-    value.push_back(scores.value);
-  }
-  out.value = at::cat(value);
-  for (auto& [name, values] : out.metrics) {
-    std::vector<torch::Tensor> parts;
-    for (const auto& scores : all) {
-      const auto found = scores.metrics.find(name);
-      RSM_CHECK(found != scores.metrics.end(), "[reward] the metric \"", name,
-                "\" came for some pictures of an epoch and not for others; "
-                "give the same ones for all");
-      parts.push_back(found->second);
-    }
-    values = at::cat(parts);
-  }
-  for (size_t p = 0; p < out.parts.size(); ++p) {
-    std::vector<torch::Tensor> parts;
-    for (const auto& scores : all) {
-      parts.push_back(scores.parts.at(p).value);
-    }
-    out.parts[p].value = at::cat(parts);
-  }
-  return out;
-}
 
 }  // namespace
 
@@ -120,7 +93,7 @@ void Collector::draw_and_judge(EpochData& data, const RolloutRequest& whole,
     for (auto& part : judging) {
       scores.push_back(part.get());
     }
-    data.scores = joined(scores);
+    data.scores = join_scores(cat("reward ", reward_.name()), scores);
   } catch (...) {
     for (auto& part : judging) {
       if (part.valid()) part.wait();

@@ -118,7 +118,9 @@ TEST(Collector, KeepsTheRolloutOfAFailedRewardForTheNextTime) {
       EXPECT_EQ(again.rollout.transitions[i].m_y,
                 whole.rollout.transitions[i].m_y);
     }
-    remove_pending(folder.path());
+    remove_pending(folder.path(), 2);
+    EXPECT_TRUE(load_pending(folder.path(), 3));
+    remove_pending(folder.path(), 3);
     EXPECT_FALSE(load_pending(folder.path(), 3));
   }
 }

@@ -158,9 +158,8 @@ void UpdateRecorder::record(const std::vector<int64_t>& part,
            std::vector<int64_t>(steps, 0)};
   const auto outside = result.rows.outside.to(at::kCPU).contiguous();
   const bool* clipped = outside.const_data_ptr<bool>();
-  const auto state = part;
   int64_t row = 0;
-  for (const int64_t s : state) {
+  for (const int64_t s : part) {
     const int64_t step = data_.rollout.state_step[s];
     for (size_t k = 0; k < rows_of_state_[s].size(); ++k, ++row) {
       ++out.rows[step];

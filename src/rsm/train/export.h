@@ -16,10 +16,10 @@ struct ExportOptions {
   bool average = true;  ///< the averaged weights, else the last update's
   /** Let B carry alpha / rank, for readers that take alpha = rank. */
   bool fold_alpha = false;
-  torch::ScalarType type = torch::kFloat32;  ///< of the merged transformer
+  torch::ScalarType type = torch::kFloat32;  ///< of the merged network
 };
 
-/** A file that was written, and how its velocities, read back, differ from
+/** A file that was written, and how its outputs, read back, differ from
  * those of the network as it was trained: largest difference over largest
  * value on a few pictures of noise at four times. */
 struct ExportedFile {

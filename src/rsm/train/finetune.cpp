@@ -89,6 +89,8 @@ void Finetune::start_or_continue() {
   if (checkpoint) {
     state_ = from_checkpoint(*checkpoint, *policy_, *optimiser_, progress_);
     log.truncate_after(state_.epoch);
+    write_description(options_, transitions_, train_prompts_, evaluation_set_,
+                      *reward_, false);
     progress_.say(
         cat("continuing ", options_.folder, " after epoch ", state_.epoch));
     return;
@@ -175,7 +177,7 @@ void Finetune::compare(EpochData& data) {
     save_pending(options_.folder, state_.epoch, data.rollout, progress_);
     throw;
   }
-  remove_pending(options_.folder);
+  remove_pending(options_.folder, state_.epoch);
   data.trained =
       trained_states(options_.method, data.rollout,
                      counted_seed(options_.seed, Purpose::anchors,

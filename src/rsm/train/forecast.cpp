@@ -122,7 +122,9 @@ void advise_on_training(Adviser& adviser, const RunOptions& o,
       " updates: of ", f.smallest_update, " and ", f.largest_update,
       " states, which weigh the same; ",
       "more prompts or another number of updates would even them out");
-  const double horizon = o.ema_decay < 1 ? 1 / (1 - o.ema_decay) : INFINITY;
+  const double horizon =
+      o.ema_decay < 1 ? static_cast<double>(o.ema_every) / (1 - o.ema_decay)
+                      : INFINITY;
   const auto updates = static_cast<double>(o.epochs * f.updates);
   adviser.if_so(o.epochs > 0 && horizon > updates, "train.ema_decay",
                 "the average reaches back ", horizon, " updates, the run has ",

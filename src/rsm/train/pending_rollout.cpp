@@ -12,6 +12,10 @@ std::string path_in(const std::string& run_folder) {
   return run_folder + "/pending-rollout.safetensors";
 }
 
+int64_t epoch_of(const SafetensorsFile& file) {
+  return std::stoll(file.metadata.at("epoch"));
+}
+
 torch::Tensor packed(const std::vector<int64_t>& values) {
   return torch::tensor(values, at::kLong);
 }
@@ -62,7 +66,7 @@ void save_pending(const std::string& run_folder, int64_t epoch,
                      {"evaluations", std::to_string(r.evaluations)}});
   progress.say(cat("the pictures of epoch ", epoch + 1, " are kept in ",
                    path_in(run_folder),
-                   ": the same command judges them first"));
+                   ": the same command judges them when it gets there"));
 }
 
 std::optional<Rollout> load_pending(const std::string& run_folder,
@@ -72,7 +76,7 @@ std::optional<Rollout> load_pending(const std::string& run_folder,
     return std::nullopt;
   }
   const auto file = read_safetensors(path);
-  if (file.metadata.at("epoch") != std::to_string(epoch)) {
+  if (epoch_of(file) != epoch) {
     return std::nullopt;
   }
   const auto& t = file.tensors;
@@ -94,8 +98,12 @@ std::optional<Rollout> load_pending(const std::string& run_folder,
   return r;
 }
 
-void remove_pending(const std::string& run_folder) {
-  std::filesystem::remove(path_in(run_folder));
+void remove_pending(const std::string& run_folder, int64_t epoch) {
+  const std::string path = path_in(run_folder);
+  if (std::filesystem::exists(path) &&
+      epoch_of(read_safetensors(path)) <= epoch) {
+    std::filesystem::remove(path);
+  }
 }
 
 }  // namespace rsm

@@ -22,7 +22,7 @@ void save_pending(const std::string& run_folder, int64_t epoch,
 std::optional<Rollout> load_pending(const std::string& run_folder,
                                     int64_t epoch);
 
-/** Removes what waits, if anything does. */
-void remove_pending(const std::string& run_folder);
+/** Removes what waits for that epoch or an earlier one. */
+void remove_pending(const std::string& run_folder, int64_t epoch);
 
 }  // namespace rsm

@@ -23,7 +23,7 @@ struct PretrainOptions {
   int64_t heads = 4;    ///< of every attention
   int64_t layers = 4;   ///< of the transformer
   int64_t patch = 4;    ///< of the transformer
-  /** Of the UNet's levels; all but the first have attention. */
+  /** Of the UNet's levels; those of 8 pixels and fewer have attention. */
   std::vector<int64_t> channels = {16, 48, 96};
   int64_t text_layers = 2;
   int64_t max_tokens = 16;
@@ -51,7 +51,7 @@ struct PretrainOptions {
 double learning_rate_factor(const PretrainOptions& options, int64_t seen);
 
 /** A new model of the shapes world, untrained: adaptive norms and output zero,
- * matrices Xavier-uniform, words normal with std 0.5. */
+ * matrices Xavier-normal, words normal with std 0.5. */
 ImageModel new_shapes_model(const PretrainOptions& options,
                             const std::string& folder);
 

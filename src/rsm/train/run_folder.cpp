@@ -74,6 +74,8 @@ void write_description(const RunOptions& o, const Transitions& transitions,
                        const Reward& reward, bool finished) {
   nlohmann::json schedule;
   const auto h = normalised_h(o.method, transitions);
+  const auto& update = o.method.regularisation;
+  const bool clips = update.importance != RegularisationKnobs::Importance::none;
   for (int64_t i = 0; i + 1 < o.steps; ++i) {
     const int64_t rows = rows_at(o.method.estimator, i, o.steps);
     const double exponent = row_factors(o.method, transitions[i], 1).exponent;
@@ -83,7 +85,8 @@ void write_description(const RunOptions& o, const Transitions& transitions,
          {"branches", rows},
          {"strength", strength(o.method.strength, transitions[i])},
          {"h", h[i]},
-         {"clip", o.method.regularisation.clip_range / exponent}});
+         {"clip", clips ? nlohmann::json(update.clip_range / exponent)
+                        : nlohmann::json()}});
   }
   std::set<int64_t> distinct;
   for (const auto& prompt : set.prompts) {

@@ -12,6 +12,8 @@
 namespace rsm {
 namespace {
 
+constexpr double kSmallest = 1e-6;  // of numbers that must be above 0
+
 torch::Device parse_device(const Config& section) {
   const std::string name = section.text("device", "cpu");
   try {
@@ -77,9 +79,28 @@ void read_noise(const Config& section, Path::Family family, RunOptions& o) {
   kind = parse<SamplerNoise>(
       section.choice("sampler", to_string(kind), words<SamplerNoise>()));
   o.noise.kind = kind;
-  o.noise.level = section.real("noise_level", usual_level(kind, family), 0, 10);
+  o.noise.level =
+      section.real("noise_level", usual_level(kind, family), kSmallest, 10);
   if (kind == SamplerNoise::even_weight) {
-    o.noise.weight = section.real("even_weight", o.noise.weight, 1 + 1e-6);
+    o.noise.weight = section.real("even_weight", o.noise.weight, 1 + kSmallest);
+  }
+}
+
+/** Throws UsageError where the family has no such step, or no such plan can be
+ * drawn. */
+void check_sampling(const Path& path, const Config& section,
+                    const RunOptions& o) {
+  try {
+    path.noisy_step(path.times(o.steps), 0, o.noise);
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& wrong) {
+    throw section.error("noise_level", wrong.what());
+  }
+  try {
+    o.plan();
+  } catch (const Error& wrong) {
+    throw UsageError(wrong.what());
   }
 }
 
@@ -186,10 +207,12 @@ RunOptions read_run_options(const Config& config) {
   read_compute(config.section("compute"), o);
   config.done();
   check_method(o.method, o.steps);
-  path->noisy_step(path->times(o.steps), 0, o.noise);  // the family has it
+  check_sampling(*path, sampling, o);
   const auto& estimator = o.method.estimator;
   if (estimator.source == EstimatorKnobs::Source::rollout &&
       estimator.grouping != EstimatorKnobs::Grouping::batch &&
+      estimator.baseline != EstimatorKnobs::Baseline::running &&
+      estimator.baseline != EstimatorKnobs::Baseline::none &&
       o.samples_per_prompt < 2) {
     throw config.section("prompts").error(
         "samples_per_prompt",

@@ -34,8 +34,12 @@ RunState from_checkpoint(const Checkpoint& checkpoint, Policy& policy,
   state.spent.train_seconds = c.at("train_seconds");
   state.spent.wall_seconds = c.at("wall_seconds");
   state.statistics = PromptStatistics::from_json(c.at("statistics"));
-  state.average = with_prefix(checkpoint.tensors, "average.");
   policy.load_trainable(with_prefix(checkpoint.tensors, "trained."));
+  state.average = policy.trainable();  // on the policy's device
+  for (const auto& [name, tensor] :
+       with_prefix(checkpoint.tensors, "average.")) {
+    state.average.at(name).copy_(tensor);
+  }
   policy.refresh_rollout();
   load_adamw_state(optimiser, policy.names(),
                    with_prefix(checkpoint.tensors, "adamw."));
