@@ -329,7 +329,7 @@ TEST(Finetune, GroupsWithoutSpreadStopTheRunWithAdvice) {
   const TemporaryFolder folder;
   // No noise to speak of: all branches of a root give the same picture.
   const auto error = error_of([&] {
-    run_to_end(options_of(folder / "run", {"sampling.noise_level=1e-7"}));
+    run_to_end(options_of(folder / "run", {"sampling.noise_level=1e-6"}));
   });
   expect_parts(error, {"groups", "spread", "noise_level"});
 }

@@ -70,14 +70,10 @@ int list_methods(const MethodsArguments& args) {
     std::printf("%s", catalogue_markdown().c_str());
     return kDone;
   }
-  std::vector<Method> methods;
-  for (const auto& method : catalogue()) {
-    if (args.name.empty()) {
-      methods.push_back(find_method(method.name, args.as_published));
-    }
-  }
-  if (!args.name.empty()) {
-    methods.push_back(find_method(args.name, args.as_published));
+  auto methods = catalogue();
+  if (!args.name.empty()) methods = {find_method(args.name)};
+  for (auto& method : methods) {
+    method = find_method(method.name, args.as_published);
   }
   if (args.json) {
     nlohmann::json out;

@@ -22,15 +22,10 @@ EpochData Collector::collect(int64_t epoch, Denoiser& denoiser) {
   EpochData data;
   const auto whole = request(epoch);
   data.conditions = whole.conditions;
-  if (auto kept = load_pending(options_.folder, epoch)) {
+  if (auto kept = load_pending(options_.folder, epoch, options_.device)) {
     progress_.say(cat("epoch ", epoch + 1,
                       ": the pictures drawn before are judged again"));
     kept->prompts = whole.prompts;
-    for (const auto tensor : {&Rollout::x, &Rollout::y, &Rollout::x_next,
-                              &Rollout::latents}) {
-      auto& kept_tensor = (*kept).*tensor;
-      kept_tensor = kept_tensor.to(options_.device);
-    }
     judge_kept(data, std::move(*kept));
   } else {
     draw_and_judge(data, whole, denoiser);

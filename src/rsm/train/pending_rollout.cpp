@@ -70,7 +70,7 @@ void save_pending(const std::string& run_folder, int64_t epoch,
 }
 
 std::optional<Rollout> load_pending(const std::string& run_folder,
-                                    int64_t epoch) {
+                                    int64_t epoch, torch::Device device) {
   const std::string path = path_in(run_folder);
   if (!std::filesystem::exists(path)) {
     return std::nullopt;
@@ -82,16 +82,16 @@ std::optional<Rollout> load_pending(const std::string& run_folder,
   const auto& t = file.tensors;
   Rollout r;
   r.transitions = unpacked_steps(t.at("transitions"));
-  r.x = t.at("x");
-  r.y = t.at("y");
+  r.x = t.at("x").to(device);
+  r.y = t.at("y").to(device);
   r.state_root = unpacked(t.at("state_root"));
   r.state_prompt = unpacked(t.at("state_prompt"));
   r.state_step = unpacked(t.at("state_step"));
-  r.x_next = t.at("x_next");
+  r.x_next = t.at("x_next").to(device);
   r.row_state = unpacked(t.at("row_state"));
   r.row_image = unpacked(t.at("row_image"));
   r.row_images = unpacked(t.at("row_images"));
-  r.latents = t.at("latents");
+  r.latents = t.at("latents").to(device);
   r.image_prompt = unpacked(t.at("image_prompt"));
   r.shared = file.metadata.at("shared") == "1";
   r.evaluations = std::stoll(file.metadata.at("evaluations"));

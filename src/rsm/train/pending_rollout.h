@@ -17,10 +17,12 @@ namespace rsm {
 void save_pending(const std::string& run_folder, int64_t epoch,
                   const Rollout& rollout, Progress& progress);
 
-/** The rollout waiting for that epoch: all but its prompts. Nothing where none
- * is or it is of another epoch. Throws rsm::Error for a damaged file. */
+/** The rollout waiting for that epoch, its tensors on `device`: all but its
+ * prompts. Nothing where none is or it is of another epoch. Throws rsm::Error
+ * for a damaged file. */
 std::optional<Rollout> load_pending(const std::string& run_folder,
-                                    int64_t epoch);
+                                    int64_t epoch,
+                                    torch::Device device = torch::kCPU);
 
 /** Removes what waits for that epoch or an earlier one. */
 void remove_pending(const std::string& run_folder, int64_t epoch);
