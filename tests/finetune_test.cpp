@@ -10,6 +10,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "rsm/base/error.h"
@@ -19,6 +20,7 @@
 #include "rsm/io/run_log.h"
 #include "rsm/io/testing.h"
 #include "rsm/report/report.h"
+#include "rsm/train/checkpoint.h"
 #include "rsm/train/forecast.h"
 #include "rsm/train/run_folder.h"
 #include "rsm/train/testing.h"
@@ -102,6 +104,34 @@ TEST(Finetune, CountsTheNetworkEvaluationsOfThePlan) {
                 log[1]["evaluations"]["old"].get<int>() +
                 log[1]["evaluations"]["reference"].get<int>() +
                 log[1]["evaluations"]["update"].get<int>());
+}
+
+TEST(Finetune, AveragesAsOftenAndAsFastAsTheConfigSays) {
+  const TemporaryFolder folder;
+  NoProgress silent;
+  Finetune run(options_of(folder / "run",
+                          {"train.updates_per_epoch=2", "train.ema_every=2",
+                           "train.ema_warmup=true", "train.ema_decay=0.9"}),
+               silent);
+  std::vector<std::string> damaged;
+  const auto saved = [&] {
+    run.save();
+    return latest_checkpoint(folder / "run", damaged).value().tensors;
+  };
+  const auto before = saved();
+  run.run_epoch();
+  const auto after = saved();
+  const std::string kind = "average.";
+  int64_t moved = 0;
+  for (const auto& [name, average] : after) {
+    if (!name.starts_with(kind)) continue;
+    const auto& trained = after.at("trained." + name.substr(kind.size()));
+    // Once, after the second update, where warm-up holds the decay at 3/12.
+    const auto expected = at::lerp(before.at(name), trained, 1 - 3.0 / 12);
+    EXPECT_TRUE(at::allclose(average, expected, 1e-6, 1e-9)) << name;
+    moved += average.equal(before.at(name)) ? 0 : 1;
+  }
+  EXPECT_GT(moved, 0);
 }
 
 TEST(Finetune, IsNotFinishedOnceItIsLengthened) {
@@ -331,7 +361,7 @@ TEST(Finetune, GroupsWithoutSpreadStopTheRunWithAdvice) {
   const auto error = error_of([&] {
     run_to_end(options_of(folder / "run", {"sampling.noise_level=1e-6"}));
   });
-  expect_parts(error, {"groups", "spread", "noise_level"});
+  expect_parts(error, {"[reward shapes]", "groups", "spread", "noise_level"});
 }
 
 /** Not blank: more than one colour. */
@@ -363,6 +393,32 @@ TEST(Finetune, RaisesTheRewardOverTwoSeedsAndShowsIt) {
   // With it 384 pictures gain about kExpected; their standard error is 0.02.
   EXPECT_GT(gain, 0.03);
   RecordProperty("gain", cat(gain));
+}
+
+TEST(RunOptions, DocsNameEveryKey) {
+  std::string docs;
+  for (const std::string page : {"configs", "methods", "rewards"}) {
+    docs += read_file("docs/" + page + ".md");
+  }
+  const TemporaryFolder folder;
+  std::istringstream lines(
+      options_of(folder / "run",
+                 {"method={name: branch-grpo, estimator: {baseline: running, "
+                  "grouping: prompt}}",
+                  "prompts.samples_per_prompt=2"})
+          .resolved);
+  int64_t keys = 0;
+  for (std::string line; std::getline(lines, line); ++keys) {
+    const auto from = line.find_first_not_of(' ');
+    const auto to = line.find(':');
+    if (to == std::string::npos || to + 1 == line.size()) continue;  // section
+    const std::string key = line.substr(from, to - from);
+    const bool named = docs.find('`' + key + '`') != std::string::npos ||
+                       docs.find('.' + key + '`') != std::string::npos ||
+                       docs.find('`' + key + ": ") != std::string::npos;
+    EXPECT_TRUE(named) << key;
+  }
+  EXPECT_GT(keys, 50);
 }
 
 TEST(RunOptions, MistakesNameFileLineKeyAndTheNearestWord) {

@@ -69,6 +69,39 @@ TEST(Methods, EveryEntryTrainsOnEveryModelItIsFor) {
   }
 }
 
+/** The releases' own choices of knobs, where they have some. */
+TEST(Methods, ReleasesTrainToo) {
+  const TemporaryFolder folder;
+  const std::vector<std::pair<std::string, std::string>> samples = {
+      {"branch-grpo", "1"}, {"pcpo-uw-sigma", "2"}, {"rsm-diffusion", "5"}};
+  for (const auto& [name, count] : samples) {
+    const auto log = run_to_end(small_run(
+        folder / name, kDiffusion, name,
+        {"method.as_published=true", "sampling.steps=8", "prompts.per_epoch=1",
+         "prompts.samples_per_prompt=" + count}));
+    EXPECT_GT(log.back().at("grad_norm").get<double>(), 0) << name;
+    EXPECT_TRUE(std::isfinite(log.back().at("loss").get<double>())) << name;
+  }
+}
+
+TEST(Methods, TreesTakeOdeStepsAndTheirWindowSlides) {
+  const TemporaryFolder folder;
+  const auto log = run_to_end(
+      small_run(folder / "tree", "models/shapes-flow", "branch-grpo",
+                {"sampling.steps=6", "train.epochs=3",
+                 "method.estimator.tree={split_steps: [0], sde_steps: [2, 3], "
+                 "skip_steps: [3], slide_every: 1, slide_stop: 2}"}));
+  std::vector<std::string> trained;  // steps with rows, epoch by epoch
+  for (const auto& line : log) {
+    if (!line.contains("by_step")) continue;
+    trained.emplace_back();
+    for (const auto& rows : line["by_step"]["rows"]) {
+      trained.back() += rows.get<int64_t>() > 0 ? 'x' : '.';
+    }
+  }
+  EXPECT_EQ(trained, (std::vector<std::string>{"x.x..", "x..x.", "x..x."}));
+}
+
 TEST(Methods, LorasAndHalfPrecisionRolloutsDoOnDiffusionToo) {
   const TemporaryFolder folder;
   for (const std::string name : {"ddpo", "rsm-diffusion"}) {

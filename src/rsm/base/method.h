@@ -14,16 +14,29 @@ enum class SamplerNoise { usual, cps, constant, even_weight };
 
 /** A stochastic path that splits. Source: Branch-GRPO, arXiv 2509.06040. */
 struct TreeKnobs {
+  /** Which leaves keep_leaves keeps: the best, or as many of the best as of the
+   * worst. */
+  enum class Keep { best, extremes };
+
   /** Steps at which every node has `children` children; elsewhere one. */
   std::vector<int64_t> split_steps;
   int64_t children = 2;
   /** Factor on the noise of split steps. */
   double split_noise = 1;
+  /** Steps that draw noise beside the splits; empty: all. At the others a node
+   * takes the ODE step, which is no row. */
+  std::vector<int64_t> sde_steps;
   /** Share of a root's leaves, by reward, whose rows below the last split are
    * trained; 1 keeps all. */
   double keep_leaves = 1;
+  Keep keep = Keep::best;
   /** Steps whose rows are not trained. */
   std::vector<int64_t> skip_steps;
+  /** Epochs after which skip_steps move one step towards the noise; 0: never.
+   */
+  int64_t slide_every = 0;
+  /** Where the first of them stays. */
+  int64_t slide_stop = 0;
 };
 
 /** How the value guidance is estimated. */
@@ -34,8 +47,8 @@ struct EstimatorKnobs {
   enum class Source { rollout, branches, tree };
   /** Rows compared with each other: all of a prompt (a path's rows share its
    * picture's advantage; branches compare per step), of one root and step
-   * (`seed`), or of the whole batch. */
-  enum class Grouping { prompt, seed, batch };
+   * (`seed`), of one root whatever the step, or of the whole batch. */
+  enum class Grouping { prompt, seed, root, batch };
   /** What is taken off a reward: its group's mean, that of the others of its
    * group, the running mean of its prompt (DDPO), or nothing. */
   enum class Baseline { mean, leave_one_out, running, none };

@@ -63,17 +63,14 @@ void print_forecast(const RunOptions& o, const Forecast& f) {
       number(f.evaluations.update));
 }
 
-void print_cost(const RunOptions& o, const EpochCost& cost) {
+void print_cost(const RunOptions& o, const Forecast& f, const EpochCost& cost) {
   std::printf("on this machine, from a few timed evaluations:\n");
   std::printf(
       "  %.1f s an epoch (rollout %.1f, reward %.1f, old and reference "
       "%.1f, update %.1f)\n",
       cost.epoch_seconds(), cost.rollout_seconds, cost.reward_seconds,
       cost.old_seconds, cost.update_seconds);
-  const double epochs =
-      o.max_minutes > 0 ? std::min(static_cast<double>(o.epochs),
-                                   60 * o.max_minutes / cost.epoch_seconds())
-                        : static_cast<double>(o.epochs);
+  const double epochs = expected_epochs(o, f, cost);
   std::printf(
       "  %.0f epochs: about %.1f minutes of training, and %.0f s for "
       "each held-out evaluation\n",
@@ -104,11 +101,11 @@ int check_config(const CheckArguments& args) {
   if (!args.quick) {
     const auto cost = measure_cost(options, counted);
     out["cost"] = to_json(cost);
-    for (const auto& one : advise_on_time(options, cost)) {
+    for (const auto& one : advise_on_time(options, counted, cost)) {
       advice.push_back(one);
     }
     if (!args.json) {
-      print_cost(options, cost);
+      print_cost(options, counted, cost);
     }
   }
   out["advice"] = nlohmann::json::array();

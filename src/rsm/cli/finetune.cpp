@@ -40,10 +40,10 @@ void add_finetune(CLI::App& app, Action& action) {
       "Running the same command again continues an unfinished run; Ctrl-C "
       "finishes the epoch and saves.\n\n"
       "  rsm finetune configs/shapes/demo.yaml\n"
-      "  rsm finetune configs/shapes/demo.yaml --set name=guard "
-      "--set method.strength.shape=sigma\n"
+      "  rsm finetune configs/shapes/demo.yaml --set name=even "
+      "--set method.strength.shape=constant\n"
       "  rsm finetune configs/shapes/demo.yaml --set name=long "
-      "--set train.epochs=200\n");
+      "--set train.epochs=200 --set train.max_minutes=0\n");
   args->add_to(*command);
   command->add_flag("--json", args->json,
                     "print the last line of the run log instead of a summary");

@@ -10,15 +10,6 @@
 namespace rsm {
 namespace {
 
-torch::Device parse_device(const std::string& name) {
-  try {
-    return torch::Device(name);
-  } catch (const c10::Error&) {
-    throw UsageError(cat("[device] \"", name,
-                         "\" arrived; cpu, cuda and cuda:N are allowed"));
-  }
-}
-
 LoraFile load_lora(const std::string& folder, const std::string& part) {
   const bool peft = std::filesystem::exists(folder + "/adapter_config.json");
   return peft ? load_peft_adapter(folder) : load_diffusers_lora(folder, part);
@@ -54,7 +45,7 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
   SamplingModel out{ImageModel::load(arguments.model),
                     nullptr,
                     {},
-                    parse_device(arguments.device)};
+                    device_named(arguments.device)};
   if (!arguments.lora.empty()) {
     const auto lora = load_lora(arguments.lora, out.model.network->part());
     load_parameters(

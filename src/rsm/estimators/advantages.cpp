@@ -282,6 +282,9 @@ std::vector<int64_t> row_groups(const Rollout& rollout,
       case Grouping::seed:
         label = rollout.state_root[state];
         break;
+      case Grouping::root:
+        labels.push_back(rollout.state_root[state]);
+        continue;
       case Grouping::batch:
         labels.push_back(knobs.source == Source::tree ? step : 0);
         continue;

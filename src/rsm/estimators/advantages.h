@@ -50,9 +50,9 @@ Advantages group_advantages(const torch::Tensor& rewards,
 
 /** [R] labels of the rows compared with each other; a prompt asked for twice is
  * two prompts here. Branches: one of each
- * (prompt, step), of each (root, step) or one for all; trees: the same and one
- * of each step for all; rows of a path: one of each prompt, of each root or one
- * for all. */
+ * (prompt, step), of each (root, step), of each root or one for all; trees: the
+ * same and one of each step for all; rows of a path: one of each prompt, of
+ * each root or one for all. */
 std::vector<int64_t> row_groups(const Rollout& rollout,
                                 const EstimatorKnobs& knobs);
 
@@ -62,7 +62,7 @@ std::vector<int64_t> row_groups(const Rollout& rollout,
  * branches and trees are compared row by row. A row's reward is the mean over
  * the images it led to (Branch-GRPO, arXiv 2509.06040). Spread::global is that
  * of the images' rewards. Rows of a tree that trained_rows leaves out are not
- * alive, and count in means and spreads.
+ * alive, and count in means and spreads; skip_steps are taken as they stand.
  *
  * Combine::rewards compares scores.value. Combine::advantages compares each of
  * scores.parts that has a weight, adds up weight times advantage and clips the

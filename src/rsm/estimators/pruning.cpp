@@ -56,22 +56,39 @@ std::map<int64_t, std::vector<int64_t>> pictures_by_root(
 /** [I] the pictures that are kept. */
 std::vector<bool> kept_pictures(const Rollout& rollout,
                                 const std::vector<double>& rewards,
-                                double share) {
+                                const TreeKnobs& knobs) {
+  const bool extremes = knobs.keep == TreeKnobs::Keep::extremes;
   std::vector<bool> kept(rewards.size(), false);
   for (auto [root, pictures] : pictures_by_root(rollout)) {
     std::stable_sort(
         pictures.begin(), pictures.end(),
         [&](int64_t a, int64_t b) { return rewards[a] > rewards[b]; });
-    const double exact = share * static_cast<double>(pictures.size());
-    const auto count = static_cast<size_t>(std::ceil(exact - kRounding));
-    for (size_t i = 0; i < std::max<size_t>(count, 1); ++i) {
-      kept[pictures[i]] = true;
+    const size_t all = pictures.size();
+    const double exact = knobs.keep_leaves * static_cast<double>(all);
+    const size_t count =
+        std::clamp<size_t>(static_cast<size_t>(std::ceil(exact - kRounding)),
+                           std::min<size_t>(extremes ? 2 : 1, all), all);
+    const size_t best = extremes ? count / 2 : count;
+    for (size_t i = 0; i < count; ++i) {
+      kept[pictures[i < best ? i : all - count + i]] = true;
     }
   }
   return kept;
 }
 
 }  // namespace
+
+std::vector<int64_t> skipped_steps(const TreeKnobs& knobs, int64_t epoch) {
+  auto steps = knobs.skip_steps;
+  if (steps.empty() || knobs.slide_every <= 0) {
+    return steps;
+  }
+  const int64_t first = *std::min_element(steps.begin(), steps.end());
+  const int64_t farthest = std::max<int64_t>(first - knobs.slide_stop, 0);
+  const int64_t shift = std::min(epoch / knobs.slide_every, farthest);
+  for (auto& step : steps) step -= shift;
+  return steps;
+}
 
 std::vector<bool> trained_rows(const Rollout& rollout,
                                const std::vector<double>& rewards,
@@ -80,7 +97,7 @@ std::vector<bool> trained_rows(const Rollout& rollout,
             "[trained_rows] a share of ", knobs.keep_leaves,
             " leaves to keep; it must be above 0 and at most 1: set "
             "estimator.tree.keep_leaves");
-  const auto kept = kept_pictures(rollout, rewards, knobs.keep_leaves);
+  const auto kept = kept_pictures(rollout, rewards, knobs);
   const int64_t last = last_split(rollout, knobs);
   std::vector<bool> trained(rollout.row_state.size());
   for (size_t r = 0; r < trained.size(); ++r) {

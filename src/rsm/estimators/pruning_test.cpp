@@ -142,6 +142,41 @@ TEST(TrainedRows, LeaveOutTheStepsToSkip) {
   }
 }
 
+TEST(TrainedRows, KeepTheBestAndTheWorst) {
+  auto knobs = tree_knobs().tree;
+  knobs.keep = TreeKnobs::Keep::extremes;
+  // Rows 6 to 9 and 16 to 19 lead to the pictures.
+  const auto kept = [&](double share) {
+    knobs.keep_leaves = share;
+    const auto trained =
+        trained_rows(small_tree(2), {4, 1, 3, 2, 5, 6, 8, 7}, knobs);
+    std::string out;
+    for (const size_t first : {size_t{6}, size_t{16}}) {
+      for (size_t r = first; r < first + 4; ++r) out += trained[r] ? 'x' : '.';
+    }
+    return out;
+  };
+  EXPECT_EQ(kept(0.01), "xx..x.x.");  // one each
+  EXPECT_EQ(kept(0.5), "xx..x.x.");
+  EXPECT_EQ(kept(0.75), "xx.xxxx.");  // the odd one from the worst
+  EXPECT_EQ(kept(1), "xxxxxxxx");
+}
+
+TEST(SkippedSteps, SlideTowardsTheNoiseAndStop) {
+  TreeKnobs knobs;
+  knobs.skip_steps = {14, 15, 17};
+  knobs.slide_stop = 12;
+  EXPECT_EQ(skipped_steps(knobs, 1000), knobs.skip_steps);
+  knobs.slide_every = 30;
+  EXPECT_EQ(skipped_steps(knobs, 0), knobs.skip_steps);
+  EXPECT_EQ(skipped_steps(knobs, 29), knobs.skip_steps);
+  EXPECT_EQ(skipped_steps(knobs, 30), (std::vector<int64_t>{13, 14, 16}));
+  EXPECT_EQ(skipped_steps(knobs, 60), (std::vector<int64_t>{12, 13, 15}));
+  EXPECT_EQ(skipped_steps(knobs, 5000), (std::vector<int64_t>{12, 13, 15}));
+  knobs.skip_steps.clear();
+  EXPECT_TRUE(skipped_steps(knobs, 60).empty());
+}
+
 TEST(TrainedRows, RefuseWhatIsNoShareAndNoSuchTree) {
   const std::vector<double> reward = {1, 2, 3, 6};
   auto knobs = tree_knobs().tree;

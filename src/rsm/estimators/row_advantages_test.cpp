@@ -41,6 +41,7 @@ TEST(RowGroups, PartBranchesByStepButNotPaths) {
   EstimatorKnobs knobs;
   const auto branches = small_rollout(true);
   EXPECT_EQ(distinct(branches, knobs, Grouping::seed), 4 * 2);
+  EXPECT_EQ(distinct(branches, knobs, Grouping::root), 4);
   EXPECT_EQ(distinct(branches, knobs, Grouping::prompt), 2 * 2);
   EXPECT_EQ(distinct(branches, knobs, Grouping::batch), 1);
   knobs.source = Source::rollout;
@@ -52,6 +53,7 @@ TEST(RowGroups, PartBranchesByStepButNotPaths) {
 TEST(RowGroups, PartTreesByDepth) {
   const auto tree = small_tree(2);
   EXPECT_EQ(distinct(tree, tree_knobs(), Grouping::seed), 2 * 3);
+  EXPECT_EQ(distinct(tree, tree_knobs(), Grouping::root), 2);
   EXPECT_EQ(distinct(tree, tree_knobs(), Grouping::prompt), 3);
   EXPECT_EQ(distinct(tree, tree_knobs(), Grouping::batch), 3);
 }

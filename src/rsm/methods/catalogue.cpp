@@ -101,6 +101,7 @@ Method dance_grpo() {
                   "a group starts from one noise and takes even SDE steps");
   m.estimator.noise = SamplerNoise::constant;
   m.estimator.shared_start = true;
+  m.estimator.unbiased_spread = true;
   m.estimator.spread_offset = 1e-8;
   return m;
 }
@@ -128,10 +129,11 @@ Method pcpo() {
   return m;
 }
 
-/** PCPO for diffusion: the matching form, on its group of one prompt. */
+/** PCPO for diffusion: the matching form; a prompt's samples start alike. */
 Method pcpo_diffusion(const std::string& name, const std::string& summary) {
   auto m = path_method(name, "arXiv 2509.25774 and its release", summary);
   m.family = Family::diffusion;
+  m.estimator.shared_start = true;
   m.estimator.spread_offset = 1e-8;
   m.regularisation.importance = Importance::matching;
   return m;
@@ -192,7 +194,8 @@ Method tempflow_matching() {
 }
 
 Method rsm_fairclip() {
-  auto m = branch_method("rsm-fairclip", "arXiv 2604.17415, figure 3",
+  auto m = branch_method("rsm-fairclip",
+                         "arXiv 2604.17415, figure 3; beta as for GenEval",
                          "branches everywhere, clips even over time", "base");
   m.regularisation.clip_in = ClipIn::variance;
   return m;
@@ -269,13 +272,7 @@ const std::vector<Method>& catalogue() {
 }
 
 std::string default_method(Method::Family family) {
-  std::string name;
-  for (const auto& method : catalogue()) {
-    if (method.family == Family::both || method.family == family) {
-      name = method.name;
-    }
-  }
-  return name;
+  return family == Family::diffusion ? "rsm-diffusion" : "rsm-flow";
 }
 
 Method find_method(const std::string& name, bool as_published) {

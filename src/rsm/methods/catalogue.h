@@ -15,7 +15,7 @@ constexpr int64_t kCatalogueSteps = 10;
 /** Every published method the program knows, one entry each, as corrected. */
 const std::vector<Method>& catalogue();
 
-/** The name of the last entry that is for models of the family. */
+/** What configs of a family mean where they name no method. */
 std::string default_method(Method::Family family);
 
 /** The entry called `name`; as_published: with the choices of its public

@@ -168,6 +168,23 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
        "keep_leaves"},
       {"branch-grpo", [](Method& m) { m.estimator.tree.skip_steps = {9}; },
        "skip_steps"},
+      {"rsm-fairclip",
+       [](Method& m) {
+         m.estimator.grouping = Grouping::root;
+         m.estimator.branches = {1, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+       },
+       "grouping: root"},
+      {"branch-grpo", [](Method& m) { m.estimator.tree.sde_steps = {9}; },
+       "sde_steps"},
+      {"branch-grpo", [](Method& m) { m.estimator.tree.slide_every = 2; },
+       "nothing slides"},
+      {"branch-grpo",
+       [](Method& m) {
+         m.estimator.tree.skip_steps = {4};
+         m.estimator.tree.slide_every = 2;
+         m.estimator.tree.slide_stop = 5;
+       },
+       "slide_stop"},
       {"ddpo", [](Method& m) { m.estimator.grouping = Grouping::batch; },
        "grouping: prompt"},
       {"rsm-flow", [](Method& m) { m.regularisation.anchor_share = -1; },

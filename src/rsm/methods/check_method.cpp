@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "rsm/base/error.h"
+#include "rsm/methods/names.h"
 
 namespace rsm {
 namespace {
@@ -44,10 +46,22 @@ void check_tree(const Method& method, int64_t steps) {
   require(tree.keep_leaves > 0 && tree.keep_leaves <= 1, method,
           "tree.keep_leaves = ", tree.keep_leaves,
           "; a share above 0, at most 1, is needed");
+  for (const int64_t step : tree.sde_steps) {
+    require(step >= 0 && step < steps - 1, method, "tree.sde_steps has ", step,
+            "; steps from 0 to ", steps - 2, " may draw noise");
+  }
   for (const int64_t step : tree.skip_steps) {
     require(step >= 0 && step < steps - 1, method, "tree.skip_steps has ", step,
             "; steps from 0 to ", steps - 2, " are trained");
+    require(tree.slide_every == 0 || step >= tree.slide_stop, method,
+            "tree.skip_steps has ", step,
+            ", before slide_stop = ", tree.slide_stop,
+            ", and they slide towards step 0; lower ",
+            "slide_stop, or set slide_every: 0");
   }
+  require(tree.slide_every == 0 || !tree.skip_steps.empty(), method,
+          "tree.slide_every = ", tree.slide_every,
+          " without tree.skip_steps: nothing slides; list steps to skip");
 }
 
 void check_branches(const Method& method, int64_t steps) {
@@ -71,6 +85,12 @@ void check_branches(const Method& method, int64_t steps) {
       method,
       "branches is 0 at every step, so nothing would be trained; "
       "raise at least one count");
+  if (method.estimator.grouping == Grouping::root &&
+      compares_members(method.estimator)) {
+    require(std::accumulate(list.begin(), list.end(), int64_t{0}) > 1, method,
+            "branches lists one branch, and grouping: root compares those of "
+            "one root: a group of one has no spread; list 2 or more");
+  }
   if (method.estimator.grouping == Grouping::seed &&
       compares_members(method.estimator)) {
     const auto one = std::find(list.begin(), list.end(), 1);
@@ -109,9 +129,11 @@ void check_rollout(const Method& method) {
   require(method.estimator.branches.empty(), method,
           "source: rollout with a list of branches; remove the list, or "
           "source: branches");
-  require(method.estimator.grouping != Grouping::seed, method,
-          "source: rollout with grouping: seed: a root gives one picture, and "
-          "a group of one has no spread; use grouping: prompt");
+  const auto grouping = method.estimator.grouping;
+  require(grouping != Grouping::seed && grouping != Grouping::root, method,
+          "source: rollout with grouping: ", to_string(grouping),
+          ": a root gives one picture, and a group of one has no spread; use "
+          "grouping: prompt");
 }
 
 void check_anchors(const Method& method, int64_t steps) {

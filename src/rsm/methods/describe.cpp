@@ -120,20 +120,23 @@ json described(const Method& method) {
   for (int64_t i = 0; i + 1 < kSteps; ++i) {
     const auto rows = row_factors(method, transitions[i], 1);
     const auto scores = score_factors(method, transitions[i]);
-    const bool clips = method.regularisation.importance !=
-                       RegularisationKnobs::Importance::none;
+    const auto& update = method.regularisation;
+    const int64_t count = rows_at(method.estimator, i, kSteps);
+    const bool pulled =
+        update.beta > 0 && (count > 0 ? update.pull_rows : update.anchors);
+    const bool clips =
+        count > 0 && update.importance != RegularisationKnobs::Importance::none;
     out["by_time"].push_back(
         {{"step", i},
          {"t", transitions[i].t},
-         {"K", rows_at(method.estimator, i, kSteps)},
+         {"K", count},
          {"g", strength(method.strength, transitions[i])},
          {"h", h[i]},
-         {"C1", finite_or_null(scores.c1)},
-         {"gamma", finite_or_null(scores.gamma)},
-         {"C2", finite_or_null(scores.c2)},
+         {"C1", pulled ? finite_or_null(scores.c1) : json(0)},
+         {"gamma", count > 0 ? finite_or_null(scores.gamma) : json(0)},
+         {"C2", count > 0 ? finite_or_null(scores.c2) : json(0)},
          {"clip_log_ratio",
-          clips ? json(method.regularisation.clip_range / rows.exponent)
-                : json()}});
+          clips ? json(update.clip_range / rows.exponent) : json()}});
   }
   return out;
 }

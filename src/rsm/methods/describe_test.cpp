@@ -45,12 +45,32 @@ TEST(Describe, GivesThePapersFactorsByTime) {
           << key << " " << i;
     };
     near("C1", 0.004 * over);
-    near("gamma", g);
-    near("C2", g * over);
-    near("clip_log_ratio", 1e-4 / (step.s * step.s));
+    if (i < 4) {
+      near("gamma", g);
+      near("C2", g * over);
+      near("clip_log_ratio", 1e-4 / (step.s * step.s));
+    } else {  // an anchor
+      EXPECT_EQ(row.at("gamma"), 0);
+      EXPECT_EQ(row.at("C2"), 0);
+      EXPECT_TRUE(row.at("clip_log_ratio").is_null());
+    }
   }
   // At t = 1 a score says nothing of the output.
   EXPECT_TRUE(about.at("by_time")[0].at("C1").is_null());
+}
+
+TEST(Describe, NothingIsPulledWhereTheMethodPullsNothing) {
+  const auto pulled = [](const std::string& name) {
+    std::string out;
+    const auto about = described(find_method(name));
+    for (const auto& row : about.at("by_time")) {
+      out += row.at("C1") == 0 ? '.' : 'x';
+    }
+    return out;
+  };
+  EXPECT_EQ(pulled("rsm-diffusion"), ".x.x.x.x.");  // anchors only
+  EXPECT_EQ(pulled("dance-grpo"), ".........");     // beta 0
+  EXPECT_EQ(pulled("tempflow-grpo"), "xxxxxxxxx");
 }
 
 TEST(Describe, EveryEntryHasNumbersAtEveryTime) {

@@ -18,8 +18,12 @@ void read_tree(const Config& section, TreeKnobs& knobs) {
   knobs.split_steps = section.integers("split_steps", knobs.split_steps, 0);
   knobs.children = section.integer("children", knobs.children, 2, 64);
   knobs.split_noise = section.real("split_noise", knobs.split_noise, 1e-6);
+  knobs.sde_steps = section.integers("sde_steps", knobs.sde_steps, 0);
   knobs.keep_leaves = section.real("keep_leaves", knobs.keep_leaves, 0, 1);
+  read_word(section, "keep", knobs.keep);
   knobs.skip_steps = section.integers("skip_steps", knobs.skip_steps, 0);
+  knobs.slide_every = section.integer("slide_every", knobs.slide_every, 0);
+  knobs.slide_stop = section.integer("slide_stop", knobs.slide_stop, 0);
 }
 
 /** A profile, or a list of one's own in its place. */
@@ -64,7 +68,9 @@ void read_estimator(const Config& section, EstimatorKnobs& knobs,
   }
   if (knobs.source == EstimatorKnobs::Source::tree) {
     fit_splits(knobs, steps);
-    read_tree(section.section("tree"), knobs.tree);
+    const auto tree = section.section("tree");
+    if (tree.has("split_steps")) knobs.profile.clear();
+    read_tree(tree, knobs.tree);
   }
 }
 
@@ -130,12 +136,19 @@ nlohmann::json to_json(const EstimatorKnobs& knobs) {
   if (knobs.source == EstimatorKnobs::Source::branches) {
     out["branches"] = knobs.branches;
   }
+  if (!knobs.profile.empty()) {
+    out["profile"] = knobs.profile;
+  }
   if (knobs.source == EstimatorKnobs::Source::tree) {
     out["tree"] = {{"split_steps", knobs.tree.split_steps},
                    {"children", knobs.tree.children},
                    {"split_noise", knobs.tree.split_noise},
+                   {"sde_steps", knobs.tree.sde_steps},
                    {"keep_leaves", knobs.tree.keep_leaves},
-                   {"skip_steps", knobs.tree.skip_steps}};
+                   {"keep", to_string(knobs.tree.keep)},
+                   {"skip_steps", knobs.tree.skip_steps},
+                   {"slide_every", knobs.tree.slide_every},
+                   {"slide_stop", knobs.tree.slide_stop}};
   }
   if (knobs.baseline == EstimatorKnobs::Baseline::running) {
     out["buffer_size"] = knobs.buffer_size;

@@ -30,9 +30,19 @@ const Names<EstimatorKnobs::Source>& names() {
 template <>
 const Names<EstimatorKnobs::Grouping>& names() {
   using E = EstimatorKnobs::Grouping;
+  static const Names<E> table = {"estimator.grouping",
+                                 {{"prompt", E::prompt},
+                                  {"seed", E::seed},
+                                  {"root", E::root},
+                                  {"batch", E::batch}}};
+  return table;
+}
+
+template <>
+const Names<TreeKnobs::Keep>& names() {
+  using E = TreeKnobs::Keep;
   static const Names<E> table = {
-      "estimator.grouping",
-      {{"prompt", E::prompt}, {"seed", E::seed}, {"batch", E::batch}}};
+      "estimator.tree.keep", {{"best", E::best}, {"extremes", E::extremes}}};
   return table;
 }
 
@@ -164,6 +174,7 @@ Enum parse(const std::string& word) {
   template Enum parse<Enum>(const std::string& word)
 
 RSM_DEFINE_WORDS(EstimatorKnobs::Source);
+RSM_DEFINE_WORDS(TreeKnobs::Keep);
 RSM_DEFINE_WORDS(EstimatorKnobs::Grouping);
 RSM_DEFINE_WORDS(EstimatorKnobs::Baseline);
 RSM_DEFINE_WORDS(EstimatorKnobs::Spread);

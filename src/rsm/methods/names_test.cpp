@@ -23,8 +23,9 @@ void expect_round_trip(size_t values) {
 
 TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<EstimatorKnobs::Source>(3);
-  expect_round_trip<EstimatorKnobs::Grouping>(3);
+  expect_round_trip<EstimatorKnobs::Grouping>(4);
   expect_round_trip<EstimatorKnobs::Baseline>(4);
+  expect_round_trip<TreeKnobs::Keep>(2);
   expect_round_trip<EstimatorKnobs::Spread>(3);
   expect_round_trip<EstimatorKnobs::Combine>(2);
   expect_round_trip<SamplerNoise>(4);

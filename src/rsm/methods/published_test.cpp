@@ -5,7 +5,9 @@
 #include <map>
 
 #include "rsm/methods/catalogue.h"
+#include "rsm/methods/profiles.h"
 #include "rsm/objective/published_testing.h"
+#include "rsm/objective/strength.h"
 
 namespace rsm {
 namespace {
@@ -55,26 +57,37 @@ const std::map<std::string, Expected>& expectations() {
 /** Ten steps of the entry's own sampler, of each family it is for. */
 std::vector<Transitions> own_samplers(const Method& method) {
   std::vector<Transitions> out;
-  for (const auto& schedule :
-       {FlowMatchSchedule{}.to_json(), DdimSchedule{}.to_json()}) {
-    const auto path = Path::from_json(schedule);
-    const bool flow = path->family() == Path::Family::flow;
-    const bool fits = method.family == Method::Family::both ||
-                      (method.family == Method::Family::flow) == flow;
-    // DanceGRPO's noise is for flows; on diffusion models it takes DDIM's.
-    const bool dances = method.estimator.noise == SamplerNoise::constant;
-    if (!fits || (dances && !flow)) continue;
+  for (const auto family : {Method::Family::flow, Method::Family::diffusion}) {
+    if (method.family != Method::Family::both && method.family != family) {
+      continue;
+    }
+    const auto path = Path::from_json(family == Method::Family::flow
+                                          ? FlowMatchSchedule{}.to_json()
+                                          : DdimSchedule{}.to_json());
     StepNoise noise;
-    noise.kind = method.estimator.noise;
+    noise.kind = for_family(method, family).estimator.noise;
     noise.level = usual_level(noise.kind, path->family());
     out.push_back(path->noisy_steps(path->times(10), noise));
   }
   return out;
 }
 
+/** Rows of both signs, clipped and not. */
+void expect_every_kind_of_row(const Problem& problem,
+                              const torch::Tensor& clipped) {
+  for (const auto& sign :
+       {problem.advantages.value > 0, problem.advantages.value < 0}) {
+    EXPECT_GT((clipped & sign).sum().item<int64_t>(), 0);
+    EXPECT_GT((~clipped & sign).sum().item<int64_t>(), 0);
+  }
+}
+
 TEST(Catalogue, EveryEntryHasItsPublishedGradient) {
   for (const auto& entry : catalogue()) {
-    const auto& expected = expectations().at(entry.name);
+    const auto found = expectations().find(entry.name);
+    ASSERT_NE(found, expectations().end())
+        << entry.name << " has no published loss; say which in expectations()";
+    const auto& expected = found->second;
     for (const bool as_published : {false, true}) {
       auto method = find_method(entry.name, as_published);
       const auto samplers = own_samplers(method);
@@ -93,10 +106,36 @@ TEST(Catalogue, EveryEntryHasItsPublishedGradient) {
         const auto problem = random_problem(method, steps);
         const auto result = loss_of(method, problem);
         const auto reference = published_loss(published, problem);
+        if (method.regularisation.importance != Importance::none) {
+          expect_every_kind_of_row(problem, result.rows.clipped);
+        }
         EXPECT_LT(relative(result.gradient, reference.gradient), 1e-9);
         EXPECT_NEAR(result.kl, reference.kl, 1e-12 * reference.kl);
       }
     }
+  }
+}
+
+/** PCPO's 50 steps of Stable Diffusion 1.5: guidance as the release weighs it,
+ * proportional to the sampler's s. */
+TEST(Catalogue, RsmForDiffusionHasThePublishedGuidance) {
+  const auto path = Path::from_json(DdimSchedule{}.to_json());
+  const auto method = fitted(find_method("rsm-diffusion", true), 50);
+  const StepNoise noise = {
+      .kind = SamplerNoise::even_weight,
+      .level = usual_level(SamplerNoise::even_weight, path->family())};
+  const auto h =
+      normalised_h(method, path->noisy_steps(path->times(50), noise));
+  const std::map<size_t, double> published = {{0, 0.251900},
+                                              {10, 0.242727},
+                                              {20, 0.220758},
+                                              {30, 0.176401},
+                                              {40, 0.108214}};
+  for (size_t i = 0; i < h.size(); ++i) {
+    const auto found = published.find(i);
+    // Half a unit of the sixth decimal.
+    EXPECT_NEAR(h[i], found == published.end() ? 0 : found->second, 5.1e-7)
+        << i;
   }
 }
 

@@ -68,4 +68,13 @@ torch::ScalarType type_named(const std::string& name) {
   throw UsageError(cat("[type] ", unknown_word(name, type_names())));
 }
 
+torch::Device device_named(const std::string& name) {
+  try {
+    return torch::Device(name);
+  } catch (const c10::Error&) {
+    throw UsageError(cat("[device] \"", name,
+                         "\" is no device; cpu, cuda and cuda:N are allowed"));
+  }
+}
+
 }  // namespace rsm

@@ -32,4 +32,8 @@ std::vector<std::string> type_names();
 /** The type of one of these names. Throws rsm::UsageError for another. */
 torch::ScalarType type_named(const std::string& name);
 
+/** The device called cpu, cuda or cuda:N. Throws rsm::UsageError for what names
+ * none. */
+torch::Device device_named(const std::string& name);
+
 }  // namespace rsm

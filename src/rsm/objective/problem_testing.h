@@ -26,7 +26,7 @@ inline Method method_of(const std::string& name,
   method.regularisation.beta = 0.05;
   method.regularisation.kl_form = kl_form;
   method.regularisation.anchors = true;
-  method.regularisation.clip_range = 5e-5;
+  method.regularisation.clip_range = 1e-5;
   return method;
 }
 

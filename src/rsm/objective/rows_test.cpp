@@ -10,6 +10,7 @@
 #include "rsm/objective/strength.h"
 #include "rsm/objective/testing.h"
 #include "rsm/paths/flow_matching.h"
+#include "rsm/paths/testing.h"
 
 namespace rsm {
 namespace {

@@ -37,10 +37,12 @@ int64_t rows_at(const EstimatorKnobs& knobs, int64_t step, int64_t steps) {
   if (step < 0 || step >= steps - 1) return 0;
   if (knobs.source == EstimatorKnobs::Source::rollout) return 1;
   if (knobs.source == EstimatorKnobs::Source::tree) {
-    const auto& splits = knobs.tree.split_steps;
-    const bool split =
-        std::find(splits.begin(), splits.end(), step) != splits.end();
-    return split ? knobs.tree.children : 1;
+    const auto& tree = knobs.tree;
+    const auto has = [step](const std::vector<int64_t>& steps) {
+      return std::find(steps.begin(), steps.end(), step) != steps.end();
+    };
+    if (has(tree.split_steps)) return tree.children;
+    return tree.sde_steps.empty() || has(tree.sde_steps) ? 1 : 0;
   }
   const auto listed = static_cast<int64_t>(knobs.branches.size());
   return step < listed ? knobs.branches[step] : 0;

@@ -7,6 +7,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/paths/flow_matching.h"
+#include "rsm/paths/testing.h"
 
 namespace rsm {
 namespace {

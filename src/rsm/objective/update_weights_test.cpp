@@ -9,6 +9,7 @@
 #include "rsm/objective/rows.h"
 #include "rsm/objective/testing.h"
 #include "rsm/paths/flow_matching.h"
+#include "rsm/paths/testing.h"
 
 namespace rsm {
 namespace {

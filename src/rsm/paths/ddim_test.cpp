@@ -9,7 +9,7 @@
 
 #include "rsm/base/random.h"
 #include "rsm/paths/ddim_path.h"
-#include "rsm/paths/transitions.h"
+#include "rsm/paths/testing.h"
 
 namespace rsm {
 namespace {

@@ -153,13 +153,4 @@ Transition flow_ode_step(const std::vector<double>& times, int64_t i) {
   return flow_sde_step(times, i, 0);
 }
 
-Transitions flow_sde_transitions(const std::vector<double>& times,
-                                 double noise_level) {
-  Transitions steps;
-  for (size_t i = 0; i + 1 < times.size(); ++i) {
-    steps.push_back(flow_sde_step(times, static_cast<int64_t>(i), noise_level));
-  }
-  return steps;
-}
-
 }  // namespace rsm

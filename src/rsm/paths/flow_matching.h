@@ -72,8 +72,4 @@ Transition flow_cps_step(const std::vector<double>& times, int64_t i,
 /** Euler's step i of the flow's ODE: a_x = 1, m_y = -dt, s = 0. */
 Transition flow_ode_step(const std::vector<double>& times, int64_t i);
 
-/** The stochastic step of every index of the grid. */
-Transitions flow_sde_transitions(const std::vector<double>& times,
-                                 double noise_level);
-
 }  // namespace rsm

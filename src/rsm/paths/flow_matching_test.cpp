@@ -8,6 +8,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/testing.h"
+#include "rsm/paths/testing.h"
 
 namespace rsm {
 namespace {

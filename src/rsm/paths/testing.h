@@ -5,14 +5,45 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <numbers>
 #include <vector>
 
+#include "rsm/paths/flow_matching.h"
 #include "rsm/paths/path.h"
+#include "rsm/paths/transitions.h"
 
-/** What tests of paths share: samplers with the exact denoiser of a normal
- * distribution. Their steps are affine in x, so that mean and variance are
+/** What tests of steps share, and samplers with the exact denoiser of a normal
+ * distribution: their steps are affine in x, so that mean and variance are
  * known without drawing. No part of the library includes this. */
 namespace rsm {
+
+/** The Flow-SDE step of every index of the grid. */
+inline Transitions flow_sde_transitions(const std::vector<double>& times,
+                                        double noise_level) {
+  Transitions steps;
+  for (size_t i = 0; i + 1 < times.size(); ++i) {
+    steps.push_back(flow_sde_step(times, static_cast<int64_t>(i), noise_level));
+  }
+  return steps;
+}
+
+/** The noise that leads from x to x_next [B,C,H,W]: (x_next - mean) / s. */
+inline torch::Tensor step_noise(const Transition& transition,
+                                const torch::Tensor& x, const torch::Tensor& y,
+                                const torch::Tensor& x_next) {
+  return (x_next - step_mean(transition, x, y)) / transition.s;
+}
+
+/** [B] log-density of x_next, averaged over latent elements, not summed. */
+inline torch::Tensor log_prob(const Transition& transition,
+                              const torch::Tensor& x, const torch::Tensor& y,
+                              const torch::Tensor& x_next) {
+  const double constant =
+      std::log(transition.s) + 0.5 * std::log(2 * std::numbers::pi);
+  return -0.5 *
+             step_noise(transition, x, y, x_next).square().flatten(1).mean(1) -
+         constant;
+}
 
 struct Gaussian {
   double mean = 0;

@@ -35,7 +35,7 @@ std::string describe(httplib::Error error, bool late, double seconds) {
 
 HttpAddress parse_http_address(const std::string& text) {
   static const std::regex form(
-      R"((http://(\[[0-9:]+\]|[^\s:/?#@\[\]]+)(:([0-9]{1,5}))?)(/[^\s#]*)?)");
+      R"((http://(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(:([0-9]{1,5}))?)(/[^\s#]*)?)");
   std::smatch parts;
   const bool right =
       std::regex_match(text, parts, form) &&

@@ -208,6 +208,38 @@ def judge(self, request):
   expect_parts(server.error(), {"timeout_seconds = 0.5", "images 0 to 2"});
 }
 
+TEST(HttpReward, ASlowServerIsWaitedFor) {
+  TestServer server(R"(
+def judge(self, request):
+    time.sleep(0.5)
+    self.answer(200, {"scores": scores(request)})
+)");
+  server.options.timeout_seconds = 60;
+  expect_right(*server.make(), test_pictures(3, 4, 4));
+}
+
+TEST(HttpReward, AServerKilledAmidTheRequestIsNamed) {
+  TestServer server(R"(
+def judge(self, request):
+    os._exit(1)
+)");
+  expect_parts(server.error(), {"no connection", "images 0 to 2", "3 times"});
+}
+
+TEST(HttpReward, AHugeAnswerIsCutOff) {
+  const TestServer server(R"(
+def judge(self, request):
+    self.send_response(200)
+    self.end_headers()
+    try:
+        while True:
+            self.wfile.write(b" " * (1 << 20))
+    except OSError:
+        pass
+)");
+  expect_parts(server.error(), {"more than 67108864 bytes"});
+}
+
 TEST(HttpReward, ASlowlyDrippingServerPassesTheTimeOutToo) {
   // Of a length said before, and of one that shows at the end.
   for (const std::string header :
@@ -282,6 +314,7 @@ TEST(HttpAddress, IsSplit) {
   EXPECT_EQ(split("http://a.b:80/c/d?e=f"), "http://a.b:80 /c/d?e=f");
   EXPECT_EQ(split("http://localhost"), "http://localhost /");
   EXPECT_EQ(split("http://[::1]:8000/"), "http://[::1]:8000 /");
+  EXPECT_EQ(split("http://[fe80::1:AB]/x"), "http://[fe80::1:AB] /x");
 }
 
 TEST(HttpAddress, OthersAreUsageErrors) {

@@ -13,10 +13,17 @@ namespace {
 /** A root's leaves are all in memory at once. */
 constexpr int64_t kMostLeaves = 4096;
 
+bool contains(const std::vector<int64_t>& steps, int64_t step) {
+  return std::find(steps.begin(), steps.end(), step) != steps.end();
+}
+
 bool splits_at(const RolloutPlan& plan, int64_t step) {
-  return plan.source == Source::tree &&
-         std::find(plan.split_steps.begin(), plan.split_steps.end(), step) !=
-             plan.split_steps.end();
+  return plan.source == Source::tree && contains(plan.split_steps, step);
+}
+
+bool draws_noise_at(const RolloutPlan& plan, int64_t step) {
+  return plan.source != Source::tree || plan.sde_steps.empty() ||
+         contains(plan.sde_steps, step);
 }
 
 void check_tree(const RolloutPlan& plan, const std::string& name) {
@@ -62,7 +69,10 @@ int64_t RolloutPlan::branches_at(int64_t step) const {
     const bool listed = step < static_cast<int64_t>(branches.size());
     return listed ? branches[step] : 0;
   }
-  return splits_at(*this, step) ? children : 1;
+  if (splits_at(*this, step)) {
+    return children;
+  }
+  return draws_noise_at(*this, step) ? 1 : 0;
 }
 
 int64_t RolloutPlan::continuation_at(int64_t step) const {
@@ -164,6 +174,7 @@ RolloutPlan make_plan(const Method& method, int64_t steps,
   plan.split_steps = knobs.tree.split_steps;
   plan.children = knobs.tree.children;
   plan.split_noise = knobs.tree.split_noise;
+  plan.sde_steps = knobs.tree.sde_steps;
   plan.split_noise_recorded = !method.as_published;
   if (plan.source == Source::tree) {
     check_tree(plan, method.name);

@@ -43,6 +43,8 @@ struct RolloutPlan {
   int64_t children = 2;
   /** Factor on the noise of split steps. */
   double split_noise = 1;
+  /** Steps of a tree that draw noise beside the splits; empty: all. */
+  std::vector<int64_t> sde_steps;
   /** Whether transitions() knows of it. Where not, rows of split steps have
    * noise of this standard deviation, as in Branch-GRPO's release. */
   bool split_noise_recorded = true;
@@ -66,7 +68,7 @@ struct RolloutPlan {
    * tree, else 1. */
   int64_t nodes_at(int64_t step) const;
   /** Rows drawn from each of them: K_i, a node's children, 1 on a path; 0 at
-   * the last step. */
+   * the last step and at ODE steps of a tree. */
   int64_t branches_at(int64_t step) const;
   /** States one root hands on at `step`, copies counted. */
   int64_t states_at(int64_t step) const;

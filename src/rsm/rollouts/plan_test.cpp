@@ -75,6 +75,19 @@ TEST(RolloutPlan, TreesMultiplyAtEverySplit) {
   EXPECT_EQ(plan.evaluations_per_root(), 1 + 3 + 3 + 9 + 9);
 }
 
+TEST(RolloutPlan, OdeStepsOfATreeCostNoLessAndHaveNoRows) {
+  auto plan = splitting(6, {0, 2}, 3);
+  plan.sde_steps = {2, 3};
+  const std::vector<int64_t> branches = {3, 0, 3, 1, 0, 0};
+  for (int64_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(plan.branches_at(i), branches[i]) << i;
+  }
+  EXPECT_EQ(plan.rows_per_root(), 3 + 9 + 9);
+  EXPECT_EQ(plan.states_per_root(), 1 + 3 + 9);
+  EXPECT_EQ(plan.images_per_root(), 9);
+  EXPECT_EQ(plan.evaluations_per_root(), 1 + 3 + 3 + 9 + 9 + 9);
+}
+
 TEST(RolloutPlan, UnsharedTreesCopyAndEvaluateAtSplitsOnly) {
   auto plan = splitting(5, {0, 2}, 3);
   plan.sharing = Sharing::sampling;
@@ -119,6 +132,7 @@ TEST(MakePlan, TakesAllThatTheMethodSays) {
   method.estimator.tree.split_steps = {1, 4};
   method.estimator.tree.children = 3;
   method.estimator.tree.split_noise = 2;
+  method.estimator.tree.sde_steps = {2};
   method.estimator.shared_start = true;
   const StepNoise noise = {SamplerNoise::cps, 0.4, 3};
   auto plan = make_plan(method, 8, noise, 2, Sharing::sampling);
@@ -133,6 +147,7 @@ TEST(MakePlan, TakesAllThatTheMethodSays) {
   EXPECT_EQ(plan.split_steps, (std::vector<int64_t>{1, 4}));
   EXPECT_EQ(plan.children, 3);
   EXPECT_EQ(plan.split_noise, 2);
+  EXPECT_EQ(plan.sde_steps, (std::vector<int64_t>{2}));
   EXPECT_TRUE(plan.split_noise_recorded);
   method.as_published = true;
   EXPECT_FALSE(make_plan(method, 8, noise).split_noise_recorded);

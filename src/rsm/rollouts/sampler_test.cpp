@@ -7,7 +7,7 @@
 #include <set>
 
 #include "rsm/base/error.h"
-#include "rsm/paths/transitions.h"
+#include "rsm/paths/testing.h"
 #include "rsm/rollouts/comparison_testing.h"
 #include "rsm/rollouts/testing.h"
 

@@ -8,6 +8,10 @@ torch::Tensor draw_trees(Sampling& sampling) {
   auto x = sampling.start();
   for (int64_t i = 0; i < last; ++i) {
     const auto y = sampling.evaluate_at(x, i);
+    if (plan.branches_at(i) == 0) {
+      x = sampling.ode_step(x, y, i);
+      continue;
+    }
     // Children of a node stand together, hence leaves do.
     const int64_t leaves = plan.images_per_root() / plan.nodes_at(i + 1);
     x = sampling.draw_rows(x, y, i, 0, leaves);

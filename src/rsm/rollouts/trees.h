@@ -7,7 +7,7 @@
 namespace rsm {
 
 /** Stochastic paths that split into `children` at the plan's split steps, a
- * path being a tree without splits. Every step but the last is a row of its
+ * path being a tree without splits. Every stochastic step is a row of its
  * node's state; a row leads to the leaves below the child it drew. Returns the
  * leaves' latents, root by root and depth first: [roots * leaves,C,H,W].
  * Source: Branch-GRPO, arXiv 2509.06040, and its release. */

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "rsm/paths/transitions.h"
+#include "rsm/paths/testing.h"
 #include "rsm/rollouts/comparison_testing.h"
 #include "rsm/rollouts/testing.h"
 
@@ -43,6 +43,37 @@ TEST(Trees, OfTwoLevelsByHand) {
       const auto picture =
           step(path->ode_step(times, 2), last, output(last, 2), {});
       EXPECT_TRUE(at::equal(rollout.latents[leaf], picture[0]));
+    }
+  }
+}
+
+TEST(Trees, TakeTheOdeStepWhereNoNoiseIsDrawn) {
+  for (const auto& path : both_paths()) {
+    SCOPED_TRACE(name_of(*path));
+    auto plan = tree_plan(*path, 5, {1}, 2);
+    plan.sde_steps = {3};
+    const auto request = request_for(1, 1);
+    const auto rollout = roll_out_with_gaussian(path, plan, request);
+    EXPECT_EQ(rollout.state_step, (std::vector<int64_t>{1, 3, 3}));
+    EXPECT_EQ(rollout.row_image, (std::vector<int64_t>{0, 1, 0, 1}));
+    EXPECT_EQ(rollout.evaluations, plan.evaluations_per_root());
+
+    GaussianDenoiser denoiser(path);
+    const auto times = path->times(5);
+    const auto ode = [&](const torch::Tensor& x, int64_t i) {
+      return step(path->ode_step(times, i), x,
+                  denoiser.predict(x, at::full({1}, times[i], at::kFloat),
+                                   request.conditions),
+                  {});
+    };
+    const auto root = initial_noise(7, Purpose::initial_noise, 3,
+                                    request.prompts[0], 0, kShape);
+    EXPECT_TRUE(at::equal(rollout.x[0], ode(root, 0)[0]));
+    for (int64_t leaf = 0; leaf < 2; ++leaf) {
+      const auto child = rollout.x_next[leaf].unsqueeze(0);
+      EXPECT_TRUE(at::equal(rollout.x[1 + leaf], ode(child, 2)[0]));
+      const auto last = rollout.x_next[2 + leaf].unsqueeze(0);
+      EXPECT_TRUE(at::equal(rollout.latents[leaf], ode(last, 4)[0]));
     }
   }
 }

@@ -71,10 +71,10 @@ std::vector<int64_t> spread_out(const std::vector<int64_t>& all,
   return some;
 }
 
-void name_dead_groups(EpochData& data) {
+void name_dead_groups(EpochData& data, const std::string& reward) {
   const auto& a = data.advantages;
   RSM_CHECK(
-      a.dead_groups < a.groups(), "[finetune] all ", a.groups(),
+      a.dead_groups < a.groups(), "[reward ", reward, "] all ", a.groups(),
       " groups have rewards without spread (the first reward is ",
       data.scores.value[0].item<float>(),
       "), so nothing can be learnt; use a graded reward, easier or other "

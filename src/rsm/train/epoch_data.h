@@ -59,9 +59,9 @@ constexpr int64_t kWatchedStates = 256;
 /** At most `count` of `all`, evenly spread. */
 std::vector<int64_t> spread_out(const std::vector<int64_t>& all, int64_t count);
 
-/** Adds warnings for groups without spread; throws rsm::Error with advice where
- * every group is dead. */
-void name_dead_groups(EpochData& data);
+/** Adds warnings for groups without spread; throws rsm::Error with advice,
+ * naming the reward, where every group is dead. */
+void name_dead_groups(EpochData& data, const std::string& reward);
 
 /** Fills rollout_gap and kl. */
 void measure_states(const Method& method, EpochData& data);

@@ -7,6 +7,7 @@
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/data/prompts.h"
+#include "rsm/estimators/pruning.h"
 #include "rsm/io/files.h"
 #include "rsm/io/run_log.h"
 #include "rsm/rewards/rewards.h"
@@ -169,10 +170,12 @@ void Finetune::compare(EpochData& data) {
     for (const auto& text : suspicious(data.scores)) {
       data.warnings.push_back(text);
     }
+    auto knobs = options_.method.estimator;
+    knobs.tree.skip_steps = skipped_steps(knobs.tree, state_.epoch);
     data.advantages = row_advantages(
-        data.rollout, data.scores, options_.method.estimator,
+        data.rollout, data.scores, knobs,
         options_.method.regularisation.advantage_clip, &state_.statistics);
-    name_dead_groups(data);
+    name_dead_groups(data, reward_->name());
   } catch (...) {
     save_pending(options_.folder, state_.epoch, data.rollout, progress_);
     throw;

@@ -11,6 +11,7 @@
 #include "rsm/base/error.h"
 #include "rsm/rollouts/plan.h"
 #include "rsm/train/epoch_data.h"
+#include "rsm/train/evaluation.h"
 
 namespace rsm {
 namespace {
@@ -21,19 +22,19 @@ using Grouping = EstimatorKnobs::Grouping;
 int64_t groups_of(const RunOptions& o, const RolloutPlan& plan) {
   const int64_t roots = o.prompts_per_epoch * o.samples_per_prompt;
   const auto grouping = o.method.estimator.grouping;
+  int64_t with_rows = 0;
+  for (int64_t i = 0; i < plan.steps; ++i) {
+    with_rows += plan.branches_at(i) > 0 ? 1 : 0;
+  }
   if (grouping == Grouping::batch) {
-    return plan.source == Source::tree ? plan.steps - 1 : 1;
+    return plan.source == Source::tree ? with_rows : 1;
+  }
+  if (grouping == Grouping::root) {
+    return roots;
   }
   const int64_t units =
       grouping == Grouping::seed ? roots : o.prompts_per_epoch;
-  if (plan.source == Source::rollout) {
-    return units;
-  }
-  int64_t branching = 0;
-  for (int64_t i = 0; i < plan.steps; ++i) {
-    branching += plan.branches_at(i) > 0 ? 1 : 0;
-  }
-  return units * branching;
+  return plan.source == Source::rollout ? units : units * with_rows;
 }
 
 /** States of the epoch's updates: see trained_states(). */
@@ -111,6 +112,33 @@ void advise_on_sampling(Adviser& adviser, const RunOptions& o) {
       " steps: no branch has more steps left, so nothing gets cheaper; try 4");
 }
 
+/** Epochs until `epochs` or max_images end the run. */
+double epochs_counted(const RunOptions& o, const Forecast& f) {
+  const auto epochs = static_cast<double>(o.epochs);
+  return o.max_images > 0
+             ? std::min(epochs, std::ceil(static_cast<double>(o.max_images) /
+                                          static_cast<double>(f.images)))
+             : epochs;
+}
+
+/** Updates that the average reaches back; 1 / (1 - 0.9) is 10. */
+double horizon_of(const RunOptions& o) {
+  constexpr double kRounding = 1e-9;
+  return o.ema_decay < 1 ? static_cast<double>(o.ema_every) /
+                               (1 - o.ema_decay) * (1 - kRounding)
+                         : INFINITY;
+}
+
+void advise_on_average(Adviser& adviser, const RunOptions& o, const Forecast& f,
+                       double epochs) {
+  const double updates = std::round(epochs * static_cast<double>(f.updates));
+  adviser.if_so(updates > 0 && horizon_of(o) > updates, "train.ema_decay",
+                "the average reaches back ", horizon_of(o),
+                " updates, the run has ", updates,
+                ": what is evaluated and exported lags behind; ", o.ema_decay,
+                " -> ", std::max(0.0, 1 - 4 / updates));
+}
+
 void advise_on_training(Adviser& adviser, const RunOptions& o,
                         const Forecast& f) {
   adviser.if_so(o.updates_per_epoch > f.states, "train.updates_per_epoch",
@@ -122,14 +150,7 @@ void advise_on_training(Adviser& adviser, const RunOptions& o,
       " updates: of ", f.smallest_update, " and ", f.largest_update,
       " states, which weigh the same; ",
       "more prompts or another number of updates would even them out");
-  const double horizon =
-      o.ema_decay < 1 ? static_cast<double>(o.ema_every) / (1 - o.ema_decay)
-                      : INFINITY;
-  const auto updates = static_cast<double>(o.epochs * f.updates);
-  adviser.if_so(o.epochs > 0 && horizon > updates, "train.ema_decay",
-                "the average reaches back ", horizon, " updates, the run has ",
-                updates, ": what is evaluated and exported lags behind; ",
-                o.ema_decay, " -> ", std::max(0.0, 1 - 4 / updates));
+  advise_on_average(adviser, o, f, epochs_counted(o, f));
   adviser.if_so(o.method.regularisation.beta == 0, "method.regularisation.beta",
                 "nothing holds the model to where it began; watch drift and "
                 "texture, or set beta above 0");
@@ -158,6 +179,18 @@ void advise_on_compute(Adviser& adviser, const RunOptions& o,
                 " or more states an update keep them busy");
 }
 
+/** Of the network: the first picture of every prompt is sampled once more and
+ * compared with the reference on its way. */
+int64_t evaluations_of_drift(const RunOptions& o) {
+  const auto set =
+      make_evaluation_set(load_prompts(o.eval_prompts), o.eval_images, o.seed);
+  const auto firsts = std::count(set.members.begin(), set.members.end(), 0);
+  const int64_t all = o.eval_steps - 1;
+  const int64_t compared =
+      o.eval_drift_steps > 0 ? std::min(o.eval_drift_steps, all) : all;
+  return firsts * (o.eval_steps + compared);
+}
+
 }  // namespace
 
 Forecast forecast(const RunOptions& o) {
@@ -182,22 +215,35 @@ Forecast forecast(const RunOptions& o) {
   f.update_is_exact =
       pulled && o.method.regularisation.pull_rows && !o.method.as_published;
   f.evaluation_images = o.eval_images;
-  f.evaluation_evaluations = o.eval_images * o.eval_steps;
+  f.evaluation_evaluations =
+      o.eval_images * o.eval_steps + evaluations_of_drift(o);
   return f;
 }
 
-std::vector<Advice> advise_on_time(const RunOptions& o, const EpochCost& cost) {
+double expected_epochs(const RunOptions& o, const Forecast& f,
+                       const EpochCost& cost) {
+  const double counted = epochs_counted(o, f);
+  return o.max_minutes > 0
+             ? std::min(counted, 60 * o.max_minutes / cost.epoch_seconds())
+             : counted;
+}
+
+std::vector<Advice> advise_on_time(const RunOptions& o, const Forecast& f,
+                                   const EpochCost& cost) {
+  const double counted = epochs_counted(o, f);
+  const double epochs = expected_epochs(o, f, cost);
+  if (epochs >= counted) return {};
   Adviser adviser;
-  const double minutes =
-      static_cast<double>(o.epochs) * cost.epoch_seconds() / 60;
-  const double share = o.max_minutes / minutes;
-  const auto epochs =
-      static_cast<int64_t>(share * static_cast<double>(o.epochs));
-  adviser.if_so(o.max_minutes > 0 && share < 1 && o.lr_decay, "train.epochs",
-                "max_minutes ends the run after about epoch ", epochs, " of ",
+  const auto fit = static_cast<int64_t>(epochs);
+  const double share = epochs / static_cast<double>(o.epochs);
+  adviser.if_so(o.lr_decay, "train.epochs",
+                "max_minutes ends the run after about epoch ", fit, " of ",
                 o.epochs, ", with lr at ",
                 static_cast<int64_t>(100 * (1 - share)),
-                " % of its first value instead of 0; ", epochs, " epochs fit");
+                " % of its first value instead of 0; ", fit, " epochs fit");
+  if (horizon_of(o) <= counted * static_cast<double>(f.updates)) {
+    advise_on_average(adviser, o, f, epochs);
+  }
   return adviser.take();
 }
 

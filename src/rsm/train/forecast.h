@@ -61,8 +61,14 @@ struct EpochCost {
  * them up. Memory: what the process holds then, and what an epoch adds. */
 EpochCost measure_cost(const RunOptions& options, const Forecast& forecast);
 
+/** Epochs until `epochs`, max_images or, at that cost, max_minutes end the run.
+ */
+double expected_epochs(const RunOptions& options, const Forecast& forecast,
+                       const EpochCost& cost);
+
 /** What does not fit the time a run may take. */
 std::vector<Advice> advise_on_time(const RunOptions& options,
+                                   const Forecast& forecast,
                                    const EpochCost& cost);
 
 /** Of this process so far, in MiB (getrusage's ru_maxrss). */

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "rsm/io/files.h"
+#include "rsm/io/testing.h"
+
 namespace rsm {
 namespace {
 
@@ -81,11 +84,49 @@ TEST(Advise, SaysHowManyEpochsFitTheTime) {
   cost.rollout_seconds = 6;
   const auto options = options_with(
       {"train.epochs=40", "train.max_minutes=2", "train.lr_schedule=linear"});
-  const auto advice = advise_on_time(options, cost);
+  const auto counted = forecast(options);
+  const auto advice = advise_on_time(options, counted, cost);
   ASSERT_EQ(advice.size(), 1u);
   EXPECT_NE(advice[0].text.find("20 epochs fit"), std::string::npos);
   cost.rollout_seconds = 2;
-  EXPECT_TRUE(advise_on_time(options, cost).empty());
+  EXPECT_TRUE(advise_on_time(options, counted, cost).empty());
+}
+
+TEST(Advise, CountsWhatEndsTheRunFirst) {
+  auto options = options_with({"train.epochs=40", "train.updates_per_epoch=2",
+                               "train.lr_schedule=constant",
+                               "train.ema_decay=0.9"});  // reaches back 10
+  const auto counted = forecast(options);
+  EpochCost cost;
+  cost.update_seconds = 3;
+  EXPECT_EQ(expected_epochs(options, counted, cost), 40);
+  options.max_images = 4 * counted.images + 1;
+  EXPECT_EQ(expected_epochs(options, counted, cost), 5);
+  EXPECT_TRUE(advise_on_time(options, counted, cost).empty());
+  options.max_minutes = 0.1;
+  EXPECT_NEAR(expected_epochs(options, counted, cost), 2, 1e-9);
+  const auto advice = advise_on_time(options, counted, cost);
+  ASSERT_EQ(advice.size(), 1u);
+  EXPECT_EQ(advice[0].key, "train.ema_decay");
+  EXPECT_NE(advice[0].text.find("the run has 4:"), std::string::npos);
+  EXPECT_FALSE(advises({"train.ema_decay=0.9"}, "train.ema_decay"));
+  EXPECT_TRUE(advises({"train.ema_decay=0.9", "train.max_images=100"},
+                      "train.ema_decay"));
+}
+
+TEST(Forecast, CountsTheEvaluationOfDrift) {
+  // Two pictures of each of three prompts: one of them is sampled again.
+  const TemporaryFolder folder;
+  const std::string prompts = folder / "prompts.txt";
+  write_file_atomic(prompts, "one\ntwo\nthree\n");
+  const auto evaluations = [&](const std::string& drift_steps) {
+    return forecast(options_with({"evaluation.prompts=" + prompts,
+                                  "evaluation.images=6", "evaluation.steps=20",
+                                  "evaluation.drift_steps=" + drift_steps}))
+        .evaluation_evaluations;
+  };
+  EXPECT_EQ(evaluations("0"), 6 * 20 + 3 * (20 + 19));
+  EXPECT_EQ(evaluations("5"), 6 * 20 + 3 * (20 + 5));
 }
 
 TEST(Advise, HasNothingToSayOfTheDemo) {

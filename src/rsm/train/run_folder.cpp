@@ -85,8 +85,9 @@ void write_description(const RunOptions& o, const Transitions& transitions,
          {"branches", rows},
          {"strength", strength(o.method.strength, transitions[i])},
          {"h", h[i]},
-         {"clip", clips ? nlohmann::json(update.clip_range / exponent)
-                        : nlohmann::json()}});
+         {"clip", clips && rows > 0
+                      ? nlohmann::json(update.clip_range / exponent)
+                      : nlohmann::json()}});
   }
   std::set<int64_t> distinct;
   for (const auto& prompt : set.prompts) {

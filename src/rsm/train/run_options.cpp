@@ -14,14 +14,12 @@ namespace {
 
 constexpr double kSmallest = 1e-6;  // of numbers that must be above 0
 
-torch::Device parse_device(const Config& section) {
+torch::Device read_device(const Config& section) {
   const std::string name = section.text("device", "cpu");
   try {
-    return torch::Device(name);
-  } catch (const c10::Error&) {
-    throw section.error("device", cat("\"", name,
-                                      "\" is no device; cpu, cuda and cuda:N "
-                                      "are allowed"));
+    return device_named(name);
+  } catch (const UsageError& error) {
+    throw section.error("device", error.what());
   }
 }
 
@@ -151,7 +149,7 @@ void read_evaluation(const Config& section, RunOptions& o) {
 }
 
 void read_compute(const Config& section, RunOptions& o) {
-  o.device = parse_device(section);
+  o.device = read_device(section);
   o.rollout_type = parse_type(section, "rollout_type", "bfloat16");
   o.tiles.tile = section.integer("tile", o.tiles.tile, 1, 65536);
   o.tiles.micro_batch =
