@@ -39,7 +39,7 @@ PlotSeries series_of(const Curve& curve, size_t setting) {
   out.x = curve.x;
   out.y = curve.y;
   out.color = color_of(setting);
-  out.dashed = is_dashed(setting);
+  out.dash = dash_of(setting);
   return out;
 }
 
@@ -151,7 +151,7 @@ std::string equal_drift_plot(const Comparison& comparison) {
 
 int color_of(size_t setting) { return 1 + static_cast<int>(setting % kColors); }
 
-bool is_dashed(size_t setting) { return setting / kColors % 2 == 1; }
+int dash_of(size_t setting) { return static_cast<int>(setting / kColors % 3); }
 
 std::vector<ComparisonFigure> comparison_figures(const Comparison& comparison) {
   const auto unit = time_unit(comparison);

@@ -44,8 +44,9 @@ std::string row_html(const std::vector<std::string>& row,
 
 /** A piece of the setting's line. */
 std::string line_mark(size_t setting) {
+  static const char* kMarks[] = {"━", "╍", "┉"};
   return cat("<span class=\"c", color_of(setting), "\">",
-             is_dashed(setting) ? "\xe2\x95\x8d" : "\xe2\x94\x81", "</span> ");
+             kMarks[dash_of(setting)], "</span> ");
 }
 
 enum class Rows { settings, runs };

@@ -9,9 +9,9 @@
 namespace rsm {
 
 /** How plots show the setting of this place: its colour (see color_attributes),
- * and whether its line is dashed. Ten look different. */
+ * and how its line is dashed (see PlotSeries). Fifteen look different. */
 int color_of(size_t setting);
-bool is_dashed(size_t setting);
+int dash_of(size_t setting);
 
 /** A plot of a comparison, to stand inline in a page. */
 struct ComparisonFigure {

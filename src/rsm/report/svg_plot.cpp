@@ -100,7 +100,9 @@ bool has_points(const PlotSeries& series) {
 }
 
 const char* dashes(const PlotSeries& series) {
-  return series.dashed ? " stroke-dasharray=\"6 3\"" : "";
+  if (series.dash == 0) return "";
+  return series.dash == 1 ? " stroke-dasharray=\"6 3\""
+                          : " stroke-dasharray=\"1 4\"";
 }
 
 /** Names with samples of their colours; moves `y` below the last row. */
@@ -145,7 +147,7 @@ std::string draw_path(const PlotSeries& series, const Frame& frame) {
   return svg_element(
       "path", " d=\"" + path +
                   "\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"" +
-                  (series.thin ? "1.3" : "2.2") +
+                  (series.thin ? "1.3\" stroke-opacity=\"0.4" : "2.2") +
                   "\" stroke-linejoin=\"round\" stroke-linecap=\"round\"" +
                   dashes(series));
 }

@@ -19,7 +19,7 @@ struct PlotSeries {
   int color = 1;              ///< see color_attributes
   bool points = true;
   bool thin = false;
-  bool dashed = false;  ///< tells series of one colour apart
+  int dash = 0;  ///< 0 solid, 1 dashed, 2 dotted: for series of one colour
 };
 
 /** A dashed line across the plot. */

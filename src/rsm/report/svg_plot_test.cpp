@@ -129,9 +129,12 @@ TEST(LinePlot, LongLinesHaveNoPoints) {
 TEST(LinePlot, DashesTellSeriesOfOneColourApart) {
   auto plot = line_of({0, 1}, {0.4, 0.5});
   EXPECT_EQ(occurrences(line_plot(plot), "stroke-dasharray"), 0);
-  plot.series[0].dashed = true;
+  plot.series[0].dash = 1;
   // The line itself and its sample in the legend.
   EXPECT_EQ(occurrences(line_plot(plot), "stroke-dasharray"), 2);
+  const auto dashed = line_plot(plot);
+  plot.series[0].dash = 2;
+  EXPECT_NE(line_plot(plot), dashed);
 }
 
 TEST(LinePlot, LongLegendsTakeNoRoomFromThePlot) {
