@@ -37,6 +37,11 @@ struct TreeKnobs {
   int64_t slide_every = 0;
   /** Where the first of them stays. */
   int64_t slide_stop = 0;
+
+  bool splits_at(int64_t step) const;
+  /** Of a node at `step`, which is before the last: `children` at splits, else
+   * 1; 0 where no noise is drawn and the ODE step is taken. */
+  int64_t children_at(int64_t step) const;
 };
 
 /** How the value guidance is estimated. */

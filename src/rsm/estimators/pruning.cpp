@@ -12,10 +12,6 @@ namespace {
 /** Pictures; a share times a count may miss a whole number by rounding. */
 constexpr double kRounding = 1e-9;
 
-bool contains(const std::vector<int64_t>& steps, int64_t step) {
-  return std::find(steps.begin(), steps.end(), step) != steps.end();
-}
-
 int64_t pictures_of(const Rollout& rollout, size_t row) {
   return rollout.row_images.empty() ? 1 : rollout.row_images[row];
 }
@@ -29,7 +25,7 @@ int64_t last_split(const Rollout& rollout, const TreeKnobs& knobs) {
   int64_t last = -1;
   for (size_t r = 0; r < rollout.row_state.size(); ++r) {
     const int64_t step = step_of(rollout, r);
-    if (contains(knobs.split_steps, step)) last = std::max(last, step);
+    if (knobs.splits_at(step)) last = std::max(last, step);
   }
   return last;
 }
@@ -106,8 +102,10 @@ std::vector<bool> trained_rows(const Rollout& rollout,
               "[trained_rows] row ", r, " of step ", step, " leads to ",
               pictures_of(rollout, r), " pictures, after the last split at ",
               last, "; roll out with the splits the method lists");
-    trained[r] = (step <= last || kept[rollout.row_image[r]]) &&
-                 !contains(knobs.skip_steps, step);
+    const auto& skipped = knobs.skip_steps;
+    trained[r] =
+        (step <= last || kept[rollout.row_image[r]]) &&
+        std::find(skipped.begin(), skipped.end(), step) == skipped.end();
   }
   return trained;
 }

@@ -1,7 +1,5 @@
 #include "rsm/objective/strength.h"
 
-#include <algorithm>
-
 #include "rsm/base/error.h"
 
 namespace rsm {
@@ -37,12 +35,7 @@ int64_t rows_at(const EstimatorKnobs& knobs, int64_t step, int64_t steps) {
   if (step < 0 || step >= steps - 1) return 0;
   if (knobs.source == EstimatorKnobs::Source::rollout) return 1;
   if (knobs.source == EstimatorKnobs::Source::tree) {
-    const auto& tree = knobs.tree;
-    const auto has = [step](const std::vector<int64_t>& steps) {
-      return std::find(steps.begin(), steps.end(), step) != steps.end();
-    };
-    if (has(tree.split_steps)) return tree.children;
-    return tree.sde_steps.empty() || has(tree.sde_steps) ? 1 : 0;
+    return knobs.tree.children_at(step);
   }
   const auto listed = static_cast<int64_t>(knobs.branches.size());
   return step < listed ? knobs.branches[step] : 0;

@@ -63,11 +63,6 @@ torch::Tensor read_numbers(const std::string& who, const std::string& name,
   return numbers;
 }
 
-/** What a judge says went wrong; null where it says nothing. */
-json error_in(const json& answer) {
-  return answer.is_object() ? answer.value("error", json()) : json();
-}
-
 std::string names_of(const RewardScores& scores) {
   std::vector<std::string> names;
   for (const auto& [name, values] : scores.metrics) {
@@ -106,6 +101,10 @@ json parse_answer(const std::string& who, const std::string& text) {
             "\", which is no JSON; ", "one answer and nothing else is needed; ",
             kMendReward);
   return answer;
+}
+
+json error_in(const json& answer) {
+  return answer.is_object() ? answer.value("error", json()) : json();
 }
 
 RewardScores read_scores(const std::string& who, const json& answer,

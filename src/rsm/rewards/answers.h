@@ -34,6 +34,10 @@ std::string quoted(const std::string& text);
  * quoting the beginning, where the text is no JSON. */
 nlohmann::json parse_answer(const std::string& who, const std::string& text);
 
+/** What a judge says went wrong, null where it says nothing: "error" of its
+ * answer. */
+nlohmann::json error_in(const nlohmann::json& answer);
+
 /** The scores of {"scores": [...], "metrics": {"name": [...]}} for a range of a
  * call's prompts; "metrics" may be missing. Throws rsm::Error for
  * {"error": "text"}, for other counts than range.count, and for anything but

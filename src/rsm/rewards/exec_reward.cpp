@@ -93,8 +93,7 @@ class ExecReward : public Reward {
                           const Prompts& prompts) const {
     const json answer = parse_answer(who_, reply.line);
     const json id = answer.is_object() ? answer.value("id", json()) : json();
-    const bool failed =
-        answer.is_object() && !answer.value("error", json()).is_null();
+    const bool failed = !error_in(answer).is_null();
     RSM_CHECK(failed || id == last_id_, "[", who_, "] answered with the id ",
               id.dump(), "; the request's is ", last_id_,
               ": print one line for each request, and nothing else, on its "

@@ -13,37 +13,29 @@ namespace {
 /** A root's leaves are all in memory at once. */
 constexpr int64_t kMostLeaves = 4096;
 
-bool contains(const std::vector<int64_t>& steps, int64_t step) {
-  return std::find(steps.begin(), steps.end(), step) != steps.end();
-}
-
 bool splits_at(const RolloutPlan& plan, int64_t step) {
-  return plan.source == Source::tree && contains(plan.split_steps, step);
-}
-
-bool draws_noise_at(const RolloutPlan& plan, int64_t step) {
-  return plan.source != Source::tree || plan.sde_steps.empty() ||
-         contains(plan.sde_steps, step);
+  return plan.source == Source::tree && plan.tree.splits_at(step);
 }
 
 void check_tree(const RolloutPlan& plan, const std::string& name) {
-  RSM_CHECK(plan.children >= 2, "[plan] method ", name, " has ", plan.children,
+  RSM_CHECK(plan.tree.children >= 2, "[plan] method ", name, " has ",
+            plan.tree.children,
             " children a split; at least 2 are needed, or nothing splits");
-  RSM_CHECK(plan.split_noise > 0, "[plan] method ", name,
-            " has split_noise = ", plan.split_noise,
+  RSM_CHECK(plan.tree.split_noise > 0, "[plan] method ", name,
+            " has split_noise = ", plan.tree.split_noise,
             "; it must be above 0, or there is nothing to compare");
   int64_t before = -1;
   int64_t leaves = 1;
-  for (const int64_t step : plan.split_steps) {
+  for (const int64_t step : plan.tree.split_steps) {
     RSM_CHECK(step > before && step <= plan.steps - 2, "[plan] method ", name,
               " splits at step ", step,
               before < 0 ? std::string() : cat(" after step ", before), " of ",
               plan.steps, "; split_steps must rise within 0 to ",
               plan.steps - 2, ": the last step is not trained");
-    leaves *= plan.children;
+    leaves *= plan.tree.children;
     RSM_CHECK(leaves <= kMostLeaves, "[plan] method ", name, " has more than ",
-              kMostLeaves, " leaves a root with ", plan.children,
-              " children at each of ", plan.split_steps.size(),
+              kMostLeaves, " leaves a root with ", plan.tree.children,
+              " children at each of ", plan.tree.split_steps.size(),
               " splits; take fewer of either");
     before = step;
   }
@@ -54,8 +46,8 @@ void check_tree(const RolloutPlan& plan, const std::string& name) {
 int64_t RolloutPlan::nodes_at(int64_t step) const {
   int64_t nodes = 1;
   if (source == Source::tree) {
-    for (const int64_t split : split_steps) {
-      nodes *= split < step ? children : 1;
+    for (const int64_t split : tree.split_steps) {
+      nodes *= split < step ? tree.children : 1;
     }
   }
   return nodes;
@@ -69,10 +61,7 @@ int64_t RolloutPlan::branches_at(int64_t step) const {
     const bool listed = step < static_cast<int64_t>(branches.size());
     return listed ? branches[step] : 0;
   }
-  if (splits_at(*this, step)) {
-    return children;
-  }
-  return draws_noise_at(*this, step) ? 1 : 0;
+  return source == Source::tree ? tree.children_at(step) : 1;
 }
 
 int64_t RolloutPlan::continuation_at(int64_t step) const {
@@ -140,7 +129,7 @@ int64_t RolloutPlan::evaluations_per_root() const {
 }
 
 double RolloutPlan::noise_factor_at(int64_t step) const {
-  return splits_at(*this, step) ? split_noise : 1;
+  return splits_at(*this, step) ? tree.split_noise : 1;
 }
 
 Transitions RolloutPlan::transitions(const Path& path) const {
@@ -171,10 +160,7 @@ RolloutPlan make_plan(const Method& method, int64_t steps,
   plan.branches = knobs.branches;
   plan.anchors = method.regularisation.anchors;
   plan.continuation_steps = continuation_steps;
-  plan.split_steps = knobs.tree.split_steps;
-  plan.children = knobs.tree.children;
-  plan.split_noise = knobs.tree.split_noise;
-  plan.sde_steps = knobs.tree.sde_steps;
+  plan.tree = knobs.tree;
   plan.split_noise_recorded = !method.as_published;
   if (plan.source == Source::tree) {
     check_tree(plan, method.name);

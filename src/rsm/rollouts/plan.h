@@ -37,16 +37,11 @@ struct RolloutPlan {
    * wherever more ODE steps than that remain. */
   int64_t continuation_steps = 0;
 
-  /** Rising, within 0..N-2: where every node of a tree has `children`
-   * children; elsewhere it has one. Only for `tree`. */
-  std::vector<int64_t> split_steps;
-  int64_t children = 2;
-  /** Factor on the noise of split steps. */
-  double split_noise = 1;
-  /** Steps of a tree that draw noise beside the splits; empty: all. */
-  std::vector<int64_t> sde_steps;
-  /** Whether transitions() knows of it. Where not, rows of split steps have
-   * noise of this standard deviation, as in Branch-GRPO's release. */
+  /** Only for `tree`: split_steps rise within 0..N-2; what is trained of it is
+   * not the plan's. */
+  TreeKnobs tree;
+  /** Whether transitions() knows of split_noise. Where not, rows of split steps
+   * have noise of this standard deviation, as in Branch-GRPO's release. */
   bool split_noise_recorded = true;
 
   /** Rows drawn from one root (or path, or tree). */

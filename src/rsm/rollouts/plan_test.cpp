@@ -77,7 +77,7 @@ TEST(RolloutPlan, TreesMultiplyAtEverySplit) {
 
 TEST(RolloutPlan, OdeStepsOfATreeCostNoLessAndHaveNoRows) {
   auto plan = splitting(6, {0, 2}, 3);
-  plan.sde_steps = {2, 3};
+  plan.tree.sde_steps = {2, 3};
   const std::vector<int64_t> branches = {3, 0, 3, 1, 0, 0};
   for (int64_t i = 0; i < 6; ++i) {
     EXPECT_EQ(plan.branches_at(i), branches[i]) << i;
@@ -108,7 +108,7 @@ TEST(RolloutPlan, CostsOfThePublishedTree) {
 TEST(RolloutPlan, TransitionsKnowTheNoiseOfSplitsUnlessAsPublished) {
   const auto path = flow_path();
   auto plan = splitting(10, {0, 3}, 2);
-  plan.split_noise = 4;
+  plan.tree.split_noise = 4;
   const auto usual = path->noisy_steps(path->times(10), plan.noise);
   const auto corrected = plan.transitions(*path);
   plan.split_noise_recorded = false;
@@ -144,10 +144,10 @@ TEST(MakePlan, TakesAllThatTheMethodSays) {
   EXPECT_EQ(plan.continuation_steps, 2);
   EXPECT_EQ(plan.sharing, Sharing::sampling);
   EXPECT_TRUE(plan.shared_start);
-  EXPECT_EQ(plan.split_steps, (std::vector<int64_t>{1, 4}));
-  EXPECT_EQ(plan.children, 3);
-  EXPECT_EQ(plan.split_noise, 2);
-  EXPECT_EQ(plan.sde_steps, (std::vector<int64_t>{2}));
+  EXPECT_EQ(plan.tree.split_steps, (std::vector<int64_t>{1, 4}));
+  EXPECT_EQ(plan.tree.children, 3);
+  EXPECT_EQ(plan.tree.split_noise, 2);
+  EXPECT_EQ(plan.tree.sde_steps, (std::vector<int64_t>{2}));
   EXPECT_TRUE(plan.split_noise_recorded);
   method.as_published = true;
   EXPECT_FALSE(make_plan(method, 8, noise).split_noise_recorded);

@@ -101,8 +101,8 @@ inline RolloutPlan tree_plan(const Path& path, int64_t steps,
   plan.source = EstimatorKnobs::Source::tree;
   plan.steps = steps;
   plan.noise.level = usual_level(SamplerNoise::usual, path.family());
-  plan.split_steps = std::move(split_steps);
-  plan.children = children;
+  plan.tree.split_steps = std::move(split_steps);
+  plan.tree.children = children;
   return plan;
 }
 

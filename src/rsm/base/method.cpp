@@ -1,0 +1,25 @@
+#include "rsm/base/method.h"
+
+#include <algorithm>
+
+namespace rsm {
+namespace {
+
+bool contains(const std::vector<int64_t>& steps, int64_t step) {
+  return std::find(steps.begin(), steps.end(), step) != steps.end();
+}
+
+}  // namespace
+
+bool TreeKnobs::splits_at(int64_t step) const {
+  return contains(split_steps, step);
+}
+
+int64_t TreeKnobs::children_at(int64_t step) const {
+  if (splits_at(step)) {
+    return children;
+  }
+  return sde_steps.empty() || contains(sde_steps, step) ? 1 : 0;
+}
+
+}  // namespace rsm
