@@ -49,6 +49,9 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
                                         options.eval_images, options.seed);
   evaluation_set_.latent_shape = model_.latent_shape();
   evaluation_set_.conditions = conditions_of(evaluation_set_.prompts);
+  for (const auto& warning : options_.warnings) {
+    progress_.say("warning: " + warning);
+  }
   start_or_continue();
 }
 

@@ -116,6 +116,7 @@ void write_description(const RunOptions& o, const Transitions& transitions,
        {"prompts",
         {{"train", train_prompts.size()}, {"held_out", distinct.size()}}},
        {"schedule", schedule},
+       {"warnings", o.warnings},
        {"machine", machine_fingerprint()},
        {"versions", {{"rsm", RSM_VERSION}}},
        {"finished", finished}});

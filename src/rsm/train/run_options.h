@@ -68,6 +68,10 @@ struct RunOptions {
   /** The resolved config: every value above, as YAML that gives this again. */
   std::string resolved;
 
+  /** What a user should hear before the run begins, and find in its report:
+   * true of the run as a whole, and no reason to stop. */
+  std::vector<std::string> warnings;
+
   PolicyOptions policy() const;
   RolloutPlan plan() const;
 };
