@@ -18,6 +18,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
+#include "rsm/io/json_text.h"
 
 namespace rsm {
 namespace {
@@ -82,15 +83,6 @@ class TemporaryFile {
   std::string path_;
   int descriptor_ = -1;
 };
-
-/** "line:column" of a byte, both counted from 1. */
-std::string position(std::string_view text, size_t byte) {
-  const auto before = text.substr(0, std::min(byte, text.size()));
-  const auto line = std::count(before.begin(), before.end(), '\n') + 1;
-  const auto last = before.rfind('\n');
-  const size_t start = last == std::string_view::npos ? 0 : last + 1;
-  return cat(line, ":", before.size() - start + 1);
-}
 
 class Sha256 {
  public:
@@ -226,16 +218,7 @@ void write_pieces_atomic(const std::string& path,
 }
 
 nlohmann::json read_json(const std::string& path) {
-  const std::string text = read_file(path);
-  try {
-    return nlohmann::json::parse(text);
-  } catch (const nlohmann::json::parse_error& error) {
-    const size_t byte = error.byte > 0 ? error.byte - 1 : 0;
-    throw Error(cat("[json] ", path, ":", position(text, byte),
-                    ": not valid JSON: ", error.what()));
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(cat("[json] ", path, ": not valid JSON: ", error.what()));
-  }
+  return parse_json(cat("[json] ", path), read_file(path));
 }
 
 void write_json_atomic(const std::string& path, const nlohmann::json& value) {

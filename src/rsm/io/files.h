@@ -20,8 +20,8 @@ void write_file_atomic(const std::string& path, std::string_view bytes);
 void write_pieces_atomic(const std::string& path,
                          const std::vector<std::string_view>& pieces);
 
-/** Throws rsm::Error where the file is missing or is no JSON
- * ("[json] path:line:column: ..."). */
+/** Throws rsm::Error where the file is missing or parse_json (io/json_text.h)
+ * refuses it ("[json] path:line:column: ..."). */
 nlohmann::json read_json(const std::string& path);
 
 /** Indented by two, keys sorted, with a final newline. JSON has no NaN and no

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace rsm {
+
+/** Text of others as an error or a warning may show it: UTF-8, whatever came.
+ * Control characters but line ends and tabs, and bytes that are no UTF-8, are
+ * written as \xNN; what is left after `most` bytes as "...". */
+std::string printable(std::string_view text, size_t most);
+
+}  // namespace rsm
