@@ -3,60 +3,37 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <string_view>
 
 #include "rsm/base/error.h"
+#include "rsm/io/json_text.h"
+#include "rsm/io/printable.h"
 
 namespace rsm {
 namespace {
 
 using nlohmann::json;
 
-constexpr size_t kQuoted = 200;  // bytes of an answer in an error
-
-/** The text with NaN and infinities outside of strings put in quotes. */
-std::string with_quoted_numbers(const std::string& text) {
-  std::string out;
-  bool inside = false;  // of a string
-  for (size_t i = 0; i < text.size();) {
-    size_t taken = 1;
-    bool quote = false;
-    if (inside && text[i] == '\\') {
-      taken = std::min<size_t>(2, text.size() - i);
-    } else if (text[i] == '"') {
-      inside = !inside;
-    } else if (!inside) {
-      for (const std::string_view word : {"NaN", "Infinity", "-Infinity"}) {
-        if (text.compare(i, word.size(), word) == 0) {
-          taken = word.size();
-          quote = true;
-        }
-      }
-    }
-    const std::string piece = text.substr(i, taken);
-    out += quote ? cat("\"", piece, "\"") : piece;
-    i += taken;
-  }
-  return out;
-}
+constexpr size_t kQuoted = 200;      // bytes of an answer in an error
+constexpr size_t kComplaint = 4000;  // bytes of a judge's own error
 
 /** A list of range.count finite numbers as [count] float32. */
 torch::Tensor read_numbers(const std::string& who, const std::string& name,
                            const json& list, const PictureRange& range,
                            const Prompts& prompts) {
-  RSM_CHECK(list.is_array(), "[", who, "] \"", name, "\" is ",
+  RSM_CHECK(list.is_array(), "[", who, "] \"", quoted(name), "\" is ",
             quoted(list.dump()), "; a list of ", range.count,
             " numbers is needed; ", kMendReward);
   RSM_CHECK(std::ssize(list) == range.count, "[", who, "] ", list.size(),
-            " numbers arrived in \"", name, "\" for ", range.text(),
+            " numbers arrived in \"", quoted(name), "\" for ", range.text(),
             "; one for each of the ", range.count, " is needed; ", kMendReward);
   const torch::Tensor numbers = torch::empty({range.count}, torch::kFloat32);
   float* out = numbers.data_ptr<float>();
   for (int64_t i = 0; i < range.count; ++i) {
     const json& number = list[static_cast<size_t>(i)];
     out[i] = number.is_number() ? number.get<float>() : NAN;
-    RSM_CHECK(std::isfinite(out[i]), "[", who, "] \"", name, "\" of image ",
-              range.first + i, " (\"", prompts[range.first + i].text, "\") is ",
+    RSM_CHECK(std::isfinite(out[i]), "[", who, "] \"", quoted(name),
+              "\" of image ", range.first + i, " (\"",
+              quoted(prompts[range.first + i].text), "\") is ",
               quoted(number.dump()), "; a finite number of float32 is needed; ",
               kMendReward);
   }
@@ -73,9 +50,7 @@ std::string names_of(const RewardScores& scores) {
 
 }  // namespace
 
-std::string quoted(const std::string& text) {
-  return text.size() <= kQuoted ? text : cat(text.substr(0, kQuoted), "...");
-}
+std::string quoted(const std::string& text) { return printable(text, kQuoted); }
 
 std::string PictureRange::text() const {
   return count == 1 ? cat("image ", first)
@@ -93,14 +68,13 @@ std::vector<PictureRange> picture_ranges(int64_t count, int64_t batch) {
 }
 
 json parse_answer(const std::string& who, const std::string& text) {
-  json answer = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (answer.is_discarded()) {
-    answer = json::parse(with_quoted_numbers(text), nullptr, false);
+  try {
+    return parse_json("its answer", quote_python_numbers(text));
+  } catch (const Error& error) {
+    throw Error(cat("[", who, "] answered \"", quoted(text),
+                    "\", which is no JSON (", error.what(),
+                    "); one answer and nothing else is needed; ", kMendReward));
   }
-  RSM_CHECK(!answer.is_discarded(), "[", who, "] answered \"", quoted(text),
-            "\", which is no JSON; ", "one answer and nothing else is needed; ",
-            kMendReward);
-  return answer;
 }
 
 json error_in(const json& answer) {
@@ -111,21 +85,23 @@ RewardScores read_scores(const std::string& who, const json& answer,
                          const PictureRange& range, const Prompts& prompts) {
   const json error = error_in(answer);
   if (!error.is_null()) {
-    throw Error(cat("[", who, "] says of ", range.text(), ": ",
-                    error.is_string() ? error.get<std::string>() : error.dump(),
-                    "; ", kMendReward));
+    throw Error(cat(
+        "[", who, "] says of ", range.text(), ": ",
+        printable(error.is_string() ? error.get<std::string>() : error.dump(),
+                  kComplaint),
+        "; ", kMendReward));
   }
   RSM_CHECK(answer.is_object() && answer.contains("scores"), "[", who,
             "] answered ", quoted(answer.dump()), " for ", range.text(),
             "; {\"scores\": [...]} is needed; ", kMendReward);
   RewardScores scores;
   scores.value = read_numbers(who, "scores", answer["scores"], range, prompts);
-  const json metrics = answer.value("metrics", json::object());
-  RSM_CHECK(metrics.is_object(), "[", who, "] \"metrics\" is ",
-            quoted(metrics.dump()),
+  const json metrics = answer.value("metrics", json());
+  RSM_CHECK(metrics.is_object() || metrics.is_null(), "[", who,
+            "] \"metrics\" is ", quoted(metrics.dump()),
             "; {\"name\": [...], ...} is needed, or nothing; ", kMendReward);
   for (const auto& [name, list] : metrics.items()) {
-    RSM_CHECK(!name.empty() && name != "reward", "[", who,
+    RSM_CHECK(!name.empty() && name != "reward" && name != "images", "[", who,
               "] names a metric \"", name, "\"; any name but this is allowed; ",
               kMendReward);
     scores.metrics[name] = read_numbers(who, name, list, range, prompts);
@@ -142,8 +118,8 @@ RewardScores join_scores(const std::string& who,
   std::map<std::string, std::vector<torch::Tensor>> metrics;
   for (const RewardScores& range : ranges) {
     RSM_CHECK(names_of(range) == names_of(ranges.front()), "[", who,
-              "] gave the metrics ", names_of(ranges.front()),
-              " for some images and ", names_of(range),
+              "] gave the metrics ", quoted(names_of(ranges.front())),
+              " for some images and ", quoted(names_of(range)),
               " for others; give every image the same; ", kMendReward);
     values.push_back(range.value);
     for (const auto& [name, numbers] : range.metrics) {

@@ -26,12 +26,13 @@ struct PictureRange {
 /** `count` pictures in ranges of at most `batch` (1 or more), in order. */
 std::vector<PictureRange> picture_ranges(int64_t count, int64_t batch);
 
-/** The beginning of what a judge wrote, short enough for an error. */
+/** The beginning of what a judge wrote, fit to stand in an error (printable,
+ * io/printable.h). */
 std::string quoted(const std::string& text);
 
 /** JSON as a judge wrote it. NaN, Infinity and -Infinity, which Python writes
  * though JSON has none, become the strings of these names. Throws rsm::Error,
- * quoting the beginning, where the text is no JSON. */
+ * quoting the beginning, where parse_json (io/json_text.h) refuses it. */
 nlohmann::json parse_answer(const std::string& who, const std::string& text);
 
 /** What a judge says went wrong, null where it says nothing: "error" of its
@@ -39,7 +40,7 @@ nlohmann::json parse_answer(const std::string& who, const std::string& text);
 nlohmann::json error_in(const nlohmann::json& answer);
 
 /** The scores of {"scores": [...], "metrics": {"name": [...]}} for a range of a
- * call's prompts; "metrics" may be missing. Throws rsm::Error for
+ * call's prompts; "metrics" may be missing or null. Throws rsm::Error for
  * {"error": "text"}, for other counts than range.count, and for anything but
  * finite float32 numbers, naming the first image of the call where one stands
  * and its prompt. */

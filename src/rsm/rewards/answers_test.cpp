@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "rsm/base/random.h"
 #include "rsm/io/testing.h"
 
 namespace rsm {
@@ -49,6 +50,8 @@ TEST(Answers, AreReadWithTheirMetrics) {
   EXPECT_TRUE(torch::equal(scores.metrics.at("a"), torch::tensor({2.f, 3.f})));
   EXPECT_EQ(scores.metrics.at("b")[1].item<float>(), 1e-9f);
   EXPECT_TRUE(read(R"({"scores": [1]})", {0, 1}).metrics.empty());
+  EXPECT_TRUE(
+      read(R"({"scores": [1], "metrics": null})", {0, 1}).metrics.empty());
 }
 
 TEST(Answers, NumbersThatPythonWritesAndJsonLacksAreNamed) {
@@ -87,6 +90,10 @@ TEST(Answers, WhatIsMissingOrTooMuchIsNamed) {
   expect_parts(
       error(R"({"scores": [1, 2], "metrics": {"reward": [1, 2]}})", range),
       {"\"reward\""});
+  // The count of a category's pictures has this name.
+  expect_parts(
+      error(R"({"scores": [1, 2], "metrics": {"images": [1, 2]}})", range),
+      {"\"images\""});
   expect_parts(error(R"({"error": "out of memory"})", range),
                {"[judge]", "images 64 to 65", "out of memory"});
 }
@@ -100,6 +107,51 @@ TEST(Answers, WhatIsNoJsonIsQuotedButNotAtLength) {
   expect_parts(error("{\"scores\": [1", {0, 1}), {"no JSON"});
 }
 
+TEST(Answers, NestsNoDeeperThanCanBeRead) {
+  const std::string deep = std::string(8000, '[') + std::string(8000, ']');
+  expect_parts(
+      error(deep, {0, 1}),
+      {"[judge] answered \"[[[", "nest deeper than 100", "mend the reward"});
+  expect_parts(error("{\"scores\": [1], \"more\": " + deep + "}", {0, 1}),
+               {"nest deeper than 100"});
+}
+
+TEST(Answers, BinaryIsWrittenOut) {
+  for (const std::string& text :
+       {std::string("\x1b[2J\0\xff", 6), std::string("{\"scores\": \"\xff\"}"),
+        std::string("{\"scores\": [1]}\0x", 17)}) {
+    const auto message = error(text, {0, 1});
+    EXPECT_NO_THROW(json(message).dump()) << "no UTF-8";
+    EXPECT_EQ(message.find('\x1b'), std::string::npos);
+    EXPECT_EQ(message.find('\0'), std::string::npos);
+  }
+  const std::string complaint(100000, 'x');
+  const auto message =
+      error("{\"error\": \"\\u001b" + complaint + "\"}", {0, 1});
+  expect_parts(message, {"says of image 0: \\x1bxxx"});
+  EXPECT_LT(message.size(), 5000u);
+}
+
+/** Whatever comes, only rsm::Error goes out, and it can be shown. */
+TEST(Answers, DamagedOnesAreReadOrNamed) {
+  const std::string whole =
+      R"({"id": 1, "scores": [1, -2.5e3], "metrics": {"a": [0, 1]}})";
+  int64_t refused = 0;
+  for (int64_t seed = 0; seed < 2000; ++seed) {
+    const auto picks = counted_permutation(seed, 256);
+    std::string text = whole;
+    text[picks[0] % text.size()] = static_cast<char>(picks[1]);
+    text.erase(picks[2] % text.size(), picks[3] % 4);
+    try {
+      read(text, {0, 2});
+    } catch (const Error& wrong) {
+      ++refused;
+      EXPECT_NO_THROW(json(wrong.what()).dump()) << text;
+    }
+  }
+  EXPECT_GT(refused, 1000);
+}
+
 TEST(Answers, AreJoinedWhereTheirMetricsAreTheSame) {
   const auto first =
       read(R"({"scores": [1, 2], "metrics": {"m": [3, 4]}})", {0, 2});
@@ -108,6 +160,16 @@ TEST(Answers, AreJoinedWhereTheirMetricsAreTheSame) {
   EXPECT_TRUE(torch::equal(all.value, torch::tensor({1.f, 2.f, 5.f})));
   EXPECT_TRUE(
       torch::equal(all.metrics.at("m"), torch::tensor({3.f, 4.f, 6.f})));
+  // Names are compared to their end, however they are shown.
+  const std::string name(1000, 'm');
+  const auto named = [&](const std::string& end) {
+    return read("{\"scores\": [1], \"metrics\": {\"" + name + end + "\": [2]}}",
+                {0, 1});
+  };
+  expect_parts(error_of([&] {
+                 join_scores("judge", {named("a"), named("b")});
+               }),
+               {"[judge]", "give every image the same"});
   const auto other = read(R"({"scores": [5], "metrics": {"k": [6]}})", {2, 1});
   expect_parts(error_of([&] {
                  join_scores("judge", {first, other});
