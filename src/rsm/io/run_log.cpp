@@ -17,6 +17,8 @@
 namespace rsm {
 namespace {
 
+constexpr uint64_t kMostEpochs = 1'000'000'000'000;
+
 [[noreturn]] void fail(const std::string& action, const std::string& path,
                        int code) {
   throw Error(
@@ -55,9 +57,17 @@ nlohmann::json parsed(const LogLine& line, const std::string& path) {
   RSM_CHECK(value.is_object(), where, "arrived ", value.type_name(),
             "; a log has one JSON object a line");
   const auto epoch = value.find("epoch");
-  RSM_CHECK(epoch != value.end() && epoch->is_number_integer(), where,
-            "no integer \"epoch\"; every line of a log has one");
+  // JSON's whole numbers from 0 on are read as unsigned.
+  RSM_CHECK(epoch != value.end() && epoch->is_number_unsigned() &&
+                epoch->get<uint64_t>() <= kMostEpochs,
+            where, "no \"epoch\" from 0 to ", kMostEpochs,
+            "; every line of a log has one");
   return value;
+}
+
+/** A line without its newline. */
+std::string text_of(const nlohmann::json& line) {
+  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 /** 0, or the error's number. */
@@ -79,27 +89,30 @@ RunLog::RunLog(std::string path) : path_(std::move(path)) {
     return;
   }
   const std::string text = read_file(path_);
-  if (text.empty() || text.back() == '\n') return;
-  const auto last = lines_of(text).back();
-  const auto whole = text.size() - last.text.size();
-  if (parsed(last, path_).is_discarded()) {
-    write_file_atomic(path_, std::string_view(text).substr(0, whole));
+  std::vector<Line> whole;
+  for (const auto& line : lines_of(text)) {
+    if (is_blank(line.text)) continue;
+    const auto value = parsed(line, path_);
+    if (value.is_discarded()) break;
+    whole.push_back({value["epoch"].get<int64_t>(), std::string(line.text)});
+  }
+  const bool ends = text.empty() || text.back() == '\n';
+  if (ends && whole.size() == lines_of(text).size()) {
+    lines_ = std::move(whole);
   } else {
-    write_file_atomic(path_, text + "\n");
+    replace(std::move(whole));
   }
 }
 
 void RunLog::append(const nlohmann::json& line) {
-  const std::string bytes =
-      line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
-      "\n";
+  Line added = {line.at("epoch").get<int64_t>(), text_of(line)};
   const int descriptor =
       ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
   if (descriptor < 0) fail("write", path_, errno);
   struct stat before = {};
   int code = ::fstat(descriptor, &before) == 0 ? 0 : errno;
   if (code == 0) {
-    code = write_and_sync(descriptor, bytes);
+    code = write_and_sync(descriptor, added.text + "\n");
     if (code != 0 && ::ftruncate(descriptor, before.st_size) != 0) {
       ::close(descriptor);
       fail("take back a part of a line of", path_, code);
@@ -107,20 +120,38 @@ void RunLog::append(const nlohmann::json& line) {
   }
   ::close(descriptor);
   if (code != 0) fail("write", path_, code);
+  lines_.push_back(std::move(added));
+}
+
+void RunLog::amend(const nlohmann::json& line) {
+  const auto epoch = line.at("epoch").get<int64_t>();
+  RSM_CHECK(!lines_.empty() && lines_.back().epoch == epoch, "[log] ", path_,
+            ": a line of epoch ", epoch, " was to replace the last one, of ",
+            lines_.empty() ? "none" : cat("epoch ", lines_.back().epoch),
+            "; only the last epoch's line can say more");
+  auto lines = lines_;
+  lines.back().text = text_of(line);
+  replace(std::move(lines));
 }
 
 void RunLog::truncate_after(int64_t epoch) {
-  const std::string text = read_file(path_);
-  std::string kept;
-  for (const auto& line : lines_of(text)) {
-    if (is_blank(line.text)) continue;
-    const auto value = parsed(line, path_);
-    if (value.is_discarded()) break;
-    if (value["epoch"].get<int64_t>() > epoch) continue;
-    kept += line.text;
-    kept += '\n';
-  }
-  if (kept != text) write_file_atomic(path_, kept);
+  auto lines = lines_;
+  const auto dropped = std::erase_if(
+      lines, [epoch](const Line& line) { return line.epoch > epoch; });
+  if (dropped > 0) replace(std::move(lines));
+}
+
+void RunLog::replace(std::vector<Line> lines) {
+  std::string text;
+  for (const auto& line : lines) text += line.text + "\n";
+  write_file_atomic(path_, text);
+  lines_ = std::move(lines);
+}
+
+std::vector<std::string> RunLog::lines() const {
+  std::vector<std::string> texts;
+  for (const auto& line : lines_) texts.push_back(line.text);
+  return texts;
 }
 
 std::vector<nlohmann::json> read_log(const std::string& path) {

@@ -12,7 +12,8 @@ namespace rsm {
 class RunLog {
  public:
   /** Continues the file, or creates it. A half-written last line, as a killed
-   * run leaves it, is removed. Throws rsm::Error naming the file. */
+   * run leaves it, is removed. Throws rsm::Error naming the file, and the line
+   * where one is not as above. */
   explicit RunLog(std::string path);
 
   /** Appends one line; it is on the disk when this returns. NaN and infinities
@@ -20,12 +21,29 @@ class RunLog {
    * (rsm::Error) the file is as before. */
   void append(const nlohmann::json& line);
 
+  /** Replaces the last line by one that says more of the same epoch. Replaces
+   * the file as a whole or not at all. Throws rsm::Error where the last line is
+   * of another epoch. */
+  void amend(const nlohmann::json& line);
+
   /** Drops the lines of epochs later than `epoch`, for a run that continues
    * from its checkpoint. Replaces the file as a whole or not at all. */
   void truncate_after(int64_t epoch);
 
+  /** The lines so far, as they stand in the file, without its newlines. */
+  std::vector<std::string> lines() const;
+
  private:
+  struct Line {
+    int64_t epoch;
+    std::string text;
+  };
+
+  /** Writes all of `lines`, then they are the log's. */
+  void replace(std::vector<Line> lines);
+
   std::string path_;
+  std::vector<Line> lines_;
 };
 
 /** The lines of a log in order. Where an epoch comes again, or an earlier one,

@@ -82,6 +82,28 @@ TEST(RunLog, TruncatingDropsLaterEpochsOnly) {
   EXPECT_EQ(folder.entries(), 1);
 }
 
+TEST(RunLog, AmendingReplacesTheLastLineAndNoOther) {
+  const TemporaryFolder folder;
+  const auto path = folder / "log.jsonl";
+  RunLog log(path);
+  expect_parts(error_of([&] { log.amend({{"epoch", 0}}); }), {path, "none"});
+  log.append({{"epoch", 0}});
+  log.append({{"epoch", 1}});
+  log.amend({{"epoch", 1}, {"eval", 2}});
+  const std::string amended = "{\"epoch\":0}\n{\"epoch\":1,\"eval\":2}\n";
+  EXPECT_EQ(read_file(path), amended);
+  EXPECT_EQ(log.lines(), (std::vector<std::string>{
+                             "{\"epoch\":0}", "{\"epoch\":1,\"eval\":2}"}));
+  expect_parts(error_of([&] {
+                 log.amend({{"epoch", 0}});
+               }),
+               {path, "epoch 0", "epoch 1"});
+  EXPECT_EQ(read_file(path), amended);
+  RunLog(path).amend({{"epoch", 1}, {"eval", 3}});
+  EXPECT_EQ(read_log(path)[1].at("eval"), 3);
+  EXPECT_EQ(folder.entries(), 1);
+}
+
 TEST(RunLog, EpochThatComesAgainReplacesTheOldOnes) {
   const TemporaryFolder folder;
   const auto path = folder / "log.jsonl";

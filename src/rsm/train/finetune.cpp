@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/data/prompts.h"
 #include "rsm/estimators/pruning.h"
-#include "rsm/io/files.h"
 #include "rsm/io/run_log.h"
 #include "rsm/rewards/rewards.h"
 #include "rsm/rewards/weighted_reward.h"
@@ -21,8 +19,6 @@
 #include "rsm/train/run_folder.h"
 
 namespace rsm {
-
-namespace fs = std::filesystem;
 
 Finetune::Finetune(const RunOptions& options, Progress& progress)
     : options_(options),
@@ -80,42 +76,6 @@ bool Finetune::finished() const {
   return state_.epoch >= options_.epochs || budget_is_spent();
 }
 
-void Finetune::start_or_continue() {
-  fs::create_directories(options_.folder);
-  check_same_run(options_);
-  std::vector<std::string> damaged;
-  const auto checkpoint = latest_checkpoint(options_.folder, damaged);
-  for (const auto& text : damaged) {
-    progress_.say("warning: passing over a damaged checkpoint, " + text);
-  }
-  RunLog log(options_.folder + "/log.jsonl");
-  write_file_atomic(options_.folder + "/config.yaml", options_.resolved);
-  if (checkpoint) {
-    state_ = from_checkpoint(*checkpoint, *policy_, *optimiser_, progress_);
-    log.truncate_after(state_.epoch);
-    write_description(options_, transitions_, train_prompts_, evaluation_set_,
-                      *reward_, false);
-    progress_.say(
-        cat("continuing ", options_.folder, " after epoch ", state_.epoch));
-    return;
-  }
-  log.truncate_after(-1);
-  write_description(options_, transitions_, train_prompts_, evaluation_set_,
-                    *reward_, false);
-  nlohmann::json line = {{"epoch", 0}, {"images", 0}, {"evals", 0}};
-  const auto before = evaluate_now("before");
-  line["wall_s"] = state_.spent.wall_seconds;
-  line["train_s"] = 0.0;
-  add_evaluation(line, before);
-  log.append(line);
-  save();
-}
-
-void Finetune::save() {
-  save_checkpoint(options_.folder,
-                  to_checkpoint(state_, *policy_, *optimiser_));
-}
-
 nlohmann::json Finetune::run_epoch() {
   const Clock clock;
   EpochData data = sample();
@@ -139,7 +99,7 @@ nlohmann::json Finetune::run_epoch() {
     add_evaluation(line, evaluate_now("after"));
   }
   line["wall_s"] = state_.spent.wall_seconds;
-  RunLog(options_.folder + "/log.jsonl").append(line);
+  log_->append(line);
   if (state_.epoch % options_.checkpoint_every == 0 || finished()) {
     save();
   }
@@ -372,12 +332,6 @@ void Finetune::add_evaluation(nlohmann::json& line,
                               const Evaluation& evaluation) const {
   line["eval"] = to_json(evaluation);
   line["eval_reward"] = evaluation.means.at("reward");
-}
-
-void Finetune::finish() {
-  write_final(options_, model_, state_.average);
-  write_description(options_, transitions_, train_prompts_, evaluation_set_,
-                    *reward_, true);
 }
 
 }  // namespace rsm

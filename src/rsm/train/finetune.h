@@ -9,6 +9,7 @@
 
 #include "rsm/base/progress.h"
 #include "rsm/base/reward.h"
+#include "rsm/io/run_log.h"
 #include "rsm/objective/rows.h"
 #include "rsm/rollouts/plan.h"
 #include "rsm/train/epoch_data.h"
@@ -86,6 +87,7 @@ class Finetune {
   RolloutPlan plan_;
   Transitions transitions_;
   RunState state_;
+  std::unique_ptr<RunLog> log_;
 };
 
 }  // namespace rsm
