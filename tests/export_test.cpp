@@ -22,15 +22,18 @@ namespace fs = std::filesystem;
 
 /** A run of no epochs whose checkpoint then holds random weights, so that a
  * wrong scale shows. */
-RunOptions random_run(const std::string& folder, const std::string& weights) {
+RunOptions random_run(const std::string& folder, const std::string& train,
+                      const std::string& model = "models/shapes-flow") {
   const auto options =
       read_run_options(Config::parse("name: test\n"
                                      "folder: " +
                                          folder +
                                          "\n"
-                                         "model: models/shapes-flow\n"
-                                         "train: {epochs: 0, weights: " +
-                                         weights +
+                                         "model: " +
+                                         model +
+                                         "\n"
+                                         "train: {epochs: 0, " +
+                                         train +
                                          "}\n"
                                          "evaluation: {images: 6, steps: 1}\n",
                                      "test.yaml"));
@@ -48,26 +51,65 @@ RunOptions random_run(const std::string& folder, const std::string& weights) {
   return options;
 }
 
-/** Inputs for the transformer of shapes-flow. */
+/** Inputs for the network of a shapes model. */
 StateDict inputs_for(const ImageModel& model) {
   const torch::NoGradGuard no_grad;
   const auto condition = model.encode({"a red circle", "two crosses"});
-  return {{"x", test_normal(1, {2, 3, 32, 32})},
-          {"timestep", at::tensor({900.0F, 300.0F})},
-          {"tokens", condition.tokens},
-          {"pooled", condition.pooled}};
+  StateDict in = {{"x", test_normal(1, {2, 3, 32, 32})},
+                  {"timestep", at::tensor({900.0F, 300.0F})},
+                  {"tokens", condition.tokens}};
+  if (condition.pooled.defined()) in["pooled"] = condition.pooled;
+  return in;
 }
 
 torch::Tensor velocity_of(const Network& network, const StateDict& in) {
   const torch::NoGradGuard no_grad;
-  return network->predict(in.at("x"), in.at("timestep") / 1000,
-                          {in.at("tokens"), in.at("pooled")});
+  const auto pooled = in.find("pooled");
+  return network->predict(
+      in.at("x"), in.at("timestep") / 1000,
+      {in.at("tokens"), pooled == in.end() ? torch::Tensor() : pooled->second});
 }
+
+/** Every linear layer, of a flow and of a diffusion model. */
+class ExportOfAllLinear : public testing::TestWithParam<std::string> {};
+
+TEST_P(ExportOfAllLinear, GivesTheSameOutputInPeftAndDiffusers) {
+  const TemporaryFolder folder;
+  const std::string source = GetParam();
+  const auto run = random_run(
+      folder / "run", "lora: {targets: all-linear, exclude: [to_v]}", source);
+  ExportOptions options;
+  options.run = folder / "run";
+  options.output = folder / "lora";
+  export_run(options);
+  const auto model = ImageModel::load(source);
+  const auto in = inputs_for(model);
+  const auto ours =
+      velocity_of(ImageModel::load(folder / "lora/merged").network, in);
+  EXPECT_GT(relative(velocity_of(model.network, in), ours), 0.01);
+  const std::string part = model.network->part();
+  fs::copy(source + "/" + part, folder / part);
+  write_safetensors(folder / "inputs.safetensors", in);
+  run_python("lora_peer.py", "velocities " + folder.path());
+  const auto found =
+      read_safetensors(folder / "velocities.safetensors").tensors;
+  for (const char* reader : {"peft", "diffusers", "pipeline", "merged"}) {
+    // Merging sums in another order, through all blocks.
+    EXPECT_LT(relative(found.at(reader), ours), 1e-4) << reader;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, ExportOfAllLinear,
+                         testing::Values("models/shapes-flow",
+                                         "models/shapes-diffusion"),
+                         [](const auto& info) {
+                           return info.index == 0 ? "Flow" : "Diffusion";
+                         });
 
 TEST(Export, LoraGivesTheSameVelocityInPeftAndDiffusers) {
   for (const bool fold : {false, true}) {
     const TemporaryFolder folder;
-    const auto run = random_run(folder / "run", "lora");
+    const auto run = random_run(folder / "run", "weights: lora");
     ASSERT_NE(run.lora_config.alpha, run.lora_config.rank);
     ExportOptions options;
     options.run = folder / "run";
@@ -108,7 +150,7 @@ TEST(Export, LoraGivesTheSameVelocityInPeftAndDiffusers) {
 
 TEST(Export, AllWeightsComeBackAsAModel) {
   const TemporaryFolder folder;
-  random_run(folder / "run", "full");
+  random_run(folder / "run", "weights: full");
   ExportOptions options;
   options.run = folder / "run";
   for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
@@ -122,7 +164,7 @@ TEST(Export, AllWeightsComeBackAsAModel) {
 
 TEST(Export, WithoutACheckpointItSaysSo) {
   const TemporaryFolder folder;
-  const auto run = random_run(folder / "run", "lora");
+  const auto run = random_run(folder / "run", "weights: lora");
   fs::remove_all(folder / "run/checkpoints");
   ExportOptions options;
   options.run = folder / "run";

@@ -4,9 +4,14 @@ lora_files_test.
     lora_peer.py targets IN OUT   IN: {"names": [...], "targets": [[...]]};
                                   OUT: for each list of targets the names that
                                   PEFT matches
-    lora_peer.py velocities DIR   loads DIR/transformer with the adapter in
-                                  DIR/lora by each format's reader, and writes
-                                  the velocities for DIR/inputs.safetensors to
+    lora_peer.py layers IN OUT    IN: {"models": [{config.json}], "asked":
+                                  [{"targets", "exclude"}]}; OUT: for each
+                                  model and what is asked the names of the
+                                  layers that PEFT adapts
+    lora_peer.py velocities DIR   loads DIR/transformer or DIR/unet with the
+                                  adapter in DIR/lora by each format's reader,
+                                  and writes the outputs for
+                                  DIR/inputs.safetensors to
                                   DIR/velocities.safetensors; so too for the
                                   model in DIR/lora/merged, where there is one
     lora_peer.py resave DIR       loads the same, saves each as the package
@@ -23,8 +28,9 @@ os.environ["DIFFUSERS_VERBOSITY"] = "error"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 import torch
-from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
-from peft import LoraConfig, PeftModel
+from diffusers import (SD3Transformer2DModel, StableDiffusion3Pipeline,
+                       StableDiffusionPipeline, UNet2DConditionModel)
+from peft import LoraConfig, PeftModel, inject_adapter_in_model
 from peft.tuners.tuners_utils import check_target_module_exists
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
@@ -40,31 +46,68 @@ def targets(source, out):
     pathlib.Path(out).write_text(json.dumps(found))
 
 
-def transformer(folder):
-    return SD3Transformer2DModel.from_pretrained(folder / "transformer",
-                                                 torch_dtype=torch.float32)
+CLASSES = {"SD3Transformer2DModel": SD3Transformer2DModel,
+           "UNet2DConditionModel": UNet2DConditionModel}
+
+
+def layers(source, out):
+    given = json.loads(pathlib.Path(source).read_text())
+    found = []
+    for config in given["models"]:
+        of_model = []
+        for asked in given["asked"]:
+            model = CLASSES[config["_class_name"]].from_config(config)
+            inject_adapter_in_model(
+                LoraConfig(r=1, target_modules=asked["targets"],
+                           exclude_modules=asked["exclude"] or None), model)
+            of_model.append(sorted(name for name, module
+                                   in model.named_modules()
+                                   if hasattr(module, "lora_A")))
+        found.append(of_model)
+    pathlib.Path(out).write_text(json.dumps(found))
+
+
+def network(folder):
+    unet = (folder / "unet").exists()
+    kind = UNet2DConditionModel if unet else SD3Transformer2DModel
+    return kind.from_pretrained(folder / ("unet" if unet else "transformer"),
+                                torch_dtype=torch.float32)
 
 
 def with_peft(folder):
-    model = transformer(folder)
-    return PeftModel.from_pretrained(model, str(folder / "lora"))
+    return PeftModel.from_pretrained(network(folder), str(folder / "lora"))
 
 
 def with_diffusers(folder):
-    model = transformer(folder)
-    model.load_lora_adapter(str(folder / "lora"),
+    model = network(folder)
+    prefix = "unet" if (folder / "unet").exists() else "transformer"
+    model.load_lora_adapter(str(folder / "lora"), prefix=prefix,
                             use_safetensors=True)
     return model
 
 
 def with_pipeline(folder):
-    model = transformer(folder)
-    pipeline = StableDiffusion3Pipeline(
-        transformer=model, scheduler=None, vae=None, text_encoder=None,
-        tokenizer=None, text_encoder_2=None, tokenizer_2=None,
-        text_encoder_3=None, tokenizer_3=None)
+    model = network(folder)
+    if (folder / "unet").exists():
+        pipeline = StableDiffusionPipeline(
+            unet=model, scheduler=None, vae=None, text_encoder=None,
+            tokenizer=None, safety_checker=None, feature_extractor=None,
+            requires_safety_checker=False)
+    else:
+        pipeline = StableDiffusion3Pipeline(
+            transformer=model, scheduler=None, vae=None, text_encoder=None,
+            tokenizer=None, text_encoder_2=None, tokenizer_2=None,
+            text_encoder_3=None, tokenizer_3=None)
     pipeline.load_lora_weights(str(folder / "lora"))
     return model
+
+
+def output_of(model, inputs):
+    given = {"encoder_hidden_states": inputs["tokens"]}
+    if "pooled" in inputs:
+        given["pooled_projections"] = inputs["pooled"]
+    return model(inputs["x"], timestep=inputs["timestep"],
+                 **given).sample.contiguous()
 
 
 def velocities(folder):
@@ -74,14 +117,11 @@ def velocities(folder):
     readers = [("peft", with_peft), ("diffusers", with_diffusers),
                ("pipeline", with_pipeline)]
     if (folder / "lora" / "merged").exists():
-        readers.append(("merged", lambda f: transformer(f / "lora/merged")))
+        readers.append(("merged", lambda f: network(f / "lora/merged")))
     for name, load in readers:
         model = load(folder)
         with torch.no_grad():
-            found[name] = model(
-                hidden_states=inputs["x"], timestep=inputs["timestep"],
-                encoder_hidden_states=inputs["tokens"],
-                pooled_projections=inputs["pooled"]).sample.contiguous()
+            found[name] = output_of(model, inputs)
     save_file(found, folder / "velocities.safetensors")
 
 
@@ -101,5 +141,5 @@ def resave(folder):
 
 
 if __name__ == "__main__":
-    {"targets": targets, "velocities": velocities,
+    {"targets": targets, "layers": layers, "velocities": velocities,
      "resave": resave}[sys.argv[1]](*sys.argv[2:])

@@ -221,6 +221,10 @@ bool Config::has(const std::string& key) const {
   return node_->mention(key).kind != Kind::absent;
 }
 
+bool Config::is_scalar(const std::string& key) const {
+  return node_->mention(key).kind == Kind::scalar;
+}
+
 std::string Config::text(const std::string& key) const {
   return take<std::string>(*node_, key, nullptr, text_reader());
 }

@@ -40,6 +40,9 @@ class Config {
 
   /** Whether the key stands in the config, also as null. Not yet asking. */
   bool has(const std::string& key) const;
+  /** Whether a single value stands there, no list or section. Not yet asking.
+   */
+  bool is_scalar(const std::string& key) const;
 
   /** Any scalar, as it is written; without a default the key is required. */
   std::string text(const std::string& key) const;

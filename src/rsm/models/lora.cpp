@@ -29,46 +29,78 @@ std::string ending(const std::string& name, int64_t parts) {
   return name.substr(from + 1);
 }
 
-/** The ending among `names` that looks most like `target`, or "". */
-std::string nearest_ending(const std::string& target,
+/** "; did it mean ...?" with the ending among `names` that looks most like
+ * `word`, or what an ending is. */
+std::string nearest_ending(const std::string& word,
                            const std::vector<std::string>& names) {
-  const int64_t parts = 1 + std::count(target.begin(), target.end(), '.');
+  const int64_t parts = 1 + std::count(word.begin(), word.end(), '.');
   std::set<std::string> endings;
   for (const auto& name : names) {
     endings.insert(ending(name, parts));
   }
-  return nearest_word(target, {endings.begin(), endings.end()});
+  const auto near = nearest_word(word, {endings.begin(), endings.end()});
+  return near.empty() ? "; an ending of a linear layer's name is needed, "
+                        "such as \"" +
+                            ending(names.front(), 2) + "\""
+                      : "; did it mean \"" + near + "\"?";
 }
 
-/** All Linear layers that a target names, by name. */
-std::map<std::string, std::shared_ptr<LinearImpl>> targeted_layers(
-    const torch::nn::Module& model, const LoraConfig& config) {
-  std::map<std::string, std::shared_ptr<LinearImpl>> layers;
-  std::set<std::string> used;
-  std::vector<std::string> linear_names;
-  for (const auto& item : model.named_modules("", false)) {
-    const std::string& name = item.key();
-    auto layer = std::dynamic_pointer_cast<LinearImpl>(item.value());
-    if (layer) linear_names.push_back(name);
-    for (const auto& target : config.targets) {
-      if (!lora_target_matches(name, {target})) continue;
-      RSM_CHECK(layer, "[LoraAdapter] target \"", target, "\" matches \"", name,
-                "\", which is no linear layer; name linear layers only");
-      used.insert(target);
-      layers[name] = layer;
+using Layers = std::map<std::string, std::shared_ptr<LinearImpl>>;
+
+/** Chooses a model's Linear layers as a config says. */
+class LayerChoice {
+ public:
+  LayerChoice(const torch::nn::Module& model, const LoraConfig& config)
+      : config_(config) {
+    for (const auto& item : model.named_modules("", false)) {
+      add(item.key(), std::dynamic_pointer_cast<LinearImpl>(item.value()));
     }
   }
-  for (const auto& target : config.targets) {
-    const std::string near = nearest_ending(target, linear_names);
-    RSM_CHECK(used.contains(target), "[LoraAdapter] target \"", target,
-              "\" matches no layer of the model",
-              near.empty()
-                  ? "; targets are endings of layer names, such as \"" +
-                        ending(linear_names.front(), 2) + "\""
-                  : "; did it mean \"" + near + "\"?");
+
+  Layers layers() const {
+    if (!config_.all_linear()) {
+      check_used(config_.targets, "target", "of the model");
+    }
+    check_used(config_.exclude, "exclude", "that is adapted");
+    RSM_CHECK(!layers_.empty(),
+              "[LoraAdapter] exclude leaves no layer to adapt; exclude less");
+    return layers_;
   }
-  return layers;
-}
+
+ private:
+  void add(const std::string& name, const std::shared_ptr<LinearImpl>& layer) {
+    if (layer) linear_names_.push_back(name);
+    bool wanted = config_.all_linear() && layer;
+    for (const auto& target : config_.targets) {
+      if (!lora_target_matches(name, {target})) continue;
+      RSM_CHECK(layer || lora_target_matches(name, config_.exclude),
+                "[LoraAdapter] target \"", target, "\" matches \"", name,
+                "\", which is no linear layer; name linear layers only");
+      used_.insert(target);
+      wanted = true;
+    }
+    for (const auto& word : config_.exclude) {
+      if (!wanted || !lora_target_matches(name, {word})) continue;
+      used_.insert(word);
+      excluded_.insert(name);
+    }
+    if (wanted && !excluded_.contains(name)) layers_[name] = layer;
+  }
+
+  void check_used(const std::vector<std::string>& words, const char* kind,
+                  const char* which) const {
+    for (const auto& word : words) {
+      RSM_CHECK(used_.contains(word), "[LoraAdapter] ", kind, " \"", word,
+                "\" matches no layer ", which,
+                nearest_ending(word, linear_names_));
+    }
+  }
+
+  const LoraConfig& config_;
+  std::vector<std::string> linear_names_;
+  std::set<std::string> used_, excluded_;
+  Layers layers_;
+};
 
 }  // namespace
 
@@ -82,10 +114,20 @@ void LoraConfig::check() const {
     RSM_CHECK(!target.empty(),
               "[LoraConfig] a target is empty; targets are "
               "endings of layer names");
-    RSM_CHECK(target != "all-linear",
-              "[LoraConfig] target \"all-linear\" is not supported; name the "
-              "layers by their endings");
+    RSM_CHECK(target != kAllLinear || all_linear(), "[LoraConfig] target \"",
+              kAllLinear,
+              "\" stands beside others; it means every linear layer and "
+              "stands alone");
   }
+  for (const auto& word : exclude) {
+    RSM_CHECK(!word.empty(),
+              "[LoraConfig] a text in exclude is empty; they are endings of "
+              "layer names");
+  }
+}
+
+bool LoraConfig::all_linear() const {
+  return targets.size() == 1 && targets[0] == kAllLinear;
 }
 
 bool lora_target_matches(const std::string& module_name,
@@ -146,7 +188,7 @@ LoraAdapter::LoraAdapter(torch::nn::Module& model, const LoraConfig& config,
                          uint64_t seed)
     : model_(model), config_(config) {
   config.check();
-  const auto layers = targeted_layers(model, config);
+  const auto layers = LayerChoice(model, config).layers();
   for (const auto& [name, layer] : layers) {
     RSM_CHECK(!layer->lora.down.defined(), "[LoraAdapter] layer \"", name,
               "\" has an adapter already; detach that one first");

@@ -22,16 +22,23 @@ inline const std::vector<std::string> kSd3LoraTargets = {
 inline const std::vector<std::string> kUnetLoraTargets = {"to_q", "to_k",
                                                           "to_v", "to_out.0"};
 
+/** PEFT's word for every linear layer; as a target it stands alone. */
+inline constexpr const char* kAllLinear = "all-linear";
+
 /** Low-rank adaptation, W + (alpha / rank) B A (Hu et al. 2021,
- * arXiv:2106.09685), in PEFT's terms. `targets` are endings of layer names. */
+ * arXiv:2106.09685), in PEFT's terms. `targets` (target_modules) are endings
+ * of layer names, or kAllLinear alone; `exclude` (exclude_modules) are endings
+ * of the layers among them that are left as they are. */
 struct LoraConfig {
   int64_t rank = 32;
   double alpha = 64;
   std::vector<std::string> targets = kSd3LoraTargets;
+  std::vector<std::string> exclude = {};
 
+  bool all_linear() const;
   double scale() const { return alpha / static_cast<double>(rank); }
   /** Throws rsm::Error where rank < 1, alpha isn't finite, there are no
-   * targets, or one is empty or PEFT's "all-linear". */
+   * targets, an ending is empty, or kAllLinear doesn't stand alone. */
   void check() const;
 };
 
@@ -67,8 +74,8 @@ class LoraAdapter {
   /** Starts like PEFT's init_lora_weights="gaussian": A normal with standard
    * deviation 1 / rank, B zero. Numbers are counted by (seed, place of the
    * layer among the attached ones, sorted by name). Throws rsm::Error for a
-   * target that matches no layer, or one that is not Linear or has an adapter
-   * already. */
+   * target or exclusion that matches no layer, or a target that is not Linear
+   * or has an adapter already. */
   LoraAdapter(torch::nn::Module& model, const LoraConfig& config,
               uint64_t seed);
   ~LoraAdapter();

@@ -29,27 +29,56 @@ constexpr const char* kUnsupported[] = {
     "fan_in_fan_out",    "trainable_token_indices",
     "arrow_config",      "alora_invocation_tokens"};
 
-/** Fields that narrow target_modules. */
-constexpr const char* kNarrowing[] = {"exclude_modules", "layers_to_transform",
-                                      "layers_pattern"};
+/** Fields that narrow target_modules by more than endings of names. */
+constexpr const char* kNarrowing[] = {"layers_to_transform", "layers_pattern"};
 
 bool is_set(const json& config, const char* key) {
   const auto found = config.find(key);
   return found != config.end() && *found != false && !found->empty();
 }
 
-json peft_fields(const LoraConfig& config) {
+bool is_list_of_texts(const json& value) {
+  return value.is_array() &&
+         std::all_of(value.begin(), value.end(),
+                     [](const json& item) { return item.is_string(); });
+}
+
+/** Names of the layers in a file's tensors. */
+std::vector<std::string> layers_of(const StateDict& lora, int64_t rank,
+                                   const std::string& who) {
+  std::vector<std::string> names;
+  for (const auto& pair : lora_pairs(lora, rank, who)) {
+    names.push_back(pair.module);
+  }
+  return names;
+}
+
+/** What PEFT saves as target_modules: the targets or, for "all-linear", the
+ * names of the layers it stands for. */
+std::vector<std::string> saved_targets(const LoraConfig& config,
+                                       const StateDict& lora) {
+  return config.all_linear() ? layers_of(lora, config.rank, "save LoRA")
+                             : config.targets;
+}
+
+json peft_fields(const LoraConfig& config, const StateDict& lora) {
   const double whole = std::round(config.alpha);
   const bool is_whole = whole == config.alpha && std::abs(whole) < 1e15;
-  return {{"peft_type", "LORA"},
-          {"r", config.rank},
-          {"lora_alpha",
-           is_whole ? json(static_cast<int64_t>(whole)) : json(config.alpha)},
-          {"target_modules", config.targets},
-          {"lora_dropout", 0.0},
-          {"bias", "none"},
-          {"init_lora_weights", "gaussian"},
-          {"inference_mode", true}};
+  json fields = {{"peft_type", "LORA"},
+                 {"r", config.rank},
+                 {"lora_alpha", is_whole ? json(static_cast<int64_t>(whole))
+                                         : json(config.alpha)},
+                 {"target_modules", saved_targets(config, lora)},
+                 {"lora_dropout", 0.0},
+                 {"bias", "none"},
+                 {"init_lora_weights", "gaussian"},
+                 {"inference_mode", true}};
+  // Names of layers have the exclusions behind them: PEFT would warn that
+  // these take nothing away.
+  if (!config.exclude.empty() && !config.all_linear()) {
+    fields["exclude_modules"] = config.exclude;
+  }
+  return fields;
 }
 
 LoraConfig from_peft_fields(const json& from, const std::string& origin,
@@ -76,19 +105,17 @@ LoraConfig from_peft_fields(const json& from, const std::string& origin,
   config.rank = rank.get<int64_t>();
   config.alpha = alpha.get<double>();
   const json targets = from.value("target_modules", json());
+  const json exclude =
+      is_set(from, "exclude_modules") ? from["exclude_modules"] : json::array();
   const auto narrows = [&](const char* key) { return is_set(from, key); };
   const bool is_plain =
-      targets.is_array() &&
-      std::all_of(targets.begin(), targets.end(),
-                  [](const json& target) { return target.is_string(); }) &&
+      is_list_of_texts(targets) && is_list_of_texts(exclude) &&
       std::none_of(std::begin(kNarrowing), std::end(kNarrowing), narrows);
   if (is_plain) {
     config.targets = targets.get<std::vector<std::string>>();
+    config.exclude = exclude.get<std::vector<std::string>>();
   } else {
-    config.targets.clear();
-    for (const auto& pair : lora_pairs(tensors, config.rank, origin)) {
-      config.targets.push_back(pair.module);
-    }
+    config.targets = layers_of(tensors, config.rank, origin);
   }
   return config;
 }
@@ -124,9 +151,13 @@ LoraFile checked(const LoraConfig& config, const StateDict& tensors,
 void check_before_saving(const LoraConfig& config, const StateDict& lora) {
   config.check();
   for (const auto& pair : lora_pairs(lora, config.rank, "save LoRA")) {
-    RSM_CHECK(lora_target_matches(pair.module, config.targets),
+    RSM_CHECK(
+        config.all_linear() || lora_target_matches(pair.module, config.targets),
+        "[save LoRA] layer \"", pair.module,
+        "\" is matched by no target; readers would pass over it");
+    RSM_CHECK(!lora_target_matches(pair.module, config.exclude),
               "[save LoRA] layer \"", pair.module,
-              "\" is matched by no target; readers would pass over it");
+              "\" is excluded; readers would pass over it");
   }
 }
 
@@ -148,7 +179,7 @@ void save_peft_adapter(const std::string& folder, const LoraConfig& config,
   std::filesystem::create_directories(folder);
   write_safetensors(folder + kPeftWeights, with_names(kPeftPrefix, lora),
                     {{"format", "pt"}});
-  write_json_atomic(folder + kPeftConfig, peft_fields(config));
+  write_json_atomic(folder + kPeftConfig, peft_fields(config, lora));
 }
 
 LoraFile load_peft_adapter(const std::string& folder) {
@@ -165,7 +196,7 @@ void save_diffusers_lora(const std::string& folder, const LoraConfig& config,
   check_before_saving(config, lora);
   std::filesystem::create_directories(folder);
   const std::string prefix = part + ".";
-  const json plain = peft_fields(config);
+  const json plain = peft_fields(config, lora);
   json fields;
   for (const auto& [key, value] : plain.items()) {
     fields[prefix + key] = value;

@@ -17,14 +17,16 @@ struct LoraFile {
 LoraFile folded(const LoraFile& file);
 
 /** Writes a PEFT adapter: adapter_config.json and adapter_model.safetensors
- * with names "base_model.model.<module>.lora_A.weight". Makes the folder. */
+ * with names "base_model.model.<module>.lora_A.weight". As PEFT does, it names
+ * the layers that kAllLinear stands for. Makes the folder. */
 void save_peft_adapter(const std::string& folder, const LoraConfig& config,
                        const StateDict& lora);
 
-/** Reads a PEFT adapter. Where its target_modules are a pattern, or further
- * fields narrow them, `targets` are the names of the layers in the file.
- * Throws rsm::Error naming the file and the key for another kind of adapter
- * than a plain LoRA (DoRA, rsLoRA, ranks or alphas by layer, biases, ...). */
+/** Reads a PEFT adapter. Where its target_modules are a pattern, or fields
+ * other than a list of exclude_modules narrow them, `targets` are the names of
+ * the layers in the file. Throws rsm::Error naming the file and the key for
+ * another kind of adapter than a plain LoRA (DoRA, rsLoRA, ranks or alphas by
+ * layer, biases, ...). */
 LoraFile load_peft_adapter(const std::string& folder);
 
 /** Writes diffusers' pytorch_lora_weights.safetensors for a part of a pipeline,

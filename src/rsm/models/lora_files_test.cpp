@@ -25,8 +25,9 @@ struct SavedLora {
 
 /** A model, its adapter in both formats in one folder, inputs and our
  * velocity. */
-std::unique_ptr<SavedLora> saved_lora() {
+std::unique_ptr<SavedLora> saved_lora(const LoraConfig& config = small_lora()) {
   auto out = std::make_unique<SavedLora>();
+  out->config = config;
   auto model = random_sd3();
   LoraAdapter adapter(*model, out->config, 1);
   randomise(adapter, 5);
@@ -66,28 +67,63 @@ TEST(LoraFiles, ComeBackAsTheyWere) {
   EXPECT_EQ(diffusers.config.targets, saved->config.targets);
 }
 
+/** Every linear layer but some. */
+LoraConfig nearly_all_linear() {
+  LoraConfig config = small_lora();
+  config.targets = {kAllLinear};
+  config.exclude = {"norm_out.linear", "0.ff.net.2"};
+  return config;
+}
+
 TEST(LoraFiles, GiveTheSameVelocityInPeftAndDiffusers) {
-  const auto saved = saved_lora();
-  run_python("lora_peer.py", "velocities " + saved->folder.path());
-  const auto found =
-      read_safetensors(saved->folder / "velocities.safetensors").tensors;
-  for (const char* reader : {"peft", "diffusers", "pipeline"}) {
-    EXPECT_LT(relative(found.at(reader), saved->velocity), kFloatTolerance)
-        << reader;
+  for (const auto& config : {small_lora(), nearly_all_linear()}) {
+    const auto saved = saved_lora(config);
+    run_python("lora_peer.py", "velocities " + saved->folder.path());
+    const auto found =
+        read_safetensors(saved->folder / "velocities.safetensors").tensors;
+    for (const char* reader : {"peft", "diffusers", "pipeline"}) {
+      EXPECT_LT(relative(found.at(reader), saved->velocity), kFloatTolerance)
+          << reader << ", " << config.targets[0];
+    }
   }
 }
 
 TEST(LoraFiles, OfPeftAndDiffusersAreRead) {
-  const auto saved = saved_lora();
-  run_python("lora_peer.py", "resave " + saved->folder.path());
-  for (const auto& file :
-       {load_peft_adapter(saved->folder / "resaved_peft"),
-        load_diffusers_lora(saved->folder / "resaved_diffusers")}) {
+  for (const auto& config : {small_lora(), nearly_all_linear()}) {
+    const auto saved = saved_lora(config);
+    run_python("lora_peer.py", "resave " + saved->folder.path());
+    for (const auto& file :
+         {load_peft_adapter(saved->folder / "resaved_peft"),
+          load_diffusers_lora(saved->folder / "resaved_diffusers")}) {
+      expect_equal(file, *saved);
+      auto model = random_sd3();
+      LoraAdapter adapter(*model, file.config, 9);
+      adapter.load_state(file.tensors);
+      EXPECT_TRUE(velocity(model).equal(saved->velocity));
+    }
+  }
+}
+
+TEST(LoraFiles, NameTheLayersThatAllLinearStandsFor) {
+  const auto saved = saved_lora(nearly_all_linear());
+  for (const auto& file : {load_peft_adapter(saved->folder / "lora"),
+                           load_diffusers_lora(saved->folder / "lora")}) {
     expect_equal(file, *saved);
+    EXPECT_EQ(file.config.targets.size() * 2, saved->state.size());
+    EXPECT_TRUE(file.config.exclude.empty());
+  }
+}
+
+TEST(LoraFiles, KeepWhatAListOfTargetsExcludes) {
+  LoraConfig config = small_lora();
+  config.exclude = {"0.attn.to_q"};
+  const auto saved = saved_lora(config);
+  for (const auto& file : {load_peft_adapter(saved->folder / "lora"),
+                           load_diffusers_lora(saved->folder / "lora")}) {
+    EXPECT_EQ(file.config.targets, config.targets);
+    EXPECT_EQ(file.config.exclude, config.exclude);
     auto model = random_sd3();
-    LoraAdapter adapter(*model, file.config, 9);
-    adapter.load_state(file.tensors);
-    EXPECT_TRUE(velocity(model).equal(saved->velocity));
+    LoraAdapter(*model, file.config, 9).load_state(file.tensors);
   }
 }
 

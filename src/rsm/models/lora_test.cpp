@@ -9,6 +9,8 @@
 #include "rsm/io/testing.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/testing.h"
+#include "rsm/models/unet.h"
+#include "rsm/models/unet_testing.h"
 
 namespace rsm {
 namespace {
@@ -55,9 +57,70 @@ TEST(LoraTargets, ThatMatchNoLinearLayerAreErrors) {
   expect_parts(error({"0.attn.to_w"}), {"\"0.attn.to_"});
   expect_parts(error({"mid_block.resnets.conv1"}), {"matches no layer"});
   expect_parts(error({"attn2"}), {"transformer_blocks.0.attn2", "no linear"});
-  expect_parts(error({"all-linear"}), {"all-linear", "not supported"});
+  expect_parts(error({"proj"}), {"pos_embed.proj", "no linear"});
+  expect_parts(error({"all-linear", "attn.to_q"}), {"all-linear", "alone"});
   expect_parts(error({}), {"no targets"});
   expect_parts(error({""}), {"empty"});
+}
+
+TEST(LoraTargets, ThatExcludeNothingAreErrors) {
+  auto model = random_sd3();
+  const auto error = [&](const std::vector<std::string>& exclude) {
+    LoraConfig config;
+    config.targets = {"attn.to_q", "attn.to_k"};
+    config.exclude = exclude;
+    return error_of([&] { LoraAdapter(*model, config, 1); });
+  };
+  // The first is a layer that isn't adapted, the second holds such.
+  expect_parts(error({"attn.to_v"}), {"exclude \"attn.to_v\"", "adapted"});
+  expect_parts(error({"attn"}), {"exclude \"attn\"", "linear layer's name"});
+  expect_parts(error({"0.attn.to_w"}), {"did it mean \"0.attn.to_"});
+  expect_parts(error({""}), {"exclude", "empty"});
+  expect_parts(error({"to_q", "to_k"}), {"leaves no layer"});
+}
+
+TEST(LoraTargets, AreTheLayersThatPeftAdapts) {
+  Sd3Transformer sd3(small_sd3_config());
+  Unet unet(small_unet_config());
+  const std::vector<NetworkModule*> models = {sd3.get(), unet.get()};
+  const json asked = {
+      {{"targets", kAllLinear}, {"exclude", json::array()}},
+      {{"targets", kAllLinear}, {"exclude", {"to_q", "net.2", "linear_1"}}},
+      {{"targets", {"to_q", "to_out.0"}}, {"exclude", {"0.attn1.to_q"}}},
+      {{"targets", {"to_q", "to_k"}}, {"exclude", {"to_q"}}}};
+  json given = {{"asked", asked}};
+  for (auto* model : models) {
+    given["models"].push_back(model->config_json());
+  }
+  const TemporaryFolder folder;
+  write_json_atomic(folder / "asked.json", given);
+  run_python("lora_peer.py",
+             "layers " + folder / "asked.json" + " " + folder / "found.json");
+  const json found = read_json(folder / "found.json");
+  ASSERT_EQ(found.size(), models.size());
+  for (size_t m = 0; m < models.size(); ++m) {
+    ASSERT_EQ(found[m].size(), asked.size());
+    for (size_t i = 0; i < asked.size(); ++i) {
+      LoraConfig config;
+      const json& targets = asked[i]["targets"];
+      config.targets = targets.is_array()
+                           ? targets.get<std::vector<std::string>>()
+                           : std::vector<std::string>{kAllLinear};
+      for (const std::string word : asked[i]["exclude"]) {
+        if (m == 0 && word == "0.attn1.to_q") continue;  // the UNet's
+        config.exclude.push_back(word);
+      }
+      json own = json::array();
+      const LoraAdapter adapter(*models[m], config, 1);
+      for (const auto& pair : lora_pairs(adapter.state(), config.rank, "")) {
+        own.push_back(pair.module);
+      }
+      EXPECT_EQ(own, found[m][i]) << asked[i];
+    }
+  }
+  // A block with two attentions: 8 + 4, feed-forward 2 + 2, norms 2; the last:
+  // 7, 2, 2. Embedders 2 + 2 + 1, the last norm, proj_out.
+  EXPECT_EQ(found[0][0].size(), 18 + 11 + 5 + 2);
 }
 
 TEST(LoraConfig, ThatIsImpossibleIsAnError) {

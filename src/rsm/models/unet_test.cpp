@@ -190,28 +190,50 @@ LoraConfig lora_config() {
   return config;
 }
 
-TEST(UnetLora, IsPeftsOnDiffusersModel) {
+/** Fails where PEFT's adapter with the same numbers gives another output. */
+void expect_pefts_output(const LoraConfig& config, const json& targets,
+                         size_t tensors) {
   const torch::NoGradGuard no_grad;
   const TemporaryFolder folder;
   auto model = random_unet();
   save(model, folder.path());
   const auto plain = output(model);
-  LoraAdapter adapter(*model, lora_config(), 3);
-  // Down 1 and up 2 + 2 transformers, and the middle's: each two attentions of
-  // four layers of two tensors.
-  EXPECT_EQ(adapter.names().size(), 6U * 2 * 4 * 2);
+  LoraAdapter adapter(*model, config, 3);
+  EXPECT_EQ(adapter.names().size(), tensors);
   EXPECT_TRUE(output(model).equal(plain));
   randomise(adapter, 5);
   const auto adapted = output(model);
   EXPECT_GT(relative(adapted, plain), 0.01);
   write_safetensors(folder / "lora.safetensors", adapter.state());
-  write_json_atomic(folder / "lora.json", {{"rank", lora_config().rank},
-                                           {"alpha", lora_config().alpha},
-                                           {"targets", kTargets}});
+  write_json_atomic(
+      folder / "lora.json",
+      {{"rank", config.rank}, {"alpha", config.alpha}, {"targets", targets}});
   run_python("unet_peer.py", "lora " + folder.path());
-  if (HasFailure()) return;
+  if (testing::Test::HasFailure()) return;
   const auto peer = read_safetensors(folder / "out.safetensors").tensors;
   EXPECT_LT(relative(adapted, peer.at("out")), kFloatTolerance);
+}
+
+TEST(UnetLora, IsPeftsOnDiffusersModel) {
+  // Down 1 and up 2 + 2 transformers, and the middle's: each two attentions of
+  // four layers of two tensors.
+  expect_pefts_output(lora_config(), kTargets, 6U * 2 * 4 * 2);
+}
+
+TEST(UnetLora, OfAllLinearLayersIsPefts) {
+  LoraConfig config = small_lora();
+  config.targets = {kAllLinear};
+  // Also two layers of each transformer's feed-forward, one of each of the
+  // 1 + 1 + 2 + 2 + 2 residual blocks, two of the time; no convolution.
+  expect_pefts_output(config, kAllLinear, 2U * (6 * (8 + 2) + 8 + 2));
+}
+
+TEST(UnetLora, LeavesConvolutionsAlone) {
+  auto model = random_unet();
+  LoraConfig config = small_lora();
+  config.targets = {"to_q", "conv1"};
+  expect_parts(error_of([&] { LoraAdapter(*model, config, 3); }),
+               {"\"conv1\"", "resnets.0.conv1", "no linear layer"});
 }
 
 TEST(UnetLora, MergedIsTheSameModel) {

@@ -112,14 +112,40 @@ void read_sampling(const Config& section, RunOptions& o) {
                                       : Sharing::none;
 }
 
+/** A list of endings, or the one word for all linear layers. */
+std::vector<std::string> read_targets(const Config& section,
+                                      Path::Family family) {
+  if (!section.is_scalar("targets")) {
+    return section.texts("targets", family == Path::Family::flow
+                                        ? kSd3LoraTargets
+                                        : kUnetLoraTargets);
+  }
+  const std::string word = section.text("targets");
+  if (word != kAllLinear) {
+    throw section.error("targets", cat("\"", word, "\"; ", kAllLinear,
+                                       " or a list of endings of layer names "
+                                       "is needed, such as [to_q, to_v]"));
+  }
+  return {word};
+}
+
+LoraConfig read_lora(const Config& section, Path::Family family) {
+  LoraConfig lora;
+  lora.rank = section.integer("rank", lora.rank, 1, 4096);
+  lora.alpha = section.real("alpha", lora.alpha, 1e-6);
+  lora.targets = read_targets(section, family);
+  lora.exclude = section.texts("exclude", lora.exclude);
+  try {
+    lora.check();
+  } catch (const Error& wrong) {
+    throw section.error("targets", wrong.what());
+  }
+  return lora;
+}
+
 void read_training(const Config& section, Path::Family family, RunOptions& o) {
-  o.lora_config.targets =
-      family == Path::Family::flow ? kSd3LoraTargets : kUnetLoraTargets;
   o.lora = section.choice("weights", "lora", {"lora", "full"}) == "lora";
-  const auto lora = section.section("lora");
-  o.lora_config.rank = lora.integer("rank", o.lora_config.rank, 1, 4096);
-  o.lora_config.alpha = lora.real("alpha", o.lora_config.alpha, 1e-6);
-  o.lora_config.targets = lora.texts("targets", o.lora_config.targets);
+  o.lora_config = read_lora(section.section("lora"), family);
   o.epochs = section.integer("epochs", o.epochs, 0);
   o.max_minutes = section.real("max_minutes", o.max_minutes, 0);
   o.max_images = section.integer("max_images", o.max_images, 0);

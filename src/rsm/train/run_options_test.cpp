@@ -50,11 +50,27 @@ TEST(RunOptions, MistakesNameFileLineKeyAndTheNearestWord) {
   expect_parts(error({"compute.device=gpu"}), {"compute.device", "cuda"});
   expect_parts(error({"sampling.steps=ten"}), {"sampling.steps", "ten"});
   expect_parts(error({"method.estimator.branches=[1,1]"}), {"branches"});
+  expect_parts(error({"train.lora.targets=attn"}),
+               {"train.lora.targets", "\"attn\"", "all-linear", "list"});
+  expect_parts(error({"train.lora.targets=[all-linear, to_q]"}),
+               {"train.lora.targets", "alone"});
   const auto line = error_of([] {
     read_run_options(Config::parse(
         "name: a\nmodel: models/shapes-flow\nsead: 3\n", "my.yaml"));
   });
   expect_parts(line, {"my.yaml:3", "sead", "seed"});
+}
+
+TEST(RunOptions, AllLinearIsAWordOfTheTargets) {
+  const auto options = options_of(
+      {"train.lora.targets=all-linear", "train.lora.exclude=[to_q]"});
+  EXPECT_TRUE(options.lora_config.all_linear());
+  EXPECT_EQ(options.lora_config.exclude, std::vector<std::string>{"to_q"});
+  const auto again =
+      read_run_options(Config::parse(options.resolved, "config.yaml"));
+  EXPECT_EQ(again.resolved, options.resolved);
+  EXPECT_TRUE(again.lora_config.all_linear());
+  EXPECT_EQ(options_of({}).lora_config.targets, kSd3LoraTargets);
 }
 
 }  // namespace
