@@ -41,6 +41,7 @@ class Pool {
   void run(int64_t count, const std::function<void()>& work) {
     // Shared: the last thread may still be in count_down when wait returns.
     const auto done = std::make_shared<std::latch>(count);
+    const int cores = at::get_num_threads();
     {
       const std::lock_guard lock(mutex_);
       for (int64_t i = 0; i < count; ++i) {
@@ -49,18 +50,35 @@ class Pool {
           done->count_down();
         });
       }
-      while (std::ssize(threads_) < count) {
-        threads_.emplace_back([this] { serve(); });
-      }
+      add_threads(count - std::ssize(threads_), cores);
     }
     wake_.notify_all();
     done->wait();
   }
 
  private:
+  /** Each computes on one core. LibTorch also keeps what was set last as what
+   * new threads begin with: a thread of its own sets back the number of others,
+   * as setting it here would change this thread's. */
+  void add_threads(int64_t count, int cores_of_others) {
+    if (count <= 0) {
+      return;
+    }
+    const auto ready = std::make_shared<std::latch>(count);
+    for (int64_t i = 0; i < count; ++i) {
+      threads_.emplace_back([this, ready] {
+        at::get_num_threads();  // or its first look would undo the setting
+        at::set_num_threads(1);
+        ready->count_down();
+        serve();
+      });
+    }
+    ready->wait();
+    std::thread([=] { at::set_num_threads(cores_of_others); }).join();
+  }
+
   void serve() {
     own_ = true;
-    at::set_num_threads(1);  // of this thread only
     while (true) {
       std::function<void()> task;
       {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -34,6 +35,21 @@ TEST(RunJobs, MayBeCalledFromAJobAndFromSeveralThreads) {
   nested();
   other.join();
   EXPECT_EQ(runs, 24);
+}
+
+TEST(RunJobs, LeavesOtherThreadsTheirCores) {
+  const auto of_new_thread = [] {
+    return std::async(std::launch::async, at::get_num_threads).get();
+  };
+  const int before = at::get_num_threads();
+  at::set_num_threads(3);
+  ASSERT_EQ(of_new_thread(), 3);
+  // More workers than any test asks for, so that threads are made.
+  run_jobs(40, 9, [](int64_t) { EXPECT_EQ(at::get_num_threads(), 1); });
+  EXPECT_EQ(at::get_num_threads(), 3);
+  EXPECT_EQ(of_new_thread(), 3);
+  at::set_num_threads(before);
+  run_jobs(40, 9, [](int64_t) { EXPECT_EQ(at::get_num_threads(), 1); });
 }
 
 TEST(RunJobs, RethrowsTheFirstFailureByNumberAfterAllRan) {
