@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,11 +21,14 @@ struct RewardPart {
 /** Scores of a batch. `value` [B] float32 is what training raises; `metrics`
  * are further scores of the same images ([B] each), reported beside it.
  * `parts` are the terms that `value` is the weighted sum of: all of them from
- * make_rewards (rewards/rewards.h), none from a reward asked directly. */
+ * make_rewards (rewards/rewards.h), none from a reward asked directly.
+ * `mended` is what failed on the way and was asked for again, and how often:
+ * {"exec:judge.py ended with exit status 1 and was started again", 2}. */
 struct RewardScores {
   torch::Tensor value;
   std::map<std::string, torch::Tensor> metrics;
   std::vector<RewardPart> parts = {};
+  std::map<std::string, int64_t> mended = {};
 };
 
 /** A judge of images: a black box unless it says otherwise. */

@@ -5,6 +5,7 @@
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/data/prompts.h"
 #include "rsm/rewards/rewards.h"
+#include "rsm/rewards/weighted_reward.h"
 #include "rsm/train/evaluation.h"
 
 namespace rsm {
@@ -58,6 +59,9 @@ int run_evaluation(const EvaluateArguments& args) {
       evaluate(*loaded.denoiser, *loaded.model.path, loaded.times, set, *reward,
                [&](int64_t done) { progress.update(done, ""); });
   progress.end();
+  for (const auto& text : suspicious(evaluation.scores)) {
+    progress.say("warning: " + text);
+  }
   if (args.json) {
     std::printf("%s\n", to_json(evaluation).dump().c_str());
   } else {

@@ -109,6 +109,12 @@ RewardScores read_scores(const std::string& who, const json& answer,
   return scores;
 }
 
+void add_mended(RewardScores& to, const std::map<std::string, int64_t>& more) {
+  for (const auto& [what, count] : more) {
+    to.mended[what] += count;
+  }
+}
+
 RewardScores join_scores(const std::string& who,
                          const std::vector<RewardScores>& ranges) {
   if (ranges.empty()) {
@@ -138,6 +144,9 @@ RewardScores join_scores(const std::string& who,
   }
   for (const auto& [name, numbers] : metrics) {
     all.metrics[name] = at::cat(numbers);
+  }
+  for (const RewardScores& range : ranges) {
+    add_mended(all, range.mended);
   }
   return all;
 }

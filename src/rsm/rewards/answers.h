@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -47,8 +48,12 @@ nlohmann::json error_in(const nlohmann::json& answer);
 RewardScores read_scores(const std::string& who, const nlohmann::json& answer,
                          const PictureRange& range, const Prompts& prompts);
 
-/** Scores of consecutive ranges as one, with their parts. Throws rsm::Error
- * where their metrics are not the same. No ranges give value [0]. */
+/** Counts what was mended elsewhere, too. */
+void add_mended(RewardScores& to, const std::map<std::string, int64_t>& more);
+
+/** Scores of consecutive ranges as one, with their parts and what was mended.
+ * Throws rsm::Error where their metrics are not the same. No ranges give value
+ * [0]. */
 RewardScores join_scores(const std::string& who,
                          const std::vector<RewardScores>& ranges);
 

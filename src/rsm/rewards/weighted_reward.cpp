@@ -90,6 +90,7 @@ class WeightedSum : public Reward {
       if (!alone()) {
         all.metrics[part] = value;
       }
+      add_mended(all, scores.mended);
     }
     all.value = sum.to(at::kFloat);
     check_finite(name(), all.value, prompts);
@@ -141,6 +142,18 @@ std::vector<std::string> suspicious(const RewardScores& scores) {
       found.push_back(cat(part.name, " gives a score of size ", largest,
                           ": above ", kAbsurd, " looks like a mistake"));
     }
+  }
+  for (const auto& text : mended_in(scores)) {
+    found.push_back(text);
+  }
+  return found;
+}
+
+std::vector<std::string> mended_in(const RewardScores& scores) {
+  std::vector<std::string> found;
+  for (const auto& [what, count] : scores.mended) {
+    found.push_back(
+        cat(what, count == 1 ? ", once" : cat(", ", count, " times")));
   }
   return found;
 }

@@ -27,9 +27,13 @@ std::unique_ptr<Reward> make_weighted_reward(
     std::vector<WeightedReward> rewards);
 
 /** What a person should look at: parts of a weight other than 0 that give all
- * pictures of a batch of two or more the same value, or values beyond +-10^6.
- * Sentences that begin with the part's name; none where all is well. Scores
- * without parts are looked at as one part, "the reward". */
+ * pictures of a batch of two or more the same value, or values beyond +-10^6;
+ * and mended_in(). Sentences that begin with the part's name; none where all is
+ * well. Scores without parts are looked at as one part, "the reward". */
 std::vector<std::string> suspicious(const RewardScores& scores);
+
+/** What failed and was mended on the way to the scores, with its count:
+ * "exec:judge.py ended with exit status 1 and was started again, 2 times". */
+std::vector<std::string> mended_in(const RewardScores& scores);
 
 }  // namespace rsm

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "rsm/base/error.h"
+#include "rsm/rewards/answers.h"
 #include "rsm/rewards/jpeg_reward.h"
 #include "rsm/rewards/rewards.h"
 #include "rsm/rewards/testing.h"
@@ -203,6 +204,25 @@ TEST(Suspicious, NamesWhatAPersonShouldLookAt) {
   EXPECT_EQ(suspicious(with_part({3e7f, 3e7f}, 1)).size(), 2u);
   // What trains nothing may be constant: it may be a rare alarm.
   EXPECT_TRUE(suspicious(with_part({3e7f, 3e7f}, 0)).empty());
+}
+
+TEST(Suspicious, TellsWhatWasMendedAndHowOften) {
+  const Shared fainting = std::make_shared<GivenReward>(
+      "b", "reward", [](const torch::Tensor&) -> RewardScores {
+        RewardScores scores{torch::tensor({1.f, 2.f}), {}};
+        scores.mended = {{"b fainted", 1}, {"b slept", 2}};
+        return scores;
+      });
+  const auto pictures = test_pictures(2, 4, 4);
+  const auto sum =
+      make_weighted_reward({{1, given("a", {3, 4})}, {0, fainting}});
+  const auto part = sum->score(pictures.images, pictures.prompts);
+  EXPECT_EQ(suspicious(part),
+            (std::vector<std::string>{"b fainted, once", "b slept, 2 times"}));
+  // Parts of an epoch are told as one.
+  EXPECT_EQ(
+      mended_in(join_scores("sum", {part, part})),
+      (std::vector<std::string>{"b fainted, 2 times", "b slept, 4 times"}));
 }
 
 TEST(Suspicious, LooksAtScoresWithoutParts) {

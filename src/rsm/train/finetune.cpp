@@ -332,6 +332,9 @@ void Finetune::add_evaluation(nlohmann::json& line,
                               const Evaluation& evaluation) const {
   line["eval"] = to_json(evaluation);
   line["eval_reward"] = evaluation.means.at("reward");
+  for (const auto& text : mended_in(evaluation.scores)) {
+    line["warnings"].push_back("in the evaluation, " + text);
+  }
 }
 
 }  // namespace rsm
