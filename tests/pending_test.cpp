@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /** Scores pictures by their mean red; fails as the file `mood` beside it says:
- * dies, NaN, few, same. */
+ * dies, faints (dies once), NaN, few, same. */
 constexpr const char* kProgram = R"(
 import json, math, os, pathlib, sys
 mood = pathlib.Path(__file__).with_name("mood")
@@ -34,6 +34,9 @@ while line := sys.stdin.buffer.readline():
     now = mood.read_text() if mood.exists() else ""
     if now == "dies":
         os._exit(3)
+    if now == "faints":
+        mood.unlink()
+        os._exit(4)
     if now == "NaN":
         scores[1] = math.nan
     if now == "few":
@@ -92,6 +95,26 @@ TEST(Pending, PicturesOfAFailedRewardAreJudgedAgainAndNothingIsLost) {
   }
   const auto log = read_log(options.folder + "/log.jsonl");
   EXPECT_EQ(log.back().at("images"), 2 * 5 * 5);
+}
+
+TEST(Pending, WhatARewardMendsByItselfIsAWarningWithItsCount) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "red.py", kProgram);
+  auto options = options_of(folder, "faint");
+  options.rewards.front().retries = 1;
+  NoProgress silent;
+  write_file_atomic(folder / "mood", "faints");  // in the first evaluation
+  Finetune run(options, silent);
+  write_file_atomic(folder / "mood", "faints");
+  const auto line = run.run_epoch();
+  EXPECT_FALSE(fs::exists(folder / "mood"));
+  const auto log = read_log(options.folder + "/log.jsonl");
+  ASSERT_EQ(log.size(), 2u);
+  ASSERT_EQ(log[0].at("warnings").size(), 1u) << log[0];
+  expect_parts(log[0]["warnings"][0],
+               {"in the evaluation, exec:", "exit status 4", "again, once"});
+  EXPECT_NE(line.at("warnings").dump().find("exit status 4 and was started"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "rsm/base/error.h"
+#include "rsm/io/printable.h"
 #include "rsm/rewards/pipe_signal.h"
 
 namespace rsm {
@@ -23,7 +24,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr double kLongest = 1e6;          // seconds; poll counts in int
 constexpr double kGoodbye = 0.5;          // seconds to end at end of input
 constexpr double kTerminating = 1;        // seconds from SIGTERM to SIGKILL
 constexpr double kEnding = 1;             // seconds from closed output to exit
@@ -49,8 +49,9 @@ struct Pipe {
   }
 };
 
-/** Starts the command in a group of its own, with its standard files. */
-pid_t spawn(const std::string& command, int input, int output, int errors) {
+/** Starts the shell on a script in a group of its own, with its standard
+ * files. */
+pid_t spawn(const std::string& script, int input, int output, int errors) {
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO);
@@ -64,7 +65,7 @@ pid_t spawn(const std::string& command, int input, int output, int errors) {
   sigset_t none;
   sigemptyset(&none);
   posix_spawnattr_setsigmask(&how, &none);
-  std::string shell = "sh", option = "-c", text = cat("exec ", command);
+  std::string shell = "sh", option = "-c", text = script;
   const std::array<char*, 4> words = {shell.data(), option.data(), text.data(),
                                       nullptr};
   pid_t id = -1;
@@ -72,18 +73,50 @@ pid_t spawn(const std::string& command, int input, int output, int errors) {
       posix_spawn(&id, "/bin/sh", &files, &how, words.data(), environ);
   posix_spawnattr_destroy(&how);
   posix_spawn_file_actions_destroy(&files);
-  RSM_CHECK(error == 0, "[process] cannot start /bin/sh for \"", command,
+  RSM_CHECK(error == 0, "[process] cannot start /bin/sh for \"", script,
             "\": ", std::strerror(error));
   return id;
 }
 
+void reap(pid_t id) {
+  while (waitpid(id, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
 }  // namespace
 
-Deadline deadline_in(double seconds) {
-  return steady_clock::now() +
-         std::chrono::duration_cast<steady_clock::duration>(
-             std::chrono::duration<double>(std::min(seconds, kLongest)));
-}
+/** A shell that waits for the end of its input, which is that of this process,
+ * however it ends; then it ends a process group as ~ChildProcess does. */
+class OrphanGuard {
+ public:
+  OrphanGuard() {
+    Pipe pipe;
+    const FileHandle nowhere(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    id_ = spawn(cat("read group || exit; read end; sleep ", kGoodbye,
+                    "; kill -s TERM -- -$group; sleep ", kTerminating,
+                    "; kill -s KILL -- -$group"),
+                pipe.read.number(), nowhere.number(), nowhere.number());
+    input_ = std::move(pipe.write);
+  }
+  OrphanGuard(const OrphanGuard&) = delete;
+  OrphanGuard& operator=(const OrphanGuard&) = delete;
+  ~OrphanGuard() {
+    kill(-id_, SIGKILL);
+    reap(id_);
+  }
+
+  /** Where somebody has ended the guard, the program runs without. */
+  void watch(pid_t group) {
+    const NoPipeSignal no_pipe_signal;
+    const std::string line = cat(group, "\n");
+    [[maybe_unused]] const ssize_t written =
+        write(input_.number(), line.data(), line.size());
+  }
+
+ private:
+  pid_t id_ = -1;
+  FileHandle input_;
+};
 
 FileHandle& FileHandle::operator=(FileHandle&& other) noexcept {
   if (this != &other) {
@@ -101,12 +134,14 @@ void FileHandle::close() {
 
 int FileHandle::release() { return std::exchange(number_, -1); }
 
-ChildProcess::ChildProcess(const std::string& command) {
+ChildProcess::ChildProcess(const std::string& command)
+    : guard_(std::make_unique<OrphanGuard>()) {
   Pipe input, output, errors;
   // The program's end of the pipe still blocks.
   fcntl(input.write.number(), F_SETFL, O_NONBLOCK);
-  id_ = spawn(command, input.read.number(), output.write.number(),
+  id_ = spawn(cat("exec ", command), input.read.number(), output.write.number(),
               errors.write.number());
+  guard_->watch(id_);
   input_ = std::move(input.write);
   output_ = std::move(output.read);
   errors_ = std::move(errors.read);
@@ -120,8 +155,8 @@ ChildProcess::~ChildProcess() {
   }
   // Also what it started and left behind; its number is its own until waitpid.
   kill(-id_, SIGKILL);
-  while (waitpid(id_, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  guard_.reset();
+  reap(id_);
 }
 
 ChildProcess::Reply ChildProcess::exchange(std::string_view request,
@@ -138,10 +173,10 @@ ChildProcess::Reply ChildProcess::exchange(std::string_view request,
     if (!output_.is_open() || received_.size() > kLongestLine) {
       return reply;
     }
-    const auto left =
-        std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
-    if (left <= milliseconds(0)) {
+    const auto left = time_left(deadline);
+    if (left == milliseconds(0)) {
       reply.outcome = Outcome::late;
+      reply.line = received_;
       return reply;
     }
     // poll passes over files of the number -1.
@@ -252,10 +287,11 @@ std::string ChildProcess::last_words() {
     begin = begin == 0 ? std::string::npos : text.rfind('\n', begin - 1);
   }
   std::string out = "  ";
-  for (size_t i = begin == std::string::npos ? 0 : begin + 1; i < text.size();
-       ++i) {
-    out += text[i];
-    if (text[i] == '\n') out += "  ";
+  for (const char c :
+       printable(text.substr(begin == std::string::npos ? 0 : begin + 1),
+                 kWordsKept)) {
+    out += c;
+    if (c == '\n') out += "  ";
   }
   return out;
 }

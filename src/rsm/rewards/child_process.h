@@ -2,17 +2,13 @@
 
 #include <sys/types.h>
 
-#include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "rsm/rewards/deadline.h"
+
 namespace rsm {
-
-/** When to give up waiting. */
-using Deadline = std::chrono::steady_clock::time_point;
-
-/** So many seconds from now; more than 10^6 seconds are 10^6. */
-Deadline deadline_in(double seconds);
 
 /** An open file, closed at the end. */
 class FileHandle {
@@ -31,6 +27,8 @@ class FileHandle {
   int number_;
 };
 
+class OrphanGuard;
+
 /** A program of the user's that answers requests on its standard input by
  * lines on its standard output. What it writes to stderr is taken, too, and
  * its end kept.
@@ -38,6 +36,7 @@ class FileHandle {
  * It leads a process group of its own: Ctrl-C in a terminal does not reach it.
  * Its end of input tells it to end; the destructor gives it a moment for that,
  * then sends SIGTERM, then SIGKILL, to the whole group, and leaves no zombie.
+ * Where this process dies without a destructor, a guard does the same.
  * For one thread at a time. */
 class ChildProcess {
  public:
@@ -48,7 +47,7 @@ class ChildProcess {
   };
   struct Reply {
     Outcome outcome = Outcome::ended;
-    std::string line;       ///< without its end
+    std::string line;       ///< without its end; what has come, where late
     bool took_all = false;  ///< the request was written to its end
   };
 
@@ -78,6 +77,7 @@ class ChildProcess {
   void receive(FileHandle& from, std::string& into);
   void keep_end_of_errors();
 
+  std::unique_ptr<OrphanGuard> guard_;
   pid_t id_ = -1;
   FileHandle input_;  ///< its standard input, written here
   FileHandle output_;

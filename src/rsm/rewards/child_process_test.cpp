@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "rsm/rewards/pipe_signal.h"
@@ -30,7 +32,7 @@ bool runs(const std::string& id) {
 /** Ends within some seconds. A killed process that is nobody's child here is
  * gone a moment after the signal. */
 bool ends(const std::string& id) {
-  for (int i = 0; i < 400 && runs(id); ++i) {
+  for (int i = 0; i < 2000 && runs(id); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   return !runs(id);
@@ -143,6 +145,44 @@ TEST(ChildProcess, IsEndedWithAllItStarted) {
   }
   EXPECT_FALSE(std::filesystem::exists("/proc/" + parent)) << "a zombie";
   EXPECT_TRUE(ends(child));
+}
+
+TEST(ChildProcess, IsEndedThoughItsParentIsKilled) {
+  int ends_of_pipe[2];
+  ASSERT_EQ(pipe(ends_of_pipe), 0);
+  const pid_t killed = fork();
+  if (killed == 0) {
+    // Deaf to the end of its input and to SIGTERM.
+    ChildProcess program(
+        "sh -c 'trap \"\" TERM; sleep 1000 & echo $$ $!; wait; sleep 1000'");
+    const auto ids = program.exchange("", deadline_in(kPlenty)).line + "\n";
+    if (write(ends_of_pipe[1], ids.data(), ids.size()) < 0) _exit(1);
+    raise(SIGKILL);
+  }
+  close(ends_of_pipe[1]);
+  std::string ids;
+  for (char c; read(ends_of_pipe[0], &c, 1) == 1;) ids += c;
+  close(ends_of_pipe[0]);
+  waitpid(killed, nullptr, 0);
+  std::istringstream words(ids);
+  std::string parent, child;
+  ASSERT_TRUE(words >> parent >> child) << ids;
+  EXPECT_TRUE(ends(parent));
+  EXPECT_TRUE(ends(child));
+}
+
+TEST(ChildProcess, GivesUpAtTheDeadlineHoweverItDrips) {
+  ChildProcess program(
+      "sh -c 'while :; do printf x; printf y >&2; sleep 0.05; done'");
+  const auto reply = program.exchange("", deadline_in(0.5));
+  EXPECT_EQ(reply.outcome, Outcome::late);
+  EXPECT_EQ(reply.line.find_first_not_of('x'), std::string::npos);
+}
+
+TEST(ChildProcess, ItsLastWordsAreFitToBeShown) {
+  ChildProcess program("sh -c \"printf '\\033[2J\\377 no' >&2; echo; cat\"");
+  program.exchange("", deadline_in(kPlenty));
+  EXPECT_EQ(program.last_words(), "  \\x1b[2J\\xff no");
 }
 
 TEST(NoPipeSignal, WritingFailsAndNoSignalIsLeft) {

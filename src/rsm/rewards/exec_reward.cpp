@@ -1,11 +1,13 @@
 #include "rsm/rewards/exec_reward.h"
 
+#include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
 #include "rsm/base/error.h"
+#include "rsm/io/json_text.h"
 #include "rsm/rewards/answers.h"
 #include "rsm/rewards/child_process.h"
 #include "rsm/rewards/pictures.h"
@@ -15,6 +17,12 @@ namespace {
 
 using nlohmann::json;
 using Process = std::unique_ptr<ChildProcess>;
+
+/** What to do where no line comes: the usual reason is a buffer of the
+ * program's own. */
+constexpr const char* kFlush =
+    "end each line and flush the standard output after it, in Python by "
+    "print(..., flush=True)";
 
 /** One line of JSON; what is no UTF-8 is replaced. */
 std::string line_of(const json& value) {
@@ -46,7 +54,9 @@ class ExecReward : public Reward {
     for (const auto& range : picture_ranges(images.size(0), options_.batch)) {
       scores.push_back(judge(images, prompts, range));
     }
-    return join_scores(who_, scores);
+    RewardScores all = join_scores(who_, scores);
+    add_mended(all, std::exchange(mended_, {}));
+    return all;
   }
 
  private:
@@ -81,10 +91,12 @@ class ExecReward : public Reward {
           throw Error(cat(wrong.what(), words(*process)));
         }
       }
+      const std::string failure = describe(*process, reply);
       if (again || restarts_ == options_.retries) {
-        fail(*process, reply, range);
+        fail(*process, reply, failure, range);
       }
       ++restarts_;
+      ++mended_[cat(name(), " ", failure, " and was started again")];
     }
   }
 
@@ -120,32 +132,54 @@ class ExecReward : public Reward {
         break;
       case ChildProcess::Outcome::late:
         throw Error(cat("[", who_, "] was not ready within ",
-                        options_.start_seconds, " s", needed, words(*process)));
+                        options_.start_seconds, " s", unended(reply), "; ",
+                        kFlush, needed, words(*process)));
       case ChildProcess::Outcome::ended:
         throw Error(cat("[", who_, "] ", process->ending(),
                         " before it was ready", needed, words(*process)));
     }
-    const json hello = json::parse(reply.line, nullptr, false);
-    RSM_CHECK(hello.is_object() && hello.value("ready", json()) == true, "[",
-              who_, "] began with \"", quoted(reply.line), "\"", needed,
-              words(*process));
+    RSM_CHECK(says_ready(reply.line), "[", who_, "] began with \"",
+              quoted(reply.line), "\"", needed, words(*process));
     return process;
   }
 
   [[noreturn]] void fail(ChildProcess& process,
                          const ChildProcess::Reply& reply,
+                         const std::string& failure,
                          const PictureRange& range) const {
     const bool late = reply.outcome == ChildProcess::Outcome::late;
-    // It waits for the end, so that words() has all that was said before.
-    const std::string why =
-        late ? cat("did not answer within timeout_seconds = ",
-                   options_.timeout_seconds)
-             : process.ending();
-    throw Error(
-        cat("[", who_, "] ", why, " while it judged ", range.text(), ", after ",
-            restarts_, restarts_ == 1 ? " restart" : " restarts",
-            "; one line {\"id\": ", last_id_, ", \"scores\": [...]} is needed",
-            late ? " in time" : "", "; ", kMendReward, words(process)));
+    throw Error(cat(
+        "[", who_, "] ", failure, " while it judged ", range.text(), ", after ",
+        restarts_, restarts_ == 1 ? " restart" : " restarts", unended(reply),
+        "; one line {\"id\": ", last_id_, ", \"scores\": [...]} is needed",
+        late ? cat(" in time: ", kFlush) : "", "; ", kMendReward,
+        words(process)));
+  }
+
+  /** Why no line came. It waits for the end of a program that ends, so that
+   * words() has all that was said before. */
+  std::string describe(ChildProcess& process,
+                       const ChildProcess::Reply& reply) const {
+    return reply.outcome == ChildProcess::Outcome::late
+               ? cat("did not answer within timeout_seconds = ",
+                     options_.timeout_seconds)
+               : process.ending();
+  }
+
+  static bool says_ready(const std::string& line) {
+    try {
+      const json hello = parse_json("", line);
+      return hello.is_object() && hello.value("ready", json()) == true;
+    } catch (const Error&) {
+      return false;
+    }
+  }
+
+  /** What was printed of a line that has not ended. */
+  static std::string unended(const ChildProcess::Reply& reply) {
+    return reply.line.empty() ? ""
+                              : cat(", having printed \"", quoted(reply.line),
+                                    "\" without a line end");
   }
 
   static std::string words(ChildProcess& process) {
@@ -158,7 +192,8 @@ class ExecReward : public Reward {
   mutable std::mutex mutex_;
   mutable Process process_;
   mutable int64_t last_id_ = 0;
-  mutable int64_t restarts_ = 0;  ///< in this call of score()
+  mutable int64_t restarts_ = 0;                   ///< in this call of score()
+  mutable std::map<std::string, int64_t> mended_;  ///< as RewardScores has it
 };
 
 }  // namespace

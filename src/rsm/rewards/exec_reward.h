@@ -21,7 +21,8 @@ struct ExecOptions {
  *
  * It is started by check() or the first score(), and runs until the reward is
  * gone. Where it ends or passes the time-out amid a request, it is started
- * again and given the same request once more. Calls from several threads wait
+ * again and given the same request once more; RewardScores::mended counts it.
+ * Calls from several threads wait
  * for each other.
  *
  * Throws rsm::Error where pictures are refused (check_pictures), where the

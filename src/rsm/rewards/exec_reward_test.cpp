@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "rsm/rewards/rewards.h"
 #include "rsm/rewards/testing.h"
@@ -148,7 +149,70 @@ for request, images in requests():
 )");
   judge.options().timeout_seconds = 1.5;
   judge.options().batch = 2;
-  expect_right(*judge.make(), test_pictures(3, 4, 4));
+  const auto reward = judge.make();
+  const auto pictures = test_pictures(3, 4, 4);
+  const auto scores = reward->score(pictures.images, pictures.prompts);
+  EXPECT_TRUE(torch::equal(scores.value, expected_scores(pictures)));
+  const std::map<std::string, int64_t> mended = {
+      {reward->name() +
+           " did not answer within timeout_seconds = 1.5 and was started again",
+       1},
+      {reward->name() +
+           " was killed by signal 9 (Killed) and was started again",
+       1}};
+  EXPECT_EQ(scores.mended, mended);
+  EXPECT_TRUE(reward->score(pictures.images, pictures.prompts).mended.empty());
+}
+
+TEST(ExecReward, OneThatDiedBetweenRequestsIsStartedAgain) {
+  const Judge judge(R"(
+for request, images in requests():
+    answer(request, images)
+    if first("died"):
+        sys.exit(3)
+)");
+  const auto reward = judge.make();
+  const auto pictures = test_pictures(3, 4, 4);
+  expect_right(*reward, pictures);
+  const auto again = reward->score(pictures.images, pictures.prompts);
+  EXPECT_TRUE(torch::equal(again.value, expected_scores(pictures)));
+  ASSERT_EQ(again.mended.size(), 1u);
+  expect_parts(again.mended.begin()->first, {"exit status 3"});
+}
+
+TEST(ExecReward, OneThatKeepsItsLinesIsToldToFlush) {
+  Judge silent(R"(
+sys.stdout = open(1, "w")  # has a buffer, whatever Python is told
+print('{"ready": true}')
+time.sleep(1000)
+)");
+  silent.options().start_seconds = 0.5;
+  const auto reward = silent.make();
+  expect_parts(error_of([&] { reward->check(); }),
+               {"not ready within 0.5 s", "flush", "flush=True"});
+  Judge judge(R"(
+for request, images in requests():
+    sys.stdout.write('{"id": 1, "sco')
+    sys.stdout.flush()
+    time.sleep(1000)
+)");
+  judge.options().timeout_seconds = 0.5;
+  judge.options().retries = 0;
+  expect_parts(judge.error(),
+               {"timeout_seconds = 0.5", "flush=True",
+                "having printed \"{\"id\": 1, \"sco\" without a line end"});
+}
+
+TEST(ExecReward, ATimeOutBoundsAnAnswerHoweverItDrips) {
+  Judge judge(R"(
+for request, images in requests():
+    for i in range(100000):
+        print("[", end="", flush=True)
+        time.sleep(0.05)
+)");
+  judge.options().timeout_seconds = 0.5;
+  judge.options().retries = 0;
+  expect_parts(judge.error(), {"timeout_seconds = 0.5"});
 }
 
 TEST(ExecReward, DeathAmidALargeRequestIsNoDeathOfOurs) {
@@ -222,6 +286,10 @@ TEST(ExecReward, WrongAnswersAreNamedAndNotAskedForAgain) {
   expect_parts(error("say({'id': id + 1, 'scores': [1, 2, 3]})"),
                {"id 2", "request's is 1"});
   expect_parts(error("say([1, 2, 3])"), {"id null"});
+  expect_parts(error("say({'id': '1', 'scores': [1, 2, 3]})"),
+               {"id \"1\"", "request's is 1"});
+  expect_parts(error("print('[' * 8000 + ']' * 8000, flush=True)"),
+               {"\"[[[", "nest deeper than 100"});
   expect_parts(error("say({'id': id, 'error': 'no such prompt'})"),
                {"no such prompt", "images 0 to 2"});
 }
@@ -282,6 +350,8 @@ TEST(ExecReward, OneThatDoesNotGetReadyIsNamed) {
   expect_parts(error("print('Hello!', flush=True)"),
                {"\"Hello!\"", "\"ready\": true"});
   expect_parts(error("say({'ready': False})"), {"\"ready\": true"});
+  expect_parts(error("print('[' * 100000 + ']' * 100000, flush=True)"),
+               {"began with \"[[[", "\"ready\": true"});
   const auto missing = make_reward("exec:no-such-program");
   expect_parts(
       error_of([&] { missing->check(); }),
