@@ -3,32 +3,155 @@
 // Slow to compile, and built as the library was: see CMakeLists.txt. Nothing
 // else includes it.
 #include <httplib.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <regex>
 
 #include "rsm/base/error.h"
-#include "rsm/rewards/pipe_signal.h"
+#include "rsm/io/printable.h"
+#include "rsm/rewards/deadline.h"
 
 namespace rsm {
 namespace {
 
-using Seconds = std::chrono::duration<double>;
-using std::chrono::steady_clock;
-
-constexpr double kLongest = 1e6;  // seconds; the library counts in int
 constexpr int kLargestPort = 65535;
+constexpr size_t kLongestAddress = 2000;     // bytes
 constexpr size_t kLargestAnswer = 64 << 20;  // bytes
+constexpr size_t kLargestHead = 8 << 10;     // the library calls itself by it
+constexpr double kLongestConnecting = 1e6;   // seconds; it counts in int
 
-std::string describe(httplib::Error error, bool late, double seconds) {
-  if (late) {
-    return cat("no answer within timeout_seconds = ", seconds);
+/** How far an exchange has come, and what ended it. */
+struct Exchange {
+  Deadline deadline;
+  bool in_head = true;  ///< the answer's headers have not ended
+  size_t received = 0;  ///< bytes
+  std::string problem;
+};
+
+/** A connection that waits for nothing beyond a deadline, and reads no more
+ * than an answer may have. */
+class BoundedStream : public httplib::Stream {
+ public:
+  BoundedStream(int socket, Exchange& exchange, double seconds)
+      : socket_(socket), exchange_(exchange), seconds_(seconds) {
+    exchange_.deadline = deadline_in(seconds);
   }
-  if (error == httplib::Error::Connection) {
-    return "no connection";
+
+  bool is_readable() const override { return true; }
+  bool is_writable() const override { return true; }
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  int socket() const override { return socket_; }
+
+  ssize_t read(char* out, size_t size) override {
+    if (begin_ == end_) {
+      const ssize_t got = receive();
+      if (got <= 0) return got;
+      begin_ = 0;
+      end_ = static_cast<size_t>(got);
+    }
+    const size_t taken = std::min(size, end_ - begin_);
+    std::copy_n(buffer_.data() + begin_, taken, out);
+    begin_ += taken;
+    return static_cast<ssize_t>(taken);
   }
-  return cat("the connection broke (", httplib::to_string(error), ")");
+
+  ssize_t write(const char* data, size_t size) override {
+    while (in_time(POLLOUT)) {
+      const ssize_t sent =
+          ::send(socket_, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (sent >= 0 || !passing()) return sent;
+    }
+    return -1;
+  }
+
+ private:
+  static bool passing() { return errno == EAGAIN || errno == EINTR; }
+
+  ssize_t receive() {
+    const size_t most = exchange_.in_head ? kLargestHead : kLargestAnswer;
+    if (exchange_.received >= most) {
+      exchange_.problem = cat(exchange_.in_head ? "headers" : "an answer",
+                              " of more than ", most, " bytes");
+      return -1;
+    }
+    while (in_time(POLLIN)) {
+      const ssize_t got = ::recv(
+          socket_, buffer_.data(),
+          std::min(buffer_.size(), most - exchange_.received), MSG_DONTWAIT);
+      if (got < 0 && passing()) continue;
+      exchange_.received += static_cast<size_t>(std::max<ssize_t>(got, 0));
+      return got;
+    }
+    return -1;
+  }
+
+  /** Waits for it; false, with the problem, where the deadline comes first. */
+  bool in_time(short what) {
+    while (true) {
+      const auto left = time_left(exchange_.deadline);
+      if (left.count() == 0) {
+        exchange_.problem =
+            cat("no answer within timeout_seconds = ", seconds_);
+        return false;
+      }
+      pollfd file = {socket_, what, 0};
+      if (poll(&file, 1, static_cast<int>(left.count())) > 0) return true;
+    }
+  }
+
+  const int socket_;
+  Exchange& exchange_;
+  const double seconds_;
+  std::array<char, 1 << 14> buffer_;
+  size_t begin_ = 0;  ///< of what is in the buffer and not yet read
+  size_t end_ = 0;
+};
+
+/** A client that lets a whole exchange take so long, from its connection. */
+class BoundedClient : public httplib::ClientImpl {
+ public:
+  BoundedClient(const HttpAddress& to, Exchange& exchange, double seconds)
+      : ClientImpl(to.host, to.port), exchange_(exchange), seconds_(seconds) {
+    set_connection_timeout(
+        std::chrono::duration<double>(std::min(seconds, kLongestConnecting)));
+    set_tcp_nodelay(true);
+  }
+
+ private:
+  bool process_socket(const Socket& socket,
+                      std::function<bool(httplib::Stream&)> talk) override {
+    BoundedStream stream(socket.sock, exchange_, seconds_);
+    return talk(stream);
+  }
+
+  Exchange& exchange_;
+  const double seconds_;
+};
+
+std::string describe(httplib::Error error, double seconds) {
+  switch (error) {
+    case httplib::Error::Connection:
+      return "no connection";
+    case httplib::Error::ConnectionTimeout:
+      return cat("no connection within timeout_seconds = ", seconds);
+    default:
+      return cat("the connection broke (", httplib::to_string(error), ")");
+  }
+}
+
+/** Seconds; 0 for a date, and for what is none. */
+double retry_after(const httplib::Response& response) {
+  const std::string text = response.get_header_value("Retry-After");
+  const bool digits =
+      !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+  return digits ? std::strtod(text.c_str(), nullptr) : 0;
 }
 
 }  // namespace
@@ -38,28 +161,29 @@ HttpAddress parse_http_address(const std::string& text) {
       R"((http://(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(:([0-9]{1,5}))?)(/[^\s#]*)?)");
   std::smatch parts;
   const bool right =
-      std::regex_match(text, parts, form) &&
+      text.size() <= kLongestAddress && std::regex_match(text, parts, form) &&
       (!parts[4].matched || std::stoi(parts[4].str()) <= kLargestPort);
   if (!right) {
     const bool secure = text.compare(0, 6, "https:") == 0;
     throw UsageError(cat(
-        "[reward] got the address \"", text,
+        "[reward] got the address \"", printable(text, kLongestAddress),
         "\"; allowed: http://HOST:PORT/PATH, without TLS or a user's name",
         secure ? "; reach a server with TLS through a proxy or a tunnel" : ""));
   }
-  return {parts[1].str(), parts[5].matched ? parts[5].str() : "/"};
+  HttpAddress address;
+  address.origin = parts[1].str();
+  address.host = parts[2].str();
+  if (address.host.front() == '[') {
+    address.host = address.host.substr(1, address.host.size() - 2);
+  }
+  if (parts[4].matched) address.port = std::stoi(parts[4].str());
+  address.path = parts[5].matched ? parts[5].str() : "/";
+  return address;
 }
 
 HttpAnswer http_request(const HttpRequest& request, double seconds) {
-  const NoPipeSignal no_pipe_signal;
-  const Seconds limit(std::min(seconds, kLongest));
-  const auto began = steady_clock::now();
-  const auto late = [&] { return steady_clock::now() - began >= limit; };
-  httplib::Client client(request.to.origin);
-  client.set_connection_timeout(limit);
-  client.set_read_timeout(limit);
-  client.set_write_timeout(limit);
-  client.set_tcp_nodelay(true);
+  Exchange exchange;
+  BoundedClient client(request.to, exchange, seconds);
   httplib::Request message;
   message.method = request.method;
   message.path = request.to.path;
@@ -67,21 +191,28 @@ HttpAnswer http_request(const HttpRequest& request, double seconds) {
   if (!request.json.empty()) {
     message.set_header("Content-Type", "application/json");
   }
-  // Asked for each piece that comes, however long the answer says it will be.
+  message.response_handler = [&](const httplib::Response&) {
+    exchange.in_head = false;
+    return true;
+  };
+  // Asked for each piece that comes: an answer may be packed.
   std::string body;
   message.content_receiver = [&](const char* data, size_t size, uint64_t,
                                  uint64_t) {
     body.append(data, size);
-    return !late() && body.size() <= kLargestAnswer;
+    return body.size() <= kLargestAnswer;
   };
   const httplib::Result result = client.send(message);
   if (body.size() > kLargestAnswer) {
-    return {0, "", cat("an answer of more than ", kLargestAnswer, " bytes")};
+    exchange.problem = cat("an answer of more than ", kLargestAnswer, " bytes");
   }
-  if (!result) {
-    return {0, "", describe(result.error(), late(), seconds)};
+  if (!result || !exchange.problem.empty()) {
+    return {0, "",
+            exchange.problem.empty() ? describe(result.error(), seconds)
+                                     : exchange.problem,
+            0};
   }
-  return {result->status, body, ""};
+  return {result->status, body, "", retry_after(*result)};
 }
 
 }  // namespace rsm

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
@@ -22,12 +24,36 @@ namespace {
 using nlohmann::json;
 
 constexpr double kLongestPause = 8;  // seconds
+constexpr double kMostAsked = 60;    // seconds of a server's Retry-After
+constexpr int kRequestTimeout = 408, kTooManyRequests = 429, kServerError = 500;
 
 std::string describe(const HttpAnswer& answer) {
   return answer.status == 0
              ? answer.problem
              : cat("status ", answer.status, " \"", quoted(answer.body), "\"");
 }
+
+/** The same for a list of what was mended: without what changes from one to
+ * the next. */
+std::string kind_of(const HttpAnswer& answer) {
+  return answer.status == 0 ? answer.problem : cat("status ", answer.status);
+}
+
+bool may_pass(const HttpAnswer& answer) {
+  return answer.status == 0 || answer.status == kRequestTimeout ||
+         answer.status == kTooManyRequests || answer.status >= kServerError;
+}
+
+class Turn {
+ public:
+  explicit Turn(Turns& turns) : turns_(turns) { turns_.acquire(); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn() { turns_.release(); }
+
+ private:
+  Turns& turns_;
+};
 
 /** The pictures of a range as PNG files in base64. */
 std::vector<std::string> pngs_of(const torch::Tensor& images,
@@ -53,7 +79,8 @@ class HttpReward : public Reward {
   bool waits() const override { return true; }
 
   void check() const override {
-    const HttpAddress health = {address_.origin, "/health"};
+    HttpAddress health = address_;
+    health.path = "/health";
     ask({"GET", health, ""}, cat("GET ", health.origin, health.path),
         "status 200 is needed; start the server, or correct the address");
   }
@@ -76,33 +103,47 @@ class HttpReward : public Reward {
       scores.push_back(
           read_scores(who_, parse_answer(who_, answer.body), range, prompts));
     }
-    return join_scores(who_, scores);
+    RewardScores all = join_scores(who_, scores);
+    const std::lock_guard lock(mutex_);
+    add_mended(all, std::exchange(mended_, {}));
+    return all;
   }
 
  private:
   /** The answer of status 200 to 299, sooner or later. */
   HttpAnswer ask(const HttpRequest& request, const std::string& about,
                  const std::string& what_to_do) const {
+    const Turn turn(*options_.turns);
     double pause = options_.pause_seconds;
     for (int64_t tried = 1;; ++tried) {
       HttpAnswer answer = http_request(request, options_.timeout_seconds);
       if (answer.status >= 200 && answer.status < 300) {
         return answer;
       }
-      const bool may_pass = answer.status == 0 || answer.status >= 500;
-      if (!may_pass || tried > options_.retries) {
+      if (!may_pass(answer) || tried > options_.retries) {
         throw Error(cat("[", who_, "] ", describe(answer), " for ", about,
                         ", asked ", tried, tried == 1 ? " time" : " times",
                         "; ", what_to_do));
       }
-      std::this_thread::sleep_for(std::chrono::duration<double>(pause));
+      count(kind_of(answer));
+      const double asked = std::min(answer.retry_after, kMostAsked);
+      std::this_thread::sleep_for(
+          std::chrono::duration<double>(std::max(pause, asked)));
       pause = std::min(2 * pause, kLongestPause);
     }
+  }
+
+  void count(const std::string& failure) const {
+    const std::lock_guard lock(mutex_);
+    ++mended_[cat(name(), " was asked again (", failure, ")")];
   }
 
   const HttpOptions options_;
   const HttpAddress address_;
   const std::string who_;  ///< begins errors
+  mutable std::mutex mutex_;
+  /** As RewardScores has it, of requests whose scores are not yet given. */
+  mutable std::map<std::string, int64_t> mended_;
 };
 
 }  // namespace

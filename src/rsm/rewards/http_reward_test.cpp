@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "rsm/base/error.h"
 #include "rsm/io/image.h"
 #include "rsm/rewards/child_process.h"
 #include "rsm/rewards/http_client.h"
 #include "rsm/rewards/rewards.h"
 #include "rsm/rewards/testing.h"
+#include "rsm/rewards/weighted_reward.h"
 
 namespace rsm {
 namespace {
@@ -175,7 +178,128 @@ def judge(self, request):
     else:
         self.answer(200, {"scores": scores(request)})
 )");
-  expect_right(*server.make(), test_pictures(3, 4, 4));
+  const auto reward = server.make();
+  const auto pictures = test_pictures(3, 4, 4);
+  const auto scores = reward->score(pictures.images, pictures.prompts);
+  EXPECT_TRUE(torch::equal(scores.value, expected_scores(pictures)));
+  const auto told = mended_in(scores);
+  ASSERT_EQ(told.size(), 2u);
+  expect_parts(told[0], {server.options.address, "again (status 500), once"});
+  expect_parts(told[1], {"again (the connection broke", "once"});
+  EXPECT_TRUE(reward->score(pictures.images, pictures.prompts).mended.empty());
+}
+
+TEST(HttpReward, ABusyServerIsAskedAgainWhenItSays) {
+  const TestServer server(R"(
+def judge(self, request):
+    if Server.asked == 1:
+        Server.since = time.monotonic()
+        self.send_response(429)
+        self.send_header("Retry-After", "1")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    elif Server.asked == 2 and time.monotonic() - Server.since < 0.99:
+        self.answer(422, "too early")
+    elif Server.asked == 2:
+        self.send_response(503)
+        self.send_header("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    else:
+        self.answer(200, {"scores": scores(request)})
+)");
+  const auto reward = server.make();
+  const auto pictures = test_pictures(3, 4, 4);
+  const auto told = mended_in(reward->score(pictures.images, pictures.prompts));
+  ASSERT_EQ(told.size(), 2u);
+  expect_parts(told[0], {"status 429", "once"});
+  expect_parts(told[1], {"status 503", "once"});
+}
+
+/** Scores of parts of an epoch asked for at once, as while it is drawn. */
+std::vector<RewardScores> score_at_once(const Reward& reward, int64_t parts,
+                                        const TestPictures& pictures) {
+  std::vector<std::future<RewardScores>> judging;
+  for (int64_t i = 0; i < parts; ++i) {
+    judging.push_back(std::async(std::launch::async, [&] {
+      return reward.score(pictures.images, pictures.prompts);
+    }));
+  }
+  std::vector<RewardScores> scores;
+  for (auto& part : judging) {
+    scores.push_back(part.get());
+  }
+  return scores;
+}
+
+/** Judges after a moment, and refuses to where more requests are there. */
+constexpr const char* kBearsOne = R"(
+busy = threading.Lock()
+def judge(self, request):
+    if not busy.acquire(blocking=False):
+        self.answer(422, "two at once")
+        return
+    time.sleep(0.1)
+    busy.release()
+    self.answer(200, {"scores": scores(request)})
+)";
+
+TEST(HttpReward, AsksOneRequestAfterTheOther) {
+  TestServer server(kBearsOne);
+  server.options.batch = 2;
+  const auto pictures = test_pictures(3, 4, 4);
+  for (const auto& part : score_at_once(*server.make(), 4, pictures)) {
+    EXPECT_TRUE(torch::equal(part.value, expected_scores(pictures)));
+    EXPECT_TRUE(part.mended.empty());
+  }
+}
+
+TEST(HttpReward, RewardsOfOneServerTakeTurnsTogether) {
+  TestServer server(kBearsOne);
+  RewardSpec first, second;
+  first.name = server.options.address;
+  second.name = server.options.address + "/other";
+  second.requests = 8;
+  const auto reward = make_rewards({first, second});
+  const auto pictures = test_pictures(3, 4, 4);
+  for (const auto& part : score_at_once(*reward, 4, pictures)) {
+    EXPECT_TRUE(torch::equal(part.value, 2 * expected_scores(pictures)));
+  }
+}
+
+TEST(HttpReward, AsksSoManyAtOnceAsItMay) {
+  TestServer server(R"(
+both = threading.Barrier(2)
+here = threading.Semaphore(2)
+def judge(self, request):
+    if not here.acquire(blocking=False):
+        self.answer(422, "three at once")
+        return
+    both.wait(60)  # each waits for another one
+    here.release()
+    self.answer(200, {"scores": scores(request)})
+)");
+  RewardSpec spec;
+  spec.name = server.options.address;
+  spec.requests = 2;
+  const auto pictures = test_pictures(3, 4, 4);
+  for (const auto& part : score_at_once(*make_rewards({spec}), 4, pictures)) {
+    EXPECT_TRUE(torch::equal(part.value, expected_scores(pictures)));
+  }
+}
+
+TEST(HttpReward, WaitingForATurnIsNoTimeOfARequest) {
+  TestServer server(R"(
+def judge(self, request):
+    time.sleep(0.7)
+    self.answer(200, {"scores": scores(request)})
+)");
+  server.options.timeout_seconds = 2;  // four of them take more
+  server.options.retries = 0;
+  const auto pictures = test_pictures(3, 4, 4);
+  for (const auto& part : score_at_once(*server.make(), 4, pictures)) {
+    EXPECT_TRUE(torch::equal(part.value, expected_scores(pictures)));
+  }
 }
 
 TEST(HttpReward, LastingFailuresAreTold) {
@@ -260,6 +384,59 @@ def judge(self, request):
   }
 }
 
+TEST(HttpReward, HeadersThatDripPassTheTimeOutToo) {
+  for (const std::string begin :
+       {"", "HTTP/1.1 200 OK\\r\\n", "HTTP/1.1 200 OK\\r\\nX: ",
+        "HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n"}) {
+    TestServer server(
+        cat("def judge(self, request):\n    self.wfile.write(b\"", begin, R"(")
+    for i in range(100000):
+        self.wfile.write(b"0")
+        time.sleep(0.05)
+)"));
+    server.options.timeout_seconds = 0.5;
+    server.options.retries = 0;
+    expect_parts(server.error(), {"no answer within timeout_seconds = 0.5"});
+  }
+}
+
+TEST(HttpReward, ARequestThatIsReadDropByDropPassesTheTimeOutToo) {
+  TestServer server(R"(
+def serve():
+    server = socket.create_server(("127.0.0.1", 0))
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    print(f"http://127.0.0.1:{server.getsockname()[1]}", flush=True)
+    client, _ = server.accept()
+    while client.recv(100):
+        time.sleep(0.05)
+)");
+  server.options.timeout_seconds = 0.5;
+  server.options.retries = 0;
+  const auto reward = server.make();
+  const auto pictures = test_pictures(16, 600, 600);
+  expect_parts(
+      error_of([&] { reward->score(pictures.images, pictures.prompts); }),
+      {"no answer within timeout_seconds = 0.5"});
+}
+
+TEST(HttpReward, HugeHeadersAreCutOff) {
+  const auto server = [](const std::string& head) {
+    return "def judge(self, request):\n"
+           "    self.wfile.write(b'HTTP/1.1 200 " +
+           head + "\\r\\nContent-Length: 2\\r\\n\\r\\n{}')\n";
+  };
+  for (const std::string head :
+       {"' + b'a' * 1000000 + b'", "OK\\r\\n' + b'X: ' + b'a' * 1000000 + b'",
+        "OK\\r\\n' + b'X: a\\r\\n' * 100000 + b'"}) {
+    TestServer huge(server(head));
+    huge.options.retries = 0;
+    expect_parts(huge.error(), {"headers of more than 8192 bytes"});
+  }
+  // Less is taken, however the library reads it.
+  expect_parts(TestServer(server("' + b'a' * 8000 + b'")).error(),
+               {"answered {}", "is needed"});
+}
+
 TEST(HttpReward, AServerThatHangsUpAmidTheRequestIsNamed) {
   TestServer server(R"(
 def serve():
@@ -289,6 +466,7 @@ TEST(HttpReward, WrongAnswersAreNamed) {
   expect_parts(error("{'scores': [1, 2]}"), {"2 numbers", "images 0 to 2"});
   expect_parts(error("{'scores': [1, float('nan'), 2]}"), {"image 1", "NaN"});
   expect_parts(error("{'error': 'no such prompt'}"), {"no such prompt"});
+  expect_parts(error("'[' * 8000 + ']' * 8000"), {"nest deeper than 100"});
 }
 
 TEST(HttpReward, TheExampleOfTheDocsRuns) {
@@ -324,6 +502,8 @@ TEST(HttpAddress, OthersAreUsageErrors) {
         "ftp://a/", "http://a b/", "http://a/b c", "http://a/#b"}) {
     EXPECT_THROW(parse_http_address(text), UsageError) << text;
   }
+  EXPECT_THROW(parse_http_address("http://a/" + std::string(1000000, 'b')),
+               UsageError);
   expect_parts(error_of([] { make_reward("http:localhost"); }),
                {"\"http:localhost\"", "http://HOST:PORT/PATH"});
   expect_parts(error_of([] { make_reward("https://a/b"); }),

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "rsm/base/error.h"
 #include "rsm/rewards/exec_reward.h"
+#include "rsm/rewards/http_client.h"
 #include "rsm/rewards/http_reward.h"
 #include "rsm/rewards/jpeg_reward.h"
 #include "rsm/rewards/shapes_reward.h"
@@ -31,7 +34,10 @@ constexpr Entry kRewards[] = {
  * timeout_seconds is not more. */
 constexpr double kStartSeconds = 120;
 
-bool begins_with(const std::string& text, const std::string& start) {
+constexpr std::string_view kProgram = "exec:";
+constexpr int64_t kMostRequests = 1024;  // connections, and threads of a server
+
+bool begins_with(const std::string& text, std::string_view start) {
   return text.compare(0, start.size(), start) == 0;
 }
 
@@ -49,22 +55,56 @@ void check_spec(const RewardSpec& spec) {
   check(spec.batch >= 1, "batch", static_cast<double>(spec.batch), "1 or more");
   check(spec.retries >= 0, "retries", static_cast<double>(spec.retries),
         "0 or more");
+  const bool program = begins_with(spec.name, kProgram);
+  check(spec.requests >= 1 && spec.requests <= (program ? 1 : kMostRequests),
+        "requests", static_cast<double>(spec.requests),
+        program ? "1, as a program reads one request after the other"
+                : "1 to 1024");
 }
 
-std::unique_ptr<Reward> make_of(const RewardSpec& spec) {
-  const std::string program = "exec:";
-  if (begins_with(spec.name, program)) {
-    return make_exec_reward({spec.name.substr(program.size()),
+/** The turns at each server, by its host and port. */
+using Servers = std::map<std::string, std::shared_ptr<Turns>>;
+
+bool asks_server(const RewardSpec& spec) {
+  return begins_with(spec.name, "http:") || begins_with(spec.name, "https:");
+}
+
+std::string server_of(const RewardSpec& spec) {
+  const HttpAddress address = parse_http_address(spec.name);
+  return cat(address.host, " ", address.port);
+}
+
+Servers servers_of(const std::vector<RewardSpec>& specs) {
+  std::map<std::string, int64_t> fewest;
+  for (const RewardSpec& spec : specs) {
+    if (asks_server(spec)) {
+      auto& requests =
+          fewest.emplace(server_of(spec), spec.requests).first->second;
+      requests = std::min(requests, spec.requests);
+    }
+  }
+  Servers servers;
+  for (const auto& [server, requests] : fewest) {
+    servers[server] = std::make_shared<Turns>(requests);
+  }
+  return servers;
+}
+
+std::unique_ptr<Reward> make_of(const RewardSpec& spec,
+                                const Servers& servers) {
+  if (begins_with(spec.name, kProgram)) {
+    return make_exec_reward({spec.name.substr(kProgram.size()),
                              spec.timeout_seconds,
                              std::max(kStartSeconds, spec.timeout_seconds),
                              spec.batch, spec.retries});
   }
-  if (begins_with(spec.name, "http:") || begins_with(spec.name, "https:")) {
+  if (asks_server(spec)) {
     HttpOptions options;
     options.address = spec.name;
     options.timeout_seconds = spec.timeout_seconds;
     options.batch = spec.batch;
     options.retries = spec.retries;
+    options.turns = servers.at(server_of(spec));
     return make_http_reward(options);
   }
   for (const Entry& entry : kRewards) {
@@ -89,21 +129,22 @@ std::vector<std::string> reward_names() {
 std::unique_ptr<Reward> make_reward(const std::string& name) {
   RewardSpec spec;
   spec.name = name;
-  return make_of(spec);
+  return make_of(spec, servers_of({spec}));
 }
 
 std::unique_ptr<Reward> make_rewards(const std::vector<RewardSpec>& specs) {
   std::vector<WeightedReward> rewards;
   std::set<std::string> names;
   bool trains = false;
+  std::for_each(specs.begin(), specs.end(), check_spec);
+  const Servers servers = servers_of(specs);
   for (const RewardSpec& spec : specs) {
-    check_spec(spec);
     if (!names.insert(spec.name).second) {
       throw UsageError(cat("[reward] \"", spec.name,
                            "\" stands twice; give it once, with one weight"));
     }
     trains = trains || spec.weight != 0;
-    rewards.push_back({spec.weight, make_of(spec)});
+    rewards.push_back({spec.weight, make_of(spec, servers)});
   }
   if (!trains) {
     throw UsageError(cat("[reward] got ", specs.size(),

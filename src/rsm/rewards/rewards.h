@@ -9,7 +9,7 @@
 
 namespace rsm {
 
-/** A reward as a config names it. The last three are for judges outside this
+/** A reward as a config names it. The last four are for judges outside this
  * program (exec: and http:) and change nothing of others. */
 struct RewardSpec {
   std::string name;             ///< as make_reward takes it
@@ -17,6 +17,7 @@ struct RewardSpec {
   double timeout_seconds = 60;  ///< for a request, > 0
   int64_t batch = 64;           ///< pictures of a request, >= 1
   int64_t retries = 2;          ///< restarts, or requests sent again, >= 0
+  int64_t requests = 1;         ///< under way at a server at once, 1 to 1024
 };
 
 /** Names of the rewards that are built in. */
@@ -29,7 +30,8 @@ std::vector<std::string> reward_names();
 std::unique_ptr<Reward> make_reward(const std::string& name);
 
 /** The weighted sum of rewards, see make_weighted_reward
- * (rewards/weighted_reward.h). Throws rsm::UsageError for what make_reward
+ * (rewards/weighted_reward.h). Those of one HOST:PORT have the fewest of their
+ * `requests` under way, together. Throws rsm::UsageError for what make_reward
  * refuses, numbers out of range, a name that stands twice, no reward at all, or
  * weights that are all 0. */
 std::unique_ptr<Reward> make_rewards(const std::vector<RewardSpec>& specs);

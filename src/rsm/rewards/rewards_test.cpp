@@ -57,6 +57,13 @@ TEST(Rewards, WrongNumbersAreUsageErrors) {
                {"timeout_seconds is 0"});
   expect_parts(error([](auto& s) { s.batch = 0; }), {"batch is 0"});
   expect_parts(error([](auto& s) { s.retries = -1; }), {"retries is -1"});
+  expect_parts(error([](auto& s) { s.requests = 0; }),
+               {"requests is 0", "1 to 1024"});
+  expect_parts(error([](auto& s) {
+                 s.name = "exec:judge";
+                 s.requests = 2;
+               }),
+               {"requests is 2", "allowed: 1", "one request after the other"});
   expect_parts(error([](auto& s) { s.weight = 0; }), {"1 rewards", "trains"});
 }
 

@@ -44,6 +44,7 @@ RewardSpec read_reward(const Config& section) {
       section.real("timeout_seconds", spec.timeout_seconds, 1e-3);
   spec.batch = section.integer("batch", spec.batch, 1);
   spec.retries = section.integer("retries", spec.retries, 0, 100);
+  spec.requests = section.integer("requests", spec.requests, 1, 1024);
   return spec;
 }
 
