@@ -38,8 +38,13 @@ class Reward {
 
   virtual std::string name() const = 0;
 
-  /** The metric that results are told in: "reward" is the trained value. */
+  /** The metric that results are told in, the higher the better: "reward" is
+   * the trained value. */
   virtual std::string main_metric() const { return "reward"; }
+
+  /** Metrics of what the value does not see, which training should not raise:
+   * a gain that comes with far more of one is suspicious. */
+  virtual std::vector<std::string> watched_metrics() const { return {}; }
 
   /** Whether it is there to judge, asked before a run: throws rsm::Error where
    * a program does not start or a server does not answer. Without asking, the

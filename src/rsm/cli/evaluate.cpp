@@ -1,11 +1,11 @@
 #include <cstdio>
 
+#include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
 #include "rsm/cli/model_arguments.h"
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/data/prompts.h"
 #include "rsm/rewards/rewards.h"
-#include "rsm/rewards/weighted_reward.h"
 #include "rsm/train/evaluation.h"
 
 namespace rsm {
@@ -18,31 +18,30 @@ struct EvaluateArguments : ModelArguments {
   bool json = false;
 };
 
-void print_table(const Evaluation& evaluation) {
-  std::vector<std::string> metrics;
-  std::printf("%-16s %7s", "", "images");
-  for (const auto& [name, mean] : evaluation.means) {
-    metrics.push_back(name);
-    std::printf(" %9s", name.c_str());
+void print_row(const std::string& label, const std::string& images,
+               const MetricNumbers& columns, const MetricNumbers& numbers) {
+  std::printf("%-16s %7s", label.c_str(), images.c_str());
+  for (const auto& [metric, mean] : columns) {
+    const auto found = numbers.find(metric);
+    if (found == numbers.end()) {
+      std::printf(" %9s", "");
+    } else {
+      std::printf(" %9.4g", found->second);
+    }
   }
   std::printf("\n");
-  const auto row = [&](const std::string& label, double images,
-                       const MetricMeans& means) {
-    std::printf("%-16s %7.0f", label.c_str(), images);
-    for (const auto& metric : metrics) {
-      const auto found = means.find(metric);
-      if (found == means.end()) {
-        std::printf(" %9s", "");
-      } else {
-        std::printf(" %9.4g", found->second);
-      }
-    }
-    std::printf("\n");
-  };
-  for (const auto& [category, means] : evaluation.by_category) {
-    row(category, means.at("images"), means);
+}
+
+void print_table(const Evaluation& evaluation) {
+  const auto& columns = evaluation.all.means;
+  std::printf("%-16s %7s", "", "images");
+  for (const auto& [name, mean] : columns) std::printf(" %9s", name.c_str());
+  std::printf("\n");
+  for (const auto& [category, scores] : evaluation.by_category) {
+    print_row(category, cat(scores.images), columns, scores.means);
   }
-  row("all", static_cast<double>(evaluation.images.size(0)), evaluation.means);
+  print_row("all", cat(evaluation.all.images), columns, columns);
+  print_row("standard error", "", columns, evaluation.all.errors);
 }
 
 int run_evaluation(const EvaluateArguments& args) {
@@ -59,7 +58,7 @@ int run_evaluation(const EvaluateArguments& args) {
       evaluate(*loaded.denoiser, *loaded.model.path, loaded.times, set, *reward,
                [&](int64_t done) { progress.update(done, ""); });
   progress.end();
-  for (const auto& text : suspicious(evaluation.scores)) {
+  for (const auto& text : evaluation.warnings) {
     progress.say("warning: " + text);
   }
   if (args.json) {

@@ -136,6 +136,20 @@ EvaluationPoint point_of(const EpochRecord& line) {
           line.evaluation->all};
 }
 
+/** Of the evaluation at this epoch. */
+std::optional<PictureScores> read_pictures(const std::string& folder,
+                                           int64_t epoch) {
+  try {
+    auto scores = read_picture_scores(
+        folder + (epoch == 0 ? "/samples/scores-before.json"
+                             : "/samples/scores-after.json"));
+    if (scores.epoch == epoch) return scores;
+  } catch (const Error&) {
+    // Nothing is paired then, which comparisons say where it matters.
+  }
+  return std::nullopt;
+}
+
 /** The deepest folder that holds all of the sorted paths. */
 fs::path common_parent(const std::vector<std::string>& sorted) {
   const fs::path first = sorted.front(), last = sorted.back();
@@ -212,6 +226,10 @@ ComparedRun read_compared_run(const std::string& folder,
   out.finished = record.finished;
   for (const auto& line : record.epochs) {
     if (line.evaluation) out.points.push_back(point_of(line));
+  }
+  out.watched = record.watched;
+  if (!out.points.empty()) {
+    out.pictures = read_pictures(folder, out.points.back().epoch);
   }
   return out;
 }

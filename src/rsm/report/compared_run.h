@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "rsm/data/picture_scores.h"
 #include "rsm/report/run_record.h"
 
 namespace rsm {
@@ -39,6 +41,10 @@ struct ComparedRun {
    * run it is: name, label, folder and seed. */
   std::map<std::string, std::string> config;
   std::vector<EvaluationPoint> points;  ///< by epoch
+  std::vector<std::string> watched;     ///< see Reward::watched_metrics
+  /** Of the last evaluation, picture by picture; none where the file is
+   * missing, damaged or of another epoch. */
+  std::optional<PictureScores> pictures;
 
   /** "" where the config has no such key. */
   std::string value(const std::string& key) const;

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "rsm/base/error.h"
+#include "rsm/data/certainty.h"
 #include "rsm/report/comparison_warnings.h"
 
 namespace rsm {
@@ -54,24 +56,42 @@ std::string metric_of(const std::vector<ComparedRun>& runs,
   return metric;
 }
 
-RunResult ends_of(const ComparedRun& run, const std::string& metric) {
+/** What runs watch and at least one of them knows; diversity last. */
+std::vector<std::string> watched_of(const std::vector<ComparedRun>& runs) {
+  std::set<std::string> watched, known;
+  for (const auto& run : runs) {
+    watched.insert(run.watched.begin(), run.watched.end());
+    for (const auto& point : run.points) {
+      for (const auto& [name, mean] : point.scores.metrics) known.insert(name);
+    }
+  }
+  std::vector<std::string> out(watched.begin(), watched.end());
+  out.emplace_back("diversity");
+  std::erase_if(out, [&](const auto& name) { return !known.contains(name); });
+  return out;
+}
+
+RunResult ends_of(const ComparedRun& run, const Comparison& about) {
+  const auto& metric = about.metric;
   RunResult out = {kMissing, kMissing, kMissing, kMissing, kMissing,
-                   kMissing, {},       {},       kMissing};
+                   {},       {},       {},       kMissing};
+  out.watched.resize(about.watched.size(), kMissing);
   if (run.points.empty()) return out;
   const auto& first = run.points.front();
   out.before = first.scores.metric(metric);
   if (run.points.size() == 1) return out;
   const auto& last = run.points.back();
   out.after = last.scores.metric(metric);
-  out.error = last.scores.standard_error(metric);
+  out.error = last.scores.error(metric);
+  out.gain_error = last.scores.change_error(metric);
   out.kl = last.kl;
   out.spent = last.cost;
-  const auto ratio = [&](const std::string& name) {
-    const double before_it = first.scores.metric(name);
-    return before_it > 0 ? last.scores.metric(name) / before_it : kMissing;
-  };
-  out.texture_ratio = ratio("texture");
-  out.diversity_ratio = ratio("diversity");
+  for (size_t i = 0; i < about.watched.size(); ++i) {
+    const double before = first.scores.metric(about.watched[i]);
+    if (before > 0) {
+      out.watched[i] = last.scores.metric(about.watched[i]) / before;
+    }
+  }
   return out;
 }
 
@@ -111,18 +131,18 @@ std::vector<double> all_runs(const Comparison& comparison,
   return out;
 }
 
-void measure_ends(SettingResult& setting, const std::string& metric) {
+void measure_ends(SettingResult& setting, const Comparison& about) {
   for (const auto& run : setting.setting.runs) {
-    setting.runs.push_back(ends_of(run, metric));
+    setting.runs.push_back(ends_of(run, about));
   }
   setting.before = spread(setting, [](const auto& r) { return r.before; });
   setting.after = spread(setting, [](const auto& r) { return r.after; });
   setting.gain = spread(setting, [](const auto& r) { return r.gain(); });
   setting.kl = spread(setting, [](const auto& r) { return r.kl; });
-  setting.texture_ratio =
-      spread(setting, [](const auto& r) { return r.texture_ratio; });
-  setting.diversity_ratio =
-      spread(setting, [](const auto& r) { return r.diversity_ratio; });
+  for (size_t i = 0; i < about.watched.size(); ++i) {
+    setting.watched.push_back(
+        spread(setting, [&](const auto& r) { return r.watched[i]; }));
+  }
   setting.spent = cost_spread(setting, &RunResult::spent);
 }
 
@@ -186,6 +206,67 @@ void measure_speed(Comparison& comparison) {
   }
 }
 
+/** Of the metric's difference between two runs' last evaluations; none where
+ * they are not of the same pictures. */
+std::optional<double> paired_error(const ComparedRun& a, const ComparedRun& b,
+                                   const std::string& metric) {
+  if (!a.pictures || !b.pictures ||
+      !pairing_problem(*a.pictures, *b.pictures).empty()) {
+    return std::nullopt;
+  }
+  const auto errors = errors_of(difference(*a.pictures, *b.pictures));
+  const auto found = errors.find(metric);
+  return found == errors.end() ? std::nullopt : std::optional(found->second);
+}
+
+/** Of the difference of two means over seeds: Welch's. */
+double seeds_error(const Spread& a, const Spread& b) {
+  const auto n = static_cast<double>(a.count), m = static_cast<double>(b.count);
+  const double v = a.deviation * a.deviation / n;
+  const double w = b.deviation * b.deviation / m;
+  if (!(v + w > 0)) return v + w;
+  const double freedom =
+      (v + w) * (v + w) / (v * v / (n - 1) + w * w / (m - 1));
+  return std::sqrt(v + w) * small_sample_factor(std::max(1.0, freedom));
+}
+
+/** Standard error of the mean after training: over seeds, or of the pictures of
+ * a single one. */
+double mean_error(const SettingResult& setting) {
+  if (setting.runs.size() == 1) return setting.runs.front().error;
+  const auto n = setting.after.count;
+  return setting.after.deviation / std::sqrt(static_cast<double>(n)) *
+         small_sample_factor(static_cast<double>(n - 1));
+}
+
+Lag lag_behind(const SettingResult& best, const SettingResult& other,
+               const std::string& metric) {
+  Lag out;
+  out.difference = best.after.mean - other.after.mean;
+  const bool one = best.runs.size() == 1, other_one = other.runs.size() == 1;
+  out.one_seed = one || other_one;
+  if (!out.one_seed) {
+    out.error = seeds_error(best.after, other.after);
+    return out;
+  }
+  const auto paired = one && other_one
+                          ? paired_error(best.setting.runs.front(),
+                                         other.setting.runs.front(), metric)
+                          : std::nullopt;
+  out.paired = paired.has_value();
+  out.error = paired.value_or(std::hypot(mean_error(best), mean_error(other)));
+  return out;
+}
+
+void measure_lags(Comparison& comparison) {
+  const auto& best = comparison.settings.front();
+  for (auto& setting : comparison.settings) {
+    setting.lag = &setting == &best
+                      ? Lag{kMissing, kMissing}
+                      : lag_behind(best, setting, comparison.metric);
+  }
+}
+
 /** Best first; those without a result last. */
 bool better(const SettingResult& a, const SettingResult& b) {
   const double x = a.after.mean, y = b.after.mean;
@@ -195,6 +276,8 @@ bool better(const SettingResult& a, const SettingResult& b) {
 }
 
 }  // namespace
+
+bool Lag::is_sure() const { return difference > kSureErrors * error; }
 
 Curve cost_curve(const ComparedRun& run, double Cost::*cost,
                  const std::string& metric) {
@@ -212,10 +295,11 @@ Comparison compare_runs(std::vector<ComparedRun> runs,
   RSM_CHECK(!runs.empty(), "[compare] no run arrived; it takes at least one");
   Comparison out;
   out.metric = metric_of(runs, options.metric);
+  out.watched = watched_of(runs);
   for (auto& setting : group_settings(std::move(runs))) {
     SettingResult result;
     result.setting = std::move(setting);
-    measure_ends(result, out.metric);
+    measure_ends(result, out);
     out.settings.push_back(std::move(result));
   }
   std::sort(out.settings.begin(), out.settings.end(), better);
@@ -226,6 +310,7 @@ Comparison compare_runs(std::vector<ComparedRun> runs,
   for (auto& setting : out.settings) measure_milestones(setting, out);
   out.baseline = find_baseline(out, options.baseline);
   measure_speed(out);
+  measure_lags(out);
   out.warnings = comparison_warnings(out);
   return out;
 }

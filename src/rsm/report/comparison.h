@@ -25,12 +25,13 @@ struct ComparisonOptions {
 struct RunResult {
   double before = 0;  ///< the metric
   double after = 0;
-  double error = 0;            ///< standard error of `after` over its pictures
-  double kl = 0;               ///< at the end, per latent element
-  double texture_ratio = 0;    ///< background texture after / before
-  double diversity_ratio = 0;  ///< of pictures of one prompt, after / before
-  Cost spent;                  ///< until the last evaluation
-  Cost to_target;              ///< until the metric first reached the target
+  double error = 0;       ///< standard error of `after` over its pictures
+  double gain_error = 0;  ///< that of the gain, paired picture by picture
+  double kl = 0;          ///< at the end, per latent element
+  /** Comparison::watched, each after / before. */
+  std::vector<double> watched;
+  Cost spent;        ///< until the last evaluation
+  Cost to_target;    ///< until the metric first reached the target
   double at_kl = 0;  ///< the metric where the drift first was so large
 
   double gain() const { return after - before; }
@@ -42,6 +43,18 @@ struct CostSpread {
   Spread evaluations;
 };
 
+/** How far a setting ended below the best one. */
+struct Lag {
+  double difference = 0;
+  /** Over seeds where both have several; else over pictures, which says nothing
+   * of other seeds: paired ones where both runs looked at the same. */
+  double error = 0;
+  bool one_seed = false;
+  bool paired = false;
+
+  bool is_sure() const;
+};
+
 /** The runs of one setting together. */
 struct SettingResult {
   Setting setting;
@@ -50,8 +63,7 @@ struct SettingResult {
   Spread after;
   Spread gain;
   Spread kl;
-  Spread texture_ratio;
-  Spread diversity_ratio;
+  std::vector<Spread> watched;  ///< Comparison::watched
   Spread at_kl;
   CostSpread spent;
   /** A run that never reached the target counts as later than any. */
@@ -60,12 +72,16 @@ struct SettingResult {
   /** The baseline's median time to the target divided by this one's; NaN where
    * one of them is not known, never reached or 0. */
   double sooner = 0;
+  Lag lag;  ///< NaN for the best setting
 
   const std::string& label() const { return setting.label; }
 };
 
 struct Comparison {
   std::string metric;
+  /** Metrics shown against what they were before training: those that runs'
+   * rewards watch, and "diversity", as far as they are known. */
+  std::vector<std::string> watched;
   /** NaN where no setting got better. */
   double target = 0;
   double kl = 0;         ///< NaN where no drift is known

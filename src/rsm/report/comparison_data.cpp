@@ -53,8 +53,9 @@ void add_milestone(const std::string& name, const Spread& spread, Row& row) {
 }
 
 Row setting_row(const SettingResult& s, const Comparison& comparison) {
-  const double error =
-      s.runs.size() == 1 ? s.runs.front().error : Spread::kMissing;
+  const bool one = s.runs.size() == 1;
+  const double error = one ? s.runs.front().error : Spread::kMissing;
+  const double gain_error = one ? s.runs.front().gain_error : Spread::kMissing;
   Row row = {{"label", s.label()},
              {"seeds", cat(s.runs.size())},
              {"metric", comparison.metric},
@@ -63,18 +64,24 @@ Row setting_row(const SettingResult& s, const Comparison& comparison) {
              {"after_sd", exact(s.after.deviation)},
              {"after_se_one_seed", exact(error)},
              {"gain", exact(s.gain.mean)},
-             {"kl", exact(s.kl.mean)},
-             {"texture_ratio", exact(s.texture_ratio.mean)},
-             {"diversity_ratio", exact(s.diversity_ratio.mean)},
-             {"train_s", exact(s.spent.seconds.mean)},
-             {"images", exact(s.spent.images.mean)},
-             {"evals", exact(s.spent.evaluations.mean)},
-             {"equal_kl", exact(comparison.kl)},
-             {"at_equal_kl", exact(s.at_kl.mean)},
-             {"at_equal_kl_sd", exact(s.at_kl.deviation)},
-             {"at_equal_kl_seeds", cat(s.at_kl.count)},
-             {"target", exact(comparison.target)},
-             {"target_reached", cat(s.reached)}};
+             {"gain_se_one_seed", exact(gain_error)},
+             {"behind_best", exact(s.lag.difference)},
+             {"behind_best_se", exact(s.lag.error)},
+             {"kl", exact(s.kl.mean)}};
+  for (size_t i = 0; i < s.watched.size(); ++i) {
+    row.emplace_back(comparison.watched[i] + "_ratio",
+                     exact(s.watched[i].mean));
+  }
+  const Row rest = {{"train_s", exact(s.spent.seconds.mean)},
+                    {"images", exact(s.spent.images.mean)},
+                    {"evals", exact(s.spent.evaluations.mean)},
+                    {"equal_kl", exact(comparison.kl)},
+                    {"at_equal_kl", exact(s.at_kl.mean)},
+                    {"at_equal_kl_sd", exact(s.at_kl.deviation)},
+                    {"at_equal_kl_seeds", cat(s.at_kl.count)},
+                    {"target", exact(comparison.target)},
+                    {"target_reached", cat(s.reached)}};
+  row.insert(row.end(), rest.begin(), rest.end());
   add_milestone("train_s", s.to_target.seconds, row);
   add_milestone("images", s.to_target.images, row);
   add_milestone("evals", s.to_target.evaluations, row);
@@ -116,39 +123,56 @@ json to_json(const CostSpread& spread) {
           {"evals", to_json(spread.evaluations)}};
 }
 
-json to_json(const ComparedRun& run, const RunResult& result) {
-  return {{"folder", run.folder},
-          {"seed", run.seed},
-          {"finished", run.finished},
-          {"before", number(result.before)},
-          {"after", number(result.after)},
-          {"after_se", number(result.error)},
-          {"kl", number(result.kl)},
-          {"texture_ratio", number(result.texture_ratio)},
-          {"diversity_ratio", number(result.diversity_ratio)},
-          {"at_kl", number(result.at_kl)},
-          {"spent", to_json(result.spent)},
-          {"to_target", to_json(result.to_target)}};
+json to_json(const Lag& lag) {
+  if (!std::isfinite(lag.difference)) return nullptr;
+  return {{"difference", lag.difference},
+          {"se", number(lag.error)},
+          {"over", lag.one_seed ? "pictures" : "seeds"},
+          {"paired", lag.paired},
+          {"sure", lag.is_sure()}};
 }
 
-json to_json(const SettingResult& setting) {
+json to_json(const ComparedRun& run, const RunResult& result,
+             const std::vector<std::string>& watched) {
+  json out = {{"folder", run.folder},
+              {"seed", run.seed},
+              {"finished", run.finished},
+              {"before", number(result.before)},
+              {"after", number(result.after)},
+              {"after_se", number(result.error)},
+              {"gain_se", number(result.gain_error)},
+              {"kl", number(result.kl)},
+              {"at_kl", number(result.at_kl)},
+              {"spent", to_json(result.spent)},
+              {"to_target", to_json(result.to_target)}};
+  for (size_t i = 0; i < watched.size(); ++i) {
+    out[watched[i] + "_ratio"] = number(result.watched[i]);
+  }
+  return out;
+}
+
+json to_json(const SettingResult& setting,
+             const std::vector<std::string>& watched) {
   json runs = json::array();
   for (size_t i = 0; i < setting.runs.size(); ++i) {
-    runs.push_back(to_json(setting.setting.runs[i], setting.runs[i]));
+    runs.push_back(to_json(setting.setting.runs[i], setting.runs[i], watched));
   }
-  return {{"label", setting.label()},
-          {"before", to_json(setting.before)},
-          {"after", to_json(setting.after)},
-          {"gain", to_json(setting.gain)},
-          {"kl", to_json(setting.kl)},
-          {"texture_ratio", to_json(setting.texture_ratio)},
-          {"diversity_ratio", to_json(setting.diversity_ratio)},
-          {"at_kl", to_json(setting.at_kl)},
-          {"spent", to_json(setting.spent)},
-          {"reached", setting.reached},
-          {"to_target", to_json(setting.to_target)},
-          {"sooner", number(setting.sooner)},
-          {"runs", runs}};
+  json out = {{"label", setting.label()},
+              {"before", to_json(setting.before)},
+              {"after", to_json(setting.after)},
+              {"gain", to_json(setting.gain)},
+              {"kl", to_json(setting.kl)},
+              {"at_kl", to_json(setting.at_kl)},
+              {"spent", to_json(setting.spent)},
+              {"reached", setting.reached},
+              {"to_target", to_json(setting.to_target)},
+              {"sooner", number(setting.sooner)},
+              {"behind_best", to_json(setting.lag)},
+              {"runs", runs}};
+  for (size_t i = 0; i < watched.size(); ++i) {
+    out[watched[i] + "_ratio"] = to_json(setting.watched[i]);
+  }
+  return out;
 }
 
 }  // namespace
@@ -156,7 +180,7 @@ json to_json(const SettingResult& setting) {
 json to_json(const Comparison& comparison) {
   json settings = json::array();
   for (const auto& setting : comparison.settings) {
-    settings.push_back(to_json(setting));
+    settings.push_back(to_json(setting, comparison.watched));
   }
   return {{"metric", comparison.metric}, {"target", number(comparison.target)},
           {"kl", number(comparison.kl)}, {"baseline", comparison.baseline},

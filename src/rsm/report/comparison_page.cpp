@@ -12,14 +12,8 @@
 namespace rsm {
 namespace {
 
-const Signs kSigns = {"\xc2\xb1", "\xc3\x97", "\xe2\x80\x93", true};
-
-/** What tables of numbers need beyond a report's style. */
-constexpr const char* kTableStyle = R"css(
-.numbers td, .numbers thead th { text-align: right; white-space: nowrap; }
-.numbers td { font-variant-numeric: tabular-nums; }
-.numbers th:first-child { text-align: left; }
-.numbers tbody th { color: var(--ink); white-space: normal; min-width: 9em; }
+/** What a comparison needs beyond a report's style. */
+constexpr const char* kNotesStyle = R"css(
 .notes { color: var(--muted); font-size: .86rem; margin-top: 14px; }
 )css";
 
@@ -83,7 +77,7 @@ std::string list_html(const std::vector<std::string>& items) {
 std::string header_html(const Comparison& comparison) {
   std::string out = "<header class=\"same\">\n<h1>" +
                     escape_html(size_text(comparison)) + "</h1>\n";
-  for (const auto& line : headlines(comparison, kSigns)) {
+  for (const auto& line : headlines(comparison, page_signs())) {
     out += "<p class=\"headline\">" + escape_html(line) + "</p>\n";
   }
   if (!comparison.warnings.empty()) {
@@ -115,20 +109,22 @@ std::string comparison_html(const Comparison& comparison) {
          "<meta name=\"viewport\" content=\"width=device-width, "
          "initial-scale=1\">\n<title>" +
          escape_html("Comparison: " + size_text(comparison)) +
-         "</title>\n<style>" + report_style() + kTableStyle +
+         "</title>\n<style>" + report_style() + kNotesStyle +
          "</style>\n</head>\n<body>\n<main>\n" + header_html(comparison) +
          part("Before and after",
-              table_html(result_table(comparison, kSigns))) +
-         part("How soon", table_html(target_table(comparison, kSigns))) +
-         part("What it took", table_html(cost_table(comparison, kSigns))) +
+              table_html(result_table(comparison, page_signs()))) +
+         part("How soon", table_html(target_table(comparison, page_signs()))) +
+         part("What it took",
+              table_html(cost_table(comparison, page_signs()))) +
          part("Curves", figures_html(comparison_figures(comparison))) +
          part("Details",
-              fold("Every run",
-                   table_html(run_table(comparison, kSigns), Rows::runs)) +
+              fold("Every run", table_html(run_table(comparison, page_signs()),
+                                           Rows::runs)) +
                   fold("Where the settings differ",
                        table_html(setting_table(comparison))) +
                   "<div class=\"notes\">" +
-                  list_html(reading_notes(comparison, kSigns)) + "</div>\n") +
+                  list_html(reading_notes(comparison, page_signs())) +
+                  "</div>\n") +
          "</main>\n</body>\n</html>\n";
 }
 

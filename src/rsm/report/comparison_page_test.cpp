@@ -187,7 +187,46 @@ TEST(ComparisonFiles, JsonHasTheTable) {
   EXPECT_EQ(json["settings"][0]["label"], "fast");
   EXPECT_EQ(json["settings"][0]["reached"], 2);
   EXPECT_EQ(json["settings"][1]["runs"].size(), 2u);
+  EXPECT_EQ(json["settings"][1]["runs"][0]["after_se"], 0.046);
+  EXPECT_EQ(json["settings"][1]["runs"][0]["gain_se"], 0.03);
+  EXPECT_EQ(json["settings"][1]["behind_best"]["over"], "seeds");
+  EXPECT_EQ(json["settings"][1]["texture_ratio"]["mean"], 1);
+  EXPECT_TRUE(json["settings"][0]["behind_best"].is_null());
   EXPECT_TRUE(json["warnings"].is_array());
+}
+
+TEST(ComparisonFiles, TellOfOneSeedWhatTheTableTells) {
+  auto other = in_memory({.lr = "2", .label = "other"});
+  other.points.back().scores.metrics["strict"] = 0.5;
+  const auto comparison = compare_runs({in_memory({.label = "first"}), other});
+  const auto lines = lines_of(settings_csv(comparison));
+  expect_parts(lines[0], {",after_se_one_seed,gain,gain_se_one_seed,"
+                          "behind_best,behind_best_se,kl,texture_ratio,"
+                          "diversity_ratio,"});
+  expect_parts(lines[2], {"other,1,strict,0.4,0.5,,0.046,"});
+  expect_parts(comparison_html(comparison),
+               {"+0.300 \xc2\xb1 0.030*", "0.700 \xc2\xb1 0.046*",
+                "one seed cannot show"});
+  const auto json = to_json(comparison)["settings"][1];
+  EXPECT_EQ(json["behind_best"]["over"], "pictures");
+  EXPECT_EQ(json["behind_best"]["paired"], false);
+  EXPECT_EQ(json["behind_best"]["sure"], true);
+}
+
+TEST(ComparisonFiles, ShowOnlyMetricsThatRunsKnow) {
+  auto run = in_memory({});
+  run.watched.clear();
+  for (auto& point : run.points) {
+    point.scores.metrics.erase("texture");
+    point.scores.metrics.erase("diversity");
+  }
+  const auto comparison = compare_runs({run});
+  for (const auto& text :
+       {comparison_html(comparison), comparison_text(comparison),
+        settings_csv(comparison), to_json(comparison).dump()}) {
+    EXPECT_EQ(text.find("texture"), std::string::npos);
+    EXPECT_EQ(text.find("iversity"), std::string::npos);
+  }
 }
 
 TEST(ComparisonText, IsATableForTheTerminal) {
@@ -210,10 +249,19 @@ TEST(ComparisonText, SmallLeadsAreCalledUnclear) {
     other.points.back().scores.metrics["strict"] = after;
     return headlines(compare_runs({in_memory({.label = "first"}), other}))[0];
   };
-  // 0.7 against 0.6: standard errors of 0.046 and 0.049, together 0.067.
+  // Standard errors of 0.046 each, together 0.065.
   expect_parts(text_of(0.6),
                {"first, 0.700", "not clearly above other, 0.600"});
-  EXPECT_EQ(text_of(0.5).find("not clearly"), std::string::npos);
+  expect_parts(text_of(0.5), {"above other by 0.200 +- 0.065 (one seed)."});
+}
+
+TEST(ComparisonText, LeadsOfUnknownErrorAreCalledSo) {
+  auto first = in_memory({.label = "first"});
+  auto other = in_memory({.lr = "2", .label = "other"});
+  for (auto* run : {&first, &other}) run->points.back().scores.errors.clear();
+  other.points.back().scores.metrics["strict"] = 0.1;
+  expect_parts(headlines(compare_runs({first, other}))[0],
+               {"by 0.600 above other, of which no error is known"});
 }
 
 TEST(ComparisonText, OneSeedIsMarked) {

@@ -33,12 +33,26 @@ std::string mean_text(const Spread& spread, size_t runs, const Signs& signs) {
   return out + (some ? " (" + of_all(spread.count, all) + ")" : "");
 }
 
+std::string with_error(const std::string& mean, double error,
+                       const Signs& signs) {
+  if (!std::isfinite(error)) return mean;
+  return mean + " " + signs.plus_minus + " " + score(error);
+}
+
 /** The same; with a single run, its standard error and a star. */
 std::string after_text(const SettingResult& setting, const Signs& signs) {
   const auto out = mean_text(setting.after, setting.runs.size(), signs);
   const double error = setting.runs.front().error;
   if (setting.runs.size() > 1 || !std::isfinite(error)) return out;
-  return out + " " + signs.plus_minus + " " + score(error) + "*";
+  return with_error(out, error, signs) + "*";
+}
+
+std::string gain_of(const SettingResult& setting, const Signs& signs) {
+  const auto out = format_signed(setting.gain.mean, kDecimals);
+  const double error = setting.runs.front().gain_error;
+  const bool shown = signs.wide && setting.runs.size() == 1;
+  return shown && std::isfinite(error) ? with_error(out, error, signs) + "*"
+                                       : out;
 }
 
 std::string ratio_text(double ratio, const Signs& signs) {
@@ -97,24 +111,23 @@ std::string soonest_text(const Comparison& comparison, const Signs& signs) {
   return out + ".";
 }
 
-/** Standard error of the mean after training; NaN where it is not known. */
-double mean_error(const SettingResult& setting) {
-  if (setting.runs.size() == 1) return setting.runs.front().error;
-  return setting.after.deviation /
-         std::sqrt(static_cast<double>(setting.after.count));
-}
-
-/** Names the second where the first is ahead by less than two standard errors
- * of their difference. */
-std::string doubt_text(const Comparison& comparison) {
-  constexpr double kSure = 2;
+/** How sure it is that the first is ahead of the second. */
+std::string lead_text(const Comparison& comparison, const Signs& signs) {
   if (comparison.settings.size() < 2) return "";
-  const auto& first = comparison.settings[0];
   const auto& second = comparison.settings[1];
-  const double error = std::hypot(mean_error(first), mean_error(second));
-  if (!(first.after.mean - second.after.mean < kSure * error)) return "";
-  return cat(", not clearly above ", second.label(), ", ",
-             score(second.after.mean));
+  const auto& lag = second.lag;
+  if (!std::isfinite(lag.difference)) return "";
+  const auto by = with_error(score(lag.difference), lag.error, signs);
+  if (!std::isfinite(lag.error)) {
+    return cat(", by ", by, " above ", second.label(),
+               ", of which no error is known");
+  }
+  if (!lag.is_sure()) {
+    return cat(", not clearly above ", second.label(), ", ",
+               score(second.after.mean));
+  }
+  return cat(", above ", second.label(), " by ", by,
+             lag.one_seed ? " (one seed)" : "");
 }
 
 /** Never cuts a letter of several bytes in two. */
@@ -141,17 +154,18 @@ bool any_star(const Comparison& comparison) {
 
 TextTable result_table(const Comparison& comparison, const Signs& signs) {
   TextTable out;
-  out.head = {
-      "setting", "seeds",     "before",
-      "after",   "gain",      "drift",
-      "texture", "diversity", "at drift " + format_short(comparison.kl)};
+  out.head = {"setting", "seeds", "before", "after", "gain", "drift"};
+  for (const auto& name : comparison.watched) out.head.push_back(name);
+  out.head.push_back("at drift " + format_short(comparison.kl));
   for (const auto& s : comparison.settings) {
-    out.rows.push_back(
-        {s.label(), cat(s.runs.size()), score(s.before.mean),
-         after_text(s, signs), format_signed(s.gain.mean, kDecimals),
-         format_short(s.kl.mean), ratio_text(s.texture_ratio.mean, signs),
-         ratio_text(s.diversity_ratio.mean, signs),
-         mean_text(s.at_kl, s.runs.size(), signs)});
+    out.rows.push_back({s.label(), cat(s.runs.size()), score(s.before.mean),
+                        after_text(s, signs), gain_of(s, signs),
+                        format_short(s.kl.mean)});
+    auto& row = out.rows.back();
+    for (const auto& ratio : s.watched) {
+      row.push_back(ratio_text(ratio.mean, signs));
+    }
+    row.push_back(mean_text(s.at_kl, s.runs.size(), signs));
   }
   return out;
 }
@@ -189,23 +203,37 @@ TextTable target_table(const Comparison& comparison, const Signs& signs) {
 
 TextTable run_table(const Comparison& comparison, const Signs& signs) {
   TextTable out;
-  out.head = {"run",        "setting",   "seed",          "before",
-              "after",      "drift",     "texture",       "diversity",
-              "at drift",   "to target", "training time", "pictures",
-              "evaluations"};
+  out.head = {"run", "setting", "seed", "before", "after", "gain", "drift"};
+  for (const auto& name : comparison.watched) out.head.push_back(name);
+  for (const char* name :
+       {"at drift", "to target", "training time", "pictures", "evaluations"}) {
+    out.head.emplace_back(name);
+  }
   for (const auto& s : comparison.settings) {
     for (size_t i = 0; i < s.runs.size(); ++i) {
       const auto& run = s.setting.runs[i];
       const auto& result = s.runs[i];
-      out.rows.push_back(
-          {run.folder, s.label(), cat(run.seed), score(result.before),
-           score(result.after), format_short(result.kl),
-           ratio_text(result.texture_ratio, signs),
-           ratio_text(result.diversity_ratio, signs), score(result.at_kl),
-           milestone(result.to_target.seconds, format_duration),
-           format_duration(result.spent.seconds),
-           count_text(result.spent.images),
-           count_text(result.spent.evaluations)});
+      std::vector<std::string> row = {
+          run.folder,
+          s.label(),
+          cat(run.seed),
+          score(result.before),
+          with_error(score(result.after), result.error, signs),
+          with_error(format_signed(result.gain(), kDecimals), result.gain_error,
+                     signs),
+          format_short(result.kl)};
+      for (const double ratio : result.watched) {
+        row.push_back(ratio_text(ratio, signs));
+      }
+      for (const auto& text :
+           {score(result.at_kl),
+            milestone(result.to_target.seconds, format_duration),
+            format_duration(result.spent.seconds),
+            count_text(result.spent.images),
+            count_text(result.spent.evaluations)}) {
+        row.push_back(text);
+      }
+      out.rows.push_back(std::move(row));
     }
   }
   return out;
@@ -239,19 +267,23 @@ std::vector<std::string> reading_notes(const Comparison& comparison,
   if (any_star(comparison)) {
     out.push_back(
         cat("* one seed: ", signs.plus_minus,
-            " the binomial standard error over its pictures, which says "
-            "nothing of other seeds."));
+            " the standard error over its pictures, which says nothing of "
+            "other seeds."));
   }
   for (const char* note :
-       {"Drift: KL to the base model per latent element. Texture: the "
-        "pictures' background against the base model's. Diversity: how much "
-        "pictures of one prompt differ, against the base model's.",
+       {"Drift: KL to the base model per latent element.",
         "At drift: the score where a run first drifted so far; unless asked "
         "for, "
         "the smallest drift at which a run ended.",
         "Training time leaves evaluations out. Pictures: sampled for training. "
         "Evaluations: of the network, by sample."}) {
     out.emplace_back(note);
+  }
+  for (const auto& name : comparison.watched) {
+    const bool is_diversity = name == "diversity";
+    out.push_back(cat(
+        "Column ", name, ": against what it was before training",
+        is_diversity ? ", how much pictures of one prompt differ" : "", "."));
   }
   if (!std::isnan(comparison.target)) {
     out.emplace_back(
@@ -273,7 +305,7 @@ std::vector<std::string> headlines(const Comparison& comparison,
   std::vector<std::string> out = {
       cat("Highest ", comparison.metric, " score: ", best.label(), ", ",
           after_text(best, signs), " (before: ", score(best.before.mean), ")",
-          doubt_text(comparison), ".")};
+          lead_text(comparison, signs), ".")};
   if (auto text = soonest_text(comparison, signs); !text.empty()) {
     out.push_back(std::move(text));
   }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "rsm/report/comparison.h"
+#include "rsm/report/format.h"
 
 namespace rsm {
 
@@ -13,15 +14,8 @@ struct TextTable {
   std::vector<std::vector<std::string>> rows;
 };
 
-/** How signs are written, by default in ASCII. */
-struct Signs {
-  std::string plus_minus = "+-";
-  std::string times = "x";
-  std::string to = " - ";
-  bool wide = false;  ///< ranges over seeds for pictures and evaluations, too
-};
-
-/** Scores before and after training, drift and texture: one row a setting. */
+/** Scores before and after training, drift and what is watched: one row a
+ * setting. */
 TextTable result_table(const Comparison& comparison, const Signs& signs = {});
 
 /** What training took. */
@@ -41,8 +35,9 @@ TextTable setting_table(const Comparison& comparison);
 std::vector<std::string> reading_notes(const Comparison& comparison,
                                        const Signs& signs = {});
 
-/** "Highest strict score: name, 0.459 +- 0.012 (before: 0.338)", saying so
- * where the lead is within two standard errors, and "Soonest to 0.4: name, in 1
+/** "Highest strict score: name, 0.459 +- 0.012 (before: 0.338), above
+ * other by 0.100 +- 0.020.", saying so where the lead is within kSureErrors
+ * errors or none is known, and "Soonest to 0.4: name, in 1
  * min 20 s, 2.1x sooner than other."; as far as there are results. */
 std::vector<std::string> headlines(const Comparison& comparison,
                                    const Signs& signs = {});

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "rsm/data/certainty.h"
 #include "rsm/io/testing.h"
 #include "rsm/report/comparison_testing.h"
 
@@ -102,23 +103,83 @@ TEST(Comparison, MeansAndDeviationsAreOverSeeds) {
 TEST(Comparison, OneSeedHasItsPicturesError) {
   const auto out = compare_examples({straight(0.6, 10)});
   EXPECT_TRUE(std::isnan(out.settings[0].after.deviation));
-  EXPECT_NEAR(out.settings[0].runs[0].error, std::sqrt(0.6 * 0.4 / 100),
-              kRounding);
+  EXPECT_EQ(out.settings[0].runs[0].error, 0.046);
+  EXPECT_EQ(out.settings[0].runs[0].gain_error, 0.03);
+}
+
+/** Scores of 40 prompts that differ much, each raised by `gain` and by a little
+ * of its own. */
+PictureScores example_pictures(double gain, uint64_t seed = 1) {
+  PictureScores out;
+  out.seed = seed;
+  for (int64_t i = 0; i < 40; ++i) {
+    out.prompts.push_back(i);
+    out.members.push_back(0);
+    out.categories.emplace_back("");
+    const double own = gain > 0 ? 0.01 * static_cast<double>(i % 3) : 0;
+    out.metrics["strict"].push_back(static_cast<double>(i % 7) + gain + own);
+  }
+  return out;
+}
+
+TEST(Comparison, RunsOfOneSeedArePairedPictureByPicture) {
+  auto a = in_memory(straight(0.7, 10, 1, "a"));
+  auto b = in_memory(straight(0.6, 10, 1, "b"));
+  a.pictures = example_pictures(0.1);
+  b.pictures = example_pictures(0);
+  const auto& lag = compare_runs({a, b}).settings[1].lag;
+  EXPECT_NEAR(lag.difference, 0.1, kRounding);
+  EXPECT_TRUE(lag.paired && lag.one_seed && lag.is_sure());
+  // 0.01 (i mod 3) has a standard deviation of 0.0083.
+  EXPECT_NEAR(lag.error, 0.0083 / std::sqrt(40.0), 0.0001);
+  // Of other noise they are not.
+  b.pictures = example_pictures(0, 2);
+  const auto& apart = compare_runs({a, b}).settings[1].lag;
+  EXPECT_FALSE(apart.paired);
+  EXPECT_NEAR(apart.error, std::hypot(0.046, 0.046), kRounding);
+  EXPECT_FALSE(apart.is_sure());
+}
+
+TEST(Comparison, SettingsOfSeveralSeedsAreComparedOverSeeds) {
+  const auto out =
+      compare_examples({straight(0.6, 10, 1, "a"), straight(0.62, 10, 2, "a"),
+                        straight(0.5, 10, 1, "b"), straight(0.52, 10, 2, "b")});
+  const auto& lag = out.settings[1].lag;
+  EXPECT_FALSE(lag.one_seed);
+  EXPECT_NEAR(lag.difference, 0.1, kRounding);
+  // Two means of two, each with a deviation of 0.0141: two degrees of freedom.
+  EXPECT_NEAR(lag.error, 0.01 * std::sqrt(2.0) * small_sample_factor(2), 1e-9);
+  EXPECT_TRUE(std::isnan(out.settings[0].lag.difference));
+}
+
+TEST(Comparison, AnUnknownErrorIsNoCertainty) {
+  auto a = in_memory(straight(0.9, 10, 1, "a"));
+  auto b = in_memory(straight(0.5, 10, 1, "b"));
+  for (auto* run : {&a, &b}) {
+    for (auto& point : run->points) {
+      point.scores.errors.clear();
+      point.scores.change_errors.clear();
+    }
+  }
+  const auto out = compare_runs({a, b});
+  EXPECT_TRUE(std::isnan(out.settings[1].lag.error));
+  EXPECT_FALSE(out.settings[1].lag.is_sure());
 }
 
 TEST(Comparison, TextureIsComparedWithItsOwnStart) {
   auto run = straight(0.6, 10);
   run.points.front().texture = 2e-4;
   run.points.back().texture = 5e-4;
-  EXPECT_NEAR(compare_examples({run}).settings[0].texture_ratio.mean, 2.5,
-              kRounding);
+  const auto out = compare_examples({run});
+  EXPECT_EQ(out.watched, (std::vector<std::string>{"texture", "diversity"}));
+  EXPECT_NEAR(out.settings[0].watched[0].mean, 2.5, kRounding);
 }
 
 TEST(Comparison, DiversityIsComparedWithItsOwnStart) {
   auto run = straight(0.6, 10);
   run.points.front().diversity = 0.25;
   run.points.back().diversity = 0.2;
-  EXPECT_NEAR(compare_examples({run}).settings[0].diversity_ratio.mean, 0.8,
+  EXPECT_NEAR(compare_examples({run}).settings[0].watched[1].mean, 0.8,
               kRounding);
 }
 

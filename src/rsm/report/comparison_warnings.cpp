@@ -158,33 +158,43 @@ void warn_of_seeds(const Comparison& comparison, Warnings& out) {
   out.push_back("Not the same seeds: " + values + ".");
 }
 
-void warn_of_texture(const Comparison& comparison, Warnings& out) {
-  Names names;
-  for (const auto& setting : comparison.settings) {
-    const double ratio = setting.texture_ratio.mean;
-    if (!(ratio > kTextureLimit)) continue;
-    names.push_back(format_short(ratio) + " times in \"" + setting.label() +
-                    "\"");
+void warn_of_watched(const Comparison& comparison, Warnings& out) {
+  for (size_t i = 0; i < comparison.watched.size(); ++i) {
+    const auto& metric = comparison.watched[i];
+    const bool diversity = metric == "diversity";
+    Names names;
+    for (const auto& setting : comparison.settings) {
+      const double ratio = setting.watched[i].mean;
+      const bool far =
+          diversity ? ratio < kDiversityLimit : ratio > kWatchedLimit;
+      if (!far) continue;
+      names.push_back(format_short(ratio) + " times in \"" + setting.label() +
+                      "\"");
+    }
+    if (names.empty()) continue;
+    out.push_back(
+        diversity
+            ? cat("Pictures of one prompt differ far less than before "
+                  "training: ",
+                  join(names), "; such models may have settled on one picture.")
+            : cat(metric,
+                  " is far above what it was before training: ", join(names),
+                  "; such scores may have been won by what the reward does not "
+                  "see. Look at the pictures."));
   }
-  if (names.empty()) return;
-  out.push_back(
-      cat("Background texture is far above the base model's: ", join(names),
-          "; such scores may have been won by patterns that the "
-          "reward does not see. Look at the pictures."));
 }
 
-void warn_of_diversity(const Comparison& comparison, Warnings& out) {
+void warn_of_one_seed(const Comparison& comparison, Warnings& out) {
   Names names;
   for (const auto& setting : comparison.settings) {
-    const double ratio = setting.diversity_ratio.mean;
-    if (!(ratio < kDiversityLimit)) continue;
-    names.push_back(format_short(ratio) + " times in \"" + setting.label() +
-                    "\"");
+    if (setting.runs.size() == 1) names.push_back(setting.label());
   }
-  if (names.empty()) return;
-  out.push_back(
-      cat("Pictures of one prompt differ far less than the base model's: ",
-          join(names), "; such models may have settled on one picture."));
+  if (names.empty() || comparison.settings.size() < 2) return;
+  out.push_back(cat("One seed: ", short_list(names),
+                    names.size() == 1 ? " has" : " have",
+                    " one seed; differences between settings include "
+                    "seed-to-seed variation that one seed cannot show; the "
+                    "error bars are those of the pictures."));
 }
 
 void warn_of_few_evaluations(const Comparison& comparison, Warnings& out) {
@@ -209,8 +219,8 @@ void warn_of_few_evaluations(const Comparison& comparison, Warnings& out) {
 std::vector<std::string> comparison_warnings(const Comparison& comparison) {
   Warnings out;
   for (const auto& warn :
-       {warn_of_tasks, warn_of_bases, warn_of_unfinished, warn_of_texture,
-        warn_of_diversity, warn_of_speeds, warn_of_seeds, warn_of_labels,
+       {warn_of_tasks, warn_of_bases, warn_of_one_seed, warn_of_unfinished,
+        warn_of_watched, warn_of_speeds, warn_of_seeds, warn_of_labels,
         warn_of_few_evaluations}) {
     warn(comparison, out);
   }

@@ -8,8 +8,15 @@
 namespace rsm {
 namespace {
 
+/** Without the one on single seeds, which all of these would have. */
 std::vector<std::string> warnings_of(const std::vector<ComparedRun>& runs) {
-  return compare_runs(runs).warnings;
+  auto out = compare_runs(runs).warnings;
+  std::erase_if(out, [](const auto& text) {
+    return text.starts_with(
+        "One "
+        "seed");
+  });
+  return out;
 }
 
 /** Two settings that compare well. */
@@ -28,6 +35,22 @@ void expect_warning(const std::vector<ComparedRun>& runs,
 
 TEST(ComparisonWarnings, FairComparisonsHaveNone) {
   EXPECT_EQ(warnings_of(fair_pair()), std::vector<std::string>());
+}
+
+TEST(ComparisonWarnings, SingleSeedsSayWhatTheyCannotShow) {
+  const auto of = [](const std::vector<ComparedRun>& runs) {
+    return join(compare_runs(runs).warnings, "\n");
+  };
+  auto runs = fair_pair();
+  expect_parts(of(runs), {"One seed: \"fast\", \"slow\" have one seed",
+                          "seed-to-seed variation that one seed cannot show",
+                          "those of the pictures"});
+  runs.push_back(in_memory({.seed = 2, .lr = "1", .label = "slow"}));
+  expect_parts(of(runs), {"One seed: \"fast\" has one seed"});
+  runs.push_back(in_memory({.seed = 2, .lr = "2", .label = "fast"}));
+  EXPECT_EQ(of(runs), "");
+  // Nothing is compared.
+  EXPECT_EQ(of({in_memory({})}), "");
 }
 
 TEST(ComparisonWarnings, TasksThatDifferAreNamed) {
@@ -77,7 +100,7 @@ TEST(ComparisonWarnings, SettingsShouldHaveTheSameSeeds) {
   expect_warning(runs, {"seeds", "1 (\"slow\")", "1, 2 (\"fast\")"});
 }
 
-TEST(ComparisonWarnings, TextureShowsRewardHacking) {
+TEST(ComparisonWarnings, WhatIsWatchedShowsRewardHacking) {
   auto runs = fair_pair();
   runs[1].points.back().scores.metrics["texture"] = 3e-4;
   expect_warning(runs, {"texture", "3 times in \"fast\""});

@@ -27,6 +27,12 @@ std::string padded(int64_t value) {
 
 }  // namespace
 
+const Signs& page_signs() {
+  static const Signs signs = {"\xc2\xb1", "\xc3\x97", "\xe2\x80\x93",
+                              "\xe2\x86\x92", true};
+  return signs;
+}
+
 std::string format_fixed(double value, int decimals) {
   if (!std::isfinite(value)) return kMissing;
   return written(value, std::chars_format::fixed, decimals);

@@ -8,6 +8,17 @@
  * locale; NaN and infinities become "n/a". */
 namespace rsm {
 
+/** How signs are written, by default in ASCII. */
+struct Signs {
+  std::string plus_minus = "+-";
+  std::string times = "x";
+  std::string to = " - ";  ///< of ranges
+  std::string arrow = "->";
+  bool wide = false;  ///< tables have room for more ranges
+};
+/** As they stand in pages. */
+const Signs& page_signs();
+
 /** "0.412"; never "-0.000". */
 std::string format_fixed(double value, int decimals);
 

@@ -53,6 +53,7 @@ const char* verdict_class(RunSummary::Verdict verdict) {
     case RunSummary::Verdict::suspicious:
       return "suspicious";
     case RunSummary::Verdict::same:
+    case RunSummary::Verdict::unclaimed:
     case RunSummary::Verdict::unknown:
       break;
   }
@@ -69,6 +70,7 @@ std::string verdict_sign(RunSummary::Verdict verdict) {
     case RunSummary::Verdict::suspicious:
       return "\xe2\x9a\xa0 ";
     case RunSummary::Verdict::same:
+    case RunSummary::Verdict::unclaimed:
     case RunSummary::Verdict::unknown:
       break;
   }
@@ -84,20 +86,10 @@ std::string fact(const std::string& name, const std::string& value,
 
 std::string key_facts(const RunRecord& record, const RunSummary& summary) {
   std::string out;
-  const double ratio = summary.texture_ratio();
-  if (std::isfinite(ratio)) {
-    const bool bad = ratio > kTextureLimit;
-    out += fact("Background texture",
-                format_fixed(ratio, ratio < 9.95 ? 1 : 0) + "\xc3\x97",
-                bad ? "the base model's: too much" : "the base model's: fine",
-                bad);
-  }
-  if (std::isfinite(summary.diversity_ratio())) {
-    const bool bad = summary.diversity_ratio() < kDiversityLimit;
-    out += fact("Diversity of a prompt's pictures",
-                format_fixed(summary.diversity_ratio(), 2) + "\xc3\x97",
-                bad ? "the base model's: too little" : "the base model's: fine",
-                bad);
+  for (const auto& [name, ratio, bad] : watched_of(summary)) {
+    out += fact(name == "diversity" ? "Diversity of a prompt's pictures" : name,
+                format_fixed(ratio, 2) + page_signs().times,
+                cat("what it was", bad ? ": look at the pictures" : ""), bad);
   }
   if (std::isfinite(summary.drift)) {
     out += fact("Drift from the base model", format_short(summary.drift),
@@ -122,11 +114,10 @@ std::string warnings_html(const RunSummary& summary) {
   for (size_t i = 0; i < summary.warnings.size(); ++i) {
     // The summary's own, which come last, weigh most.
     const auto& warning = summary.warnings[summary.warnings.size() - 1 - i];
-    std::string line = "<li>" + escape_html(warning.text);
-    if (warning.epochs > 1) {
-      line += cat(" <small>(in ", warning.epochs, " epochs, last in ",
-                  warning.last_epoch, ")</small>");
-    }
+    const auto epochs = epochs_text(warning);
+    const auto line =
+        "<li>" + escape_html(warning.text) +
+        (epochs.empty() ? "" : " <small>(" + epochs + ")</small>");
     (i < kMostWarnings ? shown : rest) += line + "</li>\n";
   }
   return "<div class=\"warnings\"><strong>Warnings</strong>\n<ul>\n" + shown +
@@ -147,14 +138,37 @@ std::string header_html(const RunRecord& record, const RunSummary& summary) {
       "\">\n<p class=\"name\">" + escape_html(join(names, " \xc2\xb7 ")) +
       "</p>\n<h1>" + verdict_sign(summary.verdict) +
       escape_html(verdict_text(summary)) + "</h1>\n<p class=\"headline\">" +
-      escape_html(headline(summary, "\xe2\x86\x92", "\xc2\xb1")) + "</p>\n";
-  if (const auto words = category_sentence(summary); !words.empty()) {
-    out += "<p>" + escape_html(words) + "</p>\n";
+      escape_html(headline(summary, page_signs())) + "</p>\n";
+  for (const auto& words :
+       {category_sentence(summary), price_sentence(summary, page_signs())}) {
+    if (!words.empty()) out += "<p>" + escape_html(words) + "</p>\n";
   }
   if (const auto facts = key_facts(record, summary); !facts.empty()) {
     out += "<dl class=\"facts\">\n" + facts + "</dl>\n";
   }
   return out + warnings_html(summary) + "</header>\n";
+}
+
+/** Every metric side by side with the trained one. */
+std::string metrics_table(const RunSummary& summary) {
+  if (summary.verdict == RunSummary::Verdict::unknown) return "";
+  std::string out =
+      "<div class=\"scroll\"><table class=\"numbers\">\n<thead><tr><th>metric"
+      "</th><th>before</th><th>after</th><th>change</th><th></th></tr></thead>"
+      "\n<tbody>\n";
+  const auto cell = [](const std::string& text) {
+    return "<td>" + escape_html(text) + "</td>";
+  };
+  for (const auto& [name, images, change] : summary.metrics) {
+    const bool trained = name == kTrainedMetric;
+    out += "<tr><th scope=\"row\">" + escape_html(name) +
+           (trained ? " <small>trained</small>" : "") + "</th>" +
+           cell(format_short(change.before)) +
+           cell(format_short(change.after)) +
+           cell(gain_text(change, page_signs())) +
+           cell(change_word(change, summary.metrics.size())) + "</tr>\n";
+  }
+  return out + "</tbody></table></div>\n";
 }
 
 std::string details_html(const RunRecord& record) {
@@ -180,10 +194,11 @@ std::string report_html(const RunRecord& record) {
          escape_html(record.name + ": " + verdict_text(summary)) +
          "</title>\n<style>" + report_style() +
          "</style>\n</head>\n<body>\n<main>\n" + header_html(record, summary) +
-         section("Before and after", samples_html(record.samples)) +
+         section("Before and after", samples_html(record)) +
          section("What changed", plots(result_figures(record, summary))) +
          section("How it got there", plots(curve_figures(record, summary))) +
-         section("Is it still the same model?", plots(safety_figures(record))) +
+         section("Is it still the same model?",
+                 metrics_table(summary) + plots(safety_figures(record))) +
          section("Where along the way it learns", plots(step_figures(record)),
                  record.method_summary) +
          section("Details", details_html(record)) +

@@ -36,8 +36,7 @@ double drift_of(const EpochRecord& line) {
 
 Reader error_of(const std::string& metric) {
   return [metric](const EpochRecord& line) {
-    return line.evaluation ? line.evaluation->all.standard_error(metric)
-                           : kMissing;
+    return line.evaluation ? line.evaluation->all.error(metric) : kMissing;
   };
 }
 
@@ -60,14 +59,14 @@ PlotSeries collect(const RunRecord& record, const std::string& name,
  * all rewards between 0 and 1 do; otherwise the main score alone. */
 std::vector<PlotSeries> score_series(const RunRecord& record, const Reader& x) {
   const auto& main = record.main_metric;
-  const auto& trained = record.trained_metric;
+  const std::string trained = kTrainedMetric;
   auto reward = collect(record, "training reward", x, number_of("reward"));
   reward.color = 5;
   reward.thin = true;
   auto held_out =
       collect(record, "held-out " + main, x, score_of(main), error_of(main));
   std::vector<PlotSeries> all = {reward, held_out};
-  if (trained != main && !trained.empty()) {
+  if (trained != main) {
     all.push_back(collect(record, "held-out " + trained, x, score_of(trained)));
     all.back().color = 3;
   }
@@ -222,13 +221,13 @@ std::string schedule_plot(const RunRecord& record) {
 
 /** One number of every line over epochs. */
 std::string epoch_plot(const RunRecord& record, const std::string& title,
-                       const Reader& value) {
+                       const Reader& value, const Reader& error = nullptr) {
   LinePlot plot;
   plot.title = title;
   plot.description = title + " over epochs";
   plot.x_label = "epoch";
   plot.whole_x = true;
-  plot.series = {collect(record, "", epoch_of, value)};
+  plot.series = {collect(record, "", epoch_of, value, error)};
   plot.series[0].thin = true;
   return curves(plot);
 }
@@ -248,19 +247,20 @@ std::string drift_plot(const RunRecord& record) {
   return curves(plot);
 }
 
-std::string texture_plot(const RunRecord& record) {
+/** A metric that should not rise, with its limit. */
+std::string watched_plot(const RunRecord& record, const std::string& metric) {
   LinePlot plot;
-  plot.title = "Background texture";
-  plot.description = "Background texture of held-out pictures over epochs";
+  plot.title = metric;
+  plot.description = metric + " of held-out pictures over epochs";
   plot.x_label = "epoch";
   plot.whole_x = true;
   plot.from_zero = true;
-  plot.series = {
-      collect(record, "held-out pictures", epoch_of, score_of("texture"))};
+  plot.series = {collect(record, "held-out pictures", epoch_of,
+                         score_of(metric), error_of(metric))};
   plot.series[0].color = 4;
   if (!plot.series[0].y.empty() && plot.series[0].y[0] > 0) {
-    plot.guides = {{kTextureLimit * plot.series[0].y[0],
-                    format_short(kTextureLimit) + " x the base model's"}};
+    plot.guides = {{kWatchedLimit * plot.series[0].y[0],
+                    format_short(kWatchedLimit) + " x what it was"}};
   }
   return curves(plot);
 }
@@ -276,12 +276,8 @@ std::string figure(const std::string& title, const std::string& plot,
 }
 
 std::string result_figures(const RunRecord& record, const RunSummary& summary) {
-  // The one metric whose meaning is the same for every reward.
-  const std::string meaning =
-      summary.metric == "strict"
-          ? "share of held-out pictures that show all the prompt says"
-          : summary.metric + " score of held-out pictures";
-  return figure("By category", category_plot(summary), meaning) +
+  return figure("By category", category_plot(summary),
+                summary.metric + " of held-out pictures") +
          figure("Over time", score_by_time(record), "bars: one standard error");
 }
 
@@ -305,21 +301,28 @@ std::string curve_figures(const RunRecord& record, const RunSummary& summary) {
     return collect(record, "", epoch_of, score_of(metric)).y;
   };
   for (const auto& [metric, value] : last->evaluation->all.metrics) {
-    if (metric == summary.metric || metric == "texture") continue;
+    const auto& watched = record.watched;
+    const bool elsewhere =
+        std::find(watched.begin(), watched.end(), metric) != watched.end();
+    if (metric == summary.metric || elsewhere) continue;
     // The trained metric is drawn already, also under its other name.
-    const bool drawn = values(metric) == values(record.trained_metric);
+    const bool drawn = values(metric) == values(kTrainedMetric);
     if (together && drawn) continue;
-    out += figure("Held-out " + metric,
-                  epoch_plot(record, metric, score_of(metric)));
+    out +=
+        figure("Held-out " + metric,
+               epoch_plot(record, metric, score_of(metric), error_of(metric)));
   }
   return out;
 }
 
 std::string safety_figures(const RunRecord& record) {
-  return figure("Drift from the reference", drift_plot(record),
-                "KL per latent element; 0 is the base model") +
-         figure("Background texture", texture_plot(record),
-                "the reward does not see it, so it shows reward hacking");
+  std::string out = figure("Drift from the reference", drift_plot(record),
+                           "KL per latent element; 0 is the base model");
+  for (const auto& metric : record.watched) {
+    out += figure("Held-out " + metric, watched_plot(record, metric),
+                  "what the reward does not see: it should not rise");
+  }
+  return out;
 }
 
 std::string step_figures(const RunRecord& record) {

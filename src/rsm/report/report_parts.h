@@ -16,15 +16,15 @@ std::string figure(const std::string& title, const std::string& plot,
 std::string result_figures(const RunRecord& record, const RunSummary& summary);
 /** Scores against epochs and drift. */
 std::string curve_figures(const RunRecord& record, const RunSummary& summary);
-/** Drift from the reference and background texture. */
+/** Drift from the reference, and what training should not raise. */
 std::string safety_figures(const RunRecord& record);
 /** The method at each sampler step: guidance strength, clipping, spread. */
 std::string step_figures(const RunRecord& record);
 /** Loss, gradients and the like over epochs. */
 std::string health_figures(const RunRecord& record);
 
-/** Pictures before and after, with their prompts. */
-std::string samples_html(const SamplesRecord& samples);
+/** Pictures before and after, with their prompts and scores. */
+std::string samples_html(const RunRecord& record);
 
 /** The page's style sheet. */
 const char* report_style();

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "rsm/base/error.h"
@@ -84,41 +86,71 @@ std::string whole_picture(const std::string& id, const std::string& title,
          "\"/></svg></figure>\n";
 }
 
-std::string mark(int verdict) {
-  if (verdict < 0) return "";
-  return verdict == 1 ? "<b class=\"right\">\xe2\x9c\x93</b>"
+using ScoreList = std::vector<double>;
+
+double score_at(const ScoreList& scores, int64_t index) {
+  const auto i = static_cast<size_t>(index);
+  return i < scores.size() ? scores[i]
+                           : std::numeric_limits<double>::quiet_NaN();
+}
+
+bool is_yes_or_no(const ScoreList& scores) {
+  return std::all_of(scores.begin(), scores.end(), [](double score) {
+    return score == 0 || score == 1 || std::isnan(score);
+  });
+}
+
+/** How scores stand below pictures. */
+struct Marks {
+  bool yes_or_no = false;
+
+  std::string words(double score) const {
+    if (std::isnan(score)) return "";
+    if (!yes_or_no) return ": " + format_short(score);
+    return score == 1 ? ": right" : ": wrong";
+  }
+  std::string html(double score) const {
+    if (std::isnan(score)) return "";
+    if (!yes_or_no) return format_short(score);
+    return score == 1 ? "<b class=\"right\">\xe2\x9c\x93</b>"
                       : "<b class=\"wrong\">\xe2\x9c\x97</b>";
+  }
+};
+
+Marks marks_of(const SamplesRecord& samples) {
+  return {is_yes_or_no(samples.scores_before) &&
+          is_yes_or_no(samples.scores_after)};
 }
 
 std::string tile(const std::string& id, const Grid& grid, int64_t index,
-                 const std::string& name, int verdict) {
+                 double score, const Marks& marks) {
   const int64_t x = index % grid.columns * (grid.width + grid.gap);
   const int64_t y = index / grid.columns * (grid.height + grid.gap);
-  return "<span class=\"tile\"><svg role=\"img\" aria-label=\"" + name +
-         (verdict < 0    ? ""
-          : verdict == 1 ? ": right"
-                         : ": wrong") +
-         "\"" + box(x, y, grid.width, grid.height) + "><use href=\"#" + id +
-         "\"/></svg><span>" + name + " " + mark(verdict) + "</span></span>";
+  return "<span class=\"tile\"><svg role=\"img\" aria-label=\"" + id +
+         marks.words(score) + "\"" + box(x, y, grid.width, grid.height) +
+         "><use href=\"#" + id + "\"/></svg><span>" + id + " " +
+         marks.html(score) + "</span></span>";
 }
 
-int verdict_at(const std::vector<int>& verdicts, int64_t index) {
-  const auto i = static_cast<size_t>(index);
-  return i < verdicts.size() ? verdicts[i] : -1;
-}
-
-/** "9 of 24"; "" where not judged. */
-std::string share_right(const std::vector<int>& verdicts) {
-  const auto right = std::count(verdicts.begin(), verdicts.end(), 1);
-  const auto wrong = std::count(verdicts.begin(), verdicts.end(), 0);
+/** "9 of 24 right"; "" where not judged so. */
+std::string share_right(const ScoreList& scores) {
+  const auto right = std::count(scores.begin(), scores.end(), 1);
+  const auto wrong = std::count(scores.begin(), scores.end(), 0);
   return right + wrong == 0 ? "" : cat(right, " of ", right + wrong);
 }
 
-std::string introduction(const SamplesRecord& samples, bool both) {
-  const auto before = share_right(samples.strict_before);
-  const auto after = share_right(samples.strict_after);
-  std::string out = both ? "<p>The same prompts and seeds" : "<p>Samples";
-  if (both && !before.empty() && !after.empty()) {
+std::string introduction(const RunRecord& record, bool both) {
+  const auto& samples = record.samples;
+  if (!both) return "<p>Samples.</p>\n";
+  std::string out = "<p>The same prompts and seeds";
+  const bool judged = !samples.scores_before.empty();
+  if (judged && !marks_of(samples).yes_or_no) {
+    return out + ", with each picture's " + escape_html(record.main_metric) +
+           ".</p>\n";
+  }
+  const auto before = share_right(samples.scores_before);
+  const auto after = share_right(samples.scores_after);
+  if (!before.empty() && !after.empty()) {
     out += ": <strong>" + before + "</strong> right before training, <strong>" +
            after + "</strong> after";
   }
@@ -140,11 +172,12 @@ std::string both_grids(const std::optional<Size>& before,
 /** One picture before and after, under its prompt. */
 std::string card(const SamplesRecord& samples, const Grid& grid, int64_t index,
                  const std::string& prompt) {
+  const auto marks = marks_of(samples);
   return "<div class=\"card\"><p>" + escape_html(prompt) + "</p><div>" +
-         tile("before", grid, index, "before",
-              verdict_at(samples.strict_before, index)) +
-         tile("after", grid, index, "after",
-              verdict_at(samples.strict_after, index)) +
+         tile("before", grid, index, score_at(samples.scores_before, index),
+              marks) +
+         tile("after", grid, index, score_at(samples.scores_after, index),
+              marks) +
          "</div></div>\n";
 }
 
@@ -179,14 +212,15 @@ std::string pairs(const SamplesRecord& samples, const Grid& grid) {
 
 }  // namespace
 
-std::string samples_html(const SamplesRecord& samples) {
+std::string samples_html(const RunRecord& record) {
+  const auto& samples = record.samples;
   const auto before = png_size(samples.before_png);
   const auto after = png_size(samples.after_png);
   std::string out;
   if (before) out += stored_picture("before", samples.before_png, *before);
   if (after) out += stored_picture("after", samples.after_png, *after);
   if (out.empty()) return "";
-  out += introduction(samples, before && after);
+  out += introduction(record, before && after);
   if (before && after && before->width == after->width &&
       before->height == after->height && !samples.prompts.empty()) {
     if (const auto grid = find_grid(*before, samples.columns, samples.rows)) {

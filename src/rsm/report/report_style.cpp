@@ -96,6 +96,11 @@ th, td {
   border-bottom: 1px solid var(--rule); overflow-wrap: anywhere;
 }
 th { font-weight: 400; color: var(--muted); white-space: nowrap; }
+.numbers td, .numbers thead th { text-align: right; white-space: nowrap; }
+.numbers td { font-variant-numeric: tabular-nums; }
+.numbers th:first-child { text-align: left; }
+.numbers tbody th { color: var(--ink); white-space: normal; min-width: 9em; }
+.numbers + .plots, .scroll + .plots { margin-top: 14px; }
 pre {
   background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
   padding: 12px; overflow-x: auto; font-size: .84rem;

@@ -7,6 +7,7 @@
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
 #include "rsm/report/report_testing.h"
+#include "rsm/report/run_summary.h"
 
 namespace rsm {
 namespace {
@@ -27,7 +28,7 @@ TEST(Report, SaysFirstWhetherTheModelGotBetter) {
                {"\xe2\x96\xb2 The model got better</h1>",
                 "Strict score on 100 held-out pictures: 0.400 \xe2\x86\x92"
                 " 0.600 (+0.200 \xc2\xb1 0.069) in 2 min 12 s",
-                "Gained most: counting +0.500.", "1.1\xc3\x97", "gap of 0.1",
+                "Gained most: counting +0.500.", "1.10\xc3\x97", "gap of 0.1",
                 "1 of 5", "3 of 5"});
   EXPECT_LT(page.find("<h1>"), page.find("<section>"));
 }
@@ -44,7 +45,7 @@ TEST(Report, HasAllSectionsAndPlots) {
                                   ">Score by epoch<",
                                   ">Score by drift <",
                                   ">Drift from the reference <",
-                                  ">Background texture <",
+                                  ">Held-out texture <",
                                   ">Guidance strength h(t) <",
                                   ">Reward spread <",
                                   ">Dead groups <",
@@ -54,7 +55,7 @@ TEST(Report, HasAllSectionsAndPlots) {
                                   "lr: 0.0003",
                                   "0.1.0",
                                   "two cores",
-                                  "1.5 x the base model",
+                                  "1.5 x what it was",
                                   ">K 8<"});
 }
 
@@ -105,11 +106,80 @@ TEST(Report, RewardsOfOtherScalesGetPlotsOfTheirOwn) {
   auto log = example_log();
   for (auto& line : log) {
     line["reward"] = 22.5;
-    if (line.contains("eval")) line["eval"]["metrics"]["graded"] = 21.5;
+    if (line.contains("eval")) line["eval"]["reward"] = 21.5;
   }
   const auto page = report_of(log, example_run());
-  expect_parts(page, {">Training reward ", ">Held-out graded<"});
-  EXPECT_EQ(example_report().find(">Held-out graded<"), std::string::npos);
+  expect_parts(page, {">Training reward ", ">Held-out reward<"});
+  EXPECT_EQ(example_report().find(">Held-out reward<"), std::string::npos);
+}
+
+/** A run of a judge that knows nothing of the shapes world. */
+void write_other_reward(const std::string& folder) {
+  auto run = example_run();
+  run["reward"] = {{"name", "exec:judge"},
+                   {"main_metric", "reward"},
+                   {"watched", nlohmann::json::array()}};
+  auto log = example_log();
+  for (auto& line : log) {
+    if (!line.contains("eval")) continue;
+    const auto epoch = line["epoch"].get<double>();
+    auto& eval = line["eval"];
+    eval["reward"] = line["eval_reward"] = 2.5 + 0.1 * epoch;
+    eval["metrics"] = {{"beauty", 6 - 0.1 * epoch}};
+    eval["errors"] = {{"reward", 0.04}, {"beauty", 0.05}};
+    eval["change_errors"] = {{"reward", 0.03}, {"beauty", 0.01}};
+    for (auto& category : eval["by_category"]) {
+      category = {{"reward", 2.5}, {"images", 50}};
+    }
+  }
+  write_example(folder, log, run);
+  auto samples = read_json(folder + "/samples/prompts.json");
+  samples["reward_before"] = {2.25, 2.5, 2.5, 2.5, 2.5, 2.5};
+  samples["reward_after"] = {2.75, 2.5, 2.5, 2.5, 2.5, 2.5};
+  write_json_atomic(folder + "/samples/prompts.json", samples);
+}
+
+TEST(Report, OtherRewardsHearNothingOfTheShapesWorld) {
+  const TemporaryFolder folder;
+  write_other_reward(folder.path());
+  const auto record = read_run(folder.path());
+  const auto page = report_html(record);
+  // The main metric, each picture's score, and what fell meanwhile.
+  expect_parts(page,
+               {"The model got better",
+                "Reward on 100 held-out pictures: 2.500 \xe2\x86\x92 2.700 "
+                "(+0.200 \xc2\xb1 0.030)",
+                "with each picture's reward", "before 2.25", "after 2.75",
+                "clearly fell: beauty -0.200 \xc2\xb1 0.010"});
+  for (const auto& text : {page, summary_text(record)}) {
+    for (const auto* word : {"strict", "Strict", "texture", "Texture",
+                             "</strong> right", "shapes"}) {
+      EXPECT_EQ(text.find(word), std::string::npos) << word;
+    }
+  }
+}
+
+TEST(Report, ShowsEveryMetricBesideTheTrainedOne) {
+  expect_parts(
+      example_report(),
+      {"<th scope=\"row\">reward <small>trained</small></th>"
+       "<td>0.9</td><td>0.9</td><td>+0.000 \xc2\xb1 0.020</td>"
+       "<td>no clear change</td>",
+       "<th scope=\"row\">strict</th>", "<th scope=\"row\">texture</th>"});
+}
+
+TEST(Report, NamesWhatTheFolderLacks) {
+  const TemporaryFolder folder;
+  auto run = example_run();
+  run["warnings"] = {"3 prompts were cut"};
+  write_example(folder.path(), example_log(), run);
+  std::filesystem::remove(folder / "samples/before.png");
+  write_plain(folder / "samples/prompts.json", "[[[");
+  const auto page = report_html(read_run(folder.path()));
+  EXPECT_EQ(tag_problem(page), "");
+  expect_parts(page, {"pictures before training cannot be shown", "before.png",
+                      "no captions", "prompts.json", "3 prompts were cut",
+                      "aria-label=\"After\""});
 }
 
 TEST(Report, SingleLinesMakeAReport) {
@@ -174,7 +244,9 @@ TEST(Report, FilesBesideTheLogMayBeMissing) {
     std::filesystem::remove_all(folder / file);
     const auto page = report_html(read_run(folder.path()));
     EXPECT_EQ(tag_problem(page), "") << file;
-    expect_parts(page, {"The model got better"});
+    // Without run.json the trained value is told, which did not change.
+    const bool told = std::string(file) != "run.json";
+    expect_parts(page, {told ? "The model got better" : "No clear change"});
   }
 }
 

@@ -16,23 +16,43 @@
 /** What tests of reports share; no part of the library includes this. */
 namespace rsm {
 
-/** A log line of an evaluation: 100 pictures, two categories. */
+/** The standard errors of changes in these logs. */
+inline nlohmann::json example_errors(double strict) {
+  return {{"reward", 0.02}, {"strict", strict}, {"texture", 1e-6}};
+}
+
+/** A log line of an evaluation: 100 pictures, two categories; the change of
+ * "strict" has an error of 0.069, 0.1 in a category. */
 inline nlohmann::json evaluation_line(int64_t epoch, double strict,
                                       double counting, double texture) {
-  const double colors = 2 * strict - counting;
+  const auto category = [&](double mean) -> nlohmann::json {
+    return {{"strict", mean},
+            {"images", 50},
+            {"errors", {{"strict", 0.07}}},
+            {"change_errors", example_errors(0.1)}};
+  };
   return {{"epoch", epoch},
           {"wall_s", 60.0 * static_cast<double>(epoch) + 12},
           {"images", 256 * epoch},
-          {"eval_reward", strict},
+          {"eval_reward", 0.9},
           {"eval",
            {{"images", 100},
-            {"reward", "strict"},
-            {"metrics",
-             {{"strict", strict}, {"graded", 0.9}, {"texture", texture}}},
+            {"reward", 0.9},
+            {"metrics", {{"strict", strict}, {"texture", texture}}},
+            {"errors", {{"strict", 0.05}, {"reward", 0.03}}},
+            {"change_errors", example_errors(0.069)},
             {"kl", 0.001 * static_cast<double>(epoch)},
             {"by_category",
-             {{"counting", {{"strict", counting}, {"images", 50}}},
-              {"two_colors", {{"strict", colors}, {"images", 50}}}}}}}};
+             {{"counting", category(counting)},
+              {"two_colors", category(2 * strict - counting)}}}}}};
+}
+
+/** The same with another metric beside, and the error of its change. */
+inline nlohmann::json with_metric(nlohmann::json line, const std::string& name,
+                                  double mean, double error) {
+  line["eval"]["metrics"][name] = mean;
+  line["eval"]["change_errors"][name] = error;
+  return line;
 }
 
 /** What training adds to a line. */
@@ -67,27 +87,28 @@ inline std::vector<nlohmann::json> example_log() {
 }
 
 inline nlohmann::json example_run() {
-  return {
-      {"name", "example"},
-      {"method",
-       {{"name", "some_method"},
-        {"source", "a paper"},
-        {"summary", "Does what it says."},
-        {"knobs", {{"estimator", {{"source", "branches"}}}}}}},
-      {"model", "small-flow"},
-      {"guidance_scale", 1.5},
-      {"steps", 3},
-      {"reward",
-       {{"name", "shapes"}, {"main_metric", "strict"}, {"trained", "graded"}}},
-      {"prompts", {{"train", 80}, {"held_out", 20}}},
-      {"schedule",
-       {{{"step", 0}, {"t", 1.0}, {"branches", 8}, {"h", 0.7}},
-        {{"step", 1}, {"t", 0.9}, {"branches", 4}, {"h", 0.3}},
-        {{"step", 2}, {"t", 0.7}, {"branches", 0}, {"h", nullptr}}}},
-      {"versions", {{"rsm", "0.1.0"}}},
-      {"finished", true},
-      {"machine", "two cores"},
-      {"seed", 7}};
+  return {{"name", "example"},
+          {"method",
+           {{"name", "some_method"},
+            {"source", "a paper"},
+            {"summary", "Does what it says."},
+            {"knobs", {{"estimator", {{"source", "branches"}}}}}}},
+          {"model", "small-flow"},
+          {"guidance_scale", 1.5},
+          {"steps", 3},
+          {"reward",
+           {{"name", "shapes"},
+            {"main_metric", "strict"},
+            {"watched", {"texture"}}}},
+          {"prompts", {{"train", 80}, {"held_out", 20}}},
+          {"schedule",
+           {{{"step", 0}, {"t", 1.0}, {"branches", 8}, {"h", 0.7}},
+            {{"step", 1}, {"t", 0.9}, {"branches", 4}, {"h", 0.3}},
+            {{"step", 2}, {"t", 0.7}, {"branches", 0}, {"h", nullptr}}}},
+          {"versions", {{"rsm", "0.1.0"}}},
+          {"finished", true},
+          {"machine", "two cores"},
+          {"seed", 7}};
 }
 
 /** Without waiting for the disk. */

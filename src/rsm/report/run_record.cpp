@@ -8,6 +8,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/io/image.h"
 #include "rsm/io/run_log.h"
 
 namespace rsm {
@@ -57,6 +58,13 @@ std::map<std::string, double> finite_numbers(const json& object) {
   return out;
 }
 
+/** NaN where there is none. */
+double find(const std::map<std::string, double>& numbers,
+            const std::string& name) {
+  const auto found = numbers.find(name);
+  return found == numbers.end() ? kMissing : found->second;
+}
+
 std::vector<double> reals(const json& list) {
   std::vector<double> out;
   if (!list.is_array()) return out;
@@ -68,14 +76,6 @@ std::vector<std::string> texts(const json& list) {
   std::vector<std::string> out;
   if (!list.is_array()) return out;
   for (const auto& value : list) out.push_back(text(value));
-  return out;
-}
-
-std::vector<int> verdicts(const json& list) {
-  std::vector<int> out;
-  for (const double value : reals(list)) {
-    out.push_back(std::isfinite(value) ? (value > 0.5 ? 1 : 0) : -1);
-  }
   return out;
 }
 
@@ -91,33 +91,35 @@ void flatten(const json& value, const std::string& path,
   }
 }
 
-Scores read_scores(const json& metrics, const json& images) {
+Scores read_scores(const json& metrics, const json& said) {
   Scores scores;
   scores.metrics = finite_numbers(metrics);
   scores.metrics.erase("images");
-  scores.images = count(images);
+  scores.images = count(at(said, "images"));
+  scores.errors = finite_numbers(at(said, "errors"));
+  scores.change_errors = finite_numbers(at(said, "change_errors"));
   return scores;
 }
 
-EvaluationRecord read_evaluation(const json& eval, const json& line,
-                                 const std::string& main_metric) {
+EvaluationRecord read_evaluation(const json& eval, const json& line) {
   EvaluationRecord out;
-  out.all = read_scores(at(eval, "metrics"), at(eval, "images"));
-  const double reward = real(at(eval, "reward"));
-  if (std::isfinite(reward)) out.all.metrics.try_emplace("reward", reward);
-  const double main = real(at(line, "eval_reward"));
-  if (std::isfinite(main)) out.all.metrics.try_emplace(main_metric, main);
+  out.all = read_scores(at(eval, "metrics"), eval);
+  for (const auto& reward : {at(eval, "reward"), at(line, "eval_reward")}) {
+    const double value = real(reward);
+    if (std::isfinite(value))
+      out.all.metrics.try_emplace(kTrainedMetric, value);
+  }
   out.kl = real(at(eval, "kl"));
   const auto& categories = at(eval, "by_category");
   if (categories.is_object()) {
     for (const auto& [name, scores] : categories.items()) {
-      out.categories[name] = read_scores(scores, at(scores, "images"));
+      out.categories[name] = read_scores(scores, scores);
     }
   }
   return out;
 }
 
-EpochRecord read_epoch(const json& line, const std::string& main_metric) {
+EpochRecord read_epoch(const json& line) {
   EpochRecord out;
   out.epoch = line["epoch"].get<int64_t>();
   out.numbers = finite_numbers(line);
@@ -130,22 +132,9 @@ EpochRecord read_epoch(const json& line, const std::string& main_metric) {
   }
   const auto& eval = at(line, "eval");
   if (eval.is_object() || !at(line, "eval_reward").is_null()) {
-    out.evaluation = read_evaluation(eval, line, main_metric);
+    out.evaluation = read_evaluation(eval, line);
   }
   return out;
-}
-
-/** run.json's, or the log's, or the usual one. */
-std::string main_metric_of(const json& run, const std::vector<json>& log) {
-  const auto& said = at(at(run, "reward"), "main_metric");
-  if (said.is_string()) return text(said);
-  std::string known = "reward";
-  for (const auto& line : log) {
-    const auto& eval = at(line, "eval");
-    if (at(eval, "reward").is_string()) return text(at(eval, "reward"));
-    if (at(eval, "metrics").contains("strict")) known = "strict";
-  }
-  return known;
 }
 
 void read_facts(const json& run, RunRecord& record) {
@@ -158,7 +147,6 @@ void read_facts(const json& run, RunRecord& record) {
   add("Sampler steps", at(run, "steps"));
   add("Text guidance scale", at(run, "guidance_scale"));
   add("Reward", at(at(run, "reward"), "name"));
-  add("Trained on", at(at(run, "reward"), "trained"));
   add("Reported", at(at(run, "reward"), "main_metric"));
   add("Prompts for training", at(at(run, "prompts"), "train"));
   add("Prompts held out", at(at(run, "prompts"), "held_out"));
@@ -175,7 +163,10 @@ void read_run_json(const json& run, RunRecord& record) {
   record.method_summary = text(at(method, "summary"));
   record.method_source = text(at(method, "source"));
   record.model = text(at(run, "model"));
-  record.trained_metric = text(at(at(run, "reward"), "trained"));
+  const auto& main = at(at(run, "reward"), "main_metric");
+  record.main_metric = main.is_string() ? text(main) : kTrainedMetric;
+  record.watched = texts(at(at(run, "reward"), "watched"));
+  record.warnings = texts(at(run, "warnings"));
   record.finished = at(run, "finished") == true;
   read_facts(run, record);
   flatten(at(method, "knobs"), "", record.knobs);
@@ -189,43 +180,87 @@ void read_run_json(const json& run, RunRecord& record) {
   }
 }
 
-SamplesRecord read_samples(const fs::path& folder) {
-  const auto bytes = [&](const char* name) {
-    const auto path = folder / name;
-    return fs::exists(path) ? read_file(path.string()) : std::string();
-  };
-  SamplesRecord out;
-  out.before_png = bytes("before.png");
-  out.after_png = bytes("after.png");
-  const auto path = folder / "prompts.json";
-  if (!fs::exists(path)) return out;
-  const auto said = read_json(path.string());
-  out.columns = count(at(said, "columns"));
-  out.rows = count(at(said, "rows"));
-  out.prompts = texts(at(said, "prompts"));
-  out.strict_before = verdicts(at(said, "strict_before"));
-  out.strict_after = verdicts(at(said, "strict_after"));
-  return out;
+/** A picture's bytes; "" where it is missing or damaged, which is said. */
+std::string read_picture(const fs::path& path, const std::string& what,
+                         std::vector<std::string>& problems) {
+  try {
+    read_png(path.string());
+    return read_file(path.string());
+  } catch (const std::exception& error) {
+    problems.push_back(cat("The pictures ", what,
+                           " training cannot be shown: ", error.what()));
+    return "";
+  }
+}
+
+void read_prompts(const fs::path& path, RunRecord& record) {
+  try {
+    const auto said = read_json(path.string());
+    auto& out = record.samples;
+    out.columns = count(at(said, "columns"));
+    out.rows = count(at(said, "rows"));
+    out.prompts = texts(at(said, "prompts"));
+    out.scores_before = reals(at(said, record.main_metric + "_before"));
+    out.scores_after = reals(at(said, record.main_metric + "_after"));
+    if (!out.prompts.empty() && out.columns > 0 && out.rows > 0) return;
+    record.problems.push_back(
+        cat("The pictures have no captions: ", path.string(),
+            " lacks \"prompts\", \"columns\" or \"rows\""));
+  } catch (const std::exception& error) {
+    record.problems.push_back(
+        cat("The pictures have no captions: ", error.what()));
+  }
+}
+
+/** Those that evaluations of the log must have left. */
+void read_samples(const fs::path& folder, RunRecord& record) {
+  const auto* first = record.first_evaluation();
+  if (first == nullptr) return;
+  auto& samples = record.samples;
+  samples.before_png =
+      read_picture(folder / "before.png", "before", record.problems);
+  if (first != record.last_evaluation()) {
+    samples.after_png =
+        read_picture(folder / "after.png", "after", record.problems);
+  }
+  read_prompts(folder / "prompts.json", record);
+}
+
+/** "3" or "3 to 7" */
+std::string range(int64_t first, int64_t last) {
+  return first == last ? cat(first) : cat(first, " to ", last);
+}
+
+/** Epochs that the log should have and doesn't. */
+void find_holes(RunRecord& record) {
+  std::vector<std::string> holes;
+  int64_t due = 0;
+  for (const auto& line : record.epochs) {
+    if (line.epoch > due) holes.push_back(range(due, line.epoch - 1));
+    due = line.epoch + 1;
+  }
+  if (holes.empty()) return;
+  record.problems.push_back(cat("log.jsonl has no lines of epochs ",
+                                join(holes),
+                                "; curves and totals are those of the others"));
 }
 
 }  // namespace
 
 double Scores::metric(const std::string& name) const {
-  const auto found = metrics.find(name);
-  return found == metrics.end() ? kMissing : found->second;
+  return find(metrics, name);
 }
 
-double Scores::standard_error(const std::string& name) const {
-  const double mean = metric(name);
-  if (name != "strict" || images <= 0 || !(mean >= 0 && mean <= 1)) {
-    return kMissing;
-  }
-  return std::sqrt(mean * (1 - mean) / static_cast<double>(images));
+double Scores::error(const std::string& name) const {
+  return find(errors, name);
+}
+
+double Scores::change_error(const std::string& name) const {
+  return find(change_errors, name);
 }
 
 double EpochRecord::number(const std::string& name) const {
-  const auto found = numbers.find(name);
-  return found == numbers.end() ? kMissing : found->second;
+  return find(numbers, name);
 }
 
 const EpochRecord* RunRecord::first_evaluation() const {
@@ -255,20 +290,15 @@ RunRecord read_run(const std::string& folder) {
   const auto given = fs::absolute(root).lexically_normal();
   record.name =
       (given.has_filename() ? given : given.parent_path()).filename().string();
-  record.main_metric = main_metric_of(run, log);
   read_run_json(run, record);
   if (fs::exists(root / "config.yaml")) {
     record.config = read_file((root / "config.yaml").string());
   }
   for (const auto& line : log) {
-    record.epochs.push_back(read_epoch(line, record.main_metric));
+    record.epochs.push_back(read_epoch(line));
   }
-  const auto* last = record.last_evaluation();
-  if (record.trained_metric.empty() && last != nullptr &&
-      last->evaluation->all.metrics.contains("reward")) {
-    record.trained_metric = "reward";
-  }
-  record.samples = read_samples(root / "samples");
+  find_holes(record);
+  read_samples(root / "samples", record);
   return record;
 }
 

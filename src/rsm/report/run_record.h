@@ -9,16 +9,23 @@
 
 namespace rsm {
 
-/** Means over the pictures of an evaluation, or of one category of it. */
+/** What training raises, in every evaluation. */
+inline constexpr const char* kTrainedMetric = "reward";
+
+/** Means over the pictures of an evaluation, or of one category of it; finite
+ * ones only. */
 struct Scores {
-  int64_t images = 0;                     ///< 0: not said
-  std::map<std::string, double> metrics;  ///< finite ones only
+  using Numbers = std::map<std::string, double>;
+
+  int64_t images = 0;  ///< 0: not said
+  Numbers metrics;
+  Numbers errors = {};         ///< standard errors of the means
+  Numbers change_errors = {};  ///< paired ones, of the change since epoch 0
 
   /** NaN where there is none. */
   double metric(const std::string& name) const;
-  /** Of the mean over pictures, as if they were independent: binomial for
-   * "strict", which is 0 or 1; NaN for others and where `images` is 0. */
-  double standard_error(const std::string& name) const;
+  double error(const std::string& name) const;
+  double change_error(const std::string& name) const;
 };
 
 struct EvaluationRecord {
@@ -50,13 +57,13 @@ struct ScheduleRecord {
 
 /** Two grids of pictures with the same prompts and seeds. */
 struct SamplesRecord {
-  std::string before_png;  ///< the files' bytes; empty where missing
+  std::string before_png;  ///< the files' bytes; empty where missing or damaged
   std::string after_png;
   int64_t columns = 0;  ///< 0: not said
   int64_t rows = 0;
-  std::vector<std::string> prompts;  ///< one a picture, one a row, or none
-  std::vector<int> strict_before;    ///< one a picture: 1, 0, or -1: not said
-  std::vector<int> strict_after;
+  std::vector<std::string> prompts;   ///< one a picture, one a row, or none
+  std::vector<double> scores_before;  ///< main metric, one a picture, with NaN
+  std::vector<double> scores_after;
 };
 
 /** A run folder, read. */
@@ -69,9 +76,8 @@ struct RunRecord {
   std::string method_source;
   std::string model;
   std::string main_metric;  ///< what the headline is about
-  /** What training raises: run.json's word, or "reward" where evaluations have
-   * one; may be empty. */
-  std::string trained_metric;
+  /** What training should not raise, see Reward::watched_metrics. */
+  std::vector<std::string> watched;
   bool finished = false;
   Facts facts;  ///< further words on the run, to be shown as they are
   Facts knobs;  ///< "estimator.source" -> "branches", ...
@@ -80,6 +86,8 @@ struct RunRecord {
   std::string config;
   std::vector<EpochRecord> epochs;  ///< by epoch, each once
   SamplesRecord samples;
+  std::vector<std::string> warnings;  ///< of the run as a whole
+  std::vector<std::string> problems;  ///< what the folder lacks, in sentences
 
   /** The first and the last line with an evaluation; null where none has. */
   const EpochRecord* first_evaluation() const;
@@ -88,7 +96,8 @@ struct RunRecord {
 
 /** Reads log.jsonl (see run_log.h) and, where they are there, run.json,
  * config.yaml and samples/ of a run folder. Throws rsm::Error where the log is
- * missing or a file is malformed, naming file and line. */
+ * missing, or it or run.json is malformed, naming file and line. What else is
+ * missing or damaged becomes one of `problems`. */
 RunRecord read_run(const std::string& folder);
 
 }  // namespace rsm

@@ -15,7 +15,7 @@ TEST(RunRecord, ReadsAWholeFolder) {
   const auto record = read_run(folder.path());
   EXPECT_EQ(record.name, "example");
   EXPECT_EQ(record.main_metric, "strict");
-  EXPECT_EQ(record.trained_metric, "graded");
+  EXPECT_EQ(record.watched, std::vector<std::string>{"texture"});
   EXPECT_TRUE(record.finished);
   EXPECT_EQ(record.knobs, (RunRecord::Facts{{"estimator.source", "branches"}}));
   ASSERT_EQ(record.schedule.size(), 3u);
@@ -35,16 +35,49 @@ TEST(RunRecord, ReadsAWholeFolder) {
   EXPECT_EQ(last.categories.at("counting").metrics.count("images"), 0u);
   EXPECT_EQ(record.samples.columns, 3);
   EXPECT_EQ(record.samples.prompts.size(), 6u);
-  EXPECT_EQ(record.samples.strict_before,
-            (std::vector<int>{0, 0, 1, 0, -1, 0}));
+  EXPECT_EQ(last.all.metric("reward"), 0.9);
+  EXPECT_EQ(last.all.error("strict"), 0.05);
+  EXPECT_EQ(last.all.change_error("strict"), 0.069);
+  EXPECT_EQ(last.categories.at("counting").change_error("strict"), 0.1);
+  const auto& scores = record.samples.scores_before;
+  ASSERT_EQ(scores.size(), 6u);
+  EXPECT_EQ(scores[2], 1);
+  EXPECT_TRUE(std::isnan(scores[4]));
+  EXPECT_TRUE(record.problems.empty()) << record.problems[0];
 }
 
-TEST(RunRecord, StandardErrorIsBinomialForStrictAlone) {
-  const Scores scores = {100, {{"strict", 0.36}, {"graded", 0.36}}};
-  EXPECT_DOUBLE_EQ(scores.standard_error("strict"), 0.048);
-  EXPECT_TRUE(std::isnan(scores.standard_error("graded")));
-  const Scores unknown = {0, {{"strict", 0.36}}};
-  EXPECT_TRUE(std::isnan(unknown.standard_error("strict")));
+TEST(RunRecord, ErrorsThatTheLogLacksAreNotKnown) {
+  const Scores scores = {100, {{"strict", 0.36}}};
+  EXPECT_TRUE(std::isnan(scores.error("strict")));
+  EXPECT_TRUE(std::isnan(scores.change_error("strict")));
+}
+
+TEST(RunRecord, PicturesThatAreGoneOrDamagedAreNamed) {
+  for (const std::string name : {"before.png", "after.png", "prompts.json"}) {
+    for (const bool gone : {true, false}) {
+      const TemporaryFolder folder;
+      write_example(folder.path(), example_log(), example_run());
+      const auto path = folder / ("samples/" + name);
+      auto bytes = read_file(path);
+      if (gone) {
+        std::filesystem::remove(path);
+      } else {
+        write_plain(path, bytes.substr(0, bytes.size() / 2));
+      }
+      const auto problems = read_run(folder.path()).problems;
+      ASSERT_EQ(problems.size(), 1u) << name;
+      expect_parts(problems[0], {name, "picture"});
+    }
+  }
+}
+
+TEST(RunRecord, HolesOfTheLogAreNamed) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "log.jsonl",
+                    "{\"epoch\":2}\n{\"epoch\":3}\n{\"epoch\":5}\n");
+  const auto problems = read_run(folder.path()).problems;
+  ASSERT_EQ(problems.size(), 1u);
+  expect_parts(problems[0], {"epochs 0 to 1, 4;"});
 }
 
 TEST(RunRecord, NeedsNothingButALog) {
@@ -79,24 +112,13 @@ TEST(RunRecord, ValuesOfAnotherTypeAreMissing) {
   EXPECT_TRUE(evaluation.categories.empty());
 }
 
-TEST(RunRecord, MainMetricIsTheLogsWhereTheRunSaysNone) {
-  const TemporaryFolder folder;
-  write_file_atomic(folder / "log.jsonl",
-                    "{\"epoch\":0,\"eval\":{\"reward\":\"beauty\"}}\n");
-  EXPECT_EQ(read_run(folder.path()).main_metric, "beauty");
-  write_file_atomic(folder / "log.jsonl",
-                    "{\"epoch\":0,\"eval\":{\"metrics\":{\"strict\":1}}}\n");
-  EXPECT_EQ(read_run(folder.path()).main_metric, "strict");
-}
-
-TEST(RunRecord, EvaluationsMayGiveTheTrainedRewardAsANumber) {
+TEST(RunRecord, WithoutAWordOfTheRunTheTrainedValueIsTheMainMetric) {
   const TemporaryFolder folder;
   write_file_atomic(folder / "log.jsonl",
                     "{\"epoch\":0,\"eval\":{\"reward\":0.8,\"metrics\":"
-                    "{\"strict\":0.5}},\"eval_reward\":0.5}\n");
+                    "{\"strict\":0.5}},\"eval_reward\":0.8}\n");
   const auto record = read_run(folder.path());
-  EXPECT_EQ(record.main_metric, "strict");
-  EXPECT_EQ(record.trained_metric, "reward");
+  EXPECT_EQ(record.main_metric, "reward");
   const auto& scores = record.epochs[0].evaluation->all;
   EXPECT_EQ(scores.metric("reward"), 0.8);
   EXPECT_EQ(scores.metric("strict"), 0.5);

@@ -1,94 +1,124 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "rsm/report/format.h"
 #include "rsm/report/run_record.h"
 
 namespace rsm {
 
-/** A mean before training and now. Numbers are NaN where not known: with a
- * single evaluation, all of `after`. */
+/** A mean before training (or in the first evaluation) and now. Numbers are NaN
+ * where not known: with a single evaluation, all of `after`. */
 struct Change {
   double before = 0;
   double after = 0;
-  double error_before = 0;  ///< standard errors of the two means
-  double error_after = 0;
+  double error = 0;        ///< of the gain, paired; NaN: nothing is claimed
+  double error_after = 0;  ///< of `after` alone
 
   double gain() const { return after - before; }
-  /** Of the gain, as if the two sets of pictures were independent; sharing
-   * prompts and seeds makes the true one smaller. */
-  double error() const;
+  /** -1 or 1 where it is beyond sure_errors(statements) errors
+   * (data/certainty.h) and what float32 scores can tell, else 0: with so many
+   * changes of which the large ones are named, more is asked of each. */
+  int sign(size_t statements = 1) const;
 };
 
-struct CategoryChange {
-  std::string name;  ///< with spaces for underscores
+/** The change of a category's main metric, or of a metric. */
+struct NamedChange {
+  std::string name;
   int64_t images = 0;
   Change change;
 };
 
 /** Lines of warnings that differ in their numbers only. */
 struct WarningGroup {
-  std::string text;  ///< the last one's
-  int64_t epochs = 0;
+  std::string text;    ///< the last one's
+  int64_t epochs = 0;  ///< 0: of the run as a whole
+  int64_t first_epoch = 0;
   int64_t last_epoch = 0;
 };
 
 /** What a run came to, in one look. */
 struct RunSummary {
   enum class Verdict {
-    unknown,  ///< no evaluation after the first
-    better,   ///< by more than two standard errors
+    unknown,    ///< no evaluation after the first
+    unclaimed,  ///< the change's error is not known
+    better,     ///< by more than kSureErrors errors
     same,
     worse,
-    suspicious,  ///< better, with more texture or less diversity
+    suspicious,  ///< better, with more of what is watched or less diversity
   };
 
   Verdict verdict = Verdict::unknown;
   std::string metric;
   int64_t images = 0;  ///< pictures of the last evaluation
+  int64_t first_epoch =
+      0;  ///< of the first evaluation: 0 unless lines are gone
   Change main;
-  std::vector<CategoryChange> categories;  ///< largest gain first
+  std::vector<NamedChange> categories;  ///< of the metric, largest gain first
+  /** Of all metrics: the trained one, the main one, the rest by name. */
+  std::vector<NamedChange> metrics;
+  std::vector<std::string> watched;  ///< those of them with a limit
   double best = 0;  ///< of the main metric over all evaluations, or NaN
   int64_t best_epoch = 0;
-  double texture_before = 0;  ///< background texture, or NaN
-  double texture_after = 0;
-  double diversity_before = 0;  ///< of pictures of one prompt, or NaN
-  double diversity_after = 0;
   double drift = 0;    ///< KL per latent element at the last evaluation, or NaN
   double seconds = 0;  ///< until the last evaluation, or NaN
   int64_t epoch = 0;   ///< of the last line
   bool finished = false;
-  std::vector<WarningGroup> warnings;  ///< of the log, then of this summary
+  /** Of the log, of the run as a whole, of what its folder lacks and of this
+   * summary: what weighs most comes last. */
+  std::vector<WarningGroup> warnings;
 
-  /** after / before; NaN where there was none before. */
-  double texture_ratio() const;
-  double diversity_ratio() const;
+  /** Null where there is none. */
+  const NamedChange* change_of(const std::string& metric) const;
 };
 
-/** More texture than this times the base model's counts as suspicious. */
-inline constexpr double kTextureLimit = 1.5;
-/** Less diversity than this times the base model's, too. */
+/** A metric of the pictures against what it was before training: one that is
+ * watched, or "diversity". */
+struct Watched {
+  std::string name;
+  double ratio = 0;  ///< after / before
+  bool bad = false;  ///< beyond the limit, and not by chance alone
+};
+
+/** More of a watched metric than this times what it was is suspicious. */
+inline constexpr double kWatchedLimit = 1.5;
+/** Less diversity than this times what it was is, too. */
 inline constexpr double kDiversityLimit = 0.67;
+
+/** Of those that are known, diversity last. */
+std::vector<Watched> watched_of(const RunSummary& summary);
 
 RunSummary summarise(const RunRecord& record);
 
 /** "The model got better", in at most ten words. */
 std::string verdict_text(const RunSummary& summary);
 
-/** "Strict score on 640 held-out pictures: 0.412 -> 0.603 (+0.191 +- 0.027) in
- * 7 min 12 s", with the arrow and the sign as given. */
-std::string headline(const RunSummary& summary, const std::string& arrow = "->",
-                     const std::string& plus_minus = "+-");
+/** "+0.191 +- 0.027", to two digits of the error; without it where it is not
+ * known. */
+std::string gain_text(const Change& change, const Signs& signs = {});
 
-/** "Most gained: counting +0.312, position +0.280. Lost: colors -0.031."; only
- * changes beyond two standard errors are named; "" without categories. */
+/** "Strict score on 640 held-out pictures: 0.412 -> 0.603 (+0.191 +- 0.027) in
+ * 7 min 12 s". */
+std::string headline(const RunSummary& summary, const Signs& signs = {});
+
+/** "Gained most: counting +0.312, position +0.280. Lost: colors -0.031."; only
+ * changes that are sure for so many categories are named; "" without any. */
 std::string category_sentence(const RunSummary& summary);
 
-/** "background texture 1.1x the base model's"; "" where it is not known. */
-std::string texture_sentence(const RunSummary& summary,
-                             const std::string& times = "x");
+/** "While reward rose by 0.191 +- 0.027, clearly fell: diversity -0.020 +-
+ * 0.003."; "" where the trained value did not clearly rise, or nothing else
+ * fell and nothing watched rose. */
+std::string price_sentence(const RunSummary& summary, const Signs& signs = {});
+
+/** "rose", "fell", "no clear change" or "" (no error is known), where the
+ * change is one of so many. */
+std::string change_word(const Change& change, size_t statements);
+
+/** "in 3 epochs, 2 to 9"; "" for one epoch or the run as a whole. */
+std::string epochs_text(const WarningGroup& warning);
 
 /** For a terminal of 80 columns, in ASCII, with a final newline. */
 std::string summary_text(const RunRecord& record);

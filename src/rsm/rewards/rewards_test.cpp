@@ -32,6 +32,16 @@ TEST(Rewards, AreMadeByName) {
   EXPECT_THROW(make_reward(""), UsageError);
 }
 
+TEST(Rewards, WatchedMetricsAreAmongTheMetrics) {
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(make_rewards({spec("shapes")})->watched_metrics(),
+            Names{"texture"});
+  EXPECT_EQ(make_rewards({spec("jpeg-compressibility"), spec("shapes")})
+                ->watched_metrics(),
+            Names{"shapes/texture"});
+  EXPECT_EQ(make_reward("jpeg-compressibility")->watched_metrics(), Names{});
+}
+
 TEST(Rewards, OutsideJudgesAreNamedAsTheyWereAskedFor) {
   // Nothing is started or asked yet.
   for (const std::string name :

@@ -22,6 +22,9 @@ class ShapesReward : public Reward {
  public:
   std::string name() const override { return "shapes"; }
   std::string main_metric() const override { return "strict"; }
+  std::vector<std::string> watched_metrics() const override {
+    return {"texture"};
+  }
 
   RewardScores score(const torch::Tensor& images,
                      const Prompts& prompts) const override {

@@ -52,12 +52,23 @@ class WeightedSum : public Reward {
   }
 
   std::string main_metric() const override {
-    const Reward& first = leading();
-    const std::string main = first.main_metric();
-    if (alone()) {
-      return main;
+    const auto& [weight, first] = leading();
+    const std::string main = first->main_metric();
+    // What a negative weight trains is the fall of that reward's metrics.
+    if (alone() || weight < 0) {
+      return weight < 0 ? "reward" : main;
     }
-    return main == "reward" ? first.name() : cat(first.name(), "/", main);
+    return main == "reward" ? first->name() : cat(first->name(), "/", main);
+  }
+
+  std::vector<std::string> watched_metrics() const override {
+    std::vector<std::string> all;
+    for (const auto& [weight, reward] : rewards_) {
+      for (const auto& metric : reward->watched_metrics()) {
+        all.push_back(alone() ? metric : cat(reward->name(), "/", metric));
+      }
+    }
+    return all;
   }
 
   void check() const override {
@@ -100,13 +111,11 @@ class WeightedSum : public Reward {
  private:
   bool alone() const { return rewards_.size() == 1; }
 
-  const Reward& leading() const {
-    for (const auto& [weight, reward] : rewards_) {
-      if (weight != 0) {
-        return *reward;
-      }
-    }
-    return *rewards_.front().reward;
+  const WeightedReward& leading() const {
+    const auto first = std::find_if(
+        rewards_.begin(), rewards_.end(),
+        [](const WeightedReward& part) { return part.weight != 0; });
+    return first == rewards_.end() ? rewards_.front() : *first;
   }
 
   std::vector<WeightedReward> rewards_;

@@ -105,6 +105,11 @@ TEST(WeightedReward, ResultsAreToldInTheFirstThatTrains) {
   EXPECT_EQ(make_weighted_reward({{0, brightness()}, {1, b}})->main_metric(),
             "b");
   EXPECT_EQ(make_weighted_reward({{3, brightness()}})->main_metric(), "double");
+  // Training lowers it: only the trained value is the higher the better.
+  EXPECT_EQ(make_weighted_reward({{-1, brightness()}, {1, b}})->main_metric(),
+            "reward");
+  EXPECT_EQ(make_weighted_reward({{-1, brightness()}})->main_metric(),
+            "reward");
 }
 
 TEST(WeightedReward, OneKeepsItsNameAndMetrics) {

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <limits>
 
 #include "rsm/base/error.h"
 #include "rsm/models/image_model.h"
+#include "rsm/rewards/weighted_reward.h"
 #include "rsm/rollouts/sampler.h"
 
 namespace rsm {
@@ -14,17 +15,23 @@ namespace {
 /** Pictures sampled between two looks at the progress. */
 constexpr int64_t kChunk = 128;
 
-MetricMeans means_of(const RewardScores& scores,
-                     const std::vector<int64_t>& index) {
-  const auto where = torch::tensor(index, at::kLong);
-  const auto mean = [&](const torch::Tensor& values) {
-    return values.index_select(0, where).to(at::kDouble).mean().item<double>();
-  };
-  MetricMeans means = {{"reward", mean(scores.value)}};
-  for (const auto& [name, values] : scores.metrics) {
-    means[name] = mean(values);
+std::vector<double> numbers(const torch::Tensor& values) {
+  const auto all = values.to(at::kCPU, at::kDouble).contiguous();
+  const double* first = all.const_data_ptr<double>();
+  return {first, first + all.numel()};
+}
+
+ScoreSummary summary_of(const PictureScores& scores) {
+  return {scores.size(), means_of(scores), errors_of(scores), {}};
+}
+
+nlohmann::json with_errors(nlohmann::json out, const ScoreSummary& scores) {
+  out["reward"] = scores.means.at("reward");
+  out["errors"] = scores.errors;
+  if (!scores.change_errors.empty()) {
+    out["change_errors"] = scores.change_errors;
   }
-  return means;
+  return out;
 }
 
 }  // namespace
@@ -68,25 +75,23 @@ EvaluationSet make_evaluation_set(const Prompts& prompts, int64_t images,
   return set;
 }
 
-std::optional<double> picture_diversity(const torch::Tensor& images,
-                                        const Prompts& prompts) {
+std::vector<double> picture_diversity(const torch::Tensor& images,
+                                      const Prompts& prompts) {
   std::map<int64_t, std::vector<int64_t>> of_prompt;
   for (size_t i = 0; i < prompts.size(); ++i) {
     of_prompt[prompts[i].id].push_back(static_cast<int64_t>(i));
   }
-  double sum = 0;
-  int64_t several = 0;
+  std::vector<double> out(prompts.size(),
+                          std::numeric_limits<double>::quiet_NaN());
   for (const auto& [id, index] : of_prompt) {
     if (index.size() < 2) continue;
     const auto flat = images.index_select(0, torch::tensor(index, at::kLong))
                           .flatten(1)
                           .to(at::kDouble);
-    sum += at::pdist(flat).mean().item<double>() /
-           std::sqrt(static_cast<double>(flat.size(1)));
-    ++several;
+    out[index.front()] = at::pdist(flat).mean().item<double>() /
+                         std::sqrt(static_cast<double>(flat.size(1)));
   }
-  if (several == 0) return {};
-  return sum / static_cast<double>(several);
+  return out;
 }
 
 Evaluation evaluate(Denoiser& denoiser, const Path& path,
@@ -108,20 +113,21 @@ Evaluation evaluate(Denoiser& denoiser, const Path& path,
   }
   Evaluation out;
   out.images = at::cat(images);
-  out.scores = reward.score(out.images, set.prompts);
-  std::vector<int64_t> all;
-  std::map<std::string, std::vector<int64_t>> index;
-  for (int64_t i = 0; i < set.size(); ++i) {
-    all.push_back(i);
-    index[set.prompts[i].category].push_back(i);
+  const auto scores = reward.score(out.images, set.prompts);
+  for (const auto& text : suspicious(scores)) {
+    out.warnings.push_back("in the evaluation, " + text);
   }
-  out.means = means_of(out.scores, all);
-  if (const auto diversity = picture_diversity(out.images, set.prompts)) {
-    out.means.emplace("diversity", *diversity);
+  out.pictures = pictures_of(set.prompts, set.members, set.seed);
+  auto& metrics = out.pictures.metrics;
+  metrics["reward"] = numbers(scores.value);
+  for (const auto& [name, values] : scores.metrics) {
+    metrics.emplace(name, numbers(values));
   }
-  for (const auto& [category, members] : index) {
-    out.by_category[category] = means_of(out.scores, members);
-    out.by_category[category]["images"] = static_cast<double>(members.size());
+  metrics.emplace("diversity", picture_diversity(out.images, set.prompts));
+  out.all = summary_of(out.pictures);
+  for (const auto& category : out.pictures.categories) {
+    if (out.by_category.contains(category)) continue;
+    out.by_category[category] = summary_of(of_category(out.pictures, category));
   }
   return out;
 }
@@ -160,13 +166,26 @@ double drift(Denoiser& denoiser, Denoiser& reference, const Path& path,
   return steps > 0 ? total / static_cast<double>(steps) : 0;
 }
 
+void pair_with(const PictureScores& before, Evaluation& evaluation) {
+  const auto change = difference(before, evaluation.pictures);
+  evaluation.all.change_errors = errors_of(change);
+  for (auto& [category, scores] : evaluation.by_category) {
+    scores.change_errors = errors_of(of_category(change, category));
+  }
+}
+
 nlohmann::json to_json(const Evaluation& evaluation) {
-  auto metrics = evaluation.means;
+  auto metrics = evaluation.all.means;
   metrics.erase("reward");
-  nlohmann::json out = {{"images", evaluation.images.size(0)},
-                        {"reward", evaluation.means.at("reward")},
-                        {"metrics", metrics},
-                        {"by_category", evaluation.by_category}};
+  nlohmann::json categories = nlohmann::json::object();
+  for (const auto& [category, scores] : evaluation.by_category) {
+    categories[category] = with_errors(scores.means, scores);
+    categories[category]["images"] = scores.images;
+  }
+  auto out = with_errors({{"images", evaluation.all.images},
+                          {"metrics", metrics},
+                          {"by_category", categories}},
+                         evaluation.all);
   if (evaluation.kl) {
     out["kl"] = *evaluation.kl;
   }

@@ -10,6 +10,7 @@
 #include "rsm/base/denoiser.h"
 #include "rsm/base/prompt.h"
 #include "rsm/base/reward.h"
+#include "rsm/data/picture_scores.h"
 #include "rsm/paths/path.h"
 
 namespace rsm {
@@ -32,25 +33,34 @@ struct EvaluationSet {
 EvaluationSet make_evaluation_set(const Prompts& prompts, int64_t images,
                                   uint64_t seed);
 
-/** Mean scores by metric; the reward's own value is "reward". */
-using MetricMeans = std::map<std::string, double>;
+/** The pictures' scores, or those of a category, in a few numbers. */
+struct ScoreSummary {
+  int64_t images = 0;
+  MetricNumbers means;
+  MetricNumbers errors;  ///< of the means, see error_of_mean
+  /** Paired ones of the changes since another evaluation of these pictures;
+   * empty where there is none. */
+  MetricNumbers change_errors;
+};
 
 struct Evaluation {
-  /** Over categories where all are equally many; "diversity", too, where
-   * picture_diversity() is known and no metric of the reward is called so. */
-  MetricMeans means;
-  std::map<std::string, MetricMeans> by_category;  ///< with "images"
-  RewardScores scores;                             ///< of each picture
-  torch::Tensor images;                            ///< [B,3,H,W] in [0,1]
+  /** Over categories where all are equally many. Of the reward's metrics and
+   * "diversity", where a prompt has several pictures and no metric is called
+   * so. */
+  ScoreSummary all;
+  std::map<std::string, ScoreSummary> by_category;
+  PictureScores pictures;
+  torch::Tensor images;      ///< [B,3,H,W] in [0,1]
   std::optional<double> kl;  ///< drift from the reference, where measured
+  std::vector<std::string> warnings = {};
 };
 
 /** How much pictures of one prompt differ: the root of the mean squared
- * difference of two of them [3,H,W], over all pairs of a prompt, then over the
- * prompts with several; nothing where there is none. A model that paints one
- * picture for a prompt, whatever the noise, has 0. */
-std::optional<double> picture_diversity(const torch::Tensor& images,
-                                        const Prompts& prompts);
+ * difference of two of them [3,H,W], over all pairs of the prompt, at the place
+ * of its first picture; NaN at the others and where a prompt has one alone. A
+ * model that paints one picture for a prompt, whatever the noise, has 0. */
+std::vector<double> picture_diversity(const torch::Tensor& images,
+                                      const Prompts& prompts);
 
 /** Samples with the ODE and scores. */
 Evaluation evaluate(Denoiser& denoiser, const Path& path,
@@ -68,7 +78,12 @@ double drift(Denoiser& denoiser, Denoiser& reference, const Path& path,
              const std::vector<double>& times, const EvaluationSet& set,
              int64_t noisiest = 0);
 
-/** {images, reward, metrics, by_category, kl}, for the run log. */
+/** Pairs it with an earlier evaluation, picture by picture: fills
+ * `change_errors`. Throws rsm::Error where that is not of the same pictures. */
+void pair_with(const PictureScores& before, Evaluation& evaluation);
+
+/** {images, reward, metrics, errors, change_errors, by_category, kl}, for the
+ * run log. */
 nlohmann::json to_json(const Evaluation& evaluation);
 
 }  // namespace rsm

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "rsm/base/error.h"
+#include "rsm/data/certainty.h"
 #include "rsm/paths/ddim.h"
 #include "rsm/paths/flow_matching.h"
 #include "rsm/paths/path.h"
@@ -61,16 +64,11 @@ TEST(PictureDiversity, IsTheMeanDistanceOfAPromptsPictures) {
   // Constant pictures: distances are differences of their values.
   const auto value = torch::tensor({0.1, 0.5, 0.2, 0.9, 0.8, 0.5});
   const auto images = value.view({-1, 1, 1, 1}).expand({6, 3, 4, 4});
-  const double first = (0.1 + 0.4 + 0.3) / 3, second = 0.3;
-  EXPECT_NEAR(*picture_diversity(images, prompts), (first + second) / 2, 1e-7);
-  const auto order = torch::tensor({4, 0, 5, 3, 1, 2}, at::kLong);
-  Prompts moved;
-  for (const int i : {4, 0, 5, 3, 1, 2}) moved.push_back(prompts[i]);
-  EXPECT_NEAR(*picture_diversity(images.index_select(0, order), moved),
-              (first + second) / 2, 1e-7);
-  EXPECT_EQ(*picture_diversity(at::ones({6, 3, 4, 4}), prompts), 0);
-  EXPECT_FALSE(
-      picture_diversity(images.slice(0, 0, 2), {{1, "a", "x"}, {2, "b", "x"}}));
+  const auto diversity = picture_diversity(images, prompts);
+  EXPECT_NEAR(diversity[0], (0.1 + 0.4 + 0.3) / 3, 1e-7);
+  EXPECT_NEAR(diversity[1], 0.3, 1e-7);
+  for (const size_t i : {2, 3, 4, 5}) EXPECT_TRUE(std::isnan(diversity[i]));
+  EXPECT_EQ(picture_diversity(at::ones({6, 3, 4, 4}), prompts)[1], 0);
 }
 
 TEST(EvaluationSet, GivesCategoriesEquallyManyPictures) {
@@ -100,15 +98,69 @@ TEST(Evaluate, ReportsMeansByCategoryAndWhole) {
   const auto result = evaluate(flow, *path, path->times(4), set, Brightness());
   EXPECT_EQ(result.images.size(0), 30);
   EXPECT_FALSE(result.kl);
-  EXPECT_NEAR(result.means.at("reward"),
-              result.scores.value.mean().item<double>(), 1e-6);
-  EXPECT_NEAR(result.means.at("bright"), 2 * result.means.at("reward"), 1e-6);
+  const auto& values = result.pictures.metrics.at("reward");
+  EXPECT_EQ(result.all.images, 30);
+  EXPECT_NEAR(result.all.means.at("reward"), mean_of(values), 1e-12);
+  EXPECT_NEAR(result.all.means.at("bright"), 2 * result.all.means.at("reward"),
+              1e-6);
   double sum = 0;
-  for (const auto& [category, means] : result.by_category) {
-    EXPECT_EQ(means.at("images"), 10);
-    sum += means.at("reward") / 3;
+  for (const auto& [category, scores] : result.by_category) {
+    EXPECT_EQ(scores.images, 10);
+    sum += scores.means.at("reward") / 3;
   }
-  EXPECT_NEAR(sum, result.means.at("reward"), 1e-6);
+  EXPECT_NEAR(sum, result.all.means.at("reward"), 1e-6);
+  EXPECT_EQ(to_json(result)["by_category"]["one"]["images"], 10);
+}
+
+TEST(Evaluate, ErrorsTakePicturesOfAPromptTogether) {
+  ConstantFlow flow(0);
+  const auto set = small_set();
+  const auto path = paths()[0];
+  const auto result = evaluate(flow, *path, path->times(4), set, Brightness());
+  const auto& values = result.pictures.metrics.at("reward");
+  std::vector<int64_t> ids;
+  std::vector<std::string> categories;
+  for (const auto& prompt : set.prompts) {
+    ids.push_back(prompt.id);
+    categories.push_back(prompt.category);
+  }
+  EXPECT_EQ(result.all.errors.at("reward"),
+            error_of_mean(values, ids, categories));
+  EXPECT_GT(result.all.errors.at("diversity"), 0);
+  EXPECT_NE(result.by_category.at("three").errors.at("reward"),
+            result.all.errors.at("reward"));
+  EXPECT_TRUE(result.all.change_errors.empty());
+  EXPECT_FALSE(to_json(result).contains("change_errors"));
+}
+
+TEST(Evaluate, AChangeHasThePairedErrorOfEveryMetric) {
+  const auto set = small_set();
+  const auto path = paths()[0];
+  const auto of = [&](double shift, double scale) {
+    ConstantFlow flow(shift);
+    auto result = evaluate(flow, *path, path->times(4), set, Brightness());
+    for (auto& [name, values] : result.pictures.metrics) {
+      for (double& value : values) value *= scale;
+    }
+    return result;
+  };
+  const auto before = of(0, 1);
+  auto same = of(0, 1), grown = of(0, 1.5);
+  pair_with(before.pictures, same);
+  pair_with(before.pictures, grown);
+  for (const auto* metric : {"reward", "bright", "diversity"}) {
+    EXPECT_EQ(same.all.change_errors.at(metric), 0) << metric;
+    EXPECT_NEAR(grown.all.change_errors.at(metric),
+                before.all.errors.at(metric) / 2, 1e-9)
+        << metric;
+  }
+  EXPECT_NEAR(grown.by_category.at("many").change_errors.at("reward"),
+              before.by_category.at("many").errors.at("reward") / 2, 1e-9);
+  EXPECT_EQ(to_json(grown)["change_errors"].size(), 3u);
+  EXPECT_EQ(to_json(grown)["by_category"]["many"]["change_errors"].size(), 3u);
+  auto other = before.pictures;
+  other.seed = 6;
+  EXPECT_THROW(pair_with(other, same), Error);
 }
 
 TEST(Drift, IsTheExactKlOfTheStochasticSteps) {

@@ -17,6 +17,7 @@
 #include "rsm/train/forecast.h"
 #include "rsm/train/pending_rollout.h"
 #include "rsm/train/run_folder.h"
+#include "rsm/train/samples.h"
 
 namespace rsm {
 
@@ -322,8 +323,9 @@ Evaluation Finetune::evaluate_now(const std::string& samples) {
   progress_.end();
   policy_->load_trainable(kept);
   policy_->refresh_rollout();
-  write_samples(options_.folder, samples, reward_->main_metric(),
-                evaluation_set_, result);
+  result.pictures.epoch = state_.epoch;
+  keep_evaluation(options_.folder, samples, reward_->main_metric(),
+                  evaluation_set_, result);
   state_.spent.wall_seconds += clock.seconds();
   return result;
 }
@@ -331,9 +333,9 @@ Evaluation Finetune::evaluate_now(const std::string& samples) {
 void Finetune::add_evaluation(nlohmann::json& line,
                               const Evaluation& evaluation) const {
   line["eval"] = to_json(evaluation);
-  line["eval_reward"] = evaluation.means.at("reward");
-  for (const auto& text : mended_in(evaluation.scores)) {
-    line["warnings"].push_back("in the evaluation, " + text);
+  line["eval_reward"] = evaluation.all.means.at("reward");
+  for (const auto& text : evaluation.warnings) {
+    line["warnings"].push_back(text);
   }
 }
 

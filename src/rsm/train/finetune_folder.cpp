@@ -38,6 +38,7 @@ void Finetune::start_or_continue() {
   line["wall_s"] = state_.spent.wall_seconds;
   line["train_s"] = 0.0;
   add_evaluation(line, before);
+  for (const auto& text : before.warnings) progress_.say("warning: " + text);
   log_->append(line);
   save();
 }

@@ -1,13 +1,10 @@
 #include "rsm/train/run_folder.h"
 
-#include <algorithm>
 #include <filesystem>
-#include <map>
 #include <set>
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
-#include "rsm/io/image.h"
 #include "rsm/methods/method_config.h"
 #include "rsm/models/loading.h"
 #include "rsm/objective/rows.h"
@@ -19,34 +16,6 @@ namespace rsm {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int64_t kGridColumns = 8;
-constexpr int64_t kGridRows = 12;  ///< at most, over all categories
-constexpr int64_t kGridGap = 2;
-constexpr int64_t kGridZoom = 2;
-
-/** Pictures of the grid: the first ones of every category in turn. */
-std::vector<int64_t> grid_pictures(const EvaluationSet& set) {
-  std::map<std::string, std::vector<int64_t>> index;
-  std::vector<std::string> categories;
-  for (int64_t i = 0; i < set.size(); ++i) {
-    auto& members = index[set.prompts[i].category];
-    if (members.empty()) {
-      categories.push_back(set.prompts[i].category);
-    }
-    members.push_back(i);
-  }
-  const auto per_category = std::max<int64_t>(
-      1, kGridRows / static_cast<int64_t>(categories.size()) / 2);
-  std::vector<int64_t> chosen;
-  for (const auto& category : categories) {
-    const auto& members = index[category];
-    const auto count = std::min<int64_t>(per_category * kGridColumns,
-                                         static_cast<int64_t>(members.size()));
-    chosen.insert(chosen.end(), members.begin(), members.begin() + count);
-  }
-  return chosen;
-}
 
 }  // namespace
 
@@ -112,7 +81,9 @@ void write_description(const RunOptions& o, const Transitions& transitions,
        {"steps", o.steps},
        {"seed", o.seed},
        {"reward",
-        {{"name", reward.name()}, {"main_metric", reward.main_metric()}}},
+        {{"name", reward.name()},
+         {"main_metric", reward.main_metric()},
+         {"watched", reward.watched_metrics()}}},
        {"prompts",
         {{"train", train_prompts.size()}, {"held_out", distinct.size()}}},
        {"schedule", schedule},
@@ -120,36 +91,6 @@ void write_description(const RunOptions& o, const Transitions& transitions,
        {"machine", machine_fingerprint()},
        {"versions", {{"rsm", RSM_VERSION}}},
        {"finished", finished}});
-}
-
-void write_samples(const std::string& run_folder, const std::string& name,
-                   const std::string& metric, const EvaluationSet& set,
-                   const Evaluation& evaluation) {
-  const std::string folder = run_folder + "/samples";
-  fs::create_directories(folder);
-  const auto chosen = grid_pictures(set);
-  const auto index = torch::tensor(chosen, at::kLong);
-  write_png(folder + "/" + name + ".png",
-            image_grid(evaluation.images.index_select(0, index), kGridColumns,
-                       kGridGap, kGridZoom));
-  nlohmann::json prompts, scores;
-  const auto main = evaluation.scores.metrics.find(metric);
-  const auto& values = main == evaluation.scores.metrics.end()
-                           ? evaluation.scores.value
-                           : main->second;
-  for (const int64_t i : chosen) {
-    prompts.push_back(set.prompts[i].text);
-    scores.push_back(values[i].item<double>());
-  }
-  const std::string path = folder + "/prompts.json";
-  nlohmann::json about =
-      fs::exists(path) ? read_json(path) : nlohmann::json::object();
-  const auto count = static_cast<int64_t>(chosen.size());
-  about["columns"] = kGridColumns;
-  about["rows"] = (count + kGridColumns - 1) / kGridColumns;
-  about["prompts"] = prompts;
-  about[metric + "_" + name] = scores;
-  write_json_atomic(path, about);
 }
 
 void write_final(const RunOptions& options, const ImageModel& model,

@@ -22,13 +22,6 @@ void write_description(const RunOptions& options,
                        const Prompts& train_prompts, const EvaluationSet& set,
                        const Reward& reward, bool finished);
 
-/** samples/<name>.png: a grid of the same prompts and noise each time, rows by
- * category; and in samples/prompts.json {columns, rows, prompts,
- * <metric>_<name>: [the pictures' scores]}. */
-void write_samples(const std::string& run_folder, const std::string& name,
-                   const std::string& metric, const EvaluationSet& set,
-                   const Evaluation& evaluation);
-
 /** final/: the averaged weights, as a PEFT adapter and as diffusers'
  * pytorch_lora_weights.safetensors, or as a whole model folder where all
  * weights were trained. */

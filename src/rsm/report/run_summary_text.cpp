@@ -1,0 +1,256 @@
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+
+#include "rsm/base/error.h"
+#include "rsm/report/run_summary.h"
+
+namespace rsm {
+namespace {
+
+constexpr size_t kNameWidth = 16;
+constexpr int kBarWidth = 24;
+constexpr size_t kMostNames = 3;  ///< of categories in a sentence
+
+std::string capital(std::string name) {
+  if (!name.empty()) {
+    name[0] =
+        static_cast<char>(std::toupper(static_cast<unsigned char>(name[0])));
+  }
+  return name;
+}
+
+/** With which the error's first two digits are seen, and a sure gain is not
+ * shown as 0; at least three. */
+int decimals_of(const Change& change) {
+  constexpr int kLeast = 3, kMost = 15;
+  const double seen = change.error > 0 ? change.error : std::abs(change.gain());
+  if (!(seen > 0) || !std::isfinite(seen)) return kLeast;
+  return std::clamp(1 - static_cast<int>(std::floor(std::log10(seen))), kLeast,
+                    kMost);
+}
+
+std::string named(const NamedChange& one, const std::string& gain) {
+  return one.name + " " + gain;
+}
+
+/** "counting +0.312, position +0.280", the first few. */
+std::string named_changes(std::vector<NamedChange> changes) {
+  changes.resize(std::min(changes.size(), kMostNames));
+  std::vector<std::string> words;
+  for (const auto& one : changes) {
+    words.push_back(
+        named(one, format_signed(one.change.gain(), decimals_of(one.change))));
+  }
+  return join(words);
+}
+
+/** '#' what there was and is, '+' what came, '-' what went, '.' the rest. */
+std::string bar(const Change& change) {
+  const auto cells = [](double value) {
+    const double share = std::clamp(std::isfinite(value) ? value : 0, 0.0, 1.0);
+    return static_cast<int>(std::lround(share * kBarWidth));
+  };
+  const bool has_before = std::isfinite(change.before);
+  const bool has_after = std::isfinite(change.after);
+  const int after = cells(has_after ? change.after : change.before);
+  const int before = cells(has_before ? change.before : change.after);
+  std::string out;
+  for (int i = 0; i < kBarWidth; ++i) {
+    if (i < std::min(before, after)) {
+      out += '#';
+    } else if (i < std::max(before, after)) {
+      out += after > before ? '+' : '-';
+    } else {
+      out += '.';
+    }
+  }
+  return "[" + out + "]";
+}
+
+std::string padded_name(const std::string& text) {
+  std::string name = text.substr(0, kNameWidth);
+  name.resize(kNameWidth, ' ');
+  return "  " + name + " ";
+}
+
+std::string category_line(const NamedChange& category) {
+  const auto& change = category.change;
+  const bool compared = std::isfinite(change.after);
+  std::string line =
+      padded_name(category.name) + format_fixed(change.before, 3) + "  ";
+  if (compared) {
+    line.insert(line.size() - 2, " -> " + format_fixed(change.after, 3));
+    line += format_signed(change.gain(), 3) + "  ";
+  }
+  const auto in_range = [](double value) {
+    return !std::isfinite(value) || (value >= 0 && value <= 1);
+  };
+  const bool is_share = in_range(change.before) && in_range(change.after);
+  return line + (is_share ? bar(change) : "") + "\n";
+}
+
+/** "  diversity        0.201 -> 0.190  -0.011 +- 0.002  fell" */
+std::string metric_line(const NamedChange& metric, size_t metrics) {
+  const auto& change = metric.change;
+  const auto word = change_word(change, metrics);
+  return padded_name(metric.name) + format_short(change.before) + " -> " +
+         format_short(change.after) + "  " + gain_text(change) +
+         (word.empty() ? "" : "  " + word) + "\n";
+}
+
+/** Whether one metric is another with its sign changed, as a size that the
+ * reward wants small. */
+bool mirrors(const Change& a, const Change& b) {
+  constexpr double kAlike = 1e-4;  // scores are rounded one by one
+  return std::abs(a.gain() + b.gain()) <= kAlike * std::abs(a.gain()) &&
+         std::abs(a.error - b.error) <= kAlike * a.error;
+}
+
+}  // namespace
+
+std::string verdict_text(const RunSummary& summary) {
+  switch (summary.verdict) {
+    case RunSummary::Verdict::better:
+      return "The model got better";
+    case RunSummary::Verdict::same:
+      return "No clear change";
+    case RunSummary::Verdict::worse:
+      return "The model got worse";
+    case RunSummary::Verdict::suspicious:
+      return "Better by its score, but look at the pictures";
+    case RunSummary::Verdict::unclaimed:
+      return "No claim: the error of the change is not known";
+    case RunSummary::Verdict::unknown:
+      break;
+  }
+  return "No result yet";
+}
+
+std::string gain_text(const Change& change, const Signs& signs) {
+  const int decimals = decimals_of(change);
+  std::string out = format_signed(change.gain(), decimals);
+  if (std::isfinite(change.error)) {
+    out += " " + signs.plus_minus + " " + format_fixed(change.error, decimals);
+  }
+  return out;
+}
+
+std::string headline(const RunSummary& summary, const Signs& signs) {
+  const auto& main = summary.main;
+  if (!std::isfinite(main.before) && !std::isfinite(main.after)) {
+    return "No evaluation in the log yet";
+  }
+  const std::string pictures =
+      summary.images > 0 ? format_count(summary.images) + " " : "";
+  std::string out = capital(summary.metric) +
+                    (summary.metric == kTrainedMetric ? "" : " score") +
+                    " on " + pictures + "held-out pictures";
+  if (summary.verdict == RunSummary::Verdict::unknown) {
+    const bool known = std::isfinite(main.before);
+    const bool at_start = known && summary.first_epoch == 0;
+    return out + (at_start ? " before training: " : ": ") +
+           format_fixed(known ? main.before : main.after, 3);
+  }
+  const int decimals = decimals_of(main);
+  out += ": " + format_fixed(main.before, decimals) + " " + signs.arrow + " " +
+         format_fixed(main.after, decimals) + " (" + gain_text(main, signs) +
+         ")";
+  if (summary.first_epoch > 0) out += cat(" since epoch ", summary.first_epoch);
+  if (std::isfinite(summary.seconds)) {
+    out += " in " + format_duration(summary.seconds);
+  }
+  return out;
+}
+
+std::string category_sentence(const RunSummary& summary) {
+  const bool known = std::isfinite(summary.main.error);
+  if (!known || summary.categories.size() < 2) return "";
+  std::vector<NamedChange> gained, lost;
+  for (const auto& category : summary.categories) {
+    const int sign = category.change.sign(summary.categories.size());
+    if (sign > 0) gained.push_back(category);
+    if (sign < 0) lost.insert(lost.begin(), category);
+  }
+  std::string out =
+      gained.empty() ? "" : "Gained most: " + named_changes(gained) + ".";
+  if (!lost.empty()) {
+    out += (out.empty() ? "" : " ") + ("Lost: " + named_changes(lost) + ".");
+  }
+  return out.empty() ? "No category changed clearly." : out;
+}
+
+std::string price_sentence(const RunSummary& summary, const Signs& signs) {
+  const auto* trained = summary.change_of(kTrainedMetric);
+  if (trained == nullptr || trained->change.sign() <= 0) return "";
+  const auto& all = summary.metrics;
+  std::vector<std::string> fell, rose;
+  for (const auto& metric : all) {
+    const int sign = metric.change.sign(all.size());
+    const auto words = named(metric, gain_text(metric.change, signs));
+    const auto& watched = summary.watched;
+    const bool is_watched =
+        std::find(watched.begin(), watched.end(), metric.name) != watched.end();
+    const bool mirrored =
+        std::any_of(all.begin(), all.end(), [&](const NamedChange& other) {
+          return mirrors(other.change, metric.change);
+        });
+    if (sign < 0 && !is_watched && !mirrored) fell.push_back(words);
+    if (sign > 0 && is_watched) rose.push_back(words);
+  }
+  std::string out;
+  if (!fell.empty()) out += ", clearly fell: " + join(fell);
+  if (!rose.empty()) out += ", clearly rose: " + join(rose);
+  if (out.empty()) return "";
+  return cat("While the trained ", kTrainedMetric, " rose by ",
+             gain_text(trained->change, signs), out, ".");
+}
+
+std::string change_word(const Change& change, size_t statements) {
+  if (!std::isfinite(change.error)) return "";
+  const int sign = change.sign(statements);
+  return sign > 0 ? "rose" : (sign < 0 ? "fell" : "no clear change");
+}
+
+std::string epochs_text(const WarningGroup& warning) {
+  if (warning.epochs < 2) return "";
+  return cat("in ", warning.epochs, " epochs, ", warning.first_epoch, " to ",
+             warning.last_epoch);
+}
+
+std::string summary_text(const RunRecord& record) {
+  const auto summary = summarise(record);
+  std::string out = verdict_text(summary) + ".\n" + headline(summary) + ".\n";
+  for (const auto& category : summary.categories) {
+    out += category_line(category);
+  }
+  if (summary.verdict != RunSummary::Verdict::unknown) {
+    for (const auto& metric : summary.metrics) {
+      if (metric.name == summary.metric) continue;
+      out += metric_line(metric, summary.metrics.size());
+    }
+  }
+  if (const auto words = price_sentence(summary); !words.empty()) {
+    out += words + "\n";
+  }
+  std::vector<std::string> rest;
+  for (const auto& [name, ratio, bad] : watched_of(summary)) {
+    rest.push_back(
+        cat(name, " ", format_fixed(ratio, 2), " times what it was"));
+  }
+  if (std::isfinite(summary.drift)) {
+    rest.push_back("drift " + format_short(summary.drift) +
+                   " (KL per latent element)");
+  }
+  rest.push_back(cat(summary.finished ? "finished at" : "so far at", " epoch ",
+                     summary.epoch));
+  out += capital(join(rest, "; ")) + ".\n";
+  for (const auto& warning : summary.warnings) {
+    const auto epochs = epochs_text(warning);
+    out += "warning: " + warning.text +
+           (epochs.empty() ? "" : " (" + epochs + ")") + "\n";
+  }
+  return out;
+}
+
+}  // namespace rsm
