@@ -185,7 +185,13 @@ std::vector<std::string> find_runs(const std::vector<std::string>& paths) {
   std::vector<std::string> found;
   for (const auto& path : paths) {
     const size_t before = found.size();
-    if (fs::is_directory(path)) add_runs_below(path, found);
+    try {
+      if (fs::is_directory(path)) add_runs_below(path, found);
+    } catch (const fs::filesystem_error& error) {
+      throw UsageError(cat("[compare] cannot look for runs below ", path, ": ",
+                           error.what(),
+                           "; allowed: folders that can be read"));
+    }
     if (found.size() == before) {
       throw UsageError(cat("[compare] ", path,
                            " holds no run; allowed: run folders, which have a "

@@ -130,7 +130,10 @@ std::string comparison_html(const Comparison& comparison) {
 
 std::vector<std::string> write_comparison(const Comparison& comparison,
                                           const std::string& folder) {
-  std::filesystem::create_directories(folder);
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  RSM_CHECK(!failed, "[compare] cannot make the folder ", folder, ": ",
+            failed.message(), "; name another with --output");
   std::vector<std::string> written;
   const auto write = [&](const std::string& name, const std::string& bytes) {
     written.push_back((std::filesystem::path(folder) / name).string());

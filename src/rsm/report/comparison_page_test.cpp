@@ -155,6 +155,15 @@ TEST(ComparisonFiles, AreWrittenWhereAskedFor) {
   EXPECT_EQ(tag_problem(svg), "");
 }
 
+TEST(ComparisonFiles, AFolderThatCannotBeMadeIsNamed) {
+  const TemporaryFolder folder;
+  write_text(folder / "file", "");
+  expect_parts(error_of([&] {
+                 write_comparison(example_comparison(), folder / "file/new");
+               }),
+               {"[compare]", "file/new", "--output"});
+}
+
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> out;
   std::istringstream in(text);
@@ -252,7 +261,7 @@ TEST(ComparisonText, SmallLeadsAreCalledUnclear) {
   // Standard errors of 0.046 each, together 0.065.
   expect_parts(text_of(0.6),
                {"first, 0.700", "not clearly above other, 0.600"});
-  expect_parts(text_of(0.5), {"above other by 0.200 +- 0.065 (one seed)."});
+  expect_parts(text_of(0.5), {"above other by +0.200 +- 0.065 (one seed)."});
 }
 
 TEST(ComparisonText, LeadsOfUnknownErrorAreCalledSo) {
@@ -261,7 +270,7 @@ TEST(ComparisonText, LeadsOfUnknownErrorAreCalledSo) {
   for (auto* run : {&first, &other}) run->points.back().scores.errors.clear();
   other.points.back().scores.metrics["strict"] = 0.1;
   expect_parts(headlines(compare_runs({first, other}))[0],
-               {"by 0.600 above other, of which no error is known"});
+               {"by +0.600 above other, of which no error is known"});
 }
 
 TEST(ComparisonText, OneSeedIsMarked) {

@@ -5,6 +5,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/report/format.h"
+#include "rsm/report/run_summary.h"
 
 namespace rsm {
 namespace {
@@ -47,12 +48,17 @@ std::string after_text(const SettingResult& setting, const Signs& signs) {
   return with_error(out, error, signs) + "*";
 }
 
-std::string gain_of(const SettingResult& setting, const Signs& signs) {
-  const auto out = format_signed(setting.gain.mean, kDecimals);
-  const double error = setting.runs.front().gain_error;
-  const bool shown = signs.wide && setting.runs.size() == 1;
-  return shown && std::isfinite(error) ? with_error(out, error, signs) + "*"
-                                       : out;
+std::string run_gain(const RunResult& run, const Signs& signs) {
+  return gain_text({run.before, run.after, run.gain_error, run.error}, signs);
+}
+
+std::string setting_gain(const SettingResult& setting, const Signs& signs) {
+  const auto& first = setting.runs.front();
+  const bool known = std::isfinite(first.gain_error);
+  if (known && signs.wide && setting.runs.size() == 1) {
+    return run_gain(first, signs) + "*";
+  }
+  return format_signed(setting.gain.mean, kDecimals);
 }
 
 std::string ratio_text(double ratio, const Signs& signs) {
@@ -108,7 +114,7 @@ std::string soonest_text(const Comparison& comparison, const Signs& signs) {
     out += ", " + ratio_text(first->sooner, signs) + " sooner than " +
            comparison.baseline;
   }
-  return out + ".";
+  return out + (first->runs.size() == 1 ? " (one seed)." : ".");
 }
 
 /** How sure it is that the first is ahead of the second. */
@@ -117,7 +123,7 @@ std::string lead_text(const Comparison& comparison, const Signs& signs) {
   const auto& second = comparison.settings[1];
   const auto& lag = second.lag;
   if (!std::isfinite(lag.difference)) return "";
-  const auto by = with_error(score(lag.difference), lag.error, signs);
+  const auto by = gain_text({0, lag.difference, lag.error, lag.error}, signs);
   if (!std::isfinite(lag.error)) {
     return cat(", by ", by, " above ", second.label(),
                ", of which no error is known");
@@ -159,7 +165,7 @@ TextTable result_table(const Comparison& comparison, const Signs& signs) {
   out.head.push_back("at drift " + format_short(comparison.kl));
   for (const auto& s : comparison.settings) {
     out.rows.push_back({s.label(), cat(s.runs.size()), score(s.before.mean),
-                        after_text(s, signs), gain_of(s, signs),
+                        after_text(s, signs), setting_gain(s, signs),
                         format_short(s.kl.mean)});
     auto& row = out.rows.back();
     for (const auto& ratio : s.watched) {
@@ -219,8 +225,7 @@ TextTable run_table(const Comparison& comparison, const Signs& signs) {
           cat(run.seed),
           score(result.before),
           with_error(score(result.after), result.error, signs),
-          with_error(format_signed(result.gain(), kDecimals), result.gain_error,
-                     signs),
+          run_gain(result, signs),
           format_short(result.kl)};
       for (const double ratio : result.watched) {
         row.push_back(ratio_text(ratio, signs));

@@ -117,7 +117,7 @@ std::string price_sentence(const RunSummary& summary, const Signs& signs = {});
  * change is one of so many. */
 std::string change_word(const Change& change, size_t statements);
 
-/** "in 3 epochs, 2 to 9"; "" for one epoch or the run as a whole. */
+/** "in 3 epochs, 2 to 9", "in epoch 4"; "" for the run as a whole. */
 std::string epochs_text(const WarningGroup& warning);
 
 /** For a terminal of 80 columns, in ASCII, with a final newline. */

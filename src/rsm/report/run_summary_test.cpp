@@ -260,6 +260,7 @@ TEST(RunSummary, WarningsThatDifferInNumbersAreOne) {
   EXPECT_EQ(summary.warnings[0].first_epoch, 1);
   EXPECT_EQ(summary.warnings[0].last_epoch, 2);
   EXPECT_EQ(epochs_text(summary.warnings[0]), "in 2 epochs, 1 to 2");
+  EXPECT_EQ(epochs_text(summary.warnings[1]), "in epoch 1");
 }
 
 TEST(RunSummary, WarningsOfTheRunAsAWholeAreShown) {
@@ -299,7 +300,7 @@ TEST(RunSummary, TerminalTextShowsGainsAndLosses) {
        "  reward           0.9 -> 0.9  +0.000 +- 0.020  no clear "
        "change\n",
        "Texture 1.10 times what it was;", "drift 0.002 (KL per latent element)",
-       "finished at epoch 2", "warning: gap of 0.1\n"});
+       "finished at epoch 2", "warning: gap of 0.1 (in epoch 2)\n"});
   EXPECT_EQ(text.back(), '\n');
 }
 

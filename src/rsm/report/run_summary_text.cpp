@@ -213,7 +213,8 @@ std::string change_word(const Change& change, size_t statements) {
 }
 
 std::string epochs_text(const WarningGroup& warning) {
-  if (warning.epochs < 2) return "";
+  if (warning.epochs == 0) return "";
+  if (warning.epochs == 1) return cat("in epoch ", warning.last_epoch);
   return cat("in ", warning.epochs, " epochs, ", warning.first_epoch, " to ",
              warning.last_epoch);
 }
