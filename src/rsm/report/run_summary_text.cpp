@@ -128,10 +128,16 @@ std::string verdict_text(const RunSummary& summary) {
 }
 
 std::string gain_text(const Change& change, const Signs& signs) {
+  constexpr int kMostPlain = 6;
   const int decimals = decimals_of(change);
-  std::string out = format_signed(change.gain(), decimals);
+  const bool plain = decimals <= kMostPlain;
+  const double gain = change.gain();
+  std::string out = plain ? format_signed(gain, decimals)
+                          : (gain > 0 ? "+" : "") + format_short(gain);
   if (std::isfinite(change.error)) {
-    out += " " + signs.plus_minus + " " + format_fixed(change.error, decimals);
+    out += " " + signs.plus_minus + " " +
+           (plain ? format_fixed(change.error, decimals)
+                  : format_short(change.error));
   }
   return out;
 }
