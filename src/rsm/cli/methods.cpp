@@ -31,6 +31,9 @@ void print_method(const Method& method) {
   std::printf("%s: %s\n  source: %s\n  models: %s\n", method.name.c_str(),
               method.summary.c_str(), method.source.c_str(),
               to_string(method.family).c_str());
+  for (const auto& note : about["notes"]) {
+    std::printf("  note: %s\n", note.get<std::string>().c_str());
+  }
   for (const char* knobs : {"estimator", "strength", "regularisation"}) {
     std::printf("  %s:\n", knobs);
     for (const auto& [key, value] : about[knobs].items()) {

@@ -117,6 +117,13 @@ json described(const Method& method) {
   const auto transitions = shown_steps(method);
   const auto h = normalised_h(method, transitions);
   json out = to_json(method);
+  out["notes"] = json::array();
+  for (const auto family : {Method::Family::flow, Method::Family::diffusion}) {
+    const std::string note = replaced_sampler(method, family);
+    if (method.family == Method::Family::both && !note.empty()) {
+      out["notes"].push_back(note);
+    }
+  }
   for (int64_t i = 0; i + 1 < kSteps; ++i) {
     const auto rows = row_factors(method, transitions[i], 1);
     const auto scores = score_factors(method, transitions[i]);

@@ -13,7 +13,8 @@ namespace rsm {
  * flows where it is for both. */
 Transitions shown_steps(const Method& method);
 
-/** A method with its numbers by time: to_json(), and `by_time`, a list of
+/** A method with its numbers by time: to_json(), `notes` (of models where it is
+ * not as published), and `by_time`, a list of
  * {step, t, K, g, h, C1, gamma, C2, clip_log_ratio}; what is infinite is null.
  * C1 is 0 where nothing is pulled to the reference, gamma and C2 where there
  * are no rows: an anchor, if any, is all there is. */

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "rsm/base/error.h"
+#include "rsm/methods/names.h"
 
 namespace rsm {
 namespace {
@@ -91,6 +92,15 @@ Method for_family(Method method, Method::Family family) {
     noise = SamplerNoise::usual;
   }
   return method;
+}
+
+std::string replaced_sampler(const Method& entry, Method::Family family) {
+  const auto there = for_family(entry, family).estimator.noise;
+  if (there == entry.estimator.noise) return "";
+  return cat("the method ", entry.name, " was published with the sampler ",
+             to_string(entry.estimator.noise), ", which ", to_string(family),
+             " models don't have: they take ", to_string(there),
+             ", so results are not those of the paper");
 }
 
 }  // namespace rsm

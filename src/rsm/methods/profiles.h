@@ -32,4 +32,8 @@ Method fitted(Method method, int64_t steps);
  * the other family only: DDIM has no constant SDE, flows no even weight. */
 Method for_family(Method method, Method::Family family);
 
+/** Says that for_family() gives `entry` another sampler than the published one;
+ * "" where it does not. */
+std::string replaced_sampler(const Method& entry, Method::Family family);
+
 }  // namespace rsm
