@@ -42,10 +42,13 @@ void ModelArguments::add_to(CLI::App& command) {
 }
 
 SamplingModel load_for_sampling(const ModelArguments& arguments) {
-  SamplingModel out{ImageModel::load(arguments.model),
-                    nullptr,
-                    {},
-                    device_named(arguments.device)};
+  const auto device = device_named(arguments.device);
+  require_device(device);
+  if (!(arguments.guidance_scale >= 0 && arguments.guidance_scale <= 100)) {
+    throw UsageError(cat("[--guidance] got ", arguments.guidance_scale,
+                         "; allowed: a number in [0, 100]"));
+  }
+  SamplingModel out{ImageModel::load(arguments.model), nullptr, {}, device};
   if (!arguments.lora.empty()) {
     const auto lora = load_lora(arguments.lora, out.model.network->part());
     load_parameters(

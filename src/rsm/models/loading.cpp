@@ -1,6 +1,7 @@
 #include "rsm/models/loading.h"
 
 #include <torch/csrc/autograd/generated/variable_factories.h>
+#include <torch/cuda.h>
 
 #include <vector>
 
@@ -70,10 +71,32 @@ torch::ScalarType type_named(const std::string& name) {
 
 torch::Device device_named(const std::string& name) {
   try {
-    return torch::Device(name);
+    const torch::Device device(name);
+    if (device.is_cuda() || (device.is_cpu() && !device.has_index())) {
+      return device;
+    }
   } catch (const c10::Error&) {
-    throw UsageError(cat("[device] \"", name,
-                         "\" is no device; cpu, cuda and cuda:N are allowed"));
+  }
+  throw UsageError(cat("[device] \"", name,
+                       "\" is no device; cpu, cuda and cuda:N are allowed"));
+}
+
+void require_device(torch::Device device) {
+  if (device.is_cpu()) return;
+  const int64_t count = torch::cuda::is_available()
+                            ? static_cast<int64_t>(torch::cuda::device_count())
+                            : 0;
+  if (count == 0) {
+    throw UsageError(cat("[device] ", device.str(), " was asked for, and ",
+                         at::hasCUDA()
+                             ? "no GPU is found (does nvidia-smi show one?)"
+                             : "this build's LibTorch is for the CPU only",
+                         "; use cpu, or a machine and LibTorch with CUDA"));
+  }
+  if (device.index() >= count) {
+    throw UsageError(cat("[device] ", device.str(), " was asked for, and ",
+                         count,
+                         " GPUs are found; the last is cuda:", count - 1));
   }
 }
 

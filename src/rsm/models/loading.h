@@ -32,8 +32,12 @@ std::vector<std::string> type_names();
 /** The type of one of these names. Throws rsm::UsageError for another. */
 torch::ScalarType type_named(const std::string& name);
 
-/** The device called cpu, cuda or cuda:N. Throws rsm::UsageError for what names
- * none. */
+/** The device called cpu, cuda or cuda:N, there or not. Throws rsm::UsageError
+ * for another name. */
 torch::Device device_named(const std::string& name);
+
+/** Throws rsm::UsageError where this machine or LibTorch has no such device.
+ * Ask before anything is loaded. */
+void require_device(torch::Device device);
 
 }  // namespace rsm

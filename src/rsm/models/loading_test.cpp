@@ -102,5 +102,29 @@ TEST(TypeNamed, KnowsEveryNameItListsAndNoOther) {
   expect_parts(error_of([] { type_named("bfloat"); }), {"bfloat", "float16"});
 }
 
+TEST(DeviceNamed, KnowsTheCpuAndGpusOnly) {
+  EXPECT_EQ(device_named("cpu"), torch::kCPU);
+  EXPECT_EQ(device_named("cuda:3"), torch::Device(torch::kCUDA, 3));
+  for (const std::string name :
+       {"", "gpu", "mps", "meta", "xla", "cpu:0", "cuda:", "cuda:-1", "CUDA",
+        "hip", "cuda:1:1"}) {
+    expect_parts(error_of([&] { device_named(name); }),
+                 {"\"" + name + "\"", "cpu, cuda and cuda:N"});
+  }
+}
+
+TEST(RequireDevice, RefusesWhatIsNotThere) {
+  require_device(torch::kCPU);
+  const torch::Device beyond(torch::kCUDA, 99);
+  expect_parts(error_of([&] { require_device(beyond); }), {"cuda:99"});
+  EXPECT_THROW(require_device(beyond), UsageError);
+  if (torch::cuda::is_available()) {
+    require_device(torch::kCUDA);
+  } else {
+    expect_parts(error_of([] { require_device(torch::kCUDA); }),
+                 {"cuda was asked for", "CPU"});
+  }
+}
+
 }  // namespace
 }  // namespace rsm
