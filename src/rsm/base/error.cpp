@@ -1,10 +1,21 @@
 #include "rsm/base/error.h"
 
 #include <algorithm>
+#include <cctype>
 #include <numeric>
 
 namespace rsm {
 namespace {
+
+/** Without upper case, and with one kind of hyphen. */
+std::string simplified(std::string word) {
+  for (char& c : word) {
+    c = c == '_'
+            ? '-'
+            : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return word;
+}
 
 size_t edit_distance(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
@@ -34,12 +45,15 @@ std::string join(const std::vector<std::string>& words,
 
 std::string nearest_word(const std::string& word,
                          const std::vector<std::string>& known) {
+  constexpr size_t kLongest = 64;  // no word of ours; distances are quadratic
   std::string best;
+  if (word.size() > kLongest) return best;
   // Two slips, more in long words, but never a wholly other short word.
   const size_t allowed = std::max<size_t>(2, word.size() / 3);
   size_t best_distance = std::min(allowed + 1, word.size());
   for (const auto& candidate : known) {
-    const size_t distance = edit_distance(word, candidate);
+    const size_t distance =
+        edit_distance(simplified(word), simplified(candidate));
     if (distance < best_distance) {
       best = candidate;
       best_distance = distance;

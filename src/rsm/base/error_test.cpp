@@ -5,6 +5,11 @@
 namespace rsm {
 namespace {
 
+TEST(NearestWord, PassesOverCaseAndKindsOfHyphen) {
+  EXPECT_EQ(nearest_word("FLOW_GRPO", {"ddpo", "flow-grpo"}), "flow-grpo");
+  EXPECT_EQ(nearest_word(std::string(100000, 'x'), {"x"}), "");
+}
+
 TEST(NearestWord, FindsSlipsButNotStrangers) {
   const std::vector<std::string> known = {"seed", "steps", "guidance_scale"};
   EXPECT_EQ(nearest_word("step", known), "steps");
