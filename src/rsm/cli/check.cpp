@@ -4,6 +4,7 @@
 #include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
 #include "rsm/cli/config_arguments.h"
+#include "rsm/models/loading.h"
 #include "rsm/train/forecast.h"
 
 namespace rsm {
@@ -95,10 +96,15 @@ int check_config(const CheckArguments& args) {
   auto advice = advise(options, counted, load_prompts(options.train_prompts),
                        load_prompts(options.eval_prompts));
   nlohmann::json out = to_json(counted);
+  out["warnings"] = options.warnings;
   if (!args.json) {
     print_forecast(options, counted);
+    for (const auto& warning : options.warnings) {
+      std::printf("  warning: %s\n", warning.c_str());
+    }
   }
   if (!args.quick) {
+    require_device(options.device);
     const auto cost = measure_cost(options, counted);
     out["cost"] = to_json(cost);
     for (const auto& one : advise_on_time(options, counted, cost)) {

@@ -1,50 +1,85 @@
 #include "rsm/train/pretrain.h"
 
+#include <algorithm>
 #include <cstdio>
 
+#include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
 #include "rsm/cli/config_arguments.h"
+#include "rsm/cli/output_paths.h"
 #include "rsm/cli/terminal_progress.h"
+#include "rsm/data/shapes_world.h"
+#include "rsm/train/run_options.h"
 
 namespace rsm {
 namespace {
 
+constexpr int64_t kMostImages = 1000000000000;
+constexpr double kMostRate = 100;
+
+void read_model(const Config& section, PretrainOptions& o) {
+  constexpr int64_t kGroups = 8;  // of the UNet's norms
+  const bool flow =
+      section.choice("family", "flow", {"flow", "diffusion"}) == "flow";
+  o.family = flow ? Path::Family::flow : Path::Family::diffusion;
+  if (section.is_wrong("family")) section.allow_any_key();
+  o.width = section.integer("width", o.width, 8, 4096);
+  o.heads = section.integer("heads", o.heads, 1, 64);
+  if (o.width % o.heads != 0) {
+    section.note("heads", cat(o.heads, " heads over a width of ", o.width,
+                              "; they must divide it"));
+  }
+  if (flow) {
+    o.layers = section.integer("layers", o.layers, 1, 64);
+    o.patch = section.integer("patch", o.patch, 1, kShapesSize);
+    if (kShapesSize % o.patch != 0) {
+      section.note("patch", cat("patches of ", o.patch, " over ", kShapesSize,
+                                " pixels; they must divide them"));
+    }
+  } else {
+    o.channels = section.integers("channels", o.channels, 8, 4096);
+    const bool even = std::all_of(
+        o.channels.begin(), o.channels.end(),
+        [&](int64_t c) { return c % kGroups == 0 && c % o.heads == 0; });
+    if (o.channels.empty() || o.channels.size() > 6 || !even) {
+      section.note("channels",
+                   cat("1 to 6 levels are needed, each divisible by ", kGroups,
+                       " and by the ", o.heads, " heads"));
+    }
+  }
+  o.text_layers = section.integer("text_layers", o.text_layers, 1, 64);
+  o.max_tokens = section.integer("max_tokens", o.max_tokens, 2, 77);
+}
+
+void read_training(const Config& section, PretrainOptions& o) {
+  o.images = section.integer("images", o.images, 1, kMostImages);
+  o.batch = section.integer("batch", o.batch, 1, 65536);
+  o.muon_lr = section.real("muon_lr", o.muon_lr, 0, kMostRate);
+  o.adamw_lr = section.real("adamw_lr", o.adamw_lr, 0, kMostRate);
+  o.warmup = section.integer("warmup", o.warmup, 0, kMostImages);
+  o.cooldown = section.real("cooldown", o.cooldown, 0, 1);
+  o.ema = section.real("ema", o.ema, 0, 1);
+  if (o.family == Path::Family::flow) {
+    o.time_mean = section.real("time_mean", o.time_mean, -100, 100);
+    o.time_std = section.real("time_std", o.time_std, 0, 100);
+  }
+  o.save_every = section.integer("save_every", o.save_every, 1, kMostImages);
+}
+
 PretrainOptions read_options(const Config& config) {
   PretrainOptions o;
-  const std::string name = config.text("name");
+  const std::string name = read_name(config);
   o.run_folder = config.text("folder", "runs/" + name);
   o.model_folder = config.text("output", o.run_folder + "/final");
   o.seed = static_cast<uint64_t>(config.integer("seed", 42, 0));
   const auto model = config.section("model");
-  o.family = model.choice("family", "flow", {"flow", "diffusion"}) == "flow"
-                 ? Path::Family::flow
-                 : Path::Family::diffusion;
-  o.width = model.integer("width", o.width, 8, 4096);
-  o.heads = model.integer("heads", o.heads, 1, 64);
-  if (o.family == Path::Family::flow) {
-    o.layers = model.integer("layers", o.layers, 1, 64);
-    o.patch = model.integer("patch", o.patch, 1, 32);
-  } else {
-    o.channels = model.integers("channels", o.channels, 8, 4096);
-  }
-  o.text_layers = model.integer("text_layers", o.text_layers, 1, 64);
-  o.max_tokens = model.integer("max_tokens", o.max_tokens, 2, 77);
+  read_model(model, o);
   const auto data = config.section("data");
   o.caption_noise = data.real("caption_noise", o.caption_noise, 0, 1);
   o.caption_dropout = data.real("caption_dropout", o.caption_dropout, 0, 1);
   const auto train = config.section("train");
-  o.images = train.integer("images", o.images, 1);
-  o.batch = train.integer("batch", o.batch, 1, 65536);
-  o.muon_lr = train.real("muon_lr", o.muon_lr, 0);
-  o.adamw_lr = train.real("adamw_lr", o.adamw_lr, 0);
-  o.warmup = train.integer("warmup", o.warmup, 0);
-  o.cooldown = train.real("cooldown", o.cooldown, 0, 1);
-  o.ema = train.real("ema", o.ema, 0, 1);
-  if (o.family == Path::Family::flow) {
-    o.time_mean = train.real("time_mean", o.time_mean);
-    o.time_std = train.real("time_std", o.time_std, 0);
-  }
-  o.save_every = train.integer("save_every", o.save_every, 1);
+  if (model.is_wrong("family")) train.allow_any_key();
+  read_training(train, o);
   o.threads = config.section("compute").integer("threads", 0, 0, 1024);
   config.done();
   return o;
@@ -64,6 +99,8 @@ void add_pretrain(CLI::App& app, Action& action) {
   command->callback([args, &action] {
     action = [args] {
       const auto options = read_options(args->load());
+      check_output_folder("folder", options.run_folder);
+      check_output_folder("output", options.model_folder);
       watch_for_interrupts();
       TerminalProgress progress;
       if (!pretrain(options, progress, interrupted)) {

@@ -10,6 +10,7 @@
 
 #include "rsm/io/config_node.h"
 #include "rsm/io/files.h"
+#include "rsm/io/plain_text.h"
 
 namespace rsm {
 namespace {
@@ -20,11 +21,12 @@ using Kind = ConfigNode::Kind;
 template <typename T>
 struct Reader {
   std::string allowed;
-  std::function<std::optional<T>(const ConfigNode&)> parse;
+  std::function<std::optional<T>(ConfigNode&)> parse;
   std::function<std::string(const T&)> print;
 };
 
-/** Hands out the value of a key; `fallback` null: the key is required. */
+/** Hands out the value of a key; `fallback` null: the key is required. What is
+ * wrong is noted. */
 template <typename T>
 T take(ConfigNode& section, const std::string& key, const T* fallback,
        const Reader<T>& reader) {
@@ -38,7 +40,10 @@ T take(ConfigNode& section, const std::string& key, const T* fallback,
     return *fallback;
   }
   const std::optional<T> value = reader.parse(node);
-  if (!value) throw node.wrong(reader.allowed);
+  if (!value) {
+    node.note_wrong(reader.allowed);
+    return fallback == nullptr ? T{} : *fallback;
+  }
   node.answer = reader.print(*value);
   return *value;
 }
@@ -46,14 +51,18 @@ T take(ConfigNode& section, const std::string& key, const T* fallback,
 template <typename T>
 Reader<std::vector<T>> list_of(const Reader<T>& item) {
   return {cat("a list, each item ", item.allowed),
-          [item](const ConfigNode& node) {
+          [item](ConfigNode& node) {
             std::optional<std::vector<T>> values;
             if (node.kind != Kind::list) return values;
             values.emplace();
             for (const auto& child : node.children) {
+              child->asked = true;
               const auto value = item.parse(*child);
-              if (!value) throw child->wrong(item.allowed);
-              values->push_back(*value);
+              if (value) {
+                values->push_back(*value);
+              } else {
+                child->note_wrong(item.allowed);
+              }
             }
             return values;
           },
@@ -68,11 +77,18 @@ bool is_plain_scalar(const ConfigNode& node) {
   return node.kind == Kind::scalar && !node.quoted;
 }
 
+/** "010" is eight in YAML 1.1 and ten in 1.2. */
+bool is_octal(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  return text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9';
+}
+
 /** The whole text as a number; a sign "+" is taken, too. */
 template <typename T>
 std::optional<T> parse_number(std::string_view text) {
   if (text.starts_with("+-")) return std::nullopt;
   if (text.starts_with('+')) text.remove_prefix(1);
+  if (is_octal(text)) return std::nullopt;
   T value{};
   const char* end = text.data() + text.size();
   const auto result = std::from_chars(text.data(), end, value);
@@ -127,7 +143,7 @@ void check_default(const ConfigNode& section, const std::string& key, T value,
 Reader<int64_t> integer_reader(int64_t min, int64_t max) {
   const auto print = [](const int64_t& value) { return std::to_string(value); };
   return {range<int64_t>("an integer", min, max, print),
-          [min, max](const ConfigNode& node) {
+          [min, max](ConfigNode& node) {
             auto value = is_plain_scalar(node)
                              ? parse_number<int64_t>(node.scalar)
                              : std::nullopt;
@@ -139,7 +155,7 @@ Reader<int64_t> integer_reader(int64_t min, int64_t max) {
 
 Reader<double> real_reader(double min, double max) {
   return {range<double>("a number", min, max, print_real),
-          [min, max](const ConfigNode& node) {
+          [min, max](ConfigNode& node) {
             auto value =
                 is_plain_scalar(node) ? parse_real(node.scalar) : std::nullopt;
             if (value && !(*value >= min && *value <= max)) value.reset();
@@ -150,30 +166,11 @@ Reader<double> real_reader(double min, double max) {
 
 Reader<std::string> text_reader() {
   return {"a text",
-          [](const ConfigNode& node) {
+          [](ConfigNode& node) {
             return node.kind == Kind::scalar ? std::optional(node.scalar)
                                              : std::nullopt;
           },
           yaml_text};
-}
-
-std::string unknown_key(const ConfigNode& section, const std::string& key) {
-  if (section.known.empty()) return "unknown key; none is known here";
-  const std::string near = nearest_word(key, section.known);
-  return cat("unknown key; known: ", join(section.known),
-             near.empty() ? "" : cat(" (did you mean \"", near, "\"?)"));
-}
-
-/** Throws for the first key of the file that was never asked for. */
-void check_asked(const ConfigNode& section) {
-  for (const auto& child : section.children) {
-    if (child->kind == Kind::absent) continue;
-    if (!child->asked) {
-      throw child->error(unknown_key(section, child->key));
-    }
-    // What has an answer is a value: its parts were checked with it.
-    if (child->answer.empty()) check_asked(*child);
-  }
 }
 
 }  // namespace
@@ -200,7 +197,7 @@ Config Config::section(const std::string& key) const {
   ConfigNode& node = node_->ask(key);
   const bool map = node.kind == Kind::map || node.kind == Kind::null ||
                    node.kind == Kind::absent;
-  if (!map) throw node.wrong("a section (a map of keys to values)");
+  if (!map) node.note_wrong("a section (a map of keys to values)");
   return Config(std::shared_ptr<ConfigNode>(node_, &node));
 }
 
@@ -208,10 +205,13 @@ std::vector<Config> Config::sections(const std::string& key) const {
   std::vector<Config> found;
   ConfigNode& node = node_->ask(key);
   if (node.kind == Kind::absent) return found;
-  if (node.kind != Kind::list) throw node.wrong("a list of sections");
+  if (node.kind != Kind::list) node.note_wrong("a list of sections");
   for (const auto& item : node.children) {
-    if (item->kind != Kind::map) throw item->wrong("a section");
     item->asked = true;
+    if (item->kind != Kind::map) {
+      item->note_wrong("a section");
+      continue;
+    }
     found.push_back(Config(std::shared_ptr<ConfigNode>(node_, item.get())));
   }
   return found;
@@ -249,7 +249,7 @@ double Config::real(const std::string& key, double fallback, double min,
 bool Config::flag(const std::string& key, bool fallback) const {
   const Reader<bool> reader = {
       "true or false",
-      [](const ConfigNode& node) -> std::optional<bool> {
+      [](ConfigNode& node) -> std::optional<bool> {
         if (!is_plain_scalar(node)) return std::nullopt;
         if (node.scalar == "true") return true;
         if (node.scalar == "false") return false;
@@ -269,8 +269,9 @@ std::string Config::choice(const std::string& key, const std::string& fallback,
   Reader<std::string> reader = text_reader();
   reader.allowed = "one of " + join(allowed);
   const std::string word = take(*node_, key, &fallback, reader);
-  if (!known(word)) throw error(key, unknown_word(word, allowed));
-  return word;
+  if (known(word)) return word;
+  note(key, unknown_word(shown(word), allowed));
+  return fallback;
 }
 
 std::vector<int64_t> Config::integers(const std::string& key,
@@ -296,13 +297,42 @@ std::vector<std::string> Config::texts(
   return take(*node_, key, &fallback, list_of(text_reader()));
 }
 
-void Config::done() const { check_asked(*node_); }
-
-UsageError Config::error(const std::string& key,
-                         const std::string& message) const {
-  return node_->mention(key).error(message);
+void Config::note(const std::string& key, const std::string& message) const {
+  node_->mention(key).note(message);
 }
 
-std::string Config::resolved() const { return resolved_config(*node_, ""); }
+void Config::check(const std::string& key,
+                   const std::function<void()>& action) const {
+  try {
+    action();
+  } catch (const Error& error) {
+    note(key, error.what());
+  }
+}
+
+bool Config::is_wrong(const std::string& key) const {
+  const ConfigNode* node = node_->find(key);
+  return node != nullptr && !node->problem.empty();
+}
+
+void Config::allow_any_key() const { node_->any_key = true; }
+
+void Config::done() const {
+  constexpr size_t kShown = 50;
+  auto problems = config_problems(*node_);
+  if (problems.empty()) return;
+  if (problems.size() == 1) throw UsageError("[config] " + problems[0]);
+  const std::string count = cat(problems.size(), " problems:\n  ");
+  if (problems.size() > kShown) {
+    problems.resize(kShown);
+    problems.emplace_back("...");
+  }
+  throw UsageError(cat("[config] ", count, join(problems, "\n  ")));
+}
+
+std::string Config::resolved() const {
+  done();
+  return resolved_config(*node_, "");
+}
 
 }  // namespace rsm

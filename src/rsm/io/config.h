@@ -1,13 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "rsm/base/error.h"
 
 namespace rsm {
 
@@ -17,15 +16,22 @@ struct ConfigNode;
  * every value asked for is checked and remembered.
  *
  * A Config is a cheap handle to one section of a shared document; a section
- * that is missing or null is empty. All mistakes are rsm::UsageError:
+ * that is missing or null is empty.
+ *
+ * Mistakes are gathered, so that one reading finds them all: where a value is
+ * missing or wrong, that is noted and the default (an empty text where there is
+ * none) handed out. done() throws what was noted; before it, nothing that was
+ * read is to be acted on. Every mistake is a line of one rsm::UsageError:
  * "[config] file.yaml:LINE: section.key: what arrived; what is allowed". Asking
  * for a missing key twice with different defaults is a plain rsm::Error. */
 class Config {
  public:
   /** Reads a file, then sets overrides "train.lr=3e-4": the value is YAML and
    * replaces what stands there; missing keys are made. In errors, values set so
-   * come from `--set train.lr`. Duplicate keys, several documents, aliases
-   * nested endlessly, and a file that is no map are refused. */
+   * come from `--set train.lr`. Throws at once for a file that is no map, no
+   * YAML or not UTF-8, several documents, and more than 1 MiB, 10000 values or
+   * 64 levels; duplicate keys and overrides that cannot be applied are noted.
+   */
   static Config load(const std::string& path,
                      const std::vector<std::string>& overrides = {});
 
@@ -48,7 +54,8 @@ class Config {
   std::string text(const std::string& key) const;
   std::string text(const std::string& key, const std::string& fallback) const;
 
-  /** Digits with a sign, in [min, max]. */
+  /** Digits with a sign, in [min, max]; no leading zeros, which YAML 1.1 takes
+   * for octal. */
   int64_t integer(const std::string& key, int64_t fallback,
                   int64_t min = std::numeric_limits<int64_t>::min(),
                   int64_t max = std::numeric_limits<int64_t>::max()) const;
@@ -77,18 +84,26 @@ class Config {
   std::vector<std::string> texts(
       const std::string& key, const std::vector<std::string>& fallback) const;
 
-  /** Throws for the first key, here or in any section below, that was never
-   * asked for: "train.lrr: unknown key; known: lr, steps (did you mean
-   * "lr"?)". Call it on the root after everything was asked. */
-  void done() const;
+  /** Notes a mistake that only the caller can see. */
+  void note(const std::string& key, const std::string& message) const;
+  /** Runs what may refuse the value at `key`; an rsm::Error is noted there. */
+  void check(const std::string& key, const std::function<void()>& action) const;
+  /** Whether a mistake was noted at `key`, so that what was handed out for it
+   * is not what the user wants. */
+  bool is_wrong(const std::string& key) const;
+  /** Reports no unknown keys here and below: a mistake noted elsewhere hides
+   * which keys this section has. */
+  void allow_any_key() const;
 
-  /** For mistakes only the caller can see: "[config] origin: section.key: " and
-   * `message`. */
-  UsageError error(const std::string& key, const std::string& message) const;
+  /** Throws where anything is wrong, here or in any section below. In this
+   * order: keys that were never asked for ("train.lrr: unknown key; known: lr,
+   * steps (did you mean "lr"?)"), wrong values, missing ones. Call it on the
+   * root after everything was asked. */
+  void done() const;
 
   /** YAML of this section and those below: every value that was asked for,
    * defaults included, in the order of first asking. Parsing it gives the same
-   * values; reals read back exactly. */
+   * values; reals read back exactly. Throws as done() does. */
   std::string resolved() const;
 
  private:

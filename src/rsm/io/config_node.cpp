@@ -1,91 +1,72 @@
 #include "rsm/io/config_node.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <cstdio>
 #include <utility>
 
+#include "rsm/io/config_yaml.h"
+#include "rsm/io/plain_text.h"
+
 namespace rsm {
 namespace {
 
 using Kind = ConfigNode::Kind;
 
-/** Deeper nesting than any config has: an alias that contains itself. */
-constexpr int kMaxDepth = 64;
+bool knows(const ConfigNode& section, const std::string& key) {
+  return std::find(section.known.begin(), section.known.end(), key) !=
+         section.known.end();
+}
 
-/** What errors call a place of a parsed text. */
-struct Origin {
-  std::string name;
-  bool lines = true;  ///< whether line numbers mean something to the reader
-
-  std::string at(const YAML::Mark& mark) const {
-    return lines && mark.line >= 0 ? cat(name, ":", mark.line + 1) : name;
+/** A section of the document that knows the key: "train", or "". */
+std::string place_of(const std::string& key, const ConfigNode& section) {
+  for (const auto& child : section.children) {
+    if (child->kind == Kind::list) continue;
+    if (knows(*child, key)) return child->path();
+    const std::string deeper = place_of(key, *child);
+    if (!deeper.empty()) return deeper;
   }
+  return "";
+}
+
+/** What the user may have meant by a key unknown where it stands. */
+std::string meant_by(const ConfigNode& node) {
+  const std::string near = nearest_word(node.key, node.parent->known);
+  if (!near.empty()) return cat(" (did you mean \"", near, "\"?)");
+  const ConfigNode* root = node.parent;
+  while (root->parent != nullptr) root = root->parent;
+  if (knows(*root, node.key)) return " (it belongs to the top level)";
+  const std::string place = place_of(node.key, *root);
+  if (!place.empty()) return cat(" (it belongs to the section ", place, ")");
+  return node.key.find('.') == std::string::npos
+             ? ""
+             : " (dots are for --set; in a file a section is a map of its own)";
+}
+
+std::string unknown_key(const ConfigNode& node) {
+  const auto& known = node.parent->known;
+  return cat("unknown key; ",
+             known.empty() ? "none is known here" : "known: " + join(known),
+             meant_by(node));
+}
+
+struct Problems {
+  std::vector<std::string> unknown, wrong, missing;
 };
 
-YAML::Node load_yaml(const std::string& text, const Origin& origin) {
-  try {
-    const auto documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      throw UsageError(cat("[config] ", origin.name, ": has ", documents.size(),
-                           " YAML documents; allowed: one"));
+void collect(const ConfigNode& section, bool any_key, Problems& found) {
+  any_key = any_key || section.any_key;
+  for (const auto& child : section.children) {
+    const bool absent = child->kind == Kind::absent;
+    if (!child->problem.empty()) {
+      (absent ? found.missing : found.wrong)
+          .push_back(child->at(child->problem));
+    } else if (child->asked || absent) {
+      collect(*child, any_key, found);
+    } else if (!any_key) {
+      found.unknown.push_back(child->at(unknown_key(*child)));
     }
-    return documents.empty() ? YAML::Node() : documents.front();
-  } catch (const YAML::Exception& error) {
-    throw UsageError(
-        cat("[config] ", origin.at(error.mark), ": not YAML: ", error.msg));
-  }
-}
-
-void fill(ConfigNode& node, const YAML::Node& yaml, const Origin& origin,
-          int depth);
-
-void fill_map(ConfigNode& node, const YAML::Node& yaml, const Origin& origin,
-              int depth) {
-  for (const auto& pair : yaml) {
-    const std::string where = origin.at(pair.first.Mark());
-    if (!pair.first.IsScalar()) {
-      throw UsageError(cat("[config] ", where, ": ", node.path(),
-                           ": a key must be a plain word"));
-    }
-    const std::string key = pair.first.Scalar();
-    const ConfigNode* first = node.find(key);
-    ConfigNode& child = node.add(key, where);
-    if (first != nullptr) {
-      throw child.error(cat("given twice; first at ", first->where));
-    }
-    fill(child, pair.second, origin, depth);
-  }
-}
-
-void fill(ConfigNode& node, const YAML::Node& yaml, const Origin& origin,
-          int depth) {
-  if (depth > kMaxDepth) throw node.error("nested too deeply");
-  switch (yaml.Type()) {
-    case YAML::NodeType::Undefined:
-    case YAML::NodeType::Null:
-      node.kind = Kind::null;
-      break;
-    case YAML::NodeType::Scalar:
-      node.kind = Kind::scalar;
-      node.scalar = yaml.Scalar();
-      node.quoted = yaml.Tag() == "!" || yaml.Tag() == "tag:yaml.org,2002:str";
-      break;
-    case YAML::NodeType::Sequence:
-      node.kind = Kind::list;
-      for (size_t i = 0; i < yaml.size(); ++i) {
-        ConfigNode& item =
-            node.add(cat("[", i, "]"), origin.at(yaml[i].Mark()));
-        fill(item, yaml[i], origin, depth + 1);
-      }
-      break;
-    case YAML::NodeType::Map:
-      node.kind = Kind::map;
-      fill_map(node, yaml, origin, depth + 1);
-      break;
   }
 }
 
@@ -97,6 +78,20 @@ std::vector<std::string> split_path(const std::string& path) {
     keys.push_back(path.substr(start, dot - start));
     if (dot == std::string::npos) return keys;
     start = dot + 1;
+  }
+}
+
+/** Throws NotConfig where the value of an override would not be read as it was
+ * typed. */
+void check_value(const std::string& value, const std::string& origin) {
+  if (find_not_utf8(value) != std::string::npos) {
+    throw NotConfig{origin, "is not UTF-8"};
+  }
+  const bool in_quotes = value.starts_with('\'') || value.starts_with('"');
+  if (!in_quotes && value.find(" #") != std::string::npos) {
+    throw NotConfig{origin,
+                    "what follows \" #\" is a comment in YAML; put the "
+                    "value in quotes, or leave it out"};
   }
 }
 
@@ -162,13 +157,11 @@ ConfigNode& ConfigNode::ask(const std::string& name) {
   return child;
 }
 
-UsageError ConfigNode::error(const std::string& message) const {
-  const std::string place = path();
-  return UsageError(
-      cat("[config] ", where, ": ", place, place.empty() ? "" : ": ", message));
+void ConfigNode::note(const std::string& message) {
+  if (problem.empty()) problem = message;
 }
 
-UsageError ConfigNode::wrong(const std::string& allowed) const {
+void ConfigNode::note_wrong(const std::string& allowed) {
   std::string got;
   switch (kind) {
     case Kind::absent:
@@ -178,7 +171,7 @@ UsageError ConfigNode::wrong(const std::string& allowed) const {
       got = "got nothing";
       break;
     case Kind::scalar:
-      got = cat("got ", quoted ? "the text " : "", "\"", scalar, "\"");
+      got = cat("got ", quoted ? "the text " : "", "\"", shown(scalar), "\"");
       break;
     case Kind::list:
       got = "got a list";
@@ -187,46 +180,82 @@ UsageError ConfigNode::wrong(const std::string& allowed) const {
       got = "got a section";
       break;
   }
-  return error(cat(got, "; allowed: ", allowed));
+  note(cat(got, "; allowed: ", allowed));
+}
+
+std::string ConfigNode::at(const std::string& message) const {
+  const std::string place = path();
+  return cat(where, ": ", shown(place), place.empty() ? "" : ": ", message);
 }
 
 std::unique_ptr<ConfigNode> parse_config(const std::string& text,
                                          const std::string& origin) {
   auto root = std::make_unique<ConfigNode>();
   root->where = origin;
-  fill(*root, load_yaml(text, {origin}), {origin}, 0);
+  try {
+    fill_from_yaml(*root, plain_text("config", origin, text), origin, true);
+  } catch (const NotConfig& wrong) {
+    throw UsageError(cat("[config] ", wrong.where, ": ", wrong.message));
+  }
   if (root->kind != Kind::map && root->kind != Kind::null) {
-    throw root->wrong("a map of keys to values");
+    root->note_wrong("a map of keys to values");
+    throw UsageError(cat("[config] ", root->at(root->problem)));
   }
   return root;
 }
 
 void override_config(ConfigNode& root, const std::string& assignment) {
+  // What cannot be applied stands at a child that no reader asks for.
+  const auto refuse = [&](const std::string& where,
+                          const std::string& message) {
+    ConfigNode& refused = root.add("", where);
+    refused.kind = Kind::scalar;
+    refused.note(message);
+  };
   const size_t equals = assignment.find('=');
   const std::string path = assignment.substr(0, equals);
-  const Origin origin{"--set " + path, false};
+  const std::string origin = "--set " + shown(path);
   const auto keys = split_path(path);
   if (equals == std::string::npos || std::count(keys.begin(), keys.end(), "")) {
-    throw UsageError(cat("[config] --set ", assignment,
-                         ": not an assignment; allowed: section.key=value"));
+    refuse("--set " + shown(assignment),
+           "not an assignment; allowed: section.key=value");
+    return;
   }
   ConfigNode* node = &root;
   for (const auto& key : keys) {
     if (node->kind == Kind::null) node->kind = Kind::map;
     if (node->kind != Kind::map) {
-      throw UsageError(cat("[config] ", origin.name, ": ", node->path(), " (",
-                           node->where, ") is not a section"));
+      refuse(origin,
+             cat(node->path(), " (", node->where, ") is not a section"));
+      return;
     }
     ConfigNode* child = node->find(key);
     if (child == nullptr) {
-      child = &node->add(key, origin.name);
+      child = &node->add(key, origin);
       child->kind = Kind::null;
     }
     node = child;
   }
-  node->where = origin.name;
-  node->children.clear();
-  fill(*node, load_yaml(assignment.substr(equals + 1), origin), origin, 0);
+  node->where = origin;
+  const std::string value = assignment.substr(equals + 1);
+  try {
+    check_value(value, origin);
+    fill_from_yaml(*node, value, origin, false);
+  } catch (const NotConfig& wrong) {
+    node->children.clear();
+    node->kind = Kind::scalar;
+    node->note(wrong.message);
+  }
+}
+
+std::vector<std::string> config_problems(const ConfigNode& node) {
+  Problems found;
+  if (!node.problem.empty()) found.wrong.push_back(node.at(node.problem));
+  collect(node, node.any_key, found);
+  auto all = std::move(found.unknown);
+  all.insert(all.end(), found.wrong.begin(), found.wrong.end());
+  all.insert(all.end(), found.missing.begin(), found.missing.end());
+  return all;
 }
 
 std::string yaml_text(const std::string& text) {

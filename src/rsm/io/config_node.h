@@ -8,8 +8,8 @@
 
 namespace rsm {
 
-/** One value of a config's document: what stands there and where, and what was
- * asked for. */
+/** One value of a config's document: what stands there and where, what was
+ * asked for, and what is wrong with it. */
 struct ConfigNode {
   enum class Kind { absent, null, scalar, list, map };
 
@@ -26,6 +26,8 @@ struct ConfigNode {
   std::string answer;  ///< YAML of the value that was handed out
   std::vector<ConfigNode*> asked_children;
   std::vector<std::string> known;  ///< keys asked for or tested
+  std::string problem;             ///< the first that was noted, or ""
+  bool any_key = false;  ///< unknown keys here and below are not reported
 
   /** "train.steps[2]" */
   std::string path() const;
@@ -37,18 +39,25 @@ struct ConfigNode {
   /** The child, from now on among those asked for. */
   ConfigNode& ask(const std::string& name);
 
-  /** "[config] where: path: message" */
-  UsageError error(const std::string& message) const;
-  /** The same, saying what stands here and what is allowed instead. */
-  UsageError wrong(const std::string& allowed) const;
+  void note(const std::string& message);
+  /** Notes what stands here and what is allowed instead. */
+  void note_wrong(const std::string& allowed);
+
+  /** "where: path: message" */
+  std::string at(const std::string& message) const;
 };
 
-/** Parses one YAML document, whose root is a map or nothing. */
+/** Parses one YAML document, whose root is a map or nothing. Throws UsageError
+ * where it is no such text, or too large; keys given twice are noted. */
 std::unique_ptr<ConfigNode> parse_config(const std::string& text,
                                          const std::string& origin);
 
-/** Applies "train.lr=3e-4". */
+/** Applies "train.lr=3e-4"; notes at the root what cannot be applied. */
 void override_config(ConfigNode& root, const std::string& assignment);
+
+/** What was noted at a node and below, and keys that nobody asked for: a line
+ * each, unknown keys first and missing ones last, else in document order. */
+std::vector<std::string> config_problems(const ConfigNode& node);
 
 /** A text as a YAML scalar that reads back as it is. */
 std::string yaml_text(const std::string& text);

@@ -9,34 +9,50 @@
 namespace rsm {
 namespace {
 
+/** No knob comes near; float32 still holds it. */
+constexpr double kLargest = 1e30;
+constexpr int64_t kMostBranches = 10000;
+constexpr int64_t kMostEpochs = 1000000000;
+constexpr int64_t kMostBuffered = 1000000;  // rewards of a prompt
+constexpr int64_t kMostSteps = 1000;        // of a sampler
+
 template <typename Enum>
 void read_word(const Config& section, const std::string& key, Enum& value) {
   value = parse<Enum>(section.choice(key, to_string(value), words<Enum>()));
 }
 
 void read_tree(const Config& section, TreeKnobs& knobs) {
-  knobs.split_steps = section.integers("split_steps", knobs.split_steps, 0);
+  knobs.split_steps =
+      section.integers("split_steps", knobs.split_steps, 0, kMostSteps);
   knobs.children = section.integer("children", knobs.children, 2, 64);
-  knobs.split_noise = section.real("split_noise", knobs.split_noise, 1e-6);
-  knobs.sde_steps = section.integers("sde_steps", knobs.sde_steps, 0);
+  knobs.split_noise =
+      section.real("split_noise", knobs.split_noise, 1e-6, kLargest);
+  knobs.sde_steps =
+      section.integers("sde_steps", knobs.sde_steps, 0, kMostSteps);
   knobs.keep_leaves = section.real("keep_leaves", knobs.keep_leaves, 0, 1);
   read_word(section, "keep", knobs.keep);
-  knobs.skip_steps = section.integers("skip_steps", knobs.skip_steps, 0);
-  knobs.slide_every = section.integer("slide_every", knobs.slide_every, 0);
-  knobs.slide_stop = section.integer("slide_stop", knobs.slide_stop, 0);
+  knobs.skip_steps =
+      section.integers("skip_steps", knobs.skip_steps, 0, kMostSteps);
+  knobs.slide_every =
+      section.integer("slide_every", knobs.slide_every, 0, kMostEpochs);
+  knobs.slide_stop =
+      section.integer("slide_stop", knobs.slide_stop, 0, kMostSteps);
 }
 
 /** A profile, or a list of one's own in its place. */
 void read_branches(const Config& section, EstimatorKnobs& knobs,
                    int64_t steps) {
   if (section.has("branches") && !section.has("profile")) {
-    knobs.branches = section.integers("branches", knobs.branches, 0);
+    knobs.branches =
+        section.integers("branches", knobs.branches, 0, kMostBranches);
     knobs.profile.clear();
   } else {
     knobs.profile = section.choice(
         "profile", knobs.profile.empty() ? "base" : knobs.profile,
         branch_profiles());
-    knobs.branches = branch_profile(knobs.profile, steps);
+    section.check("profile", [&] {
+      knobs.branches = branch_profile(knobs.profile, steps);
+    });
   }
 }
 
@@ -53,18 +69,24 @@ void read_estimator(const Config& section, EstimatorKnobs& knobs,
   read_word(section, "baseline", knobs.baseline);
   read_word(section, "spread", knobs.spread);
   read_word(section, "combine", knobs.combine);
-  knobs.spread_offset = section.real("spread_offset", knobs.spread_offset, 0);
+  if (section.is_wrong("source") || section.is_wrong("baseline")) {
+    section.allow_any_key();
+  }
+  knobs.spread_offset =
+      section.real("spread_offset", knobs.spread_offset, 0, kLargest);
   knobs.unbiased_spread =
       section.flag("unbiased_spread", knobs.unbiased_spread);
   knobs.shared_start = section.flag("shared_start", knobs.shared_start);
   if (knobs.baseline == EstimatorKnobs::Baseline::running) {
-    knobs.buffer_size = section.integer("buffer_size", knobs.buffer_size, 2);
-    knobs.buffer_least = section.integer("buffer_least", knobs.buffer_least, 2);
+    knobs.buffer_size =
+        section.integer("buffer_size", knobs.buffer_size, 2, kMostBuffered);
+    knobs.buffer_least =
+        section.integer("buffer_least", knobs.buffer_least, 2, kMostBuffered);
   }
   if (knobs.source == EstimatorKnobs::Source::branches) {
     read_branches(section, knobs, steps);
   } else if (section.has("branches")) {  // [] where another source overrides
-    knobs.branches = section.integers("branches", {}, 0);
+    knobs.branches = section.integers("branches", {}, 0, kMostBranches);
   }
   if (knobs.source == EstimatorKnobs::Source::tree) {
     fit_splits(knobs, steps);
@@ -75,22 +97,23 @@ void read_estimator(const Config& section, EstimatorKnobs& knobs,
 }
 
 void read_regularisation(const Config& section, RegularisationKnobs& knobs) {
-  knobs.beta = section.real("beta", knobs.beta, 0);
+  knobs.beta = section.real("beta", knobs.beta, 0, kLargest);
   read_word(section, "kl_form", knobs.kl_form);
   knobs.pull_rows = section.flag("pull_rows", knobs.pull_rows);
   knobs.anchors = section.flag("anchors", knobs.anchors);
-  knobs.anchor_share = section.real("anchor_share", knobs.anchor_share, 0);
+  knobs.anchor_share =
+      section.real("anchor_share", knobs.anchor_share, 0, kLargest);
   read_word(section, "importance", knobs.importance);
   read_word(section, "clip_in", knobs.clip_in);
-  knobs.clip_range = section.real("clip_range", knobs.clip_range, 0);
+  knobs.clip_range = section.real("clip_range", knobs.clip_range, 0, kLargest);
   knobs.advantage_clip =
-      section.real("advantage_clip", knobs.advantage_clip, 0);
+      section.real("advantage_clip", knobs.advantage_clip, 0, kLargest);
 }
 
 }  // namespace
 
-Method read_method(const Config& section, int64_t steps,
-                   Method::Family family) {
+Method read_method(const Config& section, int64_t steps, Method::Family family,
+                   std::vector<std::string>* warnings) {
   std::vector<std::string> known;
   for (const auto& entry : catalogue()) {
     known.push_back(entry.name);
@@ -99,13 +122,18 @@ Method read_method(const Config& section, int64_t steps,
   const std::string key = own ? "from" : "name";
   const std::string name = section.choice(key, default_method(family), known);
   const bool as_published = section.flag("as_published", false);
-  Method method = for_family(find_method(name, as_published), family);
-  if (!own && method.family != Method::Family::both &&
-      method.family != family) {
-    throw section.error(key, cat(name, " is for ", to_string(method.family),
-                                 " models, this one is of the family ",
-                                 to_string(family), "; see `rsm methods`"));
+  const Method entry = find_method(name, as_published);
+  Method method = for_family(entry, family);
+  if (section.is_wrong(key)) {  // the knobs read are those of another entry
+    section.section("estimator").allow_any_key();
+  } else if (!own && family != Method::Family::both &&
+             method.family != Method::Family::both && method.family != family) {
+    section.note(key, cat(name, " is for ", to_string(method.family),
+                          " models, this one is of the family ",
+                          to_string(family), "; see `rsm methods`"));
   }
+  const std::string replaced = replaced_sampler(entry, family);
+  if (warnings != nullptr && !replaced.empty()) warnings->push_back(replaced);
   if (own) {
     method.summary = "knobs of " + name + ", changed in the config";
     method.source = "the config";
@@ -114,7 +142,8 @@ Method read_method(const Config& section, int64_t steps,
   read_estimator(section.section("estimator"), method.estimator, steps);
   const auto strength = section.section("strength");
   read_word(strength, "shape", method.strength.shape);
-  method.strength.scale = strength.real("scale", method.strength.scale, 0);
+  method.strength.scale =
+      strength.real("scale", method.strength.scale, 0, kLargest);
   method.strength.even_output =
       strength.flag("even_output", method.strength.even_output);
   read_regularisation(section.section("regularisation"), method.regularisation);

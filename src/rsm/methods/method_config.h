@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
 
 #include "rsm/base/method.h"
 #include "rsm/io/config.h"
@@ -11,10 +13,12 @@ namespace rsm {
 /** Reads a config's `method` section: a catalogue entry by `name`, any knob
  * replaced by what the section says. A method of the user's own has a `name` of
  * its own and says `from` which entry its other knobs are. Fitted to
- * the sampler's steps and the model's family. Throws UsageError (rsm::Config's)
- * for wrong values and for an entry of the other family; check_method is left
- * to the caller. */
-Method read_method(const Config& section, int64_t steps, Method::Family family);
+ * the sampler's steps and the model's family; `both`: not known, nothing is
+ * fitted or refused. Wrong values and an entry of the other family are noted
+ * (rsm::Config); check_method is left to the caller. `warnings` gains what was
+ * fitted so that it is no longer as published: replaced_sampler(). */
+Method read_method(const Config& section, int64_t steps, Method::Family family,
+                   std::vector<std::string>* warnings = nullptr);
 
 /** {name, source, summary, family, as_published, estimator, strength,
  * regularisation}, in the words of configs. */

@@ -8,6 +8,7 @@
 
 #include "rsm/io/testing.h"
 #include "rsm/methods/catalogue.h"
+#include "rsm/methods/names.h"
 
 namespace rsm {
 namespace {
@@ -75,6 +76,44 @@ TEST(ReadMethod, AMethodOfOnesOwnHasItsNameAndTheRestOfAnEntry) {
         EXPECT_EQ(to_json(own)[knobs], expected[knobs]) << knobs;
       }
     }
+  }
+}
+
+TEST(ReadMethod, ASamplerThatIsNotTheEntrysIsSaid) {
+  int64_t said = 0;
+  for (const auto& entry : catalogue()) {
+    for (const auto& [family, home] : homes(entry)) {
+      std::vector<std::string> warnings;
+      const auto config = Config::parse("name: " + entry.name, "own.yaml");
+      read_method(config, kCatalogueSteps, family, &warnings);
+      if (home.estimator.noise == entry.estimator.noise) {
+        EXPECT_TRUE(warnings.empty()) << entry.name;
+        continue;
+      }
+      ++said;
+      ASSERT_EQ(warnings.size(), 1u) << entry.name;
+      expect_parts(warnings[0],
+                   {entry.name, to_string(entry.estimator.noise),
+                    to_string(family), to_string(home.estimator.noise)});
+    }
+  }
+  EXPECT_GT(said, 0);
+}
+
+TEST(ReadMethod, AMistakeHidesNoOthersAndMakesNone) {
+  const auto error = [](const std::string& text) {
+    return error_of([&] { parsed(text); });
+  };
+  // Which keys an estimator has is known once its source is.
+  const std::string tree =
+      "  estimator:\n    tree: {children: 3}\n    spread_offset: -1\n";
+  const auto unknown = error("  name: branch-grpoo\n" + tree);
+  expect_parts(unknown, {"2 problems", "branch-grpoo", "spread_offset"});
+  const auto source = error(tree + "    source: treee\n");
+  expect_parts(source, {"2 problems", "treee", "spread_offset"});
+  // Nor is an entry refused for a family that is not known.
+  for (const auto& entry : catalogue()) {
+    parsed("  name: " + entry.name + "\n", Method::Family::both);
   }
 }
 

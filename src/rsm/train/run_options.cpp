@@ -1,5 +1,6 @@
 #include "rsm/train/run_options.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "rsm/base/error.h"
@@ -12,14 +13,29 @@
 namespace rsm {
 namespace {
 
-constexpr double kSmallest = 1e-6;  // of numbers that must be above 0
+constexpr double kSmallest = 1e-6;            // of numbers that must be above 0
+constexpr double kLargest = 1e30;             // float32 still holds it
+constexpr int64_t kMostCounted = 1000000000;  // epochs, updates
+constexpr int64_t kMostPictures = 10000000;   // of an epoch
+constexpr double kMostSeconds = 1e6;          // of a judge's answer
+constexpr double kMostMinutes = 1e9;
 
 torch::Device read_device(const Config& section) {
   const std::string name = section.text("device", "cpu");
-  try {
-    return device_named(name);
-  } catch (const UsageError& error) {
-    throw section.error("device", error.what());
+  torch::Device device = torch::kCPU;
+  section.check("device", [&] { device = device_named(name); });
+  return device;
+}
+
+/** A text that something is found or kept by. */
+void check_text(const Config& section, const std::string& key,
+                const std::string& text) {
+  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  if (section.is_wrong(key)) return;
+  if (text.find_first_not_of(' ') == std::string::npos) {
+    section.note(key, "is empty; give it a text");
+  } else if (std::any_of(text.begin(), text.end(), is_control)) {
+    section.note(key, "has line ends or control characters; allowed: one line");
   }
 }
 
@@ -30,6 +46,7 @@ torch::ScalarType parse_type(const Config& section, const std::string& key,
 
 void read_prompts(const Config& section, RunOptions& o) {
   o.train_prompts = section.text("train", o.train_prompts);
+  check_text(section, "train", o.train_prompts);
   o.prompts_per_epoch =
       section.integer("per_epoch", o.prompts_per_epoch, 1, 1000000);
   o.samples_per_prompt =
@@ -39,10 +56,10 @@ void read_prompts(const Config& section, RunOptions& o) {
 RewardSpec read_reward(const Config& section) {
   RewardSpec spec;
   spec.name = section.text("name");
-  spec.weight = section.real("weight", spec.weight);
+  spec.weight = section.real("weight", spec.weight, -kLargest, kLargest);
   spec.timeout_seconds =
-      section.real("timeout_seconds", spec.timeout_seconds, 1e-3);
-  spec.batch = section.integer("batch", spec.batch, 1);
+      section.real("timeout_seconds", spec.timeout_seconds, 1e-3, kMostSeconds);
+  spec.batch = section.integer("batch", spec.batch, 1, kMostPictures);
   spec.retries = section.integer("retries", spec.retries, 0, 100);
   spec.requests = section.integer("requests", spec.requests, 1, 1024);
   return spec;
@@ -54,10 +71,12 @@ void read_rewards(const Config& config, RunOptions& o) {
     RewardSpec spec;
     spec.name = config.text("reward", "shapes");
     o.rewards = {spec};
+    config.check("reward", [&] { make_rewards(o.rewards); });
     return;
   }
   if (config.has("reward")) {
-    throw config.error("reward", "stands beside `rewards`; give one of them");
+    config.text("reward", "shapes");
+    config.note("reward", "stands beside `rewards`; give one of them");
   }
   bool trained = false;
   for (const auto& section : config.sections("rewards")) {
@@ -65,10 +84,16 @@ void read_rewards(const Config& config, RunOptions& o) {
     trained = trained || o.rewards.back().weight != 0;
   }
   if (!trained) {
-    throw config.error("rewards",
-                       "no reward has a weight other than 0, so nothing would "
-                       "be trained; weight 0 only logs");
+    config.note("rewards",
+                "no reward has a weight other than 0, so nothing would be "
+                "trained; weight 0 only logs");
   }
+  config.check("rewards", [&] { make_rewards(o.rewards); });
+}
+
+Method::Family method_family(Path::Family family) {
+  return family == Path::Family::flow ? Method::Family::flow
+                                      : Method::Family::diffusion;
 }
 
 /** The noise of stochastic steps: by default what the method's entry names, at
@@ -80,26 +105,40 @@ void read_noise(const Config& section, Path::Family family, RunOptions& o) {
   o.noise.kind = kind;
   o.noise.level =
       section.real("noise_level", usual_level(kind, family), kSmallest, 10);
-  if (kind == SamplerNoise::even_weight) {
-    o.noise.weight = section.real("even_weight", o.noise.weight, 1 + kSmallest);
+  if (kind == SamplerNoise::even_weight || section.is_wrong("sampler")) {
+    o.noise.weight =
+        section.real("even_weight", o.noise.weight, 1 + kSmallest, kLargest);
   }
 }
 
-/** Throws UsageError where the family has no such step, or no such plan can be
- * drawn. */
-void check_sampling(const Path& path, const Config& section,
-                    const RunOptions& o) {
-  try {
-    path.noisy_step(path.times(o.steps), 0, o.noise);
-  } catch (const UsageError&) {
-    throw;
-  } catch (const Error& wrong) {
-    throw section.error("noise_level", wrong.what());
+/** Notes what does not add up: knobs that contradict, steps that the family
+ * does not have, plans that cannot be drawn. */
+void check_whole(const Config& config, const Path& path, const RunOptions& o) {
+  config.check("method", [&] { check_method(o.method, o.steps); });
+  const auto sampling = config.section("sampling");
+  sampling.check("noise_level",
+                 [&] { path.noisy_step(path.times(o.steps), 0, o.noise); });
+  if (config.is_wrong("method") || sampling.is_wrong("noise_level")) return;
+  config.check("method", [&] { o.plan(); });
+  if (config.is_wrong("method")) return;
+  const auto prompts = config.section("prompts");
+  const double pictures = static_cast<double>(o.prompts_per_epoch) *
+                          static_cast<double>(o.samples_per_prompt) *
+                          static_cast<double>(o.plan().images_per_root());
+  if (pictures > static_cast<double>(kMostPictures)) {
+    prompts.note("per_epoch",
+                 cat("with samples and branches these are ", pictures,
+                     " pictures an epoch; allowed: ", kMostPictures));
   }
-  try {
-    o.plan();
-  } catch (const Error& wrong) {
-    throw UsageError(wrong.what());
+  const auto& estimator = o.method.estimator;
+  if (estimator.source == EstimatorKnobs::Source::rollout &&
+      estimator.grouping != EstimatorKnobs::Grouping::batch &&
+      estimator.baseline != EstimatorKnobs::Baseline::running &&
+      estimator.baseline != EstimatorKnobs::Baseline::none &&
+      o.samples_per_prompt < 2) {
+    prompts.note("samples_per_prompt",
+                 "1 sample of each prompt has nothing to be compared with; a "
+                 "method of stochastic paths needs at least 2, say 16");
   }
 }
 
@@ -123,9 +162,9 @@ std::vector<std::string> read_targets(const Config& section,
   }
   const std::string word = section.text("targets");
   if (word != kAllLinear) {
-    throw section.error("targets", cat("\"", word, "\"; ", kAllLinear,
-                                       " or a list of endings of layer names "
-                                       "is needed, such as [to_q, to_v]"));
+    section.note("targets", cat("\"", word, "\"; ", kAllLinear,
+                                " or a list of endings of layer names is "
+                                "needed, such as [to_q, to_v]"));
   }
   return {word};
 }
@@ -133,43 +172,42 @@ std::vector<std::string> read_targets(const Config& section,
 LoraConfig read_lora(const Config& section, Path::Family family) {
   LoraConfig lora;
   lora.rank = section.integer("rank", lora.rank, 1, 4096);
-  lora.alpha = section.real("alpha", lora.alpha, 1e-6);
+  lora.alpha = section.real("alpha", lora.alpha, kSmallest, kLargest);
   lora.targets = read_targets(section, family);
   lora.exclude = section.texts("exclude", lora.exclude);
-  try {
-    lora.check();
-  } catch (const Error& wrong) {
-    throw section.error("targets", wrong.what());
-  }
+  section.check("targets", [&] { lora.check(); });
   return lora;
 }
 
 void read_training(const Config& section, Path::Family family, RunOptions& o) {
   o.lora = section.choice("weights", "lora", {"lora", "full"}) == "lora";
   o.lora_config = read_lora(section.section("lora"), family);
-  o.epochs = section.integer("epochs", o.epochs, 0);
-  o.max_minutes = section.real("max_minutes", o.max_minutes, 0);
+  o.epochs = section.integer("epochs", o.epochs, 0, kMostCounted);
+  o.max_minutes = section.real("max_minutes", o.max_minutes, 0, kMostMinutes);
   o.max_images = section.integer("max_images", o.max_images, 0);
   o.updates_per_epoch =
       section.integer("updates_per_epoch", o.updates_per_epoch, 1, 1000);
-  o.lr = section.real("lr", o.lr, 0);
+  o.lr = section.real("lr", o.lr, 0, kLargest);
   o.lr_decay = section.choice("lr_schedule", "constant",
                               {"constant", "linear"}) == "linear";
   o.adam_beta1 = section.real("adam_beta1", o.adam_beta1, 0, 1);
   o.adam_beta2 = section.real("adam_beta2", o.adam_beta2, 0, 1);
-  o.adam_eps = section.real("adam_eps", o.adam_eps, 0);
-  o.weight_decay = section.real("weight_decay", o.weight_decay, 0);
-  o.max_grad_norm = section.real("max_grad_norm", o.max_grad_norm, 1e-12);
+  o.adam_eps = section.real("adam_eps", o.adam_eps, 0, kLargest);
+  o.weight_decay = section.real("weight_decay", o.weight_decay, 0, kLargest);
+  o.max_grad_norm =
+      section.real("max_grad_norm", o.max_grad_norm, 1e-12, kLargest);
   o.ema_decay = section.real("ema_decay", o.ema_decay, 0, 1);
-  o.ema_every = section.integer("ema_every", o.ema_every, 1);
+  o.ema_every = section.integer("ema_every", o.ema_every, 1, kMostCounted);
   o.ema_warmup = section.flag("ema_warmup", o.ema_warmup);
 }
 
 void read_evaluation(const Config& section, RunOptions& o) {
   o.eval_prompts = section.text("prompts", o.eval_prompts);
-  o.eval_images = section.integer("images", o.eval_images, 1);
-  o.eval_every = section.integer("every", o.eval_every, 1);
-  o.eval_minutes = section.real("every_minutes", o.eval_minutes, 0);
+  check_text(section, "prompts", o.eval_prompts);
+  o.eval_images = section.integer("images", o.eval_images, 1, kMostPictures);
+  o.eval_every = section.integer("every", o.eval_every, 1, kMostCounted);
+  o.eval_minutes =
+      section.real("every_minutes", o.eval_minutes, 0, kMostMinutes);
   o.eval_steps = section.integer("steps", o.eval_steps, 1, 1000);
   o.eval_drift_steps =
       section.integer("drift_steps", o.eval_drift_steps, 0, 1000);
@@ -185,6 +223,11 @@ void read_compute(const Config& section, RunOptions& o) {
   const bool cpu = o.device.is_cpu();
   o.tiles.workers = section.integer(
       "threads", cpu ? std::max<int64_t>(cores, 1) : 1, 1, 1024);
+  if (!cpu && o.tiles.workers > 1) {
+    section.note("threads", cat(o.tiles.workers, " network calls at once on ",
+                                o.device.str(), ": they would wait for each ",
+                                "other; allowed on a GPU: 1"));
+  }
 }
 
 }  // namespace
@@ -206,44 +249,54 @@ RolloutPlan RunOptions::plan() const {
   return make_plan(method, steps, noise, continuation_steps, sharing);
 }
 
+std::string read_name(const Config& config) {
+  constexpr size_t kLongest = 200;  // bytes; file systems take 255
+  const std::string name = config.text("name");
+  check_text(config, "name", name);
+  if (config.is_wrong("name")) return name;
+  if (name.find('/') != std::string::npos || name == "." || name == "..") {
+    config.note("name", cat("\"", name, "\" is no name of a folder; allowed: ",
+                            "no slash, nor . or .. (`folder` takes a path)"));
+  } else if (name.size() > kLongest) {
+    config.note("name",
+                cat("has ", name.size(), " bytes; allowed: ", kLongest));
+  }
+  return name;
+}
+
 RunOptions read_run_options(const Config& config) {
   RunOptions o;
-  o.name = config.text("name");
+  o.name = read_name(config);
   o.folder = config.text("folder", "runs/" + o.name);
+  check_text(config, "folder", o.folder);
   o.model = config.text("model");
   o.seed = static_cast<uint64_t>(config.integer("seed", 42, 0));
   read_rewards(config, o);
-  const auto path = load_path(o.model);
-  const auto family = path->family();
+  std::shared_ptr<const Path> path;  // null where there is no such model
+  if (!config.is_wrong("model")) {
+    config.check("model", [&] { path = load_path(o.model); });
+  }
+  const auto family = path ? path->family() : Path::Family::flow;
   const auto sampling = config.section("sampling");
   o.steps = sampling.integer("steps", o.steps, 2, 1000);
-  o.method =
-      read_method(config.section("method"), o.steps,
-                  family == Path::Family::flow ? Method::Family::flow
-                                               : Method::Family::diffusion);
+  std::vector<std::string> replaced;
+  o.method = read_method(config.section("method"), o.steps,
+                         path ? method_family(family) : Method::Family::both,
+                         &replaced);
+  if (!sampling.has("sampler")) o.warnings = std::move(replaced);
   o.label = config.text("label", o.method.name);
+  check_text(config, "label", o.label);
   read_prompts(config.section("prompts"), o);
   read_noise(sampling, family, o);
   read_sampling(sampling, o);
   read_training(config.section("train"), family, o);
   read_evaluation(config.section("evaluation"), o);
   o.checkpoint_every =
-      config.section("checkpoint").integer("every", o.checkpoint_every, 1);
+      config.section("checkpoint")
+          .integer("every", o.checkpoint_every, 1, kMostCounted);
   read_compute(config.section("compute"), o);
   config.done();
-  check_method(o.method, o.steps);
-  check_sampling(*path, sampling, o);
-  const auto& estimator = o.method.estimator;
-  if (estimator.source == EstimatorKnobs::Source::rollout &&
-      estimator.grouping != EstimatorKnobs::Grouping::batch &&
-      estimator.baseline != EstimatorKnobs::Baseline::running &&
-      estimator.baseline != EstimatorKnobs::Baseline::none &&
-      o.samples_per_prompt < 2) {
-    throw config.section("prompts").error(
-        "samples_per_prompt",
-        "1 sample of each prompt has nothing to be compared with; a method of "
-        "stochastic paths needs at least 2, say 16");
-  }
+  check_whole(config, *path, o);
   o.resolved = config.resolved();
   return o;
 }

@@ -76,8 +76,13 @@ struct RunOptions {
   RolloutPlan plan() const;
 };
 
-/** Reads a run's config and checks it as a whole. Throws UsageError naming
- * file, line and key. */
+/** The `name` of what a config describes: part of a path, so one that is no
+ * folder's name is noted. */
+std::string read_name(const Config& config);
+
+/** Reads a run's config and checks it as a whole. Throws one UsageError with
+ * file, line and key of every mistake. Asks nothing of the device: that is
+ * require_device's (models/loading.h). */
 RunOptions read_run_options(const Config& config);
 
 }  // namespace rsm

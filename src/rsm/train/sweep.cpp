@@ -21,8 +21,7 @@ std::vector<Setting> read_settings(const Config& config) {
     settings.push_back({section.text("label"), section.texts("set", {})});
   }
   if (settings.empty()) {
-    throw config.error("settings",
-                       "no setting; give at least one with a label");
+    config.note("settings", "no setting; give at least one with a label");
   }
   return settings;
 }
@@ -33,7 +32,7 @@ std::vector<Setting> varied(const std::vector<Setting>& settings,
   const std::string key = section.text("key");
   const auto values = section.texts("values", {});
   if (values.empty()) {
-    throw section.error("values", "no value to vary " + key + " over");
+    section.note("values", "no value to vary " + key + " over");
   }
   std::vector<Setting> all;
   for (const auto& setting : settings) {
@@ -54,28 +53,49 @@ std::vector<uint64_t> read_seeds(const Config& config) {
   for (const int64_t value : config.integers("seeds", {1, 2, 3}, 0)) {
     const auto seed = static_cast<uint64_t>(value);
     if (!seen.insert(seed).second) {
-      throw config.error("seeds",
-                         cat(seed, " stands twice; a run counts once"));
+      config.note("seeds", cat(seed, " stands twice; a run counts once"));
     }
     seeds.push_back(seed);
   }
   if (seeds.empty()) {
-    throw config.error("seeds", "no seed; give at least one");
+    config.note("seeds", "no seed; give at least one");
   }
   return seeds;
+}
+
+/** As YAML text, whatever it is made of. */
+std::string quoted(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
+  return out + "'";
 }
 
 SweepRun make_run(const std::string& config, const std::string& folder,
                   const Setting& setting, uint64_t seed) {
   const std::string name = cat(folder_name(setting.label), "-", seed);
   auto overrides = setting.overrides;
-  overrides.push_back("name=" + name);
-  overrides.push_back("folder=" + folder + "/" + name);
+  overrides.push_back("name=" + quoted(name));
+  overrides.push_back("folder=" + quoted(folder + "/" + name));
   overrides.push_back(cat("seed=", seed));
-  // As YAML text, whatever it is made of.
-  overrides.push_back("label='" + setting.label + "'");
+  overrides.push_back("label=" + quoted(setting.label));
   return {setting.label, seed,
           read_run_options(Config::load(config, overrides))};
+}
+
+/** Notes labels that give no folder of their own. */
+void check_labels(const Config& config, const std::vector<Setting>& settings) {
+  std::set<std::string> folders;
+  for (const auto& setting : settings) {
+    const std::string folder = folder_name(setting.label);
+    if (folder.empty()) {
+      config.note("settings", cat("the label \"", setting.label,
+                                  "\" gives no folder name; use letters and "
+                                  "digits"));
+    } else if (!folders.insert(folder).second) {
+      config.note("settings", cat("two settings are called \"", setting.label,
+                                  "\"; each needs a label of its own"));
+    }
+  }
 }
 
 }  // namespace
@@ -97,8 +117,9 @@ std::string folder_name(const std::string& label) {
 }
 
 Sweep read_sweep(const Config& config) {
+  constexpr size_t kMostRuns = 10000;
   Sweep sweep;
-  sweep.name = config.text("name");
+  sweep.name = read_name(config);
   sweep.folder = config.text("folder", "runs/" + sweep.name);
   const std::string base = config.text("config");
   const auto common = config.texts("set", {});
@@ -106,21 +127,14 @@ Sweep read_sweep(const Config& config) {
   auto settings = read_settings(config);
   for (const auto& section : config.sections("vary")) {
     settings = varied(settings, section);
+    if (settings.size() * seeds.size() > kMostRuns) {
+      config.note("vary", cat("more than ", kMostRuns, " runs; vary less"));
+      break;
+    }
   }
+  check_labels(config, settings);
   config.done();
-  std::set<std::string> folders;
   for (auto& setting : settings) {
-    if (setting.label.find('\'') != std::string::npos ||
-        folder_name(setting.label).empty()) {
-      throw config.error("settings", cat("the label \"", setting.label,
-                                         "\" gives no folder name; use letters "
-                                         "and digits, and no quotes"));
-    }
-    if (!folders.insert(folder_name(setting.label)).second) {
-      throw config.error("settings",
-                         cat("two settings are called \"", setting.label,
-                             "\"; each needs a label of its own"));
-    }
     setting.overrides.insert(setting.overrides.begin(), common.begin(),
                              common.end());
   }

@@ -60,6 +60,14 @@ TEST(Sweep, VariesEverySettingOverEveryValue) {
   EXPECT_EQ(sweep.runs[0].options.lr, 1e-4);
 }
 
+TEST(Sweep, LabelsAndFoldersMayHoldAnything) {
+  const auto sweep = parsed(
+      "name: it's\nconfig: configs/shapes/demo.yaml\nseeds: [1]\n"
+      "settings: [{label: \"Adam's #1: {a}\"}]\n");
+  EXPECT_EQ(sweep.runs[0].options.label, "Adam's #1: {a}");
+  EXPECT_EQ(sweep.runs[0].options.folder, "runs/it's/adam-s-1-a-1");
+}
+
 TEST(Sweep, MistakesAreNamed) {
   const auto error = [](const std::string& text) {
     return error_of([&] { parsed(text); });
@@ -73,6 +81,8 @@ TEST(Sweep, MistakesAreNamed) {
   expect_parts(error("name: a\nseeds: [1, 1]\nconfig: x\nsettings: "
                      "[{label: a}]\n"),
                {"seeds", "1 stands twice"});
+  expect_parts(error("name: a/b\nconfig: x\nsedes: [1]\nseeds: [1, x]\n"),
+               {"4 problems", "sedes", "a/b", "seeds[1]", "no setting"});
   // A mistake in a setting is one in the config it makes.
   expect_parts(error(kSweep + "    extra: 1\n"), {"extra"});
   expect_parts(error(kSweep + "  - label: third\n    set: [train.lrr=1]\n"),

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "rsm/io/config_node.h"
+
+namespace rsm {
+
+/** Why a text does not become a config's value. */
+struct NotConfig {
+  std::string where;  ///< "file.yaml:12" or "--set train.lr"
+  std::string message;
+};
+
+/** Replaces what stands at `node` by the one YAML value in `text`. Takes time
+ * linear in the text: at most 1 MiB, 10000 values (aliases multiply) and 64
+ * levels. Throws NotConfig; then `node` holds a part.
+ * `origin` is what errors call the text; `lines`: whether they count lines. */
+void fill_from_yaml(ConfigNode& node, const std::string& text,
+                    const std::string& origin, bool lines);
+
+}  // namespace rsm
