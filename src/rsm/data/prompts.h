@@ -12,13 +12,10 @@ namespace rsm {
  *
  * - `shapes:train`, `shapes:held_out`, `shapes:all`: captions of the shapes
  *   world; ids are indices in all_specs().
- * - a file `*.jsonl`: an object a line with "prompt" and, if wanted, "category"
- *   or "tag" (as GenEval's metadata has it); other keys are ignored.
- * - any other file: a prompt a line.
+ * - a file, as read_prompt_file (data/prompt_files.h) takes it.
  *
- * Surrounding white space and empty lines don't count; ids of a file's prompts
- * count from 0. Throws rsm::UsageError where `what` names nothing, rsm::Error
- * naming file and line where a line is malformed or no prompt is left. */
+ * Throws rsm::UsageError where `what` names nothing, and as read_prompt_file.
+ */
 Prompts load_prompts(const std::string& what);
 
 /** Which of `prompts` an epoch uses, `count` indices: categories take turns, in

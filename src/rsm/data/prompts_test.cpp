@@ -22,53 +22,6 @@ TEST(Prompts, ShapesByName) {
   EXPECT_EQ(prompt.category, "color_attr");
 }
 
-TEST(Prompts, TextFileHasAPromptALine) {
-  const TemporaryFolder folder;
-  const std::string path = folder / "prompts.txt";
-  write_file_atomic(path, "\xEF\xBB\xBF a red circle \r\n\n  \nzwölf Äpfel");
-  const Prompts prompts = load_prompts(path);
-  ASSERT_EQ(prompts.size(), 2u);
-  EXPECT_EQ(prompts[0].text, "a red circle");
-  EXPECT_EQ(prompts[1].text, "zwölf Äpfel");
-  EXPECT_EQ(prompts[1].id, 1);
-  EXPECT_EQ(prompts[1].category, "");
-}
-
-TEST(Prompts, JsonLinesHaveCategoryOrTag) {
-  const TemporaryFolder folder;
-  const std::string path = folder / "metadata.jsonl";
-  write_file_atomic(path,
-                    "{\"tag\": \"counting\", \"include\": [{\"count\": 2}], "
-                    "\"prompt\": \"two clocks\"}\n"
-                    "\n"
-                    "{\"prompt\": \" a cat\", \"category\": \"animals\"}\n"
-                    "{\"prompt\": \"plain\"}\n");
-  const Prompts prompts = load_prompts(path);
-  ASSERT_EQ(prompts.size(), 3u);
-  EXPECT_EQ(prompts[0].text, "two clocks");
-  EXPECT_EQ(prompts[0].category, "counting");
-  EXPECT_EQ(prompts[1].text, "a cat");
-  EXPECT_EQ(prompts[1].category, "animals");
-  EXPECT_EQ(prompts[2].category, "");
-  EXPECT_EQ(prompts[2].id, 2);
-}
-
-TEST(Prompts, ErrorsNameFileAndLine) {
-  const TemporaryFolder folder;
-  const std::string path = folder / "bad.jsonl";
-  const auto error_for = [&](const std::string& line) {
-    write_file_atomic(path, "{\"prompt\": \"fine\"}\n\n" + line);
-    return error_of([&] { load_prompts(path); });
-  };
-  expect_parts(error_for("{\"prompt\": "), {"bad.jsonl:3:", "no JSON"});
-  expect_parts(error_for("[1]"), {"bad.jsonl:3:", "array"});
-  expect_parts(error_for("{\"text\": \"x\"}"), {"bad.jsonl:3:", "\"prompt\""});
-  expect_parts(error_for("{\"prompt\": \" \"}"), {"bad.jsonl:3:", "empty"});
-  expect_parts(error_for("{\"prompt\": 7}"), {"bad.jsonl:3:", "number"});
-  expect_parts(error_for("{\"prompt\": \"x\", \"tag\": []}"),
-               {"bad.jsonl:3:", "\"tag\"", "array"});
-}
-
 TEST(Prompts, NothingToLoadIsAnError) {
   const TemporaryFolder folder;
   write_file_atomic(folder / "empty.txt", "\n  \n");
