@@ -4,6 +4,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
+#include "rsm/cli/output_paths.h"
 #include "rsm/cli/print_comparison.h"
 #include "rsm/report/comparison_data.h"
 #include "rsm/report/comparison_page.h"
@@ -29,6 +30,7 @@ std::string output_folder(const CompareArguments& args) {
 int print_comparison(const std::vector<std::string>& runs,
                      const ComparisonOptions& options,
                      const std::string& output, bool json) {
+  check_output_folder("-o", output);
   const auto comparison = compare_runs(read_compared_runs(runs), options);
   const auto files = write_comparison(comparison, output);
   if (json) {

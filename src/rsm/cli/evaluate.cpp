@@ -45,13 +45,13 @@ void print_table(const Evaluation& evaluation) {
 }
 
 int run_evaluation(const EvaluateArguments& args) {
-  const auto loaded = load_for_sampling(args);
-  auto set =
-      make_evaluation_set(load_prompts(args.prompts), args.images, args.seed);
-  set.latent_shape = loaded.model.latent_shape();
-  set.conditions = loaded.conditions(texts_of(set.prompts));
+  const auto prompts = load_prompts(args.prompts);
   const auto reward = make_reward(args.reward);
   reward->check();
+  const auto loaded = load_for_sampling(args);
+  auto set = make_evaluation_set(prompts, args.images, args.seed);
+  set.latent_shape = loaded.model.latent_shape();
+  set.conditions = loaded.conditions(texts_of(set.prompts));
   TerminalProgress progress;
   progress.begin("evaluation", set.size());
   const auto evaluation =

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/cli/commands.h"
+#include "rsm/cli/output_paths.h"
 #include "rsm/models/loading.h"
 
 namespace rsm {
@@ -16,6 +17,8 @@ struct ExportArguments : ExportOptions {
 };
 
 int run_export(ExportArguments args) {
+  check_output_folder("-o",
+                      args.output.empty() ? args.run + "/export" : args.output);
   args.average = !args.latest;
   args.type = type_named(args.type_name);
   const auto files = export_run(args);

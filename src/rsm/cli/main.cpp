@@ -1,6 +1,9 @@
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <iostream>
 #include <sstream>
 
 #include "rsm/base/error.h"
@@ -23,6 +26,19 @@ class ShortList : public CLI::Formatter {
  private:
   static constexpr size_t kColumn = 12;
 };
+
+/** The status of a command, or that of failure where not all it printed went
+ * out. */
+int printed(int status) {
+  errno = 0;
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout) {
+    return status;
+  }
+  std::fprintf(stderr, "rsm: [output] cannot write to standard output%s%s\n",
+               errno == 0 ? "" : ": ", errno == 0 ? "" : std::strerror(errno));
+  return status == rsm::kDone ? rsm::kFailed : status;
+}
 
 }  // namespace
 
@@ -51,10 +67,10 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? rsm::kDone : rsm::kUsage;
+    return printed(app.exit(error) == 0 ? rsm::kDone : rsm::kUsage);
   }
   try {
-    return action();
+    return printed(action());
   } catch (const rsm::UsageError& error) {
     std::fprintf(stderr, "rsm: %s\n", error.what());
     return rsm::kUsage;

@@ -4,8 +4,10 @@
 #include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
 #include "rsm/cli/model_arguments.h"
+#include "rsm/cli/output_paths.h"
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/io/image.h"
+#include "rsm/io/plain_text.h"
 #include "rsm/io/safetensors.h"
 #include "rsm/rollouts/sampler.h"
 
@@ -40,8 +42,51 @@ torch::Tensor read_noise(const std::string& path, int64_t samples,
   return found->second.to(torch::kFloat32);
 }
 
+/** Everything that can be refused before the model is loaded. */
+void check_arguments(const SampleArguments& args) {
+  for (const auto& prompt : args.prompts) {
+    if (find_not_utf8(prompt) != std::string::npos) {
+      throw UsageError(cat("[sample] the prompt \"", shown(prompt),
+                           "\" is not UTF-8; type it in a UTF-8 locale"));
+    }
+  }
+  check_output_file("-o", args.output);
+  if (args.latents.empty()) return;
+  check_output_file("--latents", args.latents);
+  if (args.latents == args.output) {
+    throw UsageError(cat("[sample] -o and --latents both name ", args.output,
+                         "; give each a file of its own"));
+  }
+}
+
+/** How many pictures stand beside each other. */
+int64_t columns_of(const SampleArguments& args) {
+  const auto prompts = static_cast<int64_t>(args.prompts.size());
+  return prompts > 1 && args.count > 1
+             ? args.count
+             : std::min<int64_t>(prompts * args.count, 8);
+}
+
+/** Throws where the grid would be larger than a PNG file may be. */
+void check_grid(const SampleArguments& args,
+                const std::vector<int64_t>& latent_shape) {
+  constexpr int64_t kMostPixels = int64_t{1} << 28;  // write_png's
+  const auto samples = static_cast<int64_t>(args.prompts.size()) * args.count;
+  const int64_t columns = columns_of(args);
+  const int64_t rows = (samples + columns - 1) / columns;
+  const int64_t height = rows * (latent_shape[1] * args.zoom + 2);
+  const int64_t width = columns * (latent_shape[2] * args.zoom + 2);
+  if (height > kMostPixels / width) {
+    throw UsageError(cat("[sample] a grid of ", width, " x ", height,
+                         " pixels is too large for one file; lower --count or "
+                         "--zoom"));
+  }
+}
+
 int sample(const SampleArguments& args) {
+  check_arguments(args);
   const auto loaded = load_for_sampling(args);
+  check_grid(args, loaded.model.latent_shape());
   std::vector<std::string> texts;
   std::vector<torch::Tensor> noise;
   for (size_t p = 0; p < args.prompts.size(); ++p) {
@@ -68,12 +113,12 @@ int sample(const SampleArguments& args) {
           .to(torch::kCPU);
   progress.end();
   if (!args.latents.empty()) {
+    make_parent(args.latents);
     write_safetensors(args.latents, {{"latents", latents}});
   }
-  const int64_t columns = args.prompts.size() > 1 && args.count > 1
-                              ? args.count
-                              : std::min<int64_t>(samples, 8);
-  write_png(args.output, image_grid(to_images(latents), columns, 2, args.zoom));
+  make_parent(args.output);
+  write_png(args.output,
+            image_grid(to_images(latents), columns_of(args), 2, args.zoom));
   if (args.json) {
     std::printf("%s\n", nlohmann::json{{"images", samples},
                                        {"output", args.output},

@@ -4,6 +4,8 @@
 #include <cstdio>
 
 #include "rsm/cli/commands.h"
+#include "rsm/cli/output_paths.h"
+#include "rsm/models/loading.h"
 #include "rsm/report/report.h"
 #include "rsm/train/finetune.h"
 
@@ -56,6 +58,8 @@ bool train_run(const RunOptions& options, TerminalProgress& progress,
                const std::string& title) {
   const std::string before = title.empty() ? "" : title + " | ";
   progress.set_context(title);
+  require_device(options.device);
+  check_output_folder("folder", options.folder);
   Finetune run(options, progress);
   write_report(options.folder);
   double spent = run.spent().train_seconds;

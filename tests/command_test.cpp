@@ -1,0 +1,129 @@
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "rsm/base/error.h"
+#include "rsm/io/files.h"
+#include "rsm/io/testing.h"
+
+namespace rsm {
+namespace {
+
+constexpr const char* kModel = "models/shapes-flow";
+
+/** What `rsm` does with the arguments: its exit status and what it says. */
+struct Command {
+  int status;
+  std::string said;  ///< on standard error
+};
+
+Command run(const std::string& arguments) {
+  const TemporaryFolder folder;
+  const int result = std::system(cat(RSM_BINARY_DIR, "/rsm ", arguments, " 2> ",
+                                     folder / "said", " < /dev/null")
+                                     .c_str());
+  return {WEXITSTATUS(result), read_file(folder / "said")};
+}
+
+TEST(Command, WhatCannotBePrintedIsAFailure) {
+  for (const std::string command :
+       {"methods", "methods --json", "--help", "sample --help", "--version",
+        "check configs/shapes/demo.yaml --quick --json",
+        "sweep bench/headline.yaml --list --json"}) {
+    const auto done = run(command + " > /dev/full");
+    EXPECT_EQ(done.status, 1) << command;
+    expect_parts(done.said, {"standard output"});
+    EXPECT_EQ(run(command + " > /dev/null").status, 0) << command;
+  }
+}
+
+TEST(Command, PlacesThatTakeNoFileAreRefusedBeforeAnythingElse) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "file", "");
+  const std::string below = folder / "file/x.png";
+  // A model that is not there would be the next complaint.
+  const std::vector<std::string> commands = {
+      "sample no-model a -o " + below, "sample no-model a -o " + folder.path(),
+      "sample no-model a -o x/",       "sample no-model a --latents " + below,
+      "export no-run -o " + below,     "compare no-run -o " + below};
+  for (const auto& command : commands) {
+    const auto done = run(command);
+    EXPECT_EQ(done.status, 2) << command;
+    EXPECT_EQ(done.said.find("no-model"), std::string::npos) << done.said;
+    EXPECT_EQ(done.said.find("no-run"), std::string::npos) << done.said;
+  }
+  expect_parts(run("sample no-model a --latents samples.png").said,
+               {"-o and --latents", "samples.png"});
+  EXPECT_EQ(folder.entries(), 1);
+}
+
+TEST(Command, FoldersOfAnOutputAreMade) {
+  const TemporaryFolder folder;
+  const std::string picture = folder / "a/b/x.png";
+  EXPECT_EQ(run(cat("sample ", kModel, " 'a cross' --steps 1 -o ", picture,
+                    " > /dev/null"))
+                .status,
+            0);
+  EXPECT_TRUE(std::filesystem::exists(picture));
+}
+
+TEST(Command, DevicesThatAreNotThereAreRefusedBeforeTheModelIsLoaded) {
+  for (const std::string device : {"mps", "meta", "xla", "cpu:1", "gpu"}) {
+    const auto done = run("sample no-model a --device " + device);
+    EXPECT_EQ(done.status, 2) << device;
+    expect_parts(done.said, {device, "cpu, cuda and cuda:N"});
+  }
+  const auto done = run("sample no-model a --device cuda:99");
+  EXPECT_EQ(done.status, 2);
+  expect_parts(done.said, {"[device]", "cuda:99"});
+}
+
+TEST(Command, EveryMistakeOfAConfigIsToldAtOnce) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "bad.yaml",
+                    "model: no-model\n"
+                    "sead: 1\n"
+                    "sampling: {steps: ten}\n"
+                    "train:\n"
+                    "  lrr: 1\n"
+                    "  lora: {rank: 1000000000}\n");
+  for (const std::string command : {"finetune", "check"}) {
+    const auto done = run(cat(command, " ", folder / "bad.yaml"));
+    EXPECT_EQ(done.status, 2);
+    expect_parts(done.said, {"6 problems", "bad.yaml:2: sead: unknown key",
+                             "bad.yaml:5: train.lrr: unknown key",
+                             "bad.yaml:1: model: ", "no-model",
+                             "bad.yaml:3: sampling.steps: got \"ten\"",
+                             "bad.yaml:6: train.lora.rank: ", "[1, 4096]",
+                             "bad.yaml: name: missing"});
+  }
+}
+
+TEST(Command, EveryMistakeOfAPretrainingIsToldAtOnce) {
+  const auto done =
+      run("pretrain configs/shapes/pretrain-flow.yaml --set model.heads=3 "
+          "--set model.patch=5 --set train.imagse=1 --set train.batch=-1");
+  EXPECT_EQ(done.status, 2);
+  expect_parts(done.said, {"4 problems", "train.imagse", "model.heads: 3 heads",
+                           "model.patch: patches of 5", "train.batch"});
+}
+
+TEST(Command, ASamplerThatIsNotThePublishedOneIsSaid) {
+  const TemporaryFolder folder;
+  const std::string out = folder / "out";
+  const auto done =
+      run(cat("check configs/shapes/diffusion-jpeg.yaml --quick --set "
+              "'method={name: dance-grpo}' > ",
+              out));
+  EXPECT_EQ(done.status, 0) << done.said;
+  expect_parts(read_file(out), {"warning", "dance-grpo", "constant", "usual"});
+  EXPECT_EQ(run("methods dance-grpo > " + out).status, 0);
+  expect_parts(read_file(out), {"note", "diffusion models", "usual"});
+}
+
+}  // namespace
+}  // namespace rsm
