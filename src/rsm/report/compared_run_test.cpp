@@ -114,6 +114,42 @@ TEST(ComparedRun, FilesThatContradictEachOtherAreRefused) {
   }
 }
 
+TEST(ComparedRun, OddValuesAreRefusedOrPassedOver) {
+  const TemporaryFolder folder;
+  write_run(folder.path(), {});
+  const std::vector<nlohmann::json> values = {
+      nullptr, "text", -1, 1e300, {1, "a", nullptr}, {{"a", {}}}};
+  int64_t refused = 0, read = 0;
+  const auto try_files = [&](const nlohmann::json& run,
+                             const std::vector<nlohmann::json>& log) {
+    write_text(folder / "run.json", run.dump());
+    write_log(folder.path(), log);
+    try {
+      read_compared_run(folder.path(), "x");
+      ++read;
+    } catch (const Error& error) {
+      expect_parts(error.what(), {folder.path()});
+      ++refused;
+    }
+  };
+  for (const auto& value : values) {
+    const auto run = run_json_of({});
+    for (const auto& item : run.items()) {
+      auto odd = run;
+      odd[item.key()] = value;
+      try_files(odd, log_of({}));
+    }
+    const auto log = log_of({});
+    for (const auto& item : log[1].items()) {
+      auto odd = log;
+      odd[1][item.key()] = value;
+      try_files(run, odd);
+    }
+  }
+  EXPECT_GT(refused, 20);
+  EXPECT_GT(read, 20);
+}
+
 TEST(ComparedRun, OneNumberMayBeWrittenInTwoWays) {
   const TemporaryFolder folder;
   write_run(folder.path(), {.guidance = "15e-1"});

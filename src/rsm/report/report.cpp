@@ -101,7 +101,9 @@ std::string key_facts(const RunRecord& record, const RunSummary& summary) {
     out += fact("Time", format_duration(last.number("wall_s")),
                 cat("for ", summary.epoch, " epochs"));
   }
-  if (const double images = last.number("images"); images >= 0) {
+  constexpr double kMost = 9e15;  // beyond, a double counts nothing
+  const double images = last.number("images");
+  if (images >= 0 && images < kMost) {
     out += fact("Training pictures", format_count(std::llround(images)),
                 "sampled");
   }

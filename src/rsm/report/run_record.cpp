@@ -234,10 +234,11 @@ std::string range(int64_t first, int64_t last) {
 /** Epochs that the log should have and doesn't. */
 void find_holes(RunRecord& record) {
   std::vector<std::string> holes;
-  int64_t due = 0;
+  int64_t before = -1;
   for (const auto& line : record.epochs) {
-    if (line.epoch > due) holes.push_back(range(due, line.epoch - 1));
-    due = line.epoch + 1;
+    const bool is_next = line.epoch <= before + 1;
+    if (!is_next) holes.push_back(range(before + 1, line.epoch - 1));
+    before = line.epoch;
   }
   if (holes.empty()) return;
   record.problems.push_back(cat("log.jsonl has no lines of epochs ",
