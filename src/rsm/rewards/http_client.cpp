@@ -66,7 +66,12 @@ class BoundedStream : public httplib::Stream {
     while (in_time(POLLOUT)) {
       const ssize_t sent =
           ::send(socket_, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (sent >= 0 || !passing()) return sent;
+      if (sent >= 0) return sent;
+      // It may have said why before it hung up: reading tells.
+      if (errno == EPIPE || errno == ECONNRESET) {
+        return static_cast<ssize_t>(size);
+      }
+      if (!passing()) return -1;
     }
     return -1;
   }

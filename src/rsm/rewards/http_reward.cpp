@@ -3,7 +3,11 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <exception>
+#include <functional>
+#include <future>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -67,10 +71,21 @@ std::vector<std::string> pngs_of(const torch::Tensor& images,
   return pngs;
 }
 
+/** Runs `work`, which does not throw, on so many threads. */
+void work_at_once(int64_t threads, const std::function<void()>& work) {
+  std::vector<std::future<void>> others;
+  for (int64_t i = 1; i < threads; ++i) {
+    others.push_back(std::async(std::launch::async, work));
+  }
+  work();
+}
+
 class HttpReward : public Reward {
  public:
   explicit HttpReward(HttpOptions options)
       : options_(std::move(options)),
+        turns_(options_.turns ? options_.turns
+                              : std::make_shared<Turns>(options_.requests)),
         address_(parse_http_address(options_.address)),
         who_(cat("reward ", name())) {}
 
@@ -88,20 +103,23 @@ class HttpReward : public Reward {
   RewardScores score(const torch::Tensor& images,
                      const Prompts& prompts) const override {
     check_pictures(who_, images, prompts);
-    std::vector<RewardScores> scores;
-    for (const auto& range : picture_ranges(images.size(0), options_.batch)) {
-      json texts = json::array();
-      for (int64_t i = 0; i < range.count; ++i) {
-        texts.push_back(prompts[range.first + i].text);
+    const auto ranges = picture_ranges(images.size(0), options_.batch);
+    std::vector<RewardScores> scores(ranges.size());
+    std::vector<std::exception_ptr> failures(ranges.size());
+    std::atomic<size_t> next{0};
+    const auto work = [&] {
+      for (size_t i = next++; i < ranges.size(); i = next++) {
+        try {
+          scores[i] = judge(images, prompts, ranges[i]);
+        } catch (...) {
+          failures[i] = std::current_exception();
+          next = ranges.size();
+        }
       }
-      const json body = {{"prompts", texts},
-                         {"images", pngs_of(images, range)}};
-      const std::string text =
-          body.dump(-1, ' ', false, json::error_handler_t::replace);
-      const auto answer =
-          ask({"POST", address_, text}, range.text(), kMendReward);
-      scores.push_back(
-          read_scores(who_, parse_answer(who_, answer.body), range, prompts));
+    };
+    work_at_once(std::min(options_.requests, std::ssize(ranges)), work);
+    for (const auto& failure : failures) {
+      if (failure) std::rethrow_exception(failure);
     }
     RewardScores all = join_scores(who_, scores);
     const std::lock_guard lock(mutex_);
@@ -110,10 +128,24 @@ class HttpReward : public Reward {
   }
 
  private:
+  RewardScores judge(const torch::Tensor& images, const Prompts& prompts,
+                     const PictureRange& range) const {
+    json texts = json::array();
+    for (int64_t i = 0; i < range.count; ++i) {
+      texts.push_back(prompts[range.first + i].text);
+    }
+    const json body = {{"prompts", texts}, {"images", pngs_of(images, range)}};
+    const std::string text =
+        body.dump(-1, ' ', false, json::error_handler_t::replace);
+    const auto answer =
+        ask({"POST", address_, text}, range.text(), kMendReward);
+    return read_scores(who_, parse_answer(who_, answer.body), range, prompts);
+  }
+
   /** The answer of status 200 to 299, sooner or later. */
   HttpAnswer ask(const HttpRequest& request, const std::string& about,
                  const std::string& what_to_do) const {
-    const Turn turn(*options_.turns);
+    const Turn turn(*turns_);
     double pause = options_.pause_seconds;
     for (int64_t tried = 1;; ++tried) {
       HttpAnswer answer = http_request(request, options_.timeout_seconds);
@@ -139,6 +171,7 @@ class HttpReward : public Reward {
   }
 
   const HttpOptions options_;
+  const std::shared_ptr<Turns> turns_;
   const HttpAddress address_;
   const std::string who_;  ///< begins errors
   mutable std::mutex mutex_;

@@ -18,7 +18,8 @@ struct HttpOptions {
   int64_t batch = 64;           ///< pictures of a request, at most
   int64_t retries = 2;          ///< of each request
   double pause_seconds = 0.5;   ///< before the first retry, then doubled
-  std::shared_ptr<Turns> turns = std::make_shared<Turns>(1);
+  int64_t requests = 1;         ///< under way at once, at most
+  std::shared_ptr<Turns> turns = nullptr;  ///< of all rewards of the server
 };
 
 /** A reward asked over HTTP: docs/rewards.md has its requests and answers.

@@ -286,6 +286,21 @@ def judge(self, request):
   for (const auto& part : score_at_once(*make_rewards({spec}), 4, pictures)) {
     EXPECT_TRUE(torch::equal(part.value, expected_scores(pictures)));
   }
+  // Also the batches of one call.
+  spec.batch = 1;
+  expect_right(*make_rewards({spec}), test_pictures(8, 4, 4));
+}
+
+TEST(HttpReward, OfFailuresAtOnceTheFirstPicturesAreNamed) {
+  TestServer server(R"(
+both = threading.Barrier(2)
+def judge(self, request):
+    both.wait(60)
+    self.answer(422, "no")
+)");
+  server.options.batch = 1;
+  server.options.requests = 2;
+  expect_parts(server.error(), {"status 422", "image 0,", "asked 1 time;"});
 }
 
 TEST(HttpReward, WaitingForATurnIsNoTimeOfARequest) {
@@ -454,6 +469,24 @@ def serve():
   expect_parts(
       error_of([&] { reward->score(pictures.images, pictures.prompts); }),
       {"the connection broke", "3 times"});
+}
+
+TEST(HttpReward, AServerThatRefusesBeforeReadingIsHeard) {
+  const TestServer server(R"(
+def serve():
+    server = socket.create_server(("127.0.0.1", 0))
+    print(f"http://127.0.0.1:{server.getsockname()[1]}", flush=True)
+    while True:
+        client, _ = server.accept()
+        client.recv(10)
+        client.sendall(b"HTTP/1.1 413 No\r\nContent-Length: 8\r\n\r\ntoo long")
+        client.close()  # with most of the request unread
+)");
+  const auto reward = server.make();
+  const auto pictures = test_pictures(8, 400, 400);
+  expect_parts(
+      error_of([&] { reward->score(pictures.images, pictures.prompts); }),
+      {"status 413 \"too long\"", "asked 1 time;"});
 }
 
 TEST(HttpReward, WrongAnswersAreNamed) {

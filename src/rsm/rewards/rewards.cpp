@@ -104,6 +104,7 @@ std::unique_ptr<Reward> make_of(const RewardSpec& spec,
     options.timeout_seconds = spec.timeout_seconds;
     options.batch = spec.batch;
     options.retries = spec.retries;
+    options.requests = spec.requests;
     options.turns = servers.at(server_of(spec));
     return make_http_reward(options);
   }
