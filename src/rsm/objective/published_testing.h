@@ -40,7 +40,9 @@ inline Published published_loss(const Method& method, const Problem& problem) {
     const int64_t i = rollout.state_step[state];
     const auto& step = rollout.transitions[i];
     const double kappa = k_mean / static_cast<double>(branches[i]);
-    const bool alive = problem.advantages.alive[r].item<bool>();
+    const bool alive = problem.advantages.alive[r].item<bool>() &&
+                       !(method.as_published &&
+                         problem.advantages.value[r].item<float>() == 0);
     rows += 1;
     if (alive) {
       live += 1;

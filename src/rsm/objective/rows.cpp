@@ -18,6 +18,9 @@ using Shape = StrengthKnobs::Shape;
  * runs' anchors, which leave PCPO's weight unscaled. */
 constexpr double kEvenKlWeight = 4.5;
 
+/** An advantage below this is 0 but for the rounding of its mean. */
+constexpr double kNoAdvantage = 1e-12;
+
 int64_t steps_of(const Rollout& rollout) {
   return static_cast<int64_t>(rollout.transitions.size());
 }
@@ -82,6 +85,14 @@ void check_states(const Method& method, const Rollout& rollout,
   }
 }
 
+/** [R] bool: rows that count. The releases ask for an advantage other than 0,
+ * so a row right at its group's mean does not. */
+torch::Tensor live_rows(const Method& method, const Advantages& advantages) {
+  const auto alive = advantages.alive.cpu();
+  if (!method.as_published) return alive.contiguous();
+  return alive.logical_and(advantages.value.cpu().abs() > kNoAdvantage);
+}
+
 torch::Tensor scalars(const std::vector<double>& values, torch::Device device) {
   return torch::tensor(values, torch::kFloat64).to(device);
 }
@@ -117,8 +128,8 @@ UpdateWeights update_weights(const Method& method, const Rollout& rollout,
                              const Advantages& advantages,
                              const std::vector<int64_t>& states) {
   check_states(method, rollout, advantages, states);
-  const auto alive = advantages.alive.cpu().contiguous();
-  const bool* live = alive.const_data_ptr<bool>();
+  const auto counted = live_rows(method, advantages);
+  const bool* live = counted.const_data_ptr<bool>();
   UpdateWeights out;
   out.row.assign(rollout.rows(), 0);
   out.k_ref.assign(rollout.states(), 0);

@@ -27,9 +27,10 @@ namespace rsm {
  * Dead rows, whose group has no spread, have no guidance and keep their KL.
  * Where an update has anchors only, they are averaged; with pull_rows = false
  * an anchor weighs 1 / (anchors), and rows have no KL.
- * as_published: dead rows lose their KL too and leave its denominator (unless
- * no row of the update is live), and an anchor weighs Kbar / (anchors), several
- * times a state with rows. Source: the release of arXiv 2604.17415. */
+ * as_published: rows whose advantage is 0, dead or at their group's mean, lose
+ * their KL too and leave its denominator (unless no row of the update is live),
+ * and an anchor weighs Kbar / (anchors), several times a state with rows.
+ * Source: the release of arXiv 2604.17415. */
 struct UpdateWeights {
   std::vector<double> row;    ///< [R] of the rollout; 0 outside the update
   std::vector<double> k_ref;  ///< [S] of the rollout; 0 outside the update

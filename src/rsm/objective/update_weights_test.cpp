@@ -135,6 +135,24 @@ TEST(UpdateWeights, AsPublishedNothingIsMaskedWhereEveryRowIsDead) {
   for (const double row : weights.row) EXPECT_EQ(row, 0);
 }
 
+TEST(UpdateWeights, AsPublishedARowAtItsGroupsMeanDoesNotCount) {
+  const auto rollout = branched();
+  auto method = branched_method();
+  auto advantages = given({0, 1, 1, -1, 0, 1, -1, 1, 1, -1});
+  advantages.alive.fill_(true);
+  const auto weights = update_weights(method, rollout, advantages, kAll);
+  EXPECT_EQ(weights.live_rows, 10);
+  EXPECT_DOUBLE_EQ(weights.row[0], 1.25 / 10);
+  EXPECT_NEAR(kl_weight(rollout, weights, 0), 0.25, 1e-15);
+
+  method.as_published = true;
+  const auto published = update_weights(method, rollout, advantages, kAll);
+  EXPECT_EQ(published.live_rows, 8);
+  EXPECT_EQ(published.row[0], 0);
+  EXPECT_DOUBLE_EQ(published.row[1], 1.25 / 8);
+  EXPECT_NEAR(kl_weight(rollout, published, 0), 1.25 / 8, 1e-15);
+}
+
 TEST(UpdateWeights, CountOnlyTheUpdatesStates) {
   const auto rollout = branched();
   const auto weights = update_weights(
