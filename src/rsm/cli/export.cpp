@@ -53,11 +53,13 @@ void add_export(CLI::App& app, Action& action) {
       "  rsm export runs/my-lora -o for-others --fold-alpha\n"
       "  rsm sample runs/demo/export/merged \"two crosses\"\n\n"
       "Then, in Python (of a diffusion model: UNet2DConditionModel, \"unet\"):"
-      "\n"
-      "  transformer.load_lora_adapter(\"for-others\")   # diffusers, of a "
-      "LoRA\n"
-      "  SD3Transformer2DModel.from_pretrained(\n"
-      "      \"runs/demo/export/merged\", subfolder=\"transformer\")\n");
+      "\n\n"
+      "  from diffusers import SD3Transformer2DModel as Model\n"
+      "  whole = Model.from_pretrained(\"runs/demo/export/merged\",\n"
+      "                                subfolder=\"transformer\")\n"
+      "  base = Model.from_pretrained(\"models/shapes-flow\",\n"
+      "                               subfolder=\"transformer\")\n"
+      "  base.load_lora_adapter(\"for-others\", use_safetensors=True)\n");
   command->add_option("run", args->run, "a run folder")->required();
   command->add_option("-o,--output", args->output,
                       "a folder; without it RUN/export");
