@@ -13,12 +13,12 @@
 #include <thread>
 
 #include "rsm/base/error.h"
+#include "rsm/base/testing.h"
 #include "rsm/io/config.h"
 #include "rsm/io/files.h"
-#include "rsm/io/image.h"
 #include "rsm/io/run_log.h"
+#include "rsm/io/safetensors.h"
 #include "rsm/io/testing.h"
-#include "rsm/report/report.h"
 #include "rsm/train/checkpoint.h"
 #include "rsm/train/forecast.h"
 #include "rsm/train/run_folder.h"
@@ -64,7 +64,40 @@ RunOptions options_of(const std::string& folder,
       Config::parse(config_text(folder), "test.yaml", overrides));
 }
 
-TEST(Finetune, LogsEveryEpochAndLeavesAWholeRunFolder) {
+/** Runs on each device, by options_of and config_of of their own. */
+class FinetuneOn : public OnDevice {
+ protected:
+  RunOptions options_of(const std::string& folder,
+                        std::vector<std::string> overrides = {}) const {
+    overrides.push_back(on_device());
+    return rsm::options_of(folder, overrides);
+  }
+  /** For the program: the config of a run there. */
+  std::string config_of(const std::string& folder) const {
+    auto text = config_text(folder);
+    const std::string section = "compute:\n";
+    return text.insert(text.find(section) + section.size(),
+                       "  device: " + GetParam() + "\n");
+  }
+  /** What two runs have learnt is the same: every byte where the device
+   * repeats its bits. Elsewhere rounding decides the sign of gradients that
+   * are nothing else, and AdamW makes a whole step of a sign. */
+  void expect_same_weights(const std::string& a, const std::string& b) const {
+    const std::string file = "/final/adapter_model.safetensors";
+    if (repeats_its_bits()) {
+      EXPECT_EQ(read_file(a + file), read_file(b + file));
+      return;
+    }
+    const auto mine = read_safetensors(a + file).tensors;
+    for (const auto& [name, tensor] : read_safetensors(b + file).tensors) {
+      const double gap = (mine.at(name) - tensor).norm().item<double>();
+      EXPECT_LT(gap, 0.05 * tensor.norm().item<double>()) << name;
+    }
+  }
+};
+RSM_ON_EVERY_DEVICE(FinetuneOn);
+
+TEST_P(FinetuneOn, LogsEveryEpochAndLeavesAWholeRunFolder) {
   const TemporaryFolder folder;
   const auto log = run_to_end(options_of(folder / "run"));
   ASSERT_EQ(log.size(), 4u);
@@ -90,7 +123,7 @@ TEST(Finetune, LogsEveryEpochAndLeavesAWholeRunFolder) {
             read_file(folder / "run" + "/config.yaml"));
 }
 
-TEST(Finetune, CountsTheNetworkEvaluationsOfThePlan) {
+TEST_P(FinetuneOn, CountsTheNetworkEvaluationsOfThePlan) {
   const TemporaryFolder folder;
   const auto options = options_of(folder / "run", {"train.epochs=1"});
   const auto log = run_to_end(options);
@@ -105,7 +138,7 @@ TEST(Finetune, CountsTheNetworkEvaluationsOfThePlan) {
                 log[1]["evaluations"]["update"].get<int>());
 }
 
-TEST(Finetune, AveragesAsOftenAndAsFastAsTheConfigSays) {
+TEST_P(FinetuneOn, AveragesAsOftenAndAsFastAsTheConfigSays) {
   const TemporaryFolder folder;
   NoProgress silent;
   Finetune run(options_of(folder / "run",
@@ -149,7 +182,7 @@ TEST(Finetune, IsNotFinishedOnceItIsLengthened) {
   EXPECT_TRUE(is_finished(longer));
 }
 
-TEST(Finetune, DoesWhatWasForecast) {
+TEST_P(FinetuneOn, DoesWhatWasForecast) {
   const TemporaryFolder folder;
   const std::vector<std::vector<std::string>> cases = {
       {},
@@ -203,7 +236,7 @@ TEST(Finetune, TakesTheMemoryThatWasForecast) {
   EXPECT_NEAR(foretold, taken, 0.15 * taken);
 }
 
-TEST(Finetune, WithoutSharingTheSameUpdateCostsAPassARow) {
+TEST_P(FinetuneOn, WithoutSharingTheSameUpdateCostsAPassARow) {
   const TemporaryFolder folder;
   const std::vector<std::string> one_update = {"train.epochs=1",
                                                "train.updates_per_epoch=1",
@@ -219,15 +252,14 @@ TEST(Finetune, WithoutSharingTheSameUpdateCostsAPassARow) {
   EXPECT_NEAR(b[1].at("grad_norm").get<double>(), norm, 1e-4 * norm);
 }
 
-TEST(Finetune, ThreadsChangeNothingBitForBit) {
+TEST_P(FinetuneOn, ThreadsChangeNothingBitForBit) {
   const TemporaryFolder folder;
   run_to_end(options_of(folder / "a"));
   run_to_end(options_of(folder / "b", {"compute.threads=3"}));
-  EXPECT_EQ(read_file(folder / "a" + "/final/adapter_model.safetensors"),
-            read_file(folder / "b" + "/final/adapter_model.safetensors"));
+  expect_same_weights(folder / "a", folder / "b");
 }
 
-TEST(Finetune, HalfPrecisionRolloutsLeaveTheFirstRatioExactlyOne) {
+TEST_P(FinetuneOn, HalfPrecisionRolloutsLeaveTheFirstRatioExactlyOne) {
   // run_epoch throws where it is not; the gap shows that there was one to
   // bridge.
   const TemporaryFolder folder;
@@ -276,11 +308,11 @@ int64_t lines_of(const std::string& path) {
   return count;
 }
 
-TEST(Finetune, KilledInTheMiddleOfAnEpochItEndsInTheSameBytes) {
+TEST_P(FinetuneOn, KilledInTheMiddleOfAnEpochItEndsInTheSameBytes) {
   const TemporaryFolder folder;
   const std::string whole = folder / "whole", broken = folder / "broken";
-  write_file_atomic(folder / "whole.yaml", config_text(whole));
-  write_file_atomic(folder / "broken.yaml", config_text(broken));
+  write_file_atomic(folder / "whole.yaml", config_of(whole));
+  write_file_atomic(folder / "broken.yaml", config_of(broken));
   int status = 0;
   ASSERT_EQ(waitpid(start_program(folder / "whole.yaml"), &status, 0) > 0,
             true);
@@ -298,24 +330,25 @@ TEST(Finetune, KilledInTheMiddleOfAnEpochItEndsInTheSameBytes) {
   ASSERT_FALSE(fs::exists(broken + "/final"));
   ASSERT_GT(waitpid(start_program(folder / "broken.yaml"), &status, 0), 0);
   ASSERT_EQ(status, 0);
-  EXPECT_EQ(read_file(whole + "/final/adapter_model.safetensors"),
-            read_file(broken + "/final/adapter_model.safetensors"));
+  expect_same_weights(whole, broken);
   const auto a = read_log(whole + "/log.jsonl");
   const auto b = read_log(broken + "/log.jsonl");
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) {
-    EXPECT_EQ(a[i].value("reward", 0.0), b[i].value("reward", 0.0));
+    if (repeats_its_bits()) {
+      EXPECT_EQ(a[i].value("reward", 0.0), b[i].value("reward", 0.0));
+    }
     EXPECT_EQ(a[i].at("images"), b[i].at("images"));
   }
 }
 
-TEST(Finetune, InterruptedItSavesSaysHowToGoOnAndEndsInTheSameBytes) {
+TEST_P(FinetuneOn, InterruptedItSavesSaysHowToGoOnAndEndsInTheSameBytes) {
   const TemporaryFolder folder;
   const std::string whole = folder / "whole", broken = folder / "broken";
-  write_file_atomic(folder / "whole.yaml", config_text(whole));
+  write_file_atomic(folder / "whole.yaml", config_of(whole));
   // Checkpoints would come too late: the interrupt itself must save.
   write_file_atomic(folder / "broken.yaml",
-                    with_checkpoints_every(config_text(broken), 1000));
+                    with_checkpoints_every(config_of(broken), 1000));
   int status = 0;
   ASSERT_GT(waitpid(start_program(folder / "whole.yaml"), &status, 0), 0);
   ASSERT_EQ(status, 0);
@@ -338,8 +371,7 @@ TEST(Finetune, InterruptedItSavesSaysHowToGoOnAndEndsInTheSameBytes) {
       cat(broken, "/checkpoints/epoch-00000", stopped.size() - 1, ".json")));
   ASSERT_GT(waitpid(start_program(folder / "broken.yaml"), &status, 0), 0);
   ASSERT_EQ(status, 0);
-  EXPECT_EQ(read_file(whole + "/final/adapter_model.safetensors"),
-            read_file(broken + "/final/adapter_model.safetensors"));
+  expect_same_weights(whole, broken);
 }
 
 TEST(Finetune, AnotherConfigInTheSameFolderIsRefused) {
@@ -354,44 +386,13 @@ TEST(Finetune, AnotherConfigInTheSameFolderIsRefused) {
             3u);
 }
 
-TEST(Finetune, GroupsWithoutSpreadStopTheRunWithAdvice) {
+TEST_P(FinetuneOn, GroupsWithoutSpreadStopTheRunWithAdvice) {
   const TemporaryFolder folder;
   // No noise to speak of: all branches of a root give the same picture.
   const auto error = error_of([&] {
     run_to_end(options_of(folder / "run", {"sampling.noise_level=1e-6"}));
   });
   expect_parts(error, {"[reward shapes]", "groups", "spread", "noise_level"});
-}
-
-/** Not blank: more than one colour. */
-bool has_content(const std::string& path) {
-  const auto image = read_png(path).to(torch::kFloat);
-  return image.std().item<double>() > 1;
-}
-
-TEST(Finetune, RaisesTheRewardOverTwoSeedsAndShowsIt) {
-  // The demo, hurried: a few epochs at a high, constant learning rate.
-  const TemporaryFolder folder;
-  double gain = 0;
-  for (const std::string seed : {"1", "2"}) {
-    const std::string run = folder / ("run" + seed);
-    const auto log = run_to_end(read_run_options(Config::load(
-        "configs/shapes/demo.yaml",
-        {"folder=" + run, "seed=" + seed, "prompts.per_epoch=12",
-         "evaluation.images=192", "evaluation.every=12", "train.epochs=12",
-         "train.lr=0.0005", "train.lr_schedule=constant", "train.ema_decay=0.8",
-         "method.regularisation.beta=0.1"})));
-    gain += 0.5 * (log.back()["eval_reward"].get<double>() -
-                   log.front()["eval_reward"].get<double>());
-    write_report(run);
-    EXPECT_GT(read_file(run + "/report.html").size(), 20000u);
-    EXPECT_TRUE(has_content(run + "/samples/before.png"));
-    EXPECT_TRUE(has_content(run + "/samples/after.png"));
-  }
-  // The same noise before and after: without training the gain is exactly 0.
-  // With it 384 pictures gain about kExpected; their standard error is 0.02.
-  EXPECT_GT(gain, 0.03);
-  RecordProperty("gain", cat(gain));
 }
 
 }  // namespace

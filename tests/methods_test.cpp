@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "rsm/base/error.h"
+#include "rsm/base/testing.h"
 #include "rsm/io/testing.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/names.h"
@@ -36,12 +37,24 @@ compute: {tile: 8, threads: 2}
       "test.yaml", overrides));
 }
 
+/** Runs on each device, by a small_run of their own. */
+class MethodsOn : public OnDevice {
+ protected:
+  RunOptions small_run(const std::string& folder, const std::string& model,
+                       const std::string& method,
+                       std::vector<std::string> overrides = {}) const {
+    overrides.push_back(on_device());
+    return rsm::small_run(folder, model, method, overrides);
+  }
+};
+RSM_ON_EVERY_DEVICE(MethodsOn);
+
 struct Home {
   Method::Family family;
   std::string model;
 };
 
-TEST(Methods, EveryEntryTrainsOnEveryModelItIsFor) {
+TEST_P(MethodsOn, EveryEntryTrainsOnEveryModelItIsFor) {
   const TemporaryFolder folder;
   for (const auto& [family, model] :
        {Home{Method::Family::flow, "models/shapes-flow"},
@@ -70,7 +83,7 @@ TEST(Methods, EveryEntryTrainsOnEveryModelItIsFor) {
 }
 
 /** The releases' own choices of knobs, where they have some. */
-TEST(Methods, ReleasesTrainToo) {
+TEST_P(MethodsOn, ReleasesTrainToo) {
   const TemporaryFolder folder;
   const std::vector<std::pair<std::string, std::string>> samples = {
       {"branch-grpo", "1"}, {"pcpo-uw-sigma", "2"}, {"rsm-diffusion", "5"}};
@@ -84,7 +97,7 @@ TEST(Methods, ReleasesTrainToo) {
   }
 }
 
-TEST(Methods, TreesTakeOdeStepsAndTheirWindowSlides) {
+TEST_P(MethodsOn, TreesTakeOdeStepsAndTheirWindowSlides) {
   const TemporaryFolder folder;
   const auto log = run_to_end(
       small_run(folder / "tree", "models/shapes-flow", "branch-grpo",
@@ -102,7 +115,7 @@ TEST(Methods, TreesTakeOdeStepsAndTheirWindowSlides) {
   EXPECT_EQ(trained, (std::vector<std::string>{"x.x..", "x..x.", "x..x."}));
 }
 
-TEST(Methods, LorasAndHalfPrecisionRolloutsDoOnDiffusionToo) {
+TEST_P(MethodsOn, LorasAndHalfPrecisionRolloutsDoOnDiffusionToo) {
   const TemporaryFolder folder;
   for (const std::string name : {"ddpo", "rsm-diffusion"}) {
     const auto log = run_to_end(
@@ -143,7 +156,7 @@ TEST(Methods, OneSampleIsEnoughBesideAPromptsPast) {
 }
 
 /** The running baseline is part of a checkpoint. */
-TEST(Methods, RunningBaselinesSurviveResuming) {
+TEST_P(MethodsOn, RunningBaselinesSurviveResuming) {
   const TemporaryFolder folder;
   const std::vector<std::string> settings = {
       "train.epochs=3", "prompts.train=shapes:held_out", "prompts.per_epoch=3",
@@ -161,7 +174,11 @@ TEST(Methods, RunningBaselinesSurviveResuming) {
   const auto whole = latest_checkpoint(folder / "whole", damaged);
   const auto parts = latest_checkpoint(folder / "parts", damaged);
   ASSERT_TRUE(whole && parts);
-  EXPECT_EQ(whole->counters.at("statistics"), parts->counters.at("statistics"));
+  const auto& a = whole->counters.at("statistics");
+  const auto& b = parts->counters.at("statistics");
+  EXPECT_EQ(a.size(), b.size());
+  if (!repeats_its_bits()) return;
+  EXPECT_EQ(a, b);
   for (const auto& [name, tensor] : whole->tensors) {
     EXPECT_TRUE(tensor.equal(parts->tensors.at(name))) << name;
   }

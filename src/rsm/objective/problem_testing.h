@@ -130,6 +130,16 @@ inline Problem random_problem(
   return out;
 }
 
+/** The same with its tensors on a device. */
+inline Problem moved(Problem problem, torch::Device device) {
+  auto& rollout = problem.rollout;
+  for (auto* tensor : {&rollout.x, &rollout.x_next, &rollout.latents,
+                       &problem.y, &problem.y_old, &problem.y_ref}) {
+    *tensor = tensor->to(device);
+  }
+  return problem;
+}
+
 /** Terms of `states` of an update that takes them all. */
 inline LossTerms terms_of(const Method& method, const Problem& problem,
                           const std::vector<int64_t>& states) {
@@ -138,8 +148,8 @@ inline LossTerms terms_of(const Method& method, const Problem& problem,
                  update_weights(method, problem.rollout, problem.advantages,
                                 problem.states),
                  states);
-  terms.states.y_ref =
-      problem.y_ref.index_select(0, torch::tensor(states, torch::kInt64));
+  terms.states.y_ref = problem.y_ref.index_select(
+      0, torch::tensor(states, torch::kInt64).to(problem.y_ref.device()));
   return terms;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "rsm/base/testing.h"
 #include "rsm/objective/published_testing.h"
 
 namespace rsm {
@@ -13,12 +14,13 @@ using Importance = RegularisationKnobs::Importance;
 using KlForm = RegularisationKnobs::KlForm;
 
 void expect_published(const Method& method, const Transitions& steps,
-                      bool same_scalar = true) {
+                      bool same_scalar = true,
+                      torch::Device device = torch::kCPU) {
   const auto problem = random_problem(method, steps);
-  const auto result = loss_of(method, problem);
+  const auto result = loss_of(method, moved(problem, device));
   const auto expected = published_loss(method, problem);
   // Rounding in float64; (1 + xi A) - 1 costs the ratio a few digits.
-  EXPECT_LT(relative(result.gradient, expected.gradient), 1e-9);
+  EXPECT_LT(relative(result.gradient.to(at::kCPU), expected.gradient), 1e-9);
   EXPECT_NEAR(result.kl, expected.kl, 1e-12 * expected.kl);
   if (same_scalar) {
     EXPECT_NEAR(result.policy, expected.policy,
@@ -26,7 +28,10 @@ void expect_published(const Method& method, const Transitions& steps,
   }
 }
 
-TEST(RsmLoss, GradientEqualsEveryPublishedLossOnEverySampler) {
+class RsmLossOn : public OnDevice {};
+RSM_ON_EVERY_DEVICE(RsmLossOn);
+
+TEST_P(RsmLossOn, GradientEqualsEveryPublishedLossOnEverySampler) {
   for (const auto& [sampler, steps] : every_sampler()) {
     for (auto method : every_form()) {
       // How rows are weighed does not depend on the sampler.
@@ -37,7 +42,8 @@ TEST(RsmLoss, GradientEqualsEveryPublishedLossOnEverySampler) {
         SCOPED_TRACE(cat(label(method), ", ", sampler));
         // REINFORCE's scalar differs by the old log-density, a constant.
         expect_published(method, steps,
-                         method.regularisation.importance != Importance::none);
+                         method.regularisation.importance != Importance::none,
+                         device());
       }
     }
   }

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <torch/cuda.h>
+#include <torch/types.h>
+
+#include <string>
+#include <vector>
+
+/** Tests that run on every device; no part of the library includes this. */
+namespace rsm {
+
+/** The CPU and, where LibTorch finds one, a GPU. */
+inline std::vector<std::string> test_devices() {
+  std::vector<std::string> devices = {"cpu"};
+  if (torch::cuda::is_available()) devices.emplace_back("cuda");
+  return devices;
+}
+
+/** A suite whose TEST_P run on each of them; RSM_ON_EVERY_DEVICE says which. */
+class OnDevice : public testing::TestWithParam<std::string> {
+ protected:
+  torch::Device device() const { return torch::Device(GetParam()); }
+  /** Whether equal work gives equal bytes. A GPU adds up index_add in no fixed
+   * order, so nothing is claimed bit for bit there (docs/reproducing.md). */
+  bool repeats_its_bits() const { return device().is_cpu(); }
+  /** The override that puts a run there. */
+  std::string on_device() const { return "compute.device=" + GetParam(); }
+};
+
+}  // namespace rsm
+
+#define RSM_ON_EVERY_DEVICE(suite)                                          \
+  INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(rsm::test_devices()), \
+                           [](const auto& info) { return info.param; })
