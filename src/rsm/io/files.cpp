@@ -84,6 +84,20 @@ class TemporaryFile {
   int descriptor_ = -1;
 };
 
+/** Whether a TemporaryFile is called so: "name.tmp.123.4". */
+bool is_temporary(std::string_view name) {
+  const auto cut_digits = [&name] {
+    const size_t rest = name.find_last_not_of("0123456789");
+    const bool any = rest != std::string_view::npos && rest + 1 < name.size();
+    name = any ? name.substr(0, rest + 1) : "";
+  };
+  cut_digits();
+  if (!name.ends_with('.')) return false;
+  name.remove_suffix(1);
+  cut_digits();
+  return name.ends_with(".tmp.") && name.size() > 5;
+}
+
 class Sha256 {
  public:
   static constexpr size_t kBlock = 64;  ///< bytes
@@ -215,6 +229,32 @@ void write_pieces_atomic(const std::string& path,
   TemporaryFile file(path);
   for (const auto piece : pieces) file.write(piece);
   file.commit();
+}
+
+void make_folders(const std::string& path) {
+  std::error_code code;
+  std::filesystem::create_directories(path, code);
+  RSM_CHECK(std::filesystem::is_directory(path), "[files] cannot make the ",
+            "folder ", path, ": ",
+            code ? code.message() : "something else lies there");
+}
+
+int64_t remove_temporary_files(const std::string& folder,
+                               const std::vector<std::string>& except) {
+  namespace fs = std::filesystem;
+  int64_t count = 0;
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(folder, code)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_directory(code) && !entry.is_symlink(code)) {
+      const bool enter =
+          std::find(except.begin(), except.end(), name) == except.end();
+      count += enter ? remove_temporary_files(entry.path().string()) : 0;
+    } else if (is_temporary(name) && fs::remove(entry.path(), code)) {
+      ++count;
+    }
+  }
+  return count;
 }
 
 nlohmann::json read_json(const std::string& path) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -19,6 +20,16 @@ void write_file_atomic(const std::string& path, std::string_view bytes);
 /** The same for a content in pieces, written one after the other. */
 void write_pieces_atomic(const std::string& path,
                          const std::vector<std::string_view>& pieces);
+
+/** Makes the folder, and those above it, where they are missing. Throws
+ * rsm::Error naming it. */
+void make_folders(const std::string& path);
+
+/** Removes the temporary files that killed processes left of the above, in the
+ * folder and, but for those called `except`, in the folders below; returns how
+ * many. Only for a folder that no other process writes into. */
+int64_t remove_temporary_files(const std::string& folder,
+                               const std::vector<std::string>& except = {});
 
 /** Throws rsm::Error where the file is missing or parse_json (io/json_text.h)
  * refuses it ("[json] path:line:column: ..."). */

@@ -40,6 +40,38 @@ TEST(Files, WhatCannotBeReadIsNamed) {
   expect_parts(error_of([&] { read_file(folder.path()); }), {folder.path()});
 }
 
+TEST(Files, TemporaryFilesOfTheDeadAreRemovedAndNothingElse) {
+  const TemporaryFolder folder;
+  make_folders(folder / "a/b");
+  make_folders(folder / "export");
+  const std::vector<std::string> left = {"x.json.tmp.12.0", "a/b/y.tmp.1.34"};
+  const std::vector<std::string> kept = {
+      "x.json",   "x.tmp", "x.tmp.1", ".tmp.1.2",        "x.tmp.1.2b",
+      "x.tmp..2", "12.34", "a/b/y",   "export/z.tmp.1.2"};
+  for (const auto& files : {left, kept}) {
+    for (const auto& name : files) write_file_atomic(folder / name, "");
+  }
+  EXPECT_EQ(remove_temporary_files(folder.path(), {"export"}), 2);
+  for (const auto& name : left) {
+    EXPECT_FALSE(std::filesystem::exists(folder / name)) << name;
+  }
+  for (const auto& name : kept) {
+    EXPECT_TRUE(std::filesystem::exists(folder / name)) << name;
+  }
+  EXPECT_EQ(remove_temporary_files(folder / "missing"), 0);
+}
+
+TEST(Files, FoldersThatCannotBeMadeAreNamed) {
+  const TemporaryFolder folder;
+  make_folders(folder / "a/b");
+  make_folders(folder / "a/b");
+  write_file_atomic(folder / "file", "");
+  for (const auto* name : {"file", "file/below"}) {
+    expect_parts(error_of([&] { make_folders(folder / name); }),
+                 {"[files]", folder / name});
+  }
+}
+
 TEST(Json, ReadingGivesWhatWasWritten) {
   const TemporaryFolder folder;
   const nlohmann::json value = {{"b", {1, 2.5, "é"}}, {"a", nullptr}};

@@ -13,56 +13,15 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/io/log_lines.h"
 
 namespace rsm {
 namespace {
-
-constexpr uint64_t kMostEpochs = 1'000'000'000'000;
 
 [[noreturn]] void fail(const std::string& action, const std::string& path,
                        int code) {
   throw Error(
       cat("[log] cannot ", action, " ", path, ": ", std::strerror(code)));
-}
-
-struct LogLine {
-  std::string_view text;  ///< without the newline
-  int64_t number = 1;     ///< from 1
-  bool ended = true;      ///< false where the file stops before a newline
-};
-
-std::vector<LogLine> lines_of(std::string_view text) {
-  std::vector<LogLine> lines;
-  for (int64_t number = 1; !text.empty(); ++number) {
-    const size_t end = text.find('\n');
-    const bool ended = end != std::string_view::npos;
-    lines.push_back({text.substr(0, end), number, ended});
-    text.remove_prefix(ended ? end + 1 : text.size());
-  }
-  return lines;
-}
-
-bool is_blank(std::string_view text) {
-  return text.find_first_not_of(" \t\r") == std::string_view::npos;
-}
-
-/** The line's object; a discarded value for a half-written last line. */
-nlohmann::json parsed(const LogLine& line, const std::string& path) {
-  const auto where = cat("[log] ", path, ":", line.number, ": ");
-  auto value = nlohmann::json::parse(line.text, nullptr, false);
-  if (value.is_discarded()) {
-    if (!line.ended) return value;
-    throw Error(where + "not valid JSON; a log has one JSON object a line");
-  }
-  RSM_CHECK(value.is_object(), where, "arrived ", value.type_name(),
-            "; a log has one JSON object a line");
-  const auto epoch = value.find("epoch");
-  // JSON's whole numbers from 0 on are read as unsigned.
-  RSM_CHECK(epoch != value.end() && epoch->is_number_unsigned() &&
-                epoch->get<uint64_t>() <= kMostEpochs,
-            where, "no \"epoch\" from 0 to ", kMostEpochs,
-            "; every line of a log has one");
-  return value;
 }
 
 /** A line without its newline. */
@@ -90,14 +49,14 @@ RunLog::RunLog(std::string path) : path_(std::move(path)) {
   }
   const std::string text = read_file(path_);
   std::vector<Line> whole;
-  for (const auto& line : lines_of(text)) {
-    if (is_blank(line.text)) continue;
-    const auto value = parsed(line, path_);
+  for (const auto& line : log_lines(text)) {
+    if (line.blank()) continue;
+    const auto value = parse_log_line(line, path_);
     if (value.is_discarded()) break;
     whole.push_back({value["epoch"].get<int64_t>(), std::string(line.text)});
   }
   const bool ends = text.empty() || text.back() == '\n';
-  if (ends && whole.size() == lines_of(text).size()) {
+  if (ends && whole.size() == log_lines(text).size()) {
     lines_ = std::move(whole);
   } else {
     replace(std::move(whole));
@@ -157,9 +116,9 @@ std::vector<std::string> RunLog::lines() const {
 std::vector<nlohmann::json> read_log(const std::string& path) {
   const std::string text = read_file(path);
   std::vector<nlohmann::json> log;
-  for (const auto& line : lines_of(text)) {
-    if (is_blank(line.text)) continue;
-    auto value = parsed(line, path);
+  for (const auto& line : log_lines(text)) {
+    if (line.blank()) continue;
+    auto value = parse_log_line(line, path);
     if (value.is_discarded()) break;
     const auto epoch = value["epoch"].get<int64_t>();
     while (!log.empty() && log.back()["epoch"].get<int64_t>() >= epoch) {

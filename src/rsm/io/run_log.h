@@ -26,8 +26,8 @@ class RunLog {
    * of another epoch. */
   void amend(const nlohmann::json& line);
 
-  /** Drops the lines of epochs later than `epoch`, for a run that continues
-   * from its checkpoint. Replaces the file as a whole or not at all. */
+  /** Drops the lines of epochs later than `epoch`. Replaces the file as a whole
+   * or not at all. */
   void truncate_after(int64_t epoch);
 
   /** The lines so far, as they stand in the file, without its newlines. */

@@ -361,6 +361,13 @@ SafetensorsFile read_safetensors(const std::string& path) {
   return read_wanted(path, nullptr);
 }
 
+std::map<std::string, std::string> read_safetensors_metadata(
+    const std::string& path) {
+  const Input input(path);
+  uint64_t data_start = 0;
+  return parse_metadata(path, parse_header(input, data_start));
+}
+
 void write_safetensors(const std::string& path, const StateDict& tensors,
                        const std::map<std::string, std::string>& metadata) {
   const auto outputs = sorted_outputs(path, tensors);

@@ -22,6 +22,11 @@ struct SafetensorsFile {
  * Source: the format description of the safetensors project. */
 SafetensorsFile read_safetensors(const std::string& path);
 
+/** The metadata alone; tensors are neither read nor checked. Throws rsm::Error
+ * as read_safetensors. */
+std::map<std::string, std::string> read_safetensors_metadata(
+    const std::string& path);
+
 /** Writes such a file, atomically. Equal contents give equal bytes: tensors
  * stand by type (wide ones first, so that all are aligned), then by name.
  * Views are written as what they show. Throws rsm::Error naming the file and

@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "rsm/base/error.h"
-#include "rsm/io/config_node.h"
+#include "rsm/io/config_values.h"
 #include "rsm/io/files.h"
 
 namespace rsm {
@@ -37,23 +37,6 @@ constexpr std::array<Repeated, 6> kRepeated = {
 
 /** Totals of the log that can only grow. */
 constexpr std::array<const char*, 3> kTotals = {"train_s", "images", "evals"};
-
-std::string value_text(const ConfigNode& node) {
-  if (node.kind != ConfigNode::Kind::list) return node.scalar;
-  std::vector<std::string> items;
-  for (const auto& item : node.children) items.push_back(value_text(*item));
-  return "[" + join(items) + "]";
-}
-
-void flatten(const ConfigNode& node, std::map<std::string, std::string>& out) {
-  for (const auto& child : node.children) {
-    if (child->kind == ConfigNode::Kind::map) {
-      flatten(*child, out);
-    } else {
-      out[child->path()] = value_text(*child);
-    }
-  }
-}
 
 std::optional<double> number_of(const std::string& text) {
   double value = 0;
@@ -219,7 +202,8 @@ ComparedRun read_compared_run(const std::string& folder,
   const auto record = read_run(folder);
   check_log(folder + "/log.jsonl");
   ComparedRun out;
-  flatten(*parse_config(record.config, folder + "/config.yaml"), out.config);
+  out.config =
+      config_values(*parse_config(record.config, folder + "/config.yaml"));
   const auto run = read_json(folder + "/run.json");
   check_same_story(folder, run, out.config);
   for (const char* key : kIdentity) out.config.erase(key);

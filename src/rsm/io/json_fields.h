@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace rsm {
+
+/** Fields of a JSON object that nobody vouches for. What is missing or no value
+ * of its kind is an rsm::Error: "WHERE: a.b is a string; ... is needed". */
+class JsonFields {
+ public:
+  /** `where` begins every error: "[checkpoint] file.json". */
+  JsonFields(nlohmann::json object, std::string where, std::string prefix = "");
+
+  bool has(const std::string& key) const { return object_.contains(key); }
+  /** A whole number from 0 to 2^53. */
+  int64_t count(const std::string& key) const;
+  /** A finite number from 0 on. */
+  double amount(const std::string& key) const;
+  std::string text(const std::string& key) const;
+  std::vector<std::string> texts(const std::string& key) const;
+  JsonFields object(const std::string& key) const;
+  const nlohmann::json& value(const std::string& key) const;
+  std::vector<std::string> keys() const;
+
+ private:
+  [[noreturn]] void refuse(const std::string& key,
+                           const std::string& needed) const;
+
+  nlohmann::json object_;
+  std::string where_;
+  std::string prefix_;  ///< "a." for the fields of a
+};
+
+}  // namespace rsm

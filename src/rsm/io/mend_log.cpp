@@ -1,0 +1,155 @@
+#include "rsm/io/mend_log.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "rsm/base/error.h"
+#include "rsm/io/files.h"
+#include "rsm/io/log_lines.h"
+
+namespace rsm {
+namespace {
+
+/** A line and whether it has an evaluation. */
+struct Line {
+  std::string text;
+  bool evaluated = false;
+};
+
+using Lines = std::map<int64_t, Line>;  // by epoch
+
+/** The whole lines of a text. Of an epoch that comes again, as after a run was
+ * set back, the later line counts, and no line of a later epoch before it. */
+Lines whole_lines(std::string_view text, const std::string& path,
+                  int64_t& damaged) {
+  Lines out;
+  damaged = 0;
+  for (const auto& line : log_lines(text)) {
+    if (line.blank()) continue;
+    try {
+      const auto value = parse_log_line(line, path);
+      if (value.is_discarded()) break;
+      const auto epoch = value["epoch"].get<int64_t>();
+      out.erase(out.lower_bound(epoch), out.end());
+      out[epoch] = {std::string(line.text), value.contains("eval")};
+    } catch (const Error&) {
+      if (damaged == 0) damaged = line.number;
+    }
+  }
+  return out;
+}
+
+Lines lines_in(const std::string& path, int64_t& damaged) {
+  damaged = 0;
+  if (!std::filesystem::exists(path)) return {};
+  return whole_lines(read_file(path), path, damaged);
+}
+
+/** Sorted epochs, however many, as ranges. */
+class Epochs {
+ public:
+  void add(int64_t first, int64_t last) {
+    if (first > last) return;
+    if (!ranges_.empty() && ranges_.back().second + 1 == first) {
+      ranges_.back().second = last;
+    } else {
+      ranges_.emplace_back(first, last);
+    }
+  }
+  void add(int64_t epoch) { add(epoch, epoch); }
+  bool empty() const { return ranges_.empty(); }
+
+  /** "epochs 1, 3 to 5", "epoch 2" */
+  std::string text() const {
+    std::vector<std::string> parts;
+    for (const auto& [first, last] : ranges_) {
+      parts.push_back(first == last ? cat(first) : cat(first, " to ", last));
+    }
+    const bool one =
+        ranges_.size() == 1 && ranges_.front().first == ranges_.front().second;
+    return cat(one ? "epoch " : "epochs ", join(parts));
+  }
+
+ private:
+  std::vector<std::pair<int64_t, int64_t>> ranges_;
+};
+
+/** What happened to which epochs. */
+struct Changes {
+  Epochs restored, replaced, missing, dropped;
+};
+
+std::vector<std::string> told(const Changes& changes, const std::string& path,
+                              int64_t damaged) {
+  std::vector<std::string> said;
+  const std::string where = damaged > 0 ? cat(path, ":", damaged) : path;
+  if (!changes.restored.empty()) {
+    said.push_back(cat("warning: ", changes.restored.text(),
+                       " missing or damaged in ", where,
+                       "; restored from the checkpoint"));
+  }
+  if (!changes.replaced.empty()) {
+    said.push_back(cat("warning: ", changes.replaced.text(), " of ", path,
+                       " changed since they were saved; restored from the "
+                       "checkpoint"));
+  }
+  if (!changes.missing.empty()) {
+    said.push_back(cat("warning: ", changes.missing.text(),
+                       " missing or damaged in ", where,
+                       " and not in the checkpoint: the report does without "
+                       "them, `rsm compare` refuses the run"));
+  }
+  if (!changes.dropped.empty()) {
+    said.push_back(cat(changes.dropped.text(), " of ", path,
+                       " came after the checkpoint and will be done again"));
+  }
+  return said;
+}
+
+}  // namespace
+
+MendedLog mend_log(const std::string& path,
+                   const std::vector<std::string>& saved, int64_t epoch) {
+  int64_t damaged = 0, unused = 0;
+  const Lines file = lines_in(path, damaged);
+  const Lines kept = whole_lines(join(saved, "\n") + "\n", path, unused);
+  MendedLog out;
+  Changes changes;
+  std::set<int64_t> known;
+  for (const auto* lines : {&file, &kept}) {
+    for (const auto& [e, line] : *lines) known.insert(e);
+  }
+  int64_t next = 0;  // epoch that is due
+  for (auto e = known.begin(); e != known.end() && *e <= epoch; ++e) {
+    changes.missing.add(next, *e - 1);
+    next = *e + 1;
+    const auto there = file.find(*e), before = kept.find(*e);
+    const bool from_file = before == kept.end() ||
+                           (there != file.end() && there->second.evaluated &&
+                            !before->second.evaluated);
+    const Line& line = from_file ? there->second : before->second;
+    if (there == file.end()) {
+      changes.restored.add(*e);
+    } else if (line.text != there->second.text) {
+      changes.replaced.add(*e);
+    }
+    out.text += line.text + "\n";
+  }
+  changes.missing.add(next, epoch);
+  for (auto later = file.upper_bound(epoch); later != file.end(); ++later) {
+    changes.dropped.add(later->first);
+  }
+  out.said = told(changes, path, damaged);
+  return out;
+}
+
+int64_t last_epoch_in(const std::string& path, int64_t& damaged) {
+  const Lines lines = lines_in(path, damaged);
+  return lines.empty() ? -1 : lines.rbegin()->first;
+}
+
+}  // namespace rsm
