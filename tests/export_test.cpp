@@ -14,6 +14,7 @@
 #include "rsm/models/testing.h"
 #include "rsm/train/checkpoint.h"
 #include "rsm/train/finetune.h"
+#include "rsm/train/testing.h"
 
 namespace rsm {
 namespace {
@@ -23,7 +24,8 @@ namespace fs = std::filesystem;
 /** A run of no epochs whose checkpoint then holds random weights, so that a
  * wrong scale shows. */
 RunOptions random_run(const std::string& folder, const std::string& train,
-                      const std::string& model = "models/shapes-flow") {
+                      const std::string& model = "models/shapes-flow",
+                      const std::vector<std::string>& overrides = {}) {
   const auto options =
       read_run_options(Config::parse("name: test\n"
                                      "folder: " +
@@ -36,7 +38,7 @@ RunOptions random_run(const std::string& folder, const std::string& train,
                                          train +
                                          "}\n"
                                          "evaluation: {images: 6, steps: 1}\n",
-                                     "test.yaml"));
+                                     "test.yaml", overrides));
   NoProgress silent;
   Finetune(options, silent).save();
   std::vector<std::string> damaged;
@@ -81,7 +83,8 @@ TEST_P(ExportOfAllLinear, GivesTheSameOutputInPeftAndDiffusers) {
   ExportOptions options;
   options.run = folder / "run";
   options.output = folder / "lora";
-  export_run(options);
+  NoProgress silent;
+  export_run(options, silent);
   const auto model = ImageModel::load(source);
   const auto in = inputs_for(model);
   const auto ours =
@@ -109,13 +112,14 @@ INSTANTIATE_TEST_SUITE_P(Families, ExportOfAllLinear,
 TEST(Export, LoraGivesTheSameVelocityInPeftAndDiffusers) {
   for (const bool fold : {false, true}) {
     const TemporaryFolder folder;
+    NoProgress silent;
     const auto run = random_run(folder / "run", "weights: lora");
     ASSERT_NE(run.lora_config.alpha, run.lora_config.rank);
     ExportOptions options;
     options.run = folder / "run";
     options.output = folder / "lora";
     options.fold_alpha = fold;
-    const auto files = export_run(options);
+    const auto files = export_run(options, silent);
     ASSERT_EQ(files.size(), 3u);
     for (const auto& file : files) {
       EXPECT_TRUE(fs::exists(file.path)) << file.path;
@@ -150,12 +154,13 @@ TEST(Export, LoraGivesTheSameVelocityInPeftAndDiffusers) {
 
 TEST(Export, AllWeightsComeBackAsAModel) {
   const TemporaryFolder folder;
+  NoProgress silent;
   random_run(folder / "run", "weights: full");
   ExportOptions options;
   options.run = folder / "run";
   for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
     options.type = type;
-    const auto files = export_run(options);
+    const auto files = export_run(options, silent);
     ASSERT_EQ(files.size(), 1u);
     EXPECT_EQ(files[0].path, folder / "run/export/merged");
     EXPECT_LE(files[0].difference, files[0].allowed);
@@ -164,12 +169,42 @@ TEST(Export, AllWeightsComeBackAsAModel) {
 
 TEST(Export, WithoutACheckpointItSaysSo) {
   const TemporaryFolder folder;
+  NoProgress silent;
   const auto run = random_run(folder / "run", "weights: lora");
   fs::remove_all(folder / "run/checkpoints");
   ExportOptions options;
   options.run = folder / "run";
-  expect_parts(error_of([&] { export_run(options); }),
+  expect_parts(error_of([&] { export_run(options, silent); }),
                {"[export]", "run", "no whole checkpoint"});
+}
+
+TEST(Export, NeedsTheBaseModelTheRunBeganWithAndNothingElse) {
+  const TemporaryFolder folder;
+  Notes notes;
+  const std::string shipped = "models/shapes-flow";
+  const std::string base = folder / "base", moved = folder / "moved";
+  fs::copy(shipped, base, fs::copy_options::recursive);
+  write_file_atomic(folder / "prompts.txt", "a red circle\ntwo crosses\n");
+  const auto run = random_run(folder / "run", "weights: lora", base,
+                              {"prompts.train=" + (folder / "prompts.txt")});
+  fs::remove(folder / "prompts.txt");
+  fs::remove(folder / "run/config.yaml");
+  fs::rename(base, moved);
+  fs::rename(folder / "run", folder / "elsewhere");
+  ExportOptions options;
+  options.run = folder / "elsewhere";
+  expect_parts(error_of([&] { export_run(options, notes); }),
+               {"[export]", base, "--model"});
+  options.model = moved;
+  EXPECT_EQ(export_run(options, notes).size(), 3u);
+  EXPECT_TRUE(notes.said.empty()) << notes.all();
+  // A file that changes what the model computes, and one that doesn't.
+  write_file_atomic(moved + "/README.md", "other words");
+  EXPECT_EQ(export_run(options, notes).size(), 3u);
+  const std::string config = moved + "/transformer/config.json";
+  write_file_atomic(config, read_file(config) + "\n");
+  expect_parts(error_of([&] { export_run(options, notes); }),
+               {"[export]", moved, "transformer/config.json (changed)"});
 }
 
 }  // namespace

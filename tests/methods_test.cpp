@@ -174,8 +174,8 @@ TEST_P(MethodsOn, RunningBaselinesSurviveResuming) {
   const auto whole = latest_checkpoint(folder / "whole", damaged);
   const auto parts = latest_checkpoint(folder / "parts", damaged);
   ASSERT_TRUE(whole && parts);
-  const auto& a = whole->counters.at("statistics");
-  const auto& b = parts->counters.at("statistics");
+  const auto a = whole->statistics.to_json();
+  const auto b = parts->statistics.to_json();
   EXPECT_EQ(a.size(), b.size());
   if (!repeats_its_bits()) return;
   EXPECT_EQ(a, b);

@@ -5,6 +5,7 @@
 
 #include "rsm/cli/commands.h"
 #include "rsm/cli/output_paths.h"
+#include "rsm/cli/terminal_progress.h"
 #include "rsm/models/loading.h"
 
 namespace rsm {
@@ -21,7 +22,8 @@ int run_export(ExportArguments args) {
                       args.output.empty() ? args.run + "/export" : args.output);
   args.average = !args.latest;
   args.type = type_named(args.type_name);
-  const auto files = export_run(args);
+  TerminalProgress progress;
+  const auto files = export_run(args, progress);
   nlohmann::json out = nlohmann::json::array();
   for (const auto& file : files) {
     out.push_back({{"path", file.path},
@@ -63,6 +65,8 @@ void add_export(CLI::App& app, Action& action) {
   command->add_option("run", args->run, "a run folder")->required();
   command->add_option("-o,--output", args->output,
                       "a folder; without it RUN/export");
+  command->add_option("--model", args->model,
+                      "where the base model lies now, if it was moved");
   command->add_flag("--latest", args->latest,
                     "the last update's weights, not their average");
   command->add_flag("--fold-alpha", args->fold_alpha,

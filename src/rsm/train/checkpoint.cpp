@@ -1,17 +1,13 @@
 #include "rsm/train/checkpoint.h"
 
-#include <torch/version.h>
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iomanip>
-#include <map>
 #include <sstream>
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/train/checkpoint_mark.h"
 
 namespace rsm {
 namespace {
@@ -19,150 +15,138 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kKept = 2;
+constexpr size_t kMostDigits = 12;
+constexpr const char* kMark = ".json";
+constexpr const char* kTensors = ".safetensors";
+constexpr const char* kDamaged = ".damaged";
+constexpr const char* kEpoch = "epoch";  // metadata of the tensors
 
-std::string stem_of(int64_t epoch) {
+std::string folder_of(const std::string& run_folder) {
+  return run_folder + "/checkpoints";
+}
+
+/** A checkpoint's files without their endings. */
+std::string stem_of(const std::string& run_folder, int64_t epoch) {
   std::ostringstream name;
-  name << "epoch-" << std::setw(6) << std::setfill('0') << epoch;
+  name << folder_of(run_folder) << "/epoch-" << std::setw(6)
+       << std::setfill('0') << epoch;
   return name.str();
 }
 
-/** Finished checkpoints, newest first. */
-std::vector<fs::path> finished(const std::string& run_folder) {
-  std::vector<fs::path> found;
-  const fs::path folder = fs::path(run_folder) / "checkpoints";
-  if (fs::is_directory(folder)) {
-    for (const auto& entry : fs::directory_iterator(folder)) {
-      if (entry.path().extension() == ".json") {
-        found.push_back(entry.path());
-      }
-    }
-  }
-  std::sort(found.rbegin(), found.rend());
-  return found;
+/** The epoch of "epoch-000012" and whatever follows; -1 for other names. */
+int64_t epoch_of(const std::string& name) {
+  const std::string prefix = "epoch-";
+  if (!name.starts_with(prefix)) return -1;
+  const size_t end = name.find_first_not_of("0123456789", prefix.size());
+  const std::string digits =
+      name.substr(prefix.size(), std::min(end, name.size()) - prefix.size());
+  return digits.empty() || digits.size() > kMostDigits ? -1
+                                                       : std::stoll(digits);
 }
 
-fs::path tensors_of(fs::path json) {
-  return json.replace_extension(".safetensors");
+/** Epochs of the files with that ending (all files for ""), the newest first.
+ */
+std::vector<int64_t> epochs_with(const std::string& run_folder,
+                                 const std::string& ending) {
+  std::vector<int64_t> epochs;
+  std::error_code none;
+  for (const auto& entry :
+       fs::directory_iterator(folder_of(run_folder), none)) {
+    const std::string name = entry.path().filename().string();
+    const int64_t epoch = epoch_of(name);
+    const bool fits =
+        ending.empty() || entry.path() == stem_of(run_folder, epoch) + ending;
+    if (epoch >= 0 && fits) epochs.push_back(epoch);
+  }
+  std::sort(epochs.rbegin(), epochs.rend());
+  return epochs;
 }
 
-void flatten(const YAML::Node& node, const std::string& prefix,
-             std::map<std::string, std::string>& out) {
-  if (node.IsMap()) {
-    for (const auto& item : node) {
-      const auto key = item.first.as<std::string>();
-      flatten(item.second, prefix.empty() ? key : prefix + "." + key, out);
-    }
-    return;
-  }
-  out[prefix] = YAML::Dump(node);
+void remove_file(const std::string& path) {
+  std::error_code code;
+  fs::remove(path, code);
+  RSM_CHECK(!code, "[checkpoint] cannot remove ", path, ": ", code.message());
 }
 
-/** A config's values by key. Of the rewards, names and weights: how long one
- * may take and how often it is asked again changes no number. */
-std::map<std::string, std::string> values_of(const std::string& config) {
-  std::map<std::string, std::string> out;
-  const auto node = YAML::Load(config);
-  flatten(node, "", out);
-  if (out.erase("rewards") > 0) {
-    std::vector<std::string> names;
-    for (const auto& reward : node["rewards"]) {
-      const auto weight = reward["weight"].as<std::string>("1");
-      const auto name = reward["name"].as<std::string>("");
-      names.push_back(weight == "1" ? name : cat(weight, " * ", name));
-    }
-    out["reward"] = join(names, " + ");
-  }
-  return out;
+Checkpoint read_checkpoint(const std::string& run_folder, int64_t epoch) {
+  const std::string stem = stem_of(run_folder, epoch);
+  std::string expected;
+  auto checkpoint = read_mark(stem + kMark, expected);
+  RSM_CHECK(checkpoint.epoch == epoch, "[checkpoint] ", stem, kMark,
+            " says that it is of epoch ", checkpoint.epoch);
+  RSM_CHECK(file_checksum(stem + kTensors) == expected, "[checkpoint] ", stem,
+            kTensors, " has another checksum than ", kMark, " says");
+  auto file = read_safetensors(stem + kTensors);
+  const auto said = file.metadata.find(kEpoch);
+  RSM_CHECK(said == file.metadata.end() || said->second == cat(epoch),
+            "[checkpoint] ", stem, kTensors, " says that it is of epoch ",
+            said->second);
+  checkpoint.tensors = std::move(file.tensors);
+  return checkpoint;
 }
 
 }  // namespace
 
 void save_checkpoint(const std::string& run_folder,
                      const Checkpoint& checkpoint) {
-  const fs::path folder = fs::path(run_folder) / "checkpoints";
-  fs::create_directories(folder);
-  const fs::path base = folder / stem_of(checkpoint.epoch);
-  const std::string tensors = base.string() + ".safetensors";
-  write_safetensors(tensors, checkpoint.tensors);
-  write_json_atomic(base.string() + ".json",
-                    {{"epoch", checkpoint.epoch},
-                     {"sha256", file_checksum(tensors)},
-                     {"counters", checkpoint.counters}});
-  const auto all = finished(run_folder);
-  for (size_t i = kKept; i < all.size(); ++i) {
-    fs::remove(all[i]);  // first the mark, then the data
-    fs::remove(tensors_of(all[i]));
+  make_folders(folder_of(run_folder));
+  const std::string stem = stem_of(run_folder, checkpoint.epoch);
+  const std::string tensors = stem + kTensors;
+  write_safetensors(tensors, checkpoint.tensors,
+                    {{kEpoch, cat(checkpoint.epoch)}});
+  write_file_atomic(stem + kMark,
+                    mark_text(checkpoint, file_checksum(tensors)));
+  auto marked = epochs_with(run_folder, kMark);
+  std::erase_if(marked, [&](int64_t e) { return e > checkpoint.epoch; });
+  for (size_t i = kKept; i < marked.size(); ++i) {
+    const std::string old = stem_of(run_folder, marked[i]);
+    remove_file(old + kMark);  // first the mark, then the data
+    remove_file(old + kTensors);
   }
 }
 
 std::optional<Checkpoint> latest_checkpoint(const std::string& run_folder,
                                             std::vector<std::string>& damaged) {
-  for (const auto& path : finished(run_folder)) {
-    const std::string tensors = tensors_of(path).string();
+  for (const int64_t epoch : epochs_with(run_folder, kMark)) {
     try {
-      const auto mark = read_json(path.string());
-      RSM_CHECK(file_checksum(tensors) == mark.at("sha256"), "[checkpoint] ",
-                tensors, " has another checksum");
-      return Checkpoint{mark.at("epoch").get<int64_t>(),
-                        read_safetensors(tensors).tensors, mark.at("counters")};
-    } catch (const std::exception& failure) {
-      damaged.push_back(cat(tensors, ": ", failure.what()));
+      return read_checkpoint(run_folder, epoch);
+    } catch (const LaterVersion&) {
+      throw;
+    } catch (const Error& failure) {
+      damaged.push_back(
+          cat(stem_of(run_folder, epoch), kMark, ": ", failure.what()));
     }
   }
   return std::nullopt;
 }
 
-std::vector<std::string> changed_keys(const std::string& before,
-                                      const std::string& after) {
-  static const std::vector<std::string> free = {"train.epochs",
-                                                "train.max_minutes",
-                                                "train.max_images",
-                                                "checkpoint.every",
-                                                "evaluation.every",
-                                                "evaluation.every_minutes",
-                                                "compute.threads",
-                                                "folder",
-                                                "label"};
-  const auto old_values = values_of(before);
-  const auto new_values = values_of(after);
-  std::vector<std::string> changed;
-  // A falling learning rate depends on how many epochs there are.
-  const auto schedule = new_values.find("train.lr_schedule");
-  const bool falling =
-      schedule != new_values.end() && schedule->second == "linear";
-  const auto note = [&](const std::string& key, const std::string& from,
-                        const std::string& to) {
-    if ((falling && key == "train.epochs") ||
-        std::find(free.begin(), free.end(), key) == free.end()) {
-      changed.push_back(cat(key, ": ", from, " -> ", to));
+std::vector<std::string> tidy_checkpoints(const std::string& run_folder,
+                                          int64_t epoch) {
+  std::vector<std::string> said;
+  for (const int64_t later : epochs_with(run_folder, kMark)) {
+    if (later <= epoch) break;
+    const std::string stem = stem_of(run_folder, later);
+    for (const auto& path : {stem + kMark, stem + kTensors}) {
+      std::error_code code;
+      fs::rename(path, path + kDamaged, code);
     }
-  };
-  for (const auto& [key, value] : old_values) {
-    const auto found = new_values.find(key);
-    if (found == new_values.end()) {
-      note(key, value, "(gone)");
-    } else if (found->second != value) {
-      note(key, value, found->second);
+    said.push_back(cat("what is left of the damaged checkpoint is now called ",
+                       stem, ".*", kDamaged, "; the run does not need it"));
+  }
+  const auto marked = epochs_with(run_folder, kMark);
+  for (const int64_t half : epochs_with(run_folder, kTensors)) {
+    if (std::find(marked.begin(), marked.end(), half) == marked.end()) {
+      remove_file(stem_of(run_folder, half) + kTensors);
+      said.push_back(cat("removed ", stem_of(run_folder, half), kTensors,
+                         ", which a killed process left without its .json"));
     }
   }
-  for (const auto& [key, value] : new_values) {
-    if (old_values.count(key) == 0) {
-      note(key, "(absent)", value);
-    }
-  }
-  return changed;
+  return said;
 }
 
-std::string machine_fingerprint() {
-  std::string cpu = "unknown CPU";
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    if (line.rfind("model name", 0) == 0) {
-      cpu = line.substr(line.find(':') + 2);
-      break;
-    }
-  }
-  return cat(cpu, ", LibTorch ", TORCH_VERSION);
+int64_t last_epoch_named(const std::string& run_folder) {
+  const auto epochs = epochs_with(run_folder, "");
+  return epochs.empty() ? -1 : epochs.front();
 }
 
 }  // namespace rsm

@@ -1,42 +1,62 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "rsm/estimators/prompt_statistics.h"
 #include "rsm/io/safetensors.h"
+#include "rsm/train/run_inputs.h"
 
 namespace rsm {
+
+/** What a run has used so far. */
+struct Spent {
+  int64_t images = 0;        ///< pictures sampled for training
+  int64_t evaluations = 0;   ///< network evaluations for training, by sample
+  int64_t updates = 0;       ///< optimiser steps
+  double train_seconds = 0;  ///< evaluation and checkpoints apart
+  double wall_seconds = 0;
+};
 
 /** Everything a run needs to go on after `epoch` finished epochs. */
 struct Checkpoint {
   int64_t epoch = 0;
   StateDict tensors;
-  nlohmann::json counters;  ///< images, seconds, ...
+  Spent spent;
+  PromptStatistics statistics{1};  ///< of a running baseline
+  std::string machine;             ///< machine_fingerprint() of the writer
+
+  // What earlier versions did not save is empty.
+  std::string config;                 ///< the run's resolved config
+  std::optional<RunInputs> inputs;    ///< what the run rests on
+  std::vector<std::string> log = {};  ///< lines of log.jsonl so far
 };
 
-/** Writes checkpoints/epoch-NNNNNN.safetensors, then a .json beside it with
- * the file's SHA-256, and removes all but the newest two. A checkpoint without
- * its .json was never finished. */
+/** Writes checkpoints/epoch-NNNNNN.safetensors, then its mark, a .json beside
+ * it with all the rest, the SHA-256 of the tensors' file and one of itself;
+ * then removes earlier ones but the one before. A checkpoint without its mark
+ * was never finished. Throws rsm::Error naming the file; what was there before
+ * stands then. */
 void save_checkpoint(const std::string& run_folder,
                      const Checkpoint& checkpoint);
 
-/** The newest whole checkpoint; a damaged one is passed over, and named in
- * `damaged`. None where there is none. */
+/** The newest whole checkpoint, whose mark agrees with itself, its name and its
+ * tensors; a damaged one is passed over, and named in `damaged` with the
+ * reason. None where there is none. Marks of earlier versions, without a
+ * checksum of their own, count where every field is right. Throws rsm::Error
+ * for a mark of a later version. */
 std::optional<Checkpoint> latest_checkpoint(const std::string& run_folder,
                                             std::vector<std::string>& damaged);
 
-/** Keys ("train.lr: 0.0003 -> 0.001") whose values differ between two resolved
- * configs, save those that only say how long, how fast or how often: epochs
- * (unless the learning rate falls with them), max_minutes, max_images,
- * checkpoint, evaluation.every(_minutes), threads, folder, label. */
-std::vector<std::string> changed_keys(const std::string& before,
-                                      const std::string& after);
+/** Tidies up behind a run that goes on after `epoch`: what was passed over as
+ * damaged is called *.damaged from now on, files without a mark are removed.
+ * Returns sentences for people. */
+std::vector<std::string> tidy_checkpoints(const std::string& run_folder,
+                                          int64_t epoch);
 
-/** CPU model and LibTorch version: the same numbers, bit for bit, are claimed
- * for one such machine only. */
-std::string machine_fingerprint();
+/** The last epoch that any file there is called by; -1 for none. */
+int64_t last_epoch_named(const std::string& run_folder);
 
 }  // namespace rsm

@@ -22,10 +22,10 @@ EpochData Collector::collect(int64_t epoch, Denoiser& denoiser) {
   EpochData data;
   const auto whole = request(epoch);
   data.conditions = whole.conditions;
-  if (auto kept = load_pending(options_.folder, epoch, options_.device)) {
+  if (auto kept = load_pending(options_.folder, epoch, whole.prompts,
+                               options_.device, progress_)) {
     progress_.say(cat("epoch ", epoch + 1,
                       ": the pictures drawn before are judged again"));
-    kept->prompts = whole.prompts;
     judge_kept(data, std::move(*kept));
   } else {
     draw_and_judge(data, whole, denoiser);

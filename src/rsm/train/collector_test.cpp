@@ -105,9 +105,15 @@ TEST(Collector, KeepsTheRolloutOfAFailedRewardForTheNextTime) {
     Setting setting(folder.path());
     Mean reward(waits);
     const auto whole = setting.collect(reward);
+    const auto waiting = [&](int64_t epoch) {
+      NoProgress silent;
+      return load_pending(folder.path(), epoch, whole.rollout.prompts,
+                          torch::kCPU, silent)
+          .has_value();
+    };
     reward.broken = true;
     expect_parts(error_of([&] { setting.collect(reward); }), {"broken"});
-    EXPECT_FALSE(load_pending(folder.path(), 2));  // another epoch's
+    EXPECT_FALSE(waiting(2));  // another epoch's
     reward.broken = false;
     reward.calls = 0;
     const auto again = setting.collect(reward);
@@ -119,9 +125,9 @@ TEST(Collector, KeepsTheRolloutOfAFailedRewardForTheNextTime) {
                 whole.rollout.transitions[i].m_y);
     }
     remove_pending(folder.path(), 2);
-    EXPECT_TRUE(load_pending(folder.path(), 3));
+    EXPECT_TRUE(waiting(3));
     remove_pending(folder.path(), 3);
-    EXPECT_FALSE(load_pending(folder.path(), 3));
+    EXPECT_FALSE(waiting(3));
   }
 }
 

@@ -4,7 +4,10 @@
 
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
-#include "rsm/data/prompts.h"
+#include "rsm/io/config.h"
+#include "rsm/io/config_node.h"
+#include "rsm/io/files.h"
+#include "rsm/io/folder_lock.h"
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/lora_files.h"
@@ -32,7 +35,7 @@ double allowed_difference(torch::ScalarType type) {
   }
 }
 
-/** What networks are compared on: noise, the times above, a run's prompts. */
+/** What networks are compared on: noise, the times above, some texts. */
 class Probe {
  public:
   Probe(const ImageModel& model, const RunOptions& options)
@@ -41,12 +44,8 @@ class Probe {
     std::vector<int64_t> shape = model.latent_shape();
     shape.insert(shape.begin(), count);
     x_ = counted_normal(counted_seed(options.seed, Purpose::bench, {0}), shape);
-    const auto texts = texts_of(load_prompts(options.train_prompts));
-    std::vector<std::string> some;
-    for (int64_t i = 0; i < count; ++i) {
-      some.push_back(texts[i % texts.size()]);
-    }
-    condition_ = model.encode(some);
+    condition_ = model.encode(
+        {"a red circle", "two blue squares", "a photo of a cat", "words"});
   }
 
   torch::Tensor output(const Network& network) const {
@@ -63,15 +62,63 @@ double difference(const torch::Tensor& a, const torch::Tensor& b) {
   return ((a - b).abs().max() / b.abs().max().clamp_min(1e-30)).item<double>();
 }
 
-/** The weights of a run's newest checkpoint. */
-StateDict learnt(const ExportOptions& options) {
+/** A run's newest checkpoint. */
+Checkpoint newest(const ExportOptions& options, Progress& progress) {
   std::vector<std::string> damaged;
-  const auto checkpoint = latest_checkpoint(options.run, damaged);
+  auto checkpoint = latest_checkpoint(options.run, damaged);
   RSM_CHECK(checkpoint.has_value(), "[export] ", options.run,
             " has no whole checkpoint", damaged.empty() ? "" : ": ",
             join(damaged, "; "), "; give the folder of a run");
-  return with_prefix(checkpoint->tensors,
-                     options.average ? "average." : "trained.");
+  if (!checkpoint->inputs) {
+    progress.say(
+        cat("warning: ", options.run, " was written by an earlier version and ",
+            "does not say what its model was; see to it that the model is the "
+            "one it was trained on"));
+  }
+  for (const auto& text : damaged) {
+    progress.say("warning: passing over a damaged checkpoint, " + text);
+  }
+  if (!damaged.empty()) {
+    progress.say(cat("exporting epoch ", checkpoint->epoch));
+  }
+  return std::move(*checkpoint);
+}
+
+/** The folder of the run's base model, wherever that lies now. `said` is what
+ * the run's config calls it. */
+std::string base_model(const ExportOptions& options, const Checkpoint& run,
+                       const std::string& said) {
+  std::vector<std::string> places = {options.model};
+  if (options.model.empty()) {
+    places = {said};
+    if (run.inputs) places.push_back(run.inputs->model_place);
+  }
+  std::vector<std::string> wrong;
+  for (const auto& place : places) {
+    if (!std::filesystem::exists(place + "/model_index.json")) {
+      wrong.push_back(place + " is no model folder");
+      continue;
+    }
+    const auto changed = run.inputs ? changed_files(run.inputs->model_files,
+                                                    model_checksums(place))
+                                    : "";
+    if (changed.empty()) return place;
+    wrong.push_back(cat(place, " is another model: ", changed));
+  }
+  throw Error(cat("[export] the model that ", options.run,
+                  " was trained on is not there: ", join(wrong, "; "),
+                  "; say with --model where it lies, unchanged"));
+}
+
+/** The run's options, as the checkpoint has them, or an earlier version's
+ * config.yaml. */
+RunOptions options_of(const ExportOptions& options, const Checkpoint& run) {
+  const std::string path = options.run + "/config.yaml";
+  const std::string text = run.config.empty() ? read_file(path) : run.config;
+  const auto model =
+      base_model(options, run, Config::parse(text, path).text("model"));
+  return read_run_options(
+      Config::parse(text, path, {"model=" + yaml_text(model)}));
 }
 
 Network with_weights(const ImageModel& model, const StateDict& weights) {
@@ -132,15 +179,21 @@ void save_lora(const std::string& folder, const LoraConfig& config,
   save_diffusers_lora(folder, config, lora, part);
 }
 
-std::vector<ExportedFile> export_run(const ExportOptions& options) {
-  const auto run = read_run_options(Config::load(options.run + "/config.yaml"));
-  const auto weights = learnt(options);
+std::vector<ExportedFile> export_run(const ExportOptions& options,
+                                     Progress& progress) {
+  const auto checkpoint = newest(options, progress);
+  const auto run = options_of(options, checkpoint);
+  const auto weights = with_prefix(checkpoint.tensors,
+                                   options.average ? "average." : "trained.");
+  const std::string folder =
+      options.output.empty() ? options.run + "/export" : options.output;
+  const FolderLock lock(folder, "[export]", progress);
+  if (lock.held() && options.output.empty()) {
+    remove_temporary_files(folder);
+  }
   const auto model = ImageModel::load(run.model);
   const Probe probe(model, run);
   Exporter exporter(model, probe, trained_output(model, run, weights, probe));
-  const std::string folder =
-      options.output.empty() ? options.run + "/export" : options.output;
-  std::filesystem::create_directories(folder);
   if (run.lora) {
     const auto lora = options.fold_alpha ? folded({run.lora_config, weights})
                                          : LoraFile{run.lora_config, weights};

@@ -24,6 +24,7 @@ namespace rsm {
 Finetune::Finetune(const RunOptions& options, Progress& progress)
     : options_(options),
       progress_(progress),
+      lock_(options.folder, "[finetune]", progress),
       model_(ImageModel::load(options.model)),
       policy_(std::make_unique<Policy>(model_, options.policy())),
       reward_(make_rewards(options.rewards)),

@@ -9,11 +9,13 @@
 
 #include "rsm/base/progress.h"
 #include "rsm/base/reward.h"
+#include "rsm/io/folder_lock.h"
 #include "rsm/io/run_log.h"
 #include "rsm/objective/rows.h"
 #include "rsm/rollouts/plan.h"
 #include "rsm/train/epoch_data.h"
 #include "rsm/train/evaluation.h"
+#include "rsm/train/run_inputs.h"
 #include "rsm/train/run_options.h"
 #include "rsm/train/run_state.h"
 
@@ -27,8 +29,9 @@ namespace rsm {
 class Finetune {
  public:
   /** Loads everything and evaluates the model as it is (or reads where a run
-   * before stopped). Throws rsm::Error where something is missing or the
-   * folder holds a run of another config. */
+   * before stopped). Throws rsm::Error where something is missing, another
+   * process has the folder, or it holds a run that can't go on so: see
+   * find_start (train/run_start.h). */
   Finetune(const RunOptions& options, Progress& progress);
   ~Finetune();
 
@@ -48,6 +51,13 @@ class Finetune {
 
  private:
   void start_or_continue();
+  void continue_from(const Checkpoint& checkpoint);
+  /** Draws a grid of samples again where it is lost, as the average is now, and
+   * says so. Where that fails, the run goes on without, but the weights are
+   * others'. Returns whether it was lost. */
+  bool redraw(const std::string& samples);
+  /** run.json */
+  void describe(bool finished) const;
   Condition conditions_of(const Prompts& prompts);
   /** prompts -> rollout -> rewards */
   EpochData sample();
@@ -76,6 +86,7 @@ class Finetune {
 
   RunOptions options_;
   Progress& progress_;
+  FolderLock lock_;
   ImageModel model_;
   std::unique_ptr<Policy> policy_;
   std::unique_ptr<Reward> reward_;
@@ -87,6 +98,7 @@ class Finetune {
   RolloutPlan plan_;
   Transitions transitions_;
   RunState state_;
+  RunInputs inputs_;
   std::unique_ptr<RunLog> log_;
 };
 

@@ -15,7 +15,9 @@ namespace rsm {
 StateDict adamw_state(torch::optim::AdamW& optimizer,
                       const std::vector<std::string>& names);
 
-/** The inverse. Throws rsm::Error where shapes don't match. */
+/** The inverse; no moments at all are those of an optimiser that has not
+ * stepped yet. Throws rsm::Error naming the parameter where shapes don't match
+ * or some parameters have moments and others none. */
 void load_adamw_state(torch::optim::AdamW& optimizer,
                       const std::vector<std::string>& names,
                       const StateDict& state);

@@ -4,6 +4,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
+#include "rsm/io/testing.h"
 
 namespace rsm {
 namespace {
@@ -46,6 +47,32 @@ TEST(AdamwState, RefusesMomentsOfAnotherShape) {
                                  {"a.exp_avg_sq", at::zeros({3})},
                                  {"a.step", torch::tensor(int64_t{1})}}),
                Error);
+}
+
+TEST(AdamwState, MomentsOfSomeParametersOnlyAreRefused) {
+  std::vector<torch::Tensor> w = {at::ones({2}).requires_grad_(true),
+                                  at::ones({3}).requires_grad_(true)};
+  torch::optim::AdamW optimizer(w, torch::optim::AdamWOptions(0.1));
+  (w[0].sum() + w[1].sum()).backward();
+  optimizer.step();
+  const auto whole = adamw_state(optimizer, {"a", "b"});
+  ASSERT_EQ(whole.size(), 6u);
+  for (const auto& [name, tensor] : whole) {
+    torch::optim::AdamW other(w, torch::optim::AdamWOptions(0.1));
+    auto part = whole;
+    part.erase(name);
+    expect_parts(error_of([&] {
+                   load_adamw_state(other, {"a", "b"}, part);
+                 }),
+                 {"[AdamW]", name.substr(0, 1), name.substr(2)});
+  }
+  auto more = whole;
+  more["c.step"] = torch::tensor(int64_t{1});
+  expect_parts(error_of([&] {
+                 load_adamw_state(optimizer, {"a", "b"}, more);
+               }),
+               {"[AdamW]", "7"});
+  load_adamw_state(optimizer, {"a", "b"}, {});
 }
 
 TEST(Prefixes, AreInverse) {

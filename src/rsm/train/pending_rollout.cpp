@@ -1,19 +1,59 @@
 #include "rsm/train/pending_rollout.h"
 
+#include <charconv>
 #include <filesystem>
+#include <map>
 
 #include "rsm/base/error.h"
+#include "rsm/io/files.h"
+#include "rsm/io/printable.h"
 #include "rsm/io/safetensors.h"
 
 namespace rsm {
 namespace {
 
+constexpr const char* kChecksum = "checksum";
+
 std::string path_in(const std::string& run_folder) {
   return run_folder + "/pending-rollout.safetensors";
 }
 
-int64_t epoch_of(const SafetensorsFile& file) {
-  return std::stoll(file.metadata.at("epoch"));
+using Metadata = std::map<std::string, std::string>;
+
+const std::string& text_at(const Metadata& metadata, const std::string& key) {
+  const auto found = metadata.find(key);
+  RSM_CHECK(found != metadata.end(), "its metadata has no \"", key, "\"");
+  return found->second;
+}
+
+int64_t number_at(const Metadata& metadata, const std::string& key) {
+  const auto& text = text_at(metadata, key);
+  int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, value);
+  RSM_CHECK(read.ec == std::errc() && read.ptr == end, "its metadata has \"",
+            key, "\": \"", printable(text, 40), "\", no whole number");
+  return value;
+}
+
+/** Of all there is in the file but the checksum itself. */
+std::string checksum_of(const StateDict& tensors, const Metadata& metadata) {
+  std::string all;
+  for (const auto& [name, tensor] : tensors) {
+    const auto bytes = tensor.cpu().contiguous();
+    all += cat(name, " ", bytes.scalar_type(), " ", bytes.sizes(), " ",
+               checksum({static_cast<const char*>(bytes.data_ptr()),
+                         static_cast<size_t>(bytes.nbytes())}),
+               "\n");
+  }
+  for (const auto& [key, value] : metadata) {
+    if (key != kChecksum) all += cat(key, " ", value, "\n");
+  }
+  return checksum(all);
+}
+
+std::string checksum_of(const Prompts& prompts) {
+  return checksum(join(texts_of(prompts), std::string(1, '\0')));
 }
 
 torch::Tensor packed(const std::vector<int64_t>& values) {
@@ -44,43 +84,17 @@ Transitions unpacked_steps(const torch::Tensor& all) {
   return steps;
 }
 
-}  // namespace
-
-void save_pending(const std::string& run_folder, int64_t epoch,
-                  const Rollout& r, Progress& progress) {
-  write_safetensors(path_in(run_folder),
-                    {{"transitions", packed(r.transitions)},
-                     {"x", r.x},
-                     {"y", r.y},
-                     {"state_root", packed(r.state_root)},
-                     {"state_prompt", packed(r.state_prompt)},
-                     {"state_step", packed(r.state_step)},
-                     {"x_next", r.x_next},
-                     {"row_state", packed(r.row_state)},
-                     {"row_image", packed(r.row_image)},
-                     {"row_images", packed(r.row_images)},
-                     {"latents", r.latents},
-                     {"image_prompt", packed(r.image_prompt)}},
-                    {{"epoch", std::to_string(epoch)},
-                     {"shared", r.shared ? "1" : "0"},
-                     {"evaluations", std::to_string(r.evaluations)}});
-  progress.say(cat("the pictures of epoch ", epoch + 1, " are kept in ",
-                   path_in(run_folder),
-                   ": the same command judges them when it gets there"));
-}
-
-std::optional<Rollout> load_pending(const std::string& run_folder,
-                                    int64_t epoch, torch::Device device) {
-  const std::string path = path_in(run_folder);
-  if (!std::filesystem::exists(path)) {
-    return std::nullopt;
-  }
-  const auto file = read_safetensors(path);
-  if (epoch_of(file) != epoch) {
-    return std::nullopt;
-  }
+/** The rollout in a whole file; an rsm::Error says what is wrong with it. */
+Rollout rollout_in(const SafetensorsFile& file, const Prompts& prompts,
+                   torch::Device device) {
+  const auto& metadata = file.metadata;
   const auto& t = file.tensors;
+  RSM_CHECK(checksum_of(t, metadata) == text_at(metadata, kChecksum),
+            "it has another checksum than it says");
+  RSM_CHECK(checksum_of(prompts) == text_at(metadata, "prompts"),
+            "it is of other prompts");
   Rollout r;
+  r.prompts = prompts;
   r.transitions = unpacked_steps(t.at("transitions"));
   r.x = t.at("x").to(device);
   r.y = t.at("y").to(device);
@@ -93,17 +107,68 @@ std::optional<Rollout> load_pending(const std::string& run_folder,
   r.row_images = unpacked(t.at("row_images"));
   r.latents = t.at("latents").to(device);
   r.image_prompt = unpacked(t.at("image_prompt"));
-  r.shared = file.metadata.at("shared") == "1";
-  r.evaluations = std::stoll(file.metadata.at("evaluations"));
+  r.shared = text_at(metadata, "shared") == "1";
+  r.evaluations = number_at(metadata, "evaluations");
   return r;
+}
+
+}  // namespace
+
+void save_pending(const std::string& run_folder, int64_t epoch,
+                  const Rollout& r, Progress& progress) {
+  const StateDict tensors = {{"transitions", packed(r.transitions)},
+                             {"x", r.x},
+                             {"y", r.y},
+                             {"state_root", packed(r.state_root)},
+                             {"state_prompt", packed(r.state_prompt)},
+                             {"state_step", packed(r.state_step)},
+                             {"x_next", r.x_next},
+                             {"row_state", packed(r.row_state)},
+                             {"row_image", packed(r.row_image)},
+                             {"row_images", packed(r.row_images)},
+                             {"latents", r.latents},
+                             {"image_prompt", packed(r.image_prompt)}};
+  Metadata metadata = {{"epoch", std::to_string(epoch)},
+                       {"shared", r.shared ? "1" : "0"},
+                       {"evaluations", std::to_string(r.evaluations)},
+                       {"prompts", checksum_of(r.prompts)}};
+  metadata[kChecksum] = checksum_of(tensors, metadata);
+  write_safetensors(path_in(run_folder), tensors, metadata);
+  progress.say(cat("the pictures of epoch ", epoch + 1, " are kept in ",
+                   path_in(run_folder),
+                   ": the same command judges them when it gets there"));
+}
+
+std::optional<Rollout> load_pending(const std::string& run_folder,
+                                    int64_t epoch, const Prompts& prompts,
+                                    torch::Device device, Progress& progress) {
+  const std::string path = path_in(run_folder);
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  try {
+    if (number_at(read_safetensors_metadata(path), "epoch") != epoch) {
+      return std::nullopt;
+    }
+    return rollout_in(read_safetensors(path), prompts, device);
+  } catch (const Error& wrong) {
+    progress.say(cat("warning: the kept pictures in ", path, " are of no use (",
+                     wrong.what(),
+                     "); they are drawn "
+                     "again"));
+    return std::nullopt;
+  }
 }
 
 void remove_pending(const std::string& run_folder, int64_t epoch) {
   const std::string path = path_in(run_folder);
-  if (std::filesystem::exists(path) &&
-      epoch_of(read_safetensors(path)) <= epoch) {
-    std::filesystem::remove(path);
+  if (!std::filesystem::exists(path)) return;
+  try {
+    if (number_at(read_safetensors_metadata(path), "epoch") > epoch) return;
+  } catch (const Error&) {
+    // Of no use to anybody.
   }
+  std::error_code code;
+  std::filesystem::remove(path, code);
+  RSM_CHECK(!code, "[finetune] cannot remove ", path, ": ", code.message());
 }
 
 }  // namespace rsm

@@ -17,14 +17,16 @@ namespace rsm {
 void save_pending(const std::string& run_folder, int64_t epoch,
                   const Rollout& rollout, Progress& progress);
 
-/** The rollout waiting for that epoch, its tensors on `device`: all but its
- * prompts. Nothing where none is or it is of another epoch. Throws rsm::Error
- * for a damaged file. */
+/** The rollout waiting for that epoch, its tensors on `device`. Nothing where
+ * none is, or it is of another epoch. A damaged file, or one of other prompts
+ * than the epoch's, is said and passed over: the same pictures can be drawn
+ * again. */
 std::optional<Rollout> load_pending(const std::string& run_folder,
-                                    int64_t epoch,
-                                    torch::Device device = torch::kCPU);
+                                    int64_t epoch, const Prompts& prompts,
+                                    torch::Device device, Progress& progress);
 
-/** Removes what waits for that epoch or an earlier one. */
+/** Removes what waits for that epoch or an earlier one, or is damaged. Throws
+ * rsm::Error naming the file where that is not possible. */
 void remove_pending(const std::string& run_folder, int64_t epoch);
 
 }  // namespace rsm

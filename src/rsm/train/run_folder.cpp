@@ -9,33 +9,60 @@
 #include "rsm/models/loading.h"
 #include "rsm/objective/rows.h"
 #include "rsm/objective/strength.h"
-#include "rsm/train/checkpoint.h"
+#include "rsm/train/changed_keys.h"
 #include "rsm/train/export.h"
+#include "rsm/train/machine.h"
+#include "rsm/train/run_inputs.h"
 
 namespace rsm {
 namespace {
 
 namespace fs = std::filesystem;
 
+/** What a file says; nothing where it is missing or damaged. */
+nlohmann::json object_in(const std::string& path) {
+  try {
+    const auto found = read_json(path);
+    if (found.is_object()) return found;
+  } catch (const Error&) {
+  }
+  return nlohmann::json::object();
+}
+
 }  // namespace
 
-void check_same_run(const RunOptions& options) {
-  const std::string path = options.folder + "/config.yaml";
-  if (!fs::exists(path)) {
-    return;
-  }
-  const auto changed = changed_keys(read_file(path), options.resolved);
+void refuse_changed(const RunOptions& options, const std::string& before,
+                    const std::string& origin,
+                    const std::vector<std::string>& proven) {
+  const auto changed = changed_keys(before, options.resolved, origin, proven);
   RSM_CHECK(changed.empty(), "[finetune] ", options.folder,
             " holds a run of another config (", join(changed, "; "),
             "); choose another `name`, or remove the folder to start anew");
 }
 
+void check_same_run(const RunOptions& options) {
+  const std::string path = options.folder + "/config.yaml";
+  if (fs::exists(path)) refuse_changed(options, read_file(path), path, {});
+}
+
+bool says_finished(const std::string& run_folder) {
+  return object_in(run_folder + "/run.json")
+             .value("finished", nlohmann::json()) == true;
+}
+
 bool is_finished(const RunOptions& options) {
-  check_same_run(options);
-  const std::string description = options.folder + "/run.json";
-  return fs::exists(description) &&
-         read_json(description).value("finished", false) &&
-         read_file(options.folder + "/config.yaml") == options.resolved;
+  const std::string config = options.folder + "/config.yaml";
+  if (!fs::exists(config)) return false;
+  const auto before = read_file(config);
+  try {
+    refuse_changed(options, before, config, input_keys());
+  } catch (const UsageError&) {  // no config; the checkpoint has it too
+    return false;
+  }
+  const std::string last = options.lora ? "/final/adapter_model.safetensors"
+                                        : "/final/model_index.json";
+  return before == options.resolved && says_finished(options.folder) &&
+         fs::exists(options.folder + last);
 }
 
 void write_description(const RunOptions& o, const Transitions& transitions,
@@ -88,7 +115,7 @@ void write_description(const RunOptions& o, const Transitions& transitions,
         {{"train", train_prompts.size()}, {"held_out", distinct.size()}}},
        {"schedule", schedule},
        {"warnings", o.warnings},
-       {"machine", machine_fingerprint()},
+       {"machine", machine_fingerprint(o.device, o.tiles.tile)},
        {"versions", {{"rsm", RSM_VERSION}}},
        {"finished", finished}});
 }
@@ -96,7 +123,7 @@ void write_description(const RunOptions& o, const Transitions& transitions,
 void write_final(const RunOptions& options, const ImageModel& model,
                  const StateDict& average) {
   const std::string folder = options.folder + "/final";
-  fs::create_directories(folder);
+  make_folders(folder);
   if (options.lora) {
     save_lora(folder, options.lora_config, average, model.network->part());
     return;

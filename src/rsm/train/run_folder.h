@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "rsm/base/reward.h"
 #include "rsm/train/evaluation.h"
@@ -12,8 +13,18 @@ namespace rsm {
  * config. */
 void check_same_run(const RunOptions& options);
 
-/** Whether the folder holds this very run, at its end. Throws as
- * check_same_run. */
+/** The same for the config `before`, which errors call `origin`; keys in
+ * `proven` may differ (see changed_keys). */
+void refuse_changed(const RunOptions& options, const std::string& before,
+                    const std::string& origin,
+                    const std::vector<std::string>& proven);
+
+/** Whether a folder's run.json says that its run is finished; false where it is
+ * missing or damaged: a run that goes on writes it anew. */
+bool says_finished(const std::string& run_folder);
+
+/** Whether the folder holds this very run, at its end, with what it learnt.
+ * Throws as check_same_run. */
 bool is_finished(const RunOptions& options);
 
 /** run.json: what the run is, in words and numbers, for reports. */

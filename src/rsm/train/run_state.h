@@ -2,21 +2,10 @@
 
 #include <torch/optim/adamw.h>
 
-#include "rsm/base/progress.h"
-#include "rsm/estimators/prompt_statistics.h"
 #include "rsm/train/checkpoint.h"
 #include "rsm/train/policy.h"
 
 namespace rsm {
-
-/** What a run has used so far. */
-struct Spent {
-  int64_t images = 0;        ///< pictures sampled for training
-  int64_t evaluations = 0;   ///< network evaluations for training, by sample
-  int64_t updates = 0;       ///< optimiser steps
-  double train_seconds = 0;  ///< evaluation and checkpoints apart
-  double wall_seconds = 0;
-};
 
 /** Where a run stands between two epochs. */
 struct RunState {
@@ -26,14 +15,14 @@ struct RunState {
   PromptStatistics statistics{1};  ///< of a running baseline
 };
 
-/** Everything needed to go on: the state, the weights and the optimiser. */
+/** The state, the weights and the optimiser: a checkpoint but for what says
+ * which run it is of (machine, config, inputs, log). */
 Checkpoint to_checkpoint(const RunState& state, const Policy& policy,
                          torch::optim::AdamW& optimiser);
 
-/** The reverse. Sets the policy's and the optimiser's tensors; warns through
- * `progress` where the checkpoint is of another machine, whose numbers differ
- * in the last bits. */
+/** The reverse. Sets the policy's and the optimiser's tensors. Throws
+ * rsm::Error naming the tensor where those of the checkpoint are not theirs. */
 RunState from_checkpoint(const Checkpoint& checkpoint, Policy& policy,
-                         torch::optim::AdamW& optimiser, Progress& progress);
+                         torch::optim::AdamW& optimiser);
 
 }  // namespace rsm

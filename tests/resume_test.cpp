@@ -1,0 +1,158 @@
+// Runs that go on after something happened to their folder or to what they rest
+// on.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "rsm/base/error.h"
+#include "rsm/io/config.h"
+#include "rsm/io/files.h"
+#include "rsm/io/testing.h"
+#include "rsm/report/compared_run.h"
+#include "rsm/train/finetune.h"
+#include "rsm/train/testing.h"
+
+namespace rsm {
+namespace {
+
+namespace fs = std::filesystem;
+
+/** A run of two epochs is made once; tests go on with copies of it. */
+class Resume : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    made_ = std::make_unique<TemporaryFolder>();
+    fs::copy("models/shapes-flow", *made_ / "model",
+             fs::copy_options::recursive);
+    write_file_atomic(*made_ / "prompts.txt", "a red circle\ntwo crosses\n");
+    run_to_end(options_in(*made_, 2));
+  }
+  static void TearDownTestSuite() { made_.reset(); }
+
+  void SetUp() override {
+    fs::copy(
+        made_->path(), folder_.path(),
+        fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  }
+
+  static RunOptions options_in(const TemporaryFolder& folder, int64_t epochs) {
+    return read_run_options(Config::parse(
+        cat("name: run\nfolder: ", folder / "run", "\nmodel: ",
+            folder / "model", "\nprompts: {train: ", folder / "prompts.txt",
+            ", per_epoch: 2}\ntrain: {epochs: ", epochs, R"(, lora: {rank: 2}}
+method: {name: tempflow-grpo, estimator: {branches: [3, 2, 0, 0]}}
+sampling: {steps: 4, guidance_scale: 1}
+reward: jpeg-compressibility
+evaluation: {images: 6, steps: 2, every: 2}
+checkpoint: {every: 1}
+compute: {tile: 8, threads: 2}
+)"),
+        "test.yaml"));
+  }
+
+  /** Goes on where the run is; what it said. */
+  std::string go_on(int64_t epochs = 2) {
+    Notes notes;
+    Finetune run(options_in(folder_, epochs), notes);
+    while (!run.finished()) run.run_epoch();
+    run.finish();
+    return notes.all();
+  }
+
+  /** Bytes of a file of the run; as the first run left it. */
+  std::string now(const std::string& name) const {
+    return read_file(folder_ / ("run/" + name));
+  }
+  static std::string before(const std::string& name) {
+    return read_file(*made_ / ("run/" + name));
+  }
+
+  static std::unique_ptr<TemporaryFolder> made_;
+  TemporaryFolder folder_;
+};
+
+std::unique_ptr<TemporaryFolder> Resume::made_;
+
+TEST_F(Resume, AFinishedRunStaysAsItIs) {
+  EXPECT_EQ(go_on().find("warning"), std::string::npos);
+  for (const char* name :
+       {"log.jsonl", "samples/before.png", "samples/after.png",
+        "samples/prompts.json", "final/adapter_model.safetensors"}) {
+    EXPECT_EQ(now(name), before(name)) << name;
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "run/lock"));
+}
+
+TEST_F(Resume, ALostLogComesBackAndCanBeCompared) {
+  for (const int damage : {0, 1, 2}) {
+    const std::string log = folder_ / "run/log.jsonl";
+    if (damage == 0) fs::remove(log);
+    if (damage == 1) write_file_atomic(log, "");
+    if (damage == 2) {
+      const auto text = before("log.jsonl");
+      write_file_atomic(log, text.substr(text.find('\n') + 1));
+    }
+    expect_parts(go_on(), {"warning", "log.jsonl", "restored"});
+    EXPECT_EQ(now("log.jsonl"), before("log.jsonl")) << damage;
+    EXPECT_EQ(read_compared_run(folder_ / "run", "run").points.size(), 2u);
+  }
+}
+
+TEST_F(Resume, LostPicturesAreDrawnAgain) {
+  fs::remove(folder_ / "run/samples/before.png");
+  write_file_atomic(folder_ / "run/samples/after.png", "no picture");
+  write_file_atomic(folder_ / "run/samples/prompts.json", "[null]");
+  expect_parts(go_on(), {"warning", "before.png", "after.png", "again"});
+  for (const char* name :
+       {"samples/before.png", "samples/after.png", "samples/prompts.json",
+        "final/adapter_model.safetensors"}) {
+    EXPECT_EQ(now(name), before(name)) << name;
+  }
+}
+
+TEST_F(Resume, ADamagedMarkFallsBackToTheSameBytes) {
+  const std::string mark = folder_ / "run/checkpoints/epoch-000002.json";
+  auto value = read_json(mark);
+  value["epoch"] = 99;
+  write_json_atomic(mark, value);
+  write_file_atomic(folder_ / "run/x.tmp.1.2", "left behind");
+  expect_parts(go_on(), {"damaged", "epoch-000002.json", "after epoch 1",
+                         "1 temporary files"});
+  EXPECT_EQ(now("final/adapter_model.safetensors"),
+            before("final/adapter_model.safetensors"));
+  EXPECT_FALSE(fs::exists(folder_ / "run/x.tmp.1.2"));
+}
+
+TEST_F(Resume, WithoutCheckpointsNothingIsBegunAnew) {
+  fs::remove_all(folder_ / "run/checkpoints");
+  expect_parts(error_of([&] { go_on(); }),
+               {folder_ / "run", "no whole checkpoint", "anew"});
+  EXPECT_EQ(now("log.jsonl"), before("log.jsonl"));
+  EXPECT_EQ(now("final/adapter_model.safetensors"),
+            before("final/adapter_model.safetensors"));
+}
+
+TEST_F(Resume, ChangedInputsAreRefusedByName) {
+  const std::string prompts = folder_ / "prompts.txt";
+  write_file_atomic(prompts, "a red circle\nthree crosses\n");
+  expect_parts(error_of([&] { go_on(3); }), {prompts, "prompts.train"});
+  fs::copy_file(*made_ / "prompts.txt", prompts,
+                fs::copy_options::overwrite_existing);
+  const std::string schedule =
+      folder_ / "model/scheduler/scheduler_config.json";
+  write_file_atomic(schedule, read_file(schedule) + "\n");
+  expect_parts(error_of([&] { go_on(3); }),
+               {"scheduler/scheduler_config.json (changed)"});
+  EXPECT_EQ(now("log.jsonl"), before("log.jsonl"));
+}
+
+TEST_F(Resume, TheSecondProcessIsRefused) {
+  NoProgress silent;
+  const Finetune first(options_in(folder_, 2), silent);
+  expect_parts(error_of([&] { go_on(); }),
+               {"[finetune]", folder_ / "run", "in use by process"});
+}
+
+}  // namespace
+}  // namespace rsm
