@@ -141,8 +141,8 @@ std::string header_html(const RunRecord& record, const RunSummary& summary) {
       "</p>\n<h1>" + verdict_sign(summary.verdict) +
       escape_html(verdict_text(summary)) + "</h1>\n<p class=\"headline\">" +
       escape_html(headline(summary, page_signs())) + "</p>\n";
-  for (const auto& words :
-       {category_sentence(summary), price_sentence(summary, page_signs())}) {
+  for (const auto& words : {category_sentence(summary, page_signs()),
+                            price_sentence(summary, page_signs())}) {
     if (!words.empty()) out += "<p>" + escape_html(words) + "</p>\n";
   }
   if (const auto facts = key_facts(record, summary); !facts.empty()) {

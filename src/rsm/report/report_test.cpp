@@ -28,8 +28,8 @@ TEST(Report, SaysFirstWhetherTheModelGotBetter) {
                {"\xe2\x96\xb2 The model got better</h1>",
                 "Strict score on 100 held-out pictures: 0.400 \xe2\x86\x92"
                 " 0.600 (+0.200 \xc2\xb1 0.069) in 2 min 12 s",
-                "Gained most: counting +0.500.", "1.10\xc3\x97", "gap of 0.1",
-                "1 of 5", "3 of 5"});
+                "Gained most: counting +0.500 \xc2\xb1 0.100.", "1.10\xc3\x97",
+                "gap of 0.1", "1 of 5", "3 of 5"});
   EXPECT_LT(page.find("<h1>"), page.find("<section>"));
 }
 

@@ -104,9 +104,10 @@ std::string gain_text(const Change& change, const Signs& signs = {});
  * 7 min 12 s". */
 std::string headline(const RunSummary& summary, const Signs& signs = {});
 
-/** "Gained most: counting +0.312, position +0.280. Lost: colors -0.031."; only
+/** "Gained most: counting +0.312 +- 0.030. Lost: colors -0.031 +- 0.009."; only
  * changes that are sure for so many categories are named; "" without any. */
-std::string category_sentence(const RunSummary& summary);
+std::string category_sentence(const RunSummary& summary,
+                              const Signs& signs = {});
 
 /** "While reward rose by 0.191 +- 0.027, clearly fell: diversity -0.020 +-
  * 0.003."; "" where the trained value did not clearly rise, or nothing else

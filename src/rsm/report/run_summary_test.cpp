@@ -181,7 +181,8 @@ TEST(RunSummary, CategoriesComeByGain) {
   EXPECT_DOUBLE_EQ(summary.categories[0].change.gain(), 0.5);
   EXPECT_EQ(summary.categories[1].name, "two colors");
   // -0.10 +- 0.10 is not named.
-  EXPECT_EQ(category_sentence(summary), "Gained most: counting +0.500.");
+  EXPECT_EQ(category_sentence(summary),
+            "Gained most: counting +0.500 +- 0.100.");
 }
 
 TEST(RunSummary, OfManyCategoriesMoreIsAskedOfEach) {
@@ -198,7 +199,7 @@ TEST(RunSummary, OfManyCategoriesMoreIsAskedOfEach) {
     log[1]["eval"]["by_category"]["counting"]["strict"] = 0.64;
     return category_sentence(summary_of(log));
   };
-  EXPECT_EQ(sentence(2), "Gained most: counting +0.240.");
+  EXPECT_EQ(sentence(2), "Gained most: counting +0.240 +- 0.100.");
   EXPECT_EQ(sentence(12), "No category changed clearly.");
 }
 

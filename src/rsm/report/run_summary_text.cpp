@@ -30,18 +30,17 @@ int decimals_of(const Change& change) {
                     kMost);
 }
 
-std::string named(const NamedChange& one, const std::string& gain) {
-  return one.name + " " + gain;
+/** "diversity -0.020 +- 0.003" */
+std::string named(const NamedChange& one, const Signs& signs) {
+  return one.name + " " + gain_text(one.change, signs);
 }
 
-/** "counting +0.312, position +0.280", the first few. */
-std::string named_changes(std::vector<NamedChange> changes) {
+/** The first few. */
+std::string named_changes(std::vector<NamedChange> changes,
+                          const Signs& signs) {
   changes.resize(std::min(changes.size(), kMostNames));
   std::vector<std::string> words;
-  for (const auto& one : changes) {
-    words.push_back(
-        named(one, format_signed(one.change.gain(), decimals_of(one.change))));
-  }
+  for (const auto& one : changes) words.push_back(named(one, signs));
   return join(words);
 }
 
@@ -169,7 +168,7 @@ std::string headline(const RunSummary& summary, const Signs& signs) {
   return out;
 }
 
-std::string category_sentence(const RunSummary& summary) {
+std::string category_sentence(const RunSummary& summary, const Signs& signs) {
   const bool known = std::isfinite(summary.main.error);
   if (!known || summary.categories.size() < 2) return "";
   std::vector<NamedChange> gained, lost;
@@ -178,10 +177,12 @@ std::string category_sentence(const RunSummary& summary) {
     if (sign > 0) gained.push_back(category);
     if (sign < 0) lost.insert(lost.begin(), category);
   }
-  std::string out =
-      gained.empty() ? "" : "Gained most: " + named_changes(gained) + ".";
+  std::string out = gained.empty()
+                        ? ""
+                        : "Gained most: " + named_changes(gained, signs) + ".";
   if (!lost.empty()) {
-    out += (out.empty() ? "" : " ") + ("Lost: " + named_changes(lost) + ".");
+    out += (out.empty() ? "" : " ") +
+           ("Lost: " + named_changes(lost, signs) + ".");
   }
   return out.empty() ? "No category changed clearly." : out;
 }
@@ -193,7 +194,7 @@ std::string price_sentence(const RunSummary& summary, const Signs& signs) {
   std::vector<std::string> fell, rose;
   for (const auto& metric : all) {
     const int sign = metric.change.sign(all.size());
-    const auto words = named(metric, gain_text(metric.change, signs));
+    const auto words = named(metric, signs);
     const auto& watched = summary.watched;
     const bool is_watched =
         std::find(watched.begin(), watched.end(), metric.name) != watched.end();
