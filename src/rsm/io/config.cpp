@@ -312,7 +312,7 @@ void Config::check(const std::string& key,
 
 bool Config::is_wrong(const std::string& key) const {
   const ConfigNode* node = node_->find(key);
-  return node != nullptr && !node->problem.empty();
+  return node != nullptr && node->is_wrong();
 }
 
 void Config::allow_any_key() const { node_->any_key = true; }

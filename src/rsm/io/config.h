@@ -84,12 +84,13 @@ class Config {
   std::vector<std::string> texts(
       const std::string& key, const std::vector<std::string>& fallback) const;
 
-  /** Notes a mistake that only the caller can see. */
+  /** Notes a mistake that only the caller can see, unless one was noted there
+   * or below: it may follow from it. */
   void note(const std::string& key, const std::string& message) const;
   /** Runs what may refuse the value at `key`; an rsm::Error is noted there. */
   void check(const std::string& key, const std::function<void()>& action) const;
-  /** Whether a mistake was noted at `key`, so that what was handed out for it
-   * is not what the user wants. */
+  /** Whether a mistake was noted at `key` or below, so that what was handed out
+   * for it is not what the user wants. */
   bool is_wrong(const std::string& key) const;
   /** Reports no unknown keys here and below: a mistake noted elsewhere hides
    * which keys this section has. */

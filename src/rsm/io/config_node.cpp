@@ -157,8 +157,14 @@ ConfigNode& ConfigNode::ask(const std::string& name) {
   return child;
 }
 
+bool ConfigNode::is_wrong() const {
+  return !problem.empty() ||
+         std::any_of(children.begin(), children.end(),
+                     [](const auto& child) { return child->is_wrong(); });
+}
+
 void ConfigNode::note(const std::string& message) {
-  if (problem.empty()) problem = message;
+  if (!is_wrong()) problem = message;
 }
 
 void ConfigNode::note_wrong(const std::string& allowed) {
@@ -180,7 +186,7 @@ void ConfigNode::note_wrong(const std::string& allowed) {
       got = "got a section";
       break;
   }
-  note(cat(got, "; allowed: ", allowed));
+  if (problem.empty()) problem = cat(got, "; allowed: ", allowed);
 }
 
 std::string ConfigNode::at(const std::string& message) const {

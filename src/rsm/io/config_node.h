@@ -26,7 +26,7 @@ struct ConfigNode {
   std::string answer;  ///< YAML of the value that was handed out
   std::vector<ConfigNode*> asked_children;
   std::vector<std::string> known;  ///< keys asked for or tested
-  std::string problem;             ///< the first that was noted, or ""
+  std::string problem;             ///< what is wrong here, or ""
   bool any_key = false;  ///< unknown keys here and below are not reported
 
   /** "train.steps[2]" */
@@ -39,6 +39,9 @@ struct ConfigNode {
   /** The child, from now on among those asked for. */
   ConfigNode& ask(const std::string& name);
 
+  /** Whether a problem is known here or below. */
+  bool is_wrong() const;
+  /** Notes a problem, unless one is known: others may follow from it. */
   void note(const std::string& message);
   /** Notes what stands here and what is allowed instead. */
   void note_wrong(const std::string& allowed);

@@ -68,7 +68,8 @@ TEST(Config, GoesOnWithDefaultsAfterAMistake) {
   EXPECT_EQ(config.text("missing"), "");
   EXPECT_EQ(config.sections("s").size(), 1u);
   EXPECT_TRUE(config.is_wrong("x"));
-  EXPECT_FALSE(config.is_wrong("l"));
+  EXPECT_TRUE(config.is_wrong("l"));
+  EXPECT_FALSE(config.is_wrong("k2"));
   EXPECT_THROW(config.done(), UsageError);
   EXPECT_THROW(config.resolved(), UsageError);
 }
@@ -236,6 +237,8 @@ TEST(Config, CallersCanNoteTheirOwnMistakes) {
                        model.text("a");
                        model.note("a", "no such file");
                        model.check("b", [] { throw Error("bad"); });
+                       // What follows from a mistake is not told.
+                       c.note("model", "nothing that is");
                      }),
             "[config] 2 problems:\n"
             "  run.yaml:2: model.a: no such file\n"

@@ -126,6 +126,7 @@ Method read_method(const Config& section, int64_t steps, Method::Family family,
   Method method = for_family(entry, family);
   if (section.is_wrong(key)) {  // the knobs read are those of another entry
     section.section("estimator").allow_any_key();
+    steps = kCatalogueSteps;
   } else if (!own && family != Method::Family::both &&
              method.family != Method::Family::both && method.family != family) {
     section.note(key, cat(name, " is for ", to_string(method.family),

@@ -100,11 +100,12 @@ TEST(RunOptions, AllMistakesAreToldAtOnceUnknownKeysFirst) {
 TEST(RunOptions, AnUnknownModelOrMethodHidesNoOtherMistakes) {
   const auto error = error_in(
       "name: a\nmodel: none\nmethod:\n  name: pcpo-uw-sigmaa\n  estimator:\n"
-      "    tree: {children: 2}\nsampling: {sampler: evn, even_weight: 3}\n"
-      "train: {lr: fast}\n");
-  expect_parts(error, {"4 problems", "my.yaml:2: model: ", "none",
-                       "my.yaml:4: method.name", "my.yaml:7: sampling.sampler",
-                       "my.yaml:8: train.lr"});
+      "    tree: {children: 2}\nsampling:\n  sampler: evn\n  even_weight: 3\n"
+      "  steps: 6\n  share: non\ntrain: {lr: fast}\n");
+  // Nothing is made up, such as a budget that does not fit 6 steps.
+  expect_parts(error, {"5 problems", "my.yaml:2: model: ", "none",
+                       "my.yaml:4: method.name", "my.yaml:8: sampling.sampler",
+                       "my.yaml:11: sampling.share", "my.yaml:12: train.lr"});
 }
 
 TEST(RunOptions, NumbersAndNamesBeyondReasonAreRefusedByKey) {

@@ -81,8 +81,8 @@ TEST(Sweep, MistakesAreNamed) {
   expect_parts(error("name: a\nseeds: [1, 1]\nconfig: x\nsettings: "
                      "[{label: a}]\n"),
                {"seeds", "1 stands twice"});
-  expect_parts(error("name: a/b\nconfig: x\nsedes: [1]\nseeds: [1, x]\n"),
-               {"4 problems", "sedes", "a/b", "seeds[1]", "no setting"});
+  expect_parts(error("name: a/b\nconfig: x\nsedes: [1]\nseeds: [x]\n"),
+               {"4 problems", "sedes", "a/b", "seeds[0]", "no setting"});
   // A mistake in a setting is one in the config it makes.
   expect_parts(error(kSweep + "    extra: 1\n"), {"extra"});
   expect_parts(error(kSweep + "  - label: third\n    set: [train.lrr=1]\n"),
