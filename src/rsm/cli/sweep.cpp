@@ -66,6 +66,9 @@ int sweep_runs(const SweepArguments& args) {
     print_list(sweep, args.json);
     return kDone;
   }
+  for (const auto& run : sweep.runs) {
+    if (!is_finished(run.options)) check_before(run.options);
+  }
   watch_for_interrupts();
   TerminalProgress progress;
   const int64_t failed = run_all(sweep, progress);

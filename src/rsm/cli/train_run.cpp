@@ -5,6 +5,7 @@
 
 #include "rsm/cli/commands.h"
 #include "rsm/cli/output_paths.h"
+#include "rsm/data/prompts.h"
 #include "rsm/models/loading.h"
 #include "rsm/report/report.h"
 #include "rsm/train/finetune.h"
@@ -54,12 +55,18 @@ std::string context_text(const Finetune& run, const RunOptions& options,
 
 }  // namespace
 
+void check_before(const RunOptions& options) {
+  require_device(options.device);
+  check_output_folder("folder", options.folder);
+  load_prompts(options.train_prompts);
+  load_prompts(options.eval_prompts);
+}
+
 bool train_run(const RunOptions& options, TerminalProgress& progress,
                const std::string& title) {
   const std::string before = title.empty() ? "" : title + " | ";
   progress.set_context(title);
-  require_device(options.device);
-  check_output_folder("folder", options.folder);
+  check_before(options);
   Finetune run(options, progress);
   write_report(options.folder);
   double spent = run.spent().train_seconds;

@@ -7,6 +7,10 @@
 
 namespace rsm {
 
+/** Throws where a run's device, folder or prompts are not to be had; loads no
+ * model for it. */
+void check_before(const RunOptions& options);
+
 /** Trains a run to its end, or until the user interrupts it, telling each epoch
  * and keeping report.html up to date. `title` stands before every progress
  * line. False where it was interrupted: it is saved then. */
