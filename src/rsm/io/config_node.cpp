@@ -227,6 +227,11 @@ void override_config(ConfigNode& root, const std::string& assignment) {
            "not an assignment; allowed: section.key=value");
     return;
   }
+  if (keys.size() > kConfigDepth) {
+    refuse(origin,
+           cat("nested too deeply; allowed: ", kConfigDepth, " levels"));
+    return;
+  }
   ConfigNode* node = &root;
   for (const auto& key : keys) {
     if (node->kind == Kind::null) node->kind = Kind::map;

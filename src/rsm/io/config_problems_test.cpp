@@ -258,6 +258,9 @@ TEST(ConfigOverride, MalformedOnesAreNamed) {
   expect_parts(error("a.b=1"), {"--set a.b: a (run.yaml:1)", "not a section"});
   expect_parts(error("b=[1"), {"--set b: b: ", "bracket"});
   expect_parts(error("b=[1] {x: y},"), {"--set b: b: a second YAML"});
+  std::string deep = "a";
+  for (int i = 0; i < 60000; ++i) deep += ".a";
+  expect_parts(error(deep + "=1"), {"--set a.a.a", "64 levels"});
   expect_parts(error("b=run #3"), {"--set b: b: ", "comment", "quotes"});
   expect_parts(error("b=\xE9"), {"--set b: b: ", "UTF-8"});
   expect_parts(error("b={c: 1, c: 2}"), {"b: got a section"});

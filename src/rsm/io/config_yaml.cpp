@@ -15,7 +15,6 @@ using Kind = ConfigNode::Kind;
 // No config of this program comes near these.
 constexpr size_t kMaxBytes = 1 << 20;
 constexpr int64_t kMaxValues = 10000;
-constexpr size_t kMaxDepth = 64;
 
 /** What errors call a place of a parsed text. */
 struct Origin {
@@ -145,10 +144,10 @@ class Builder : public YAML::EventHandler {
   }
 
   void check_depth(size_t depth, const YAML::Mark& mark) const {
-    if (depth > kMaxDepth) {
+    if (depth > kConfigDepth) {
       throw NotConfig{
           origin_.at(mark),
-          cat("nested too deeply; allowed: ", kMaxDepth, " levels")};
+          cat("nested too deeply; allowed: ", kConfigDepth, " levels")};
     }
   }
 
