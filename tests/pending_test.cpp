@@ -109,7 +109,7 @@ TEST_P(PendingOn, PicturesOfAFailedRewardAreJudgedAgainAndNothingIsLost) {
   EXPECT_EQ(log.back().at("images"), 2 * 5 * 5);
 }
 
-TEST(Pending, WhatARewardMendsByItselfIsAWarningWithItsCount) {
+TEST_P(PendingOn, WhatARewardMendsByItselfIsAWarningWithItsCount) {
   const TemporaryFolder folder;
   write_file_atomic(folder / "red.py", kProgram);
   auto options = options_of(folder, "faint");
