@@ -145,6 +145,23 @@ def token(content, normalized=True, **more):
                 rstrip=False, single_word=False, **more)
 
 
+def legacy_files():
+    """Files beside those of every folder, by kind: tokens added the old way."""
+    more = {"<Cat-Toy>": len(VOCABULARY), "<cat": len(VOCABULARY) + 1,
+            END: VOCABULARY[END]}
+    listed = [dict(id=len(VOCABULARY) + i, **token(name, i == 0, special=False))
+              for i, name in enumerate(["<Cat-Toy>", "<cat", "<cat-nap>"])]
+    unified = {"version": "1.0", "truncation": None, "padding": None,
+               "added_tokens": listed, "normalizer": None,
+               "pre_tokenizer": None, "post_processor": None, "decoder": None,
+               "model": {"type": "BPE", "vocab": VOCABULARY,
+                         "merges": [f"{a} {b}" for a, b in merges],
+                         "unk_token": END, "end_of_word_suffix": "</w>",
+                         "continuing_subword_prefix": "", "fuse_unk": False}}
+    return {"legacy": {"added_tokens.json": more},
+            "legacy_unified": {"tokenizer.json": unified}}
+
+
 def folders():
     """kind -> (tokenizer_config.json, special_tokens_map.json or None)."""
     typed = {"__type": "AddedToken"}
@@ -169,6 +186,11 @@ def folders():
         "added": ({**plain, "pad_token": END, "added_tokens_decoder": extra}, None),
         "short": ({**plain, "pad_token": END, "model_max_length": 8}, None),
         "bare": ({}, None),
+        "legacy": (in_config, {**tokens, "pad_token": "<Cat-Toy>"}),
+        "legacy_unified": ({**plain, "pad_token": END}, None),
+        "options": ({**plain, "do_lower_case": False, "add_prefix_space": True,
+                     "strip_accents": True, "add_bos_token": False,
+                     "additional_special_tokens": []}, None),
     }
 
 
@@ -198,6 +220,8 @@ for kind, (config, special) in folders().items():
     save(folder / "tokenizer_config.json",
          {"model_max_length": LENGTH, "tokenizer_class": "CLIPTokenizer",
           "do_lower_case": True, **config})
+    for name, content in legacy_files().get(kind, {}).items():
+        save(folder / name, content)
     if special is not None:
         save(folder / "special_tokens_map.json", special)
     save(out / f"{kind}.json", ids(folder, texts))

@@ -4,6 +4,7 @@
 #include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
 #include "rsm/cli/config_arguments.h"
+#include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 #include "rsm/train/forecast.h"
 
@@ -90,11 +91,22 @@ void print_advice(const std::vector<Advice>& advice) {
   }
 }
 
+/** Says of prompts that the model's tokenizer cuts. */
+void add_truncation(const std::string& model, const std::string& key,
+                    const Prompts& prompts, std::vector<Advice>& advice) {
+  const auto text =
+      truncation_warning(load_tokenizer(model), texts_of(prompts), "prompts");
+  if (!text.empty()) advice.push_back({key, text});
+}
+
 int check_config(const CheckArguments& args) {
   const auto options = read_run_options(args.load());
   const auto counted = forecast(options);
-  auto advice = advise(options, counted, load_prompts(options.train_prompts),
-                       load_prompts(options.eval_prompts));
+  const auto train_prompts = load_prompts(options.train_prompts);
+  const auto eval_prompts = load_prompts(options.eval_prompts);
+  auto advice = advise(options, counted, train_prompts, eval_prompts);
+  add_truncation(options.model, "prompts.train", train_prompts, advice);
+  add_truncation(options.model, "evaluation.prompts", eval_prompts, advice);
   nlohmann::json out = to_json(counted);
   out["warnings"] = options.warnings;
   if (!args.json) {

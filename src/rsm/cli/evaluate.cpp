@@ -53,6 +53,7 @@ int run_evaluation(const EvaluateArguments& args) {
   set.latent_shape = loaded.model.latent_shape();
   set.conditions = loaded.conditions(texts_of(set.prompts));
   TerminalProgress progress;
+  loaded.warn_of(texts_of(set.prompts), progress);
   progress.begin("evaluation", set.size());
   const auto evaluation =
       evaluate(*loaded.denoiser, *loaded.model.path, loaded.times, set, *reward,

@@ -1,27 +1,18 @@
 #include "rsm/cli/model_arguments.h"
 
-#include <filesystem>
 #include <thread>
 
 #include "rsm/base/error.h"
 #include "rsm/models/loading.h"
-#include "rsm/models/lora_files.h"
+#include "rsm/models/lora_formats.h"
 
 namespace rsm {
-namespace {
-
-LoraFile load_lora(const std::string& folder, const std::string& part) {
-  const bool peft = std::filesystem::exists(folder + "/adapter_config.json");
-  return peft ? load_peft_adapter(folder) : load_diffusers_lora(folder, part);
-}
-
-}  // namespace
-
 void ModelArguments::add_to(CLI::App& command) {
   command.add_option("model", model, "a model folder in diffusers layout")
       ->required();
   command.add_option("--lora", lora,
-                     "folder of a LoRA to merge (PEFT's or diffusers' files)");
+                     "a LoRA to merge: a folder or a safetensors file of "
+                     "PEFT, diffusers or kohya");
   command
       .add_option("--guidance", guidance_scale,
                   "classifier-free guidance scale")
@@ -48,13 +39,17 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
     throw UsageError(cat("[--guidance] got ", arguments.guidance_scale,
                          "; allowed: a number in [0, 100]"));
   }
-  SamplingModel out{ImageModel::load(arguments.model), nullptr, {}, device};
+  SamplingModel out{ImageModel::load(arguments.model),
+                    nullptr,
+                    {},
+                    folder_warnings(arguments.model),
+                    device};
   if (!arguments.lora.empty()) {
-    const auto lora = load_lora(arguments.lora, out.model.network->part());
-    load_parameters(
-        *out.model.network,
-        merged(state_dict(*out.model.network), lora.tensors, lora.config),
-        arguments.lora);
+    const auto weights = state_dict(*out.model.network);
+    const auto lora =
+        load_lora(arguments.lora, out.model.network->part(), weights);
+    load_parameters(*out.model.network,
+                    merged(weights, lora.tensors, lora.config), arguments.lora);
   }
   TileOptions tiles;
   tiles.tile = arguments.tile;
@@ -69,6 +64,15 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
       network, out.conditions({""}), arguments.guidance_scale, tiles);
   out.times = out.model.path->times(arguments.steps);
   return out;
+}
+
+void SamplingModel::warn_of(const std::vector<std::string>& prompts,
+                            Progress& progress) const {
+  for (const auto& warning : warnings) {
+    progress.say("warning: " + warning);
+  }
+  const auto cut = truncation_warning(model.tokenizer, prompts, "prompts");
+  if (!cut.empty()) progress.say("warning: " + cut);
 }
 
 Condition SamplingModel::conditions(

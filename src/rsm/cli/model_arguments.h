@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "rsm/base/progress.h"
 #include "rsm/models/guided_network.h"
 #include "rsm/models/image_model.h"
 
@@ -13,7 +14,7 @@ namespace rsm {
 /** What `sample` and `evaluate` share: which model, and how it is sampled. */
 struct ModelArguments {
   std::string model;
-  std::string lora;  ///< folder of a LoRA, PEFT's or diffusers'
+  std::string lora;  ///< folder or file of a LoRA; see load_lora()
   double guidance_scale = 2;
   int64_t steps = 10;
   uint64_t seed = 0;
@@ -29,10 +30,16 @@ struct SamplingModel {
   ImageModel model;
   std::unique_ptr<GuidedNetwork> denoiser;
   std::vector<double> times;
+  std::vector<std::string> warnings;  ///< of the model's folder
   torch::Device device = torch::kCPU;
 
   /** Conditions of texts, on the device. */
   Condition conditions(const std::vector<std::string>& texts) const;
+
+  /** Says what a user should hear of the model's folder and of prompts that
+   * its tokenizer cuts. */
+  void warn_of(const std::vector<std::string>& prompts,
+               Progress& progress) const;
 };
 
 SamplingModel load_for_sampling(const ModelArguments& arguments);

@@ -103,6 +103,7 @@ int sample(const SampleArguments& args) {
           ? at::cat(noise)
           : read_noise(args.noise, samples, loaded.model.latent_shape());
   TerminalProgress progress;
+  loaded.warn_of(args.prompts, progress);
   progress.begin("sampling", args.steps);
   const auto latents =
       sample_ode(*loaded.denoiser, *loaded.model.path, loaded.times,

@@ -1,7 +1,9 @@
 #include "rsm/io/byte_pairs.h"
 
 #include <array>
-#include <cstddef>
+#include <functional>
+#include <queue>
+#include <tuple>
 
 #include "rsm/io/clip_words.h"
 
@@ -68,21 +70,54 @@ std::vector<int64_t> BytePairs::encode(const std::string& word) const {
     const auto found = ids.find(symbol);
     out.push_back(found == ids.end() ? unknown : found->second);
   }
-  while (true) {
-    const Merge* best = nullptr;
-    size_t place = 0;
-    for (size_t i = 0; i + 1 < out.size(); ++i) {
-      const auto found = merges_.find({out[i], out[i + 1]});
-      if (found == merges_.end()) continue;
-      if (best == nullptr || found->second.rank < best->rank) {
-        best = &found->second;
-        place = i;
-      }
-    }
-    if (best == nullptr) return out;
-    out[place] = best->id;
-    out.erase(out.begin() + static_cast<std::ptrdiff_t>(place) + 1);
+  merge(out);
+  return out;
+}
+
+// A queue of the merges that neighbours allow. A merge makes those of its two
+// neighbours stale: they stay in the queue and are known by their pair.
+void BytePairs::merge(std::vector<int64_t>& ids) const {
+  constexpr int64_t kGone = -1;
+  const size_t size = ids.size();
+  std::vector<size_t> before(size), after(size);
+  for (size_t i = 0; i < size; ++i) {
+    before[i] = i - 1;  // of the first: never asked for
+    after[i] = i + 1;
   }
+  struct Candidate {
+    int64_t rank;
+    size_t place;
+    Pair pair;
+    int64_t id;
+    bool operator>(const Candidate& other) const {
+      return std::tie(rank, place) > std::tie(other.rank, other.place);
+    }
+  };
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
+  const auto offer = [&](size_t place) {
+    if (after[place] >= size) return;
+    const Pair pair = {ids[place], ids[after[place]]};
+    const auto found = merges_.find(pair);
+    if (found == merges_.end()) return;
+    queue.push({found->second.rank, place, pair, found->second.id});
+  };
+  for (size_t i = 0; i < size; ++i) offer(i);
+  while (!queue.empty()) {
+    const Candidate best = queue.top();
+    queue.pop();
+    const size_t next = after[best.place];
+    if (ids[best.place] != best.pair.first || next >= size ||
+        ids[next] != best.pair.second) {
+      continue;
+    }
+    ids[best.place] = best.id;
+    ids[next] = kGone;
+    after[best.place] = after[next];
+    if (after[next] < size) before[after[next]] = best.place;
+    offer(best.place);
+    if (best.place > 0) offer(before[best.place]);
+  }
+  std::erase(ids, kGone);
 }
 
 }  // namespace rsm

@@ -30,10 +30,13 @@ class BytePairs {
   bool add_merge(const std::string& left, const std::string& right);
 
   /** The tokens of one word: its bytes' symbols, merged by lowest rank, the
-   * leftmost first, until no merge is left. */
+   * leftmost first, until no merge is left. n log n steps for n bytes. */
   std::vector<int64_t> encode(const std::string& word) const;
 
  private:
+  /** Merges neighbours in place. */
+  void merge(std::vector<int64_t>& ids) const;
+
   struct Merge {
     int64_t rank;
     int64_t id;

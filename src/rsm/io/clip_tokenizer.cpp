@@ -11,8 +11,10 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/byte_pairs.h"
+#include "rsm/io/clip_token_files.h"
 #include "rsm/io/clip_words.h"
 #include "rsm/io/files.h"
+#include "rsm/io/json_options.h"
 
 namespace rsm {
 namespace {
@@ -36,7 +38,7 @@ std::pair<std::string, AddedToken> read_added_token(const json& value,
   if (value.is_string()) return {value.get<std::string>(), {}};
   RSM_CHECK(value.is_object() && value.contains("content") &&
                 value["content"].is_string(),
-            "[ClipTokenizer] ", where, " is ", value.dump(),
+            "[ClipTokenizer] ", where, " is ", shown(value),
             "; a text or an object with \"content\" is needed");
   for (const char* flag : {"lstrip", "rstrip", "single_word"}) {
     RSM_CHECK(!value.contains(flag) || value[flag] == false, "[ClipTokenizer] ",
@@ -52,9 +54,20 @@ int64_t integer(const json& value, const std::string& where, int64_t low,
   const bool fits = value.is_number() && value.get<double>() >= low &&
                     value.get<double>() <= high &&
                     value.get<double>() == std::floor(value.get<double>());
-  RSM_CHECK(fits, "[ClipTokenizer] ", where, " is ", value.dump(),
+  RSM_CHECK(fits, "[ClipTokenizer] ", where, " is ", shown(value),
             "; an integer from ", low, " to ", high, " is needed");
   return value.get<int64_t>();
+}
+
+/** `longest` is taken where the config gives no length, or transformers' stand-
+ * in for none (1e30); 0: there must be one. */
+int64_t read_length(const json& config, const std::string& path,
+                    int64_t longest) {
+  const json given = config.value("model_max_length", json());
+  const bool none =
+      given.is_null() || (given.is_number() && given.get<double>() > kLongest);
+  if (none && longest >= 2) return longest;
+  return integer(given, path + ": model_max_length", 2, kLongest);
 }
 
 /** Finds `tokens` in a text, the longest where several begin at one place, and
@@ -97,14 +110,15 @@ struct ClipTokenizer::Tables {
   int64_t end = 0;
   int64_t pad = 0;
 
-  void read(const std::string& folder);
+  void read(const std::string& folder, int64_t longest);
 
   void read_vocabulary(const json& vocabulary, const std::string& path) {
     RSM_CHECK(vocabulary.is_object(), "[ClipTokenizer] ", path,
-              ": the vocabulary is of type ", vocabulary.type_name(),
+              ": the vocabulary is ", shown(vocabulary),
               "; an object from token to id is needed");
     for (const auto& [token, id] : vocabulary.items()) {
-      pairs.ids[token] = integer(id, path + ": \"" + token + "\"", 0, kLargest);
+      pairs.ids[token] =
+          integer(id, path + ": \"" + shown_text(token) + "\"", 0, kLargest);
       size = std::max(size, pairs.ids[token] + 1);
     }
   }
@@ -113,10 +127,10 @@ struct ClipTokenizer::Tables {
     const size_t space = merge.find(' ');
     RSM_CHECK(space != std::string::npos &&
                   merge.find(' ', space + 1) == std::string::npos,
-              "[ClipTokenizer] ", where, " is \"", merge,
+              "[ClipTokenizer] ", where, " is \"", shown_text(merge),
               "\"; two tokens with a space between are needed");
     RSM_CHECK(pairs.add_merge(merge.substr(0, space), merge.substr(space + 1)),
-              "[ClipTokenizer] ", where, " is \"", merge,
+              "[ClipTokenizer] ", where, " is \"", shown_text(merge),
               "\"; both tokens and what they make must be in the vocabulary");
   }
 
@@ -134,46 +148,68 @@ struct ClipTokenizer::Tables {
     RSM_CHECK(merges.is_array(), "[ClipTokenizer] ", path,
               ": model.merges is missing or no list");
     for (const auto& merge : merges) {
-      add_merge(merge.is_array()
-                    ? join(merge.get<std::vector<std::string>>(), " ")
-                    : merge.get<std::string>(),
-                path + ": a merge");
+      const bool pair = merge.is_array() && merge.size() == 2 &&
+                        merge[0].is_string() && merge[1].is_string();
+      RSM_CHECK(pair || merge.is_string(), "[ClipTokenizer] ", path,
+                ": a merge is ", shown(merge),
+                "; two texts, or one with a space between, are needed");
+      add_merge(
+          pair ? merge[0].get<std::string>() + " " + merge[1].get<std::string>()
+               : merge.get<std::string>(),
+          path + ": a merge");
     }
   }
 
   int64_t id_of(const std::string& token, const std::string& where) const {
     const auto found = pairs.ids.find(token);
     RSM_CHECK(found != pairs.ids.end(), "[ClipTokenizer] ", where, ": \"",
-              token, "\" is not in the vocabulary; add it there");
+              shown_text(token), "\" is not in the vocabulary; add it there");
     return found->second;
   }
 
-  void read_special_tokens(const json& config, const json& listed,
+  using AddedTokens = std::map<std::string, AddedToken>;
+  AddedTokens read_added_tokens(const json& added, const std::string& folder);
+  void read_special_tokens(const ClipTokenFiles& files,
                            const std::string& folder);
 };
 
-/** `config`: tokenizer_config.json with the special tokens; `listed`: objects
- * with "content" and "id". Among equal contents the last one counts, and a
- * listed one before one that is only named: as transformers does. */
-void ClipTokenizer::Tables::read_special_tokens(const json& config,
-                                                const json& listed,
-                                                const std::string& folder) {
-  std::map<std::string, AddedToken> known;
-  for (const auto& value : listed) {
+/** Puts added tokens into the vocabulary. Among equal contents the last one
+ * counts: as transformers does, which gives new ones the next ids whatever the
+ * files say. */
+ClipTokenizer::Tables::AddedTokens ClipTokenizer::Tables::read_added_tokens(
+    const json& added, const std::string& folder) {
+  AddedTokens known;
+  std::map<int64_t, std::string> by_id;
+  for (const auto& value : added) {
     auto [content, token] = read_added_token(value, folder + ": added token");
-    token.id = integer(value.at("id"), folder + ": id of \"" + content + "\"",
-                       0, kLargest);
-    if (!content.empty()) known[content] = token;
-    if (pairs.ids.emplace(content, token.id).second) {
-      size = std::max(size, token.id + 1);
-    }
+    token.id = integer(value.is_object() ? value.value("id", json()) : json(),
+                       folder + ": id of \"" + shown_text(content) + "\"", 0,
+                       kLargest);
+    if (content.empty()) continue;
+    known[content] = token;
+    by_id[token.id] = content;
   }
-  for (const char* key :
-       {"additional_special_tokens", "extra_special_tokens"}) {
-    const json given = config.value(key, json());
-    RSM_CHECK(given.empty(), "[ClipTokenizer] ", folder, ": ", key, " is ",
-              given.dump(), "; list them in added_tokens_decoder");
+  for (const auto& [id, content] : by_id) {
+    const auto next = static_cast<int64_t>(pairs.ids.size());
+    const auto [at, is_new] = pairs.ids.emplace(content, id);
+    RSM_CHECK(!is_new || id == next, "[ClipTokenizer] ", folder,
+              ": the added token \"", shown_text(content), "\" has the id ", id,
+              "; the next one, ", next, ", is needed");
+    size = std::max(size, id + 1);
   }
+  for (const auto& [content, token] : known) {
+    RSM_CHECK(pairs.ids.contains(content), "[ClipTokenizer] ", folder,
+              ": the added token \"", shown_text(content), "\" has the id ",
+              token.id, ", which another has too; one each is needed");
+  }
+  return known;
+}
+
+/** A listed token counts before one that is only named: as in transformers. */
+void ClipTokenizer::Tables::read_special_tokens(const ClipTokenFiles& files,
+                                                const std::string& folder) {
+  const json& config = files.config;
+  AddedTokens known = read_added_tokens(files.added, folder);
   const std::map<std::string, AddedToken> fixed = known;
   const auto special = [&](const char* key, const json& fallback) -> int64_t {
     const std::string where = cat(folder, ": ", key);
@@ -201,48 +237,29 @@ void ClipTokenizer::Tables::read_special_tokens(const json& config,
   }
 }
 
-void ClipTokenizer::Tables::read(const std::string& folder) {
-  const auto exists = [&](const char* name) {
-    return std::filesystem::exists(std::filesystem::path(folder) / name);
-  };
-  const std::string config_path = folder + "/tokenizer_config.json";
-  json config = read_json(config_path);
-  max_length = integer(config.value("model_max_length", json()),
-                       config_path + ": model_max_length", 2, kLongest);
-  json listed = json::array();
-  if (exists("tokenizer.json")) {
-    const std::string path = folder + "/tokenizer.json";
-    const json unified = read_json(path);
-    read_vocabulary(unified.at("model").at("vocab"), path);
-    read_merges_json(unified.at("model").at("merges"), path);
-    listed = unified.value("added_tokens", json::array());
-  } else {
+void ClipTokenizer::Tables::read(const std::string& folder, int64_t longest) {
+  const auto files = read_clip_token_files(folder);
+  max_length =
+      read_length(files.config, folder + "/tokenizer_config.json", longest);
+  if (files.unified.is_null()) {
     read_vocabulary(read_json(folder + "/vocab.json"), folder + "/vocab.json");
     read_merges_text(folder + "/merges.txt");
+  } else {
+    const std::string path = folder + "/tokenizer.json";
+    const json model = files.unified.value("model", json());
+    const JsonOptions fields(model, "[ClipTokenizer] " + path + ": model");
+    read_vocabulary(fields.value("vocab"), path);
+    read_merges_json(fields.value("merges"), path);
   }
-  if (config.contains("added_tokens_decoder")) {
-    listed = json::array();
-    for (auto [id, token] : config["added_tokens_decoder"].items()) {
-      listed.push_back(token);
-      listed.back()["id"] = json::parse(id);
-    }
-  } else if (exists("special_tokens_map.json")) {
-    config.update(read_json(folder + "/special_tokens_map.json"));
-  }
-  read_special_tokens(config, listed, folder);
+  read_special_tokens(files, folder);
 }
 
 ClipTokenizer::ClipTokenizer(std::shared_ptr<const Tables> tables)
     : tables_(std::move(tables)) {}
 
-ClipTokenizer ClipTokenizer::load(const std::string& folder) {
+ClipTokenizer ClipTokenizer::load(const std::string& folder, int64_t longest) {
   auto tables = std::make_shared<Tables>();
-  try {
-    tables->read(folder);
-  } catch (const json::exception& error) {
-    throw Error(cat("[ClipTokenizer] ", folder, ": ", error.what(),
-                    "; a tokenizer folder of CLIP is needed"));
-  }
+  tables->read(folder, longest);
   return ClipTokenizer(std::move(tables));
 }
 
@@ -270,6 +287,10 @@ std::vector<int64_t> ClipTokenizer::encode(const std::string& text) const {
   ids.push_back(tables_->end);
   ids.resize(length, tables_->pad);
   return ids;
+}
+
+bool ClipTokenizer::cuts(const std::string& text) const {
+  return static_cast<int64_t>(tokens(text).size()) > max_length() - 2;
 }
 
 torch::Tensor ClipTokenizer::encode_batch(

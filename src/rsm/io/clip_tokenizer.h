@@ -18,19 +18,24 @@ namespace rsm {
 class ClipTokenizer {
  public:
   /** Reads a `tokenizer/` folder: tokenizer_config.json (model_max_length and
-   * the special tokens), special_tokens_map.json where there is one, and
-   * vocab.json with merges.txt, or tokenizer.json, which goes first where both
-   * are there. Throws rsm::Error naming the file and the key or line: missing,
-   * malformed, no usable model_max_length, a merge of unknown tokens, special
-   * tokens outside the vocabulary or of a kind CLIP doesn't use (lstrip,
-   * rstrip, single_word). */
-  static ClipTokenizer load(const std::string& folder);
+   * the special tokens), special_tokens_map.json and added_tokens.json where
+   * they are there, and vocab.json with merges.txt, or tokenizer.json, which
+   * goes first where both are there. `longest`, tokens that the text encoder
+   * takes, stands for a model_max_length that is missing or 1e30, as
+   * transformers writes it; 0: there must be one. Throws rsm::Error naming the
+   * file and the key or line: missing, malformed, a merge of unknown tokens,
+   * special tokens outside the vocabulary or of a kind CLIP doesn't use
+   * (lstrip, rstrip, single_word), and as read_clip_token_files(). */
+  static ClipTokenizer load(const std::string& folder, int64_t longest = 0);
 
   /** <|startoftext|>, the text's tokens cut to max_length() - 2,
    * <|endoftext|>, then padding: max_length() ids. A special token written out
    * in the text becomes that token, as in transformers. Throws rsm::Error for
    * text that is not UTF-8. */
   std::vector<int64_t> encode(const std::string& text) const;
+
+  /** Whether encode() leaves off the end of a text. */
+  bool cuts(const std::string& text) const;
 
   /** Texts [B] -> int64 [B,max_length()] on the CPU. */
   torch::Tensor encode_batch(const std::vector<std::string>& texts) const;

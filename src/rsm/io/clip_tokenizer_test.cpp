@@ -74,7 +74,8 @@ TEST(ClipTokenizer, GivesTheIdsOfTransformers) {
   ASSERT_EQ(texts.size(), 1000u);
   for (const char* kind :
        {"words", "clip_l", "clip_l_alone", "clip_g", "sd3_second", "added",
-        "short", "bare", "clip_l_saved", "sd3_second_saved", "added_saved"}) {
+        "short", "bare", "legacy", "legacy_unified", "options", "clip_l_saved",
+        "sd3_second_saved", "added_saved"}) {
     expect_ids_of(out / kind, texts, out / (std::string(kind) + ".json"));
   }
 }
@@ -156,6 +157,36 @@ TEST(ClipTokenizer, BatchesAreItsEncodingsAsRows) {
   EXPECT_EQ(tokenizer.encode_batch({}).sizes(), (std::vector<int64_t>{0, 6}));
 }
 
+TEST(ClipTokenizer, WithoutALengthTakesTheTextEncoders) {
+  const Folder out;
+  const std::string path = out / "words/tokenizer_config.json";
+  for (const char* length :
+       {"", "\"model_max_length\": null", "\"model_max_length\": 1e30",
+        "\"model_max_length\": "
+        "1000000000000000019884624838656"}) {
+    write_word_vocabulary(out / "words", kWords, 6);
+    write_file_atomic(path, cat("{", length, "}"));
+    EXPECT_EQ(ClipTokenizer::load(out / "words", 77).max_length(), 77);
+    EXPECT_NE(thrown([&] {
+                ClipTokenizer::load(out / "words");
+              }).find("model_max_length is"),
+              std::string::npos);
+  }
+  write_file_atomic(path, "{\"model_max_length\": 6}");
+  EXPECT_EQ(ClipTokenizer::load(out / "words", 77).max_length(), 6);
+}
+
+TEST(ClipTokenizer, KnowsWhichTextsItCuts) {
+  const Folder out;
+  write_word_vocabulary(out / "words", kWords, 6);
+  const auto tokenizer = ClipTokenizer::load(out / "words");
+  EXPECT_FALSE(tokenizer.cuts(""));
+  EXPECT_FALSE(tokenizer.cuts("red red red red"));
+  EXPECT_TRUE(tokenizer.cuts("red red red red red"));
+  EXPECT_EQ(tokenizer.encode("red red red red red"),
+            tokenizer.encode("red red red red"));
+}
+
 TEST(ClipTokenizer, RefusesTextThatIsNotUtf8) {
   const Folder out;
   write_word_vocabulary(out / "words", kWords, 6);
@@ -174,7 +205,29 @@ TEST(ClipTokenizer, NamesFileAndKeyOfABrokenFolder) {
   };
   const std::vector<Break> breaks = {
       {"tokenizer_config.json", "{}", "model_max_length is null"},
-      {"tokenizer_config.json", "[]", "tokenizer folder"},
+      {"tokenizer_config.json", "[]", "tokenizer_config.json holds: array"},
+      {"tokenizer_config.json",
+       R"({"model_max_length": 8, "truncation_side": "left"})",
+       "truncation_side is \"left\""},
+      {"tokenizer_config.json",
+       R"({"model_max_length": 8, "split_special_tokens": true})",
+       "split_special_tokens is true"},
+      {"tokenizer_config.json",
+       R"({"model_max_length": 8, "tokenizer_class": "T5Tokenizer"})",
+       "tokenizer_class is \"T5Tokenizer\""},
+      {"tokenizer_config.json",
+       R"({"model_max_length": 8, "image_token": "<image>"})",
+       "image_token is"},
+      {"added_tokens.json", R"(["<x>"])", "added_tokens.json holds"},
+      {"added_tokens.json", R"({"<x>": "a"})", "id of \"<x>\""},
+      {"added_tokens.json", R"({"<x>": 9999})", "the next one, "},
+      {"tokenizer.json", R"({"model": 3})",
+       "tokenizer.json: model holds: number"},
+      {"tokenizer.json", R"({"model": {"vocab": {}, "merges": [3]}})",
+       "a merge is 3"},
+      {"tokenizer.json",
+       R"({"model": {"vocab": {}, "merges": []}, "added_tokens": 1})",
+       "added_tokens is 1"},
       {"tokenizer_config.json", R"({"model_max_length": 1e30})",
        "model_max_length is 1e+30"},
       {"tokenizer_config.json",
@@ -182,7 +235,7 @@ TEST(ClipTokenizer, NamesFileAndKeyOfABrokenFolder) {
        "additional_special_tokens"},
       {"tokenizer_config.json",
        R"({"model_max_length": 8, "added_tokens_decoder": {"x": "<x>"}})",
-       "tokenizer folder"},
+       "added_tokens_decoder: x is"},
       {"special_tokens_map.json", R"({"pad_token": "<pad>"})", "<pad>"},
       {"special_tokens_map.json", R"({"pad_token": 3})", "pad_token is 3"},
       {"special_tokens_map.json",
@@ -194,6 +247,7 @@ TEST(ClipTokenizer, NamesFileAndKeyOfABrokenFolder) {
   };
   const Folder out;
   for (const auto& [file, content, said] : breaks) {
+    fs::remove_all(out / "words");
     write_word_vocabulary(out / "words", {"and"}, 16);
     write_file_atomic(out / (std::string("words/") + file), content);
     const auto message = thrown([&] { ClipTokenizer::load(out / "words"); });

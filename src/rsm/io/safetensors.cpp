@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -20,6 +19,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/io/json_text.h"
 
 namespace rsm {
 namespace {
@@ -120,16 +120,8 @@ json parse_header(const Input& input, uint64_t& data_start) {
   std::string text(length, '\0');
   input.read(8, text.data(), length);
   data_start = 8 + length;
-  // The parser takes a zero byte for the end and would ignore what follows.
-  RSM_CHECK(text.find('\0') == std::string::npos, "[safetensors] ",
-            input.path(), ": the header is not JSON: it has zero bytes");
-  json header;
-  try {
-    header = json::parse(text);
-  } catch (const json::exception& error) {
-    throw Error(cat("[safetensors] ", input.path(),
-                    ": the header is not JSON: ", error.what()));
-  }
+  const json header =
+      parse_json(cat("[safetensors] ", input.path(), ": header"), text);
   RSM_CHECK(header.is_object(), "[safetensors] ", input.path(),
             ": the header is a JSON ", header.type_name(),
             "; it must be an object");
@@ -333,28 +325,6 @@ std::string header_text(const std::string& path,
   return text;
 }
 
-std::map<std::string, std::set<std::string>> read_index(
-    const std::string& path) {
-  const json index = read_json(path);
-  const bool found = index.is_object() && index.contains("weight_map") &&
-                     index["weight_map"].is_object();
-  RSM_CHECK(found, "[safetensors] ", path,
-            ": weight_map is missing; it must map tensor names to shards");
-  std::map<std::string, std::set<std::string>> names_by_shard;
-  for (const auto& [name, value] : index["weight_map"].items()) {
-    RSM_CHECK(value.is_string(), "[safetensors] ", path, ": weight_map.", name,
-              " must be a shard's file name; got ", value.dump());
-    const auto shard = value.get<std::string>();
-    const bool plain =
-        !shard.empty() && shard != "." && shard != ".." &&
-        shard.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
-    RSM_CHECK(plain, "[safetensors] ", path, ": weight_map.", name, ": \"",
-              shard, "\"; a shard is a plain file name in the index's folder");
-    names_by_shard[shard].insert(name);
-  }
-  return names_by_shard;
-}
-
 }  // namespace
 
 SafetensorsFile read_safetensors(const std::string& path) {
@@ -366,6 +336,23 @@ std::map<std::string, std::string> read_safetensors_metadata(
   const Input input(path);
   uint64_t data_start = 0;
   return parse_metadata(path, parse_header(input, data_start));
+}
+
+SafetensorsFile read_safetensors(const std::string& path,
+                                 const std::set<std::string>& wanted) {
+  return read_wanted(path, &wanted);
+}
+
+TensorShapes read_shapes(const std::string& path) {
+  const Input input(path);
+  uint64_t data_start = 0;
+  const json header = parse_header(input, data_start);
+  TensorShapes shapes;
+  for (const auto& entry :
+       parse_entries(path, header, input.size() - data_start)) {
+    shapes[entry.name] = entry.shape;
+  }
+  return shapes;
 }
 
 void write_safetensors(const std::string& path, const StateDict& tensors,
@@ -380,25 +367,6 @@ void write_safetensors(const std::string& path, const StateDict& tensors,
                         output.tensor.nbytes());
   }
   write_pieces_atomic(path, pieces);
-}
-
-SafetensorsFile read_sharded(const std::string& folder,
-                             const std::string& stem) {
-  const auto base = std::filesystem::path(folder) / (stem + ".safetensors");
-  const std::string index = base.string() + ".index.json";
-  if (!std::filesystem::exists(index)) return read_safetensors(base.string());
-  SafetensorsFile all;
-  for (const auto& [shard, names] : read_index(index)) {
-    const auto path = (std::filesystem::path(folder) / shard).string();
-    auto part = read_wanted(path, &names);
-    for (const auto& name : names) {
-      RSM_CHECK(part.tensors.count(name), "[safetensors] ", path, " has no ",
-                name, ", which ", index, " places there");
-    }
-    all.tensors.merge(part.tensors);
-    all.metadata.merge(part.metadata);
-  }
-  return all;
 }
 
 }  // namespace rsm

@@ -2,8 +2,11 @@
 
 #include <torch/types.h>
 
+#include <cstdint>
 #include <map>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace rsm {
 
@@ -27,19 +30,20 @@ SafetensorsFile read_safetensors(const std::string& path);
 std::map<std::string, std::string> read_safetensors_metadata(
     const std::string& path);
 
+/** The same of the tensors whose names are in `wanted`. */
+SafetensorsFile read_safetensors(const std::string& path,
+                                 const std::set<std::string>& wanted);
+
+using TensorShapes = std::map<std::string, std::vector<int64_t>>;
+
+/** The shapes that a file's header names, without reading its data. */
+TensorShapes read_shapes(const std::string& path);
+
 /** Writes such a file, atomically. Equal contents give equal bytes: tensors
  * stand by type (wide ones first, so that all are aligned), then by name.
  * Views are written as what they show. Throws rsm::Error naming the file and
  * the tensor: type not in the list above, undefined, sparse, name not UTF-8. */
 void write_safetensors(const std::string& path, const StateDict& tensors,
                        const std::map<std::string, std::string>& metadata = {});
-
-/** Reads `<folder>/<stem>.safetensors` or, where there is an index
- * `<stem>.safetensors.index.json`, what its weight_map names, each tensor from
- * its shard; shards lie in `folder`. Metadata is that of all shards, the first
- * to name a key wins. Throws rsm::Error as read_safetensors, and where the
- * index is malformed or names what a shard doesn't hold. */
-SafetensorsFile read_sharded(const std::string& folder,
-                             const std::string& stem);
 
 }  // namespace rsm

@@ -226,56 +226,16 @@ TEST(Safetensors, WhatCannotBeWrittenLeavesTheOldFile) {
   EXPECT_EQ(folder.entries(), 1);
 }
 
-class ShardedSafetensors : public testing::Test {
- protected:
-  void SetUp() override {
-    write_safetensors(folder_ / "m-1.safetensors",
-                      {{"a", torch::ones(2)}, {"spare", torch::ones(1)}},
-                      {{"format", "pt"}});
-    write_safetensors(folder_ / "m-2.safetensors", {{"b", torch::zeros(3)}});
+TEST(Safetensors, ShapesAreThoseOfItsTensors) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.safetensors";
+  const auto tensors = one_of_each_type();
+  write_safetensors(path, tensors);
+  const auto shapes = read_shapes(path);
+  ASSERT_EQ(shapes.size(), tensors.size());
+  for (const auto& [name, shape] : shapes) {
+    EXPECT_EQ(tensors.at(name).sizes(), shape) << name;
   }
-  void write_index(const std::string& text) {
-    write_file_atomic(folder_ / "m.safetensors.index.json", text);
-  }
-  std::string error() {
-    return error_of([&] { read_sharded(folder_.path(), "m"); });
-  }
-  TemporaryFolder folder_;
-};
-
-TEST_F(ShardedSafetensors, TensorsComeFromTheirShards) {
-  write_index(R"({"metadata": {"total_size": 20}, "weight_map":
-    {"a": "m-1.safetensors", "b": "m-2.safetensors"}})");
-  const auto file = read_sharded(folder_.path(), "m");
-  expect_same(file.tensors, {{"a", torch::ones(2)}, {"b", torch::zeros(3)}});
-  EXPECT_EQ(file.metadata.at("format"), "pt");
-}
-
-TEST_F(ShardedSafetensors, WithoutIndexTheFileItselfIsRead) {
-  expect_same(read_sharded(folder_.path(), "m-2").tensors,
-              {{"b", torch::zeros(3)}});
-  expect_parts(error(), {folder_ / "m.safetensors"});
-}
-
-TEST_F(ShardedSafetensors, MalformedIndexesAreNamed) {
-  const auto index = folder_ / "m.safetensors.index.json";
-  write_index("{\n  oops");
-  expect_parts(error(), {index + ":2:3"});
-  write_index("{}");
-  expect_parts(error(), {index, "weight_map"});
-  write_index(R"({"weight_map": {"a": 1}})");
-  expect_parts(error(), {index, "weight_map.a"});
-  for (const std::string shard : {"../m-1", "/m-1", "..", "", "a\\\\b"}) {
-    write_index(R"({"weight_map": {"a": ")" + shard + "\"}}");
-    expect_parts(error(), {index, "weight_map.a", "plain file name"});
-  }
-}
-
-TEST_F(ShardedSafetensors, WhatAShardLacksIsNamed) {
-  write_index(R"({"weight_map": {"b": "m-1.safetensors"}})");
-  expect_parts(error(), {folder_ / "m-1.safetensors", " has no b"});
-  write_index(R"({"weight_map": {"b": "m-3.safetensors"}})");
-  expect_parts(error(), {folder_ / "m-3.safetensors"});
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "rsm/base/error.h"
+#include "rsm/io/json_options.h"
 #include "rsm/models/linear.h"
 
 namespace rsm {
@@ -21,6 +22,11 @@ using torch::nn::LayerNorm;
 
 constexpr double kQuickGelu = 1.702;  // x sigmoid(1.702 x), CLIP's GELU
 constexpr int64_t kLegacyEos = 2;
+
+/** Beyond all models there are, and far below what overflows. */
+constexpr int64_t kWidest = 65536;
+constexpr int64_t kMostLayers = 1024;
+constexpr int64_t kMostTokens = 1 << 24;
 
 torch::Tensor activate(const torch::Tensor& x, bool quick) {
   return quick ? x * at::sigmoid(kQuickGelu * x) : at::gelu(x);
@@ -152,50 +158,48 @@ class ClipTextTransformerImpl : public torch::nn::Module {
 
 ClipTextConfig ClipTextConfig::from_json(const json& from,
                                          const std::string& origin) {
-  RSM_CHECK(from.is_object(), "[ClipTextConfig] ", origin,
-            " holds: ", from.type_name(), "; an object is needed");
-  const auto given = [&](const char* key) {
-    return from.contains(key) && !from[key].is_null();
-  };
-  const auto integer = [&](const char* key, int64_t& value, int64_t low) {
-    if (!given(key)) return;
-    RSM_CHECK(from[key].is_number_integer() && from[key].get<int64_t>() >= low,
-              "[ClipTextConfig] ", origin, ": ", key, " is ", from[key].dump(),
-              "; an integer of at least ", low, " is needed");
-    value = from[key].get<int64_t>();
-  };
+  const JsonOptions fields(from, "[ClipTextConfig] " + origin,
+                           JsonOptions::Null::is_missing);
+  // A config of CLIP as a whole has the text encoder's as a part.
+  if (fields.value("model_type") == "clip" && fields.has("text_config")) {
+    return from_json(from["text_config"], origin + ": text_config");
+  }
   ClipTextConfig c;
-  integer("vocab_size", c.vocab_size, 1);
-  integer("hidden_size", c.hidden_size, 1);
-  integer("intermediate_size", c.intermediate_size, 1);
-  integer("projection_dim", c.projection_dim, 1);
-  integer("num_hidden_layers", c.num_hidden_layers, 1);
-  integer("num_attention_heads", c.num_attention_heads, 1);
-  integer("max_position_embeddings", c.max_position_embeddings, 1);
-  integer("pad_token_id", c.pad_token_id, 0);
-  integer("bos_token_id", c.bos_token_id, 0);
-  integer("eos_token_id", c.eos_token_id, 0);
-  RSM_CHECK(c.hidden_size % c.num_attention_heads == 0, "[ClipTextConfig] ",
-            origin, ": hidden_size is ", c.hidden_size,
-            "; a multiple of num_attention_heads = ", c.num_attention_heads,
-            " is needed");
-  if (given("layer_norm_eps")) {
-    const auto& value = from["layer_norm_eps"];
-    RSM_CHECK(value.is_number() && value.get<double>() > 0, "[ClipTextConfig] ",
-              origin, ": layer_norm_eps is ", value.dump(),
-              "; a number above 0 is needed");
-    c.layer_norm_eps = value.get<double>();
-  }
-  if (given("hidden_act")) {
-    const auto& value = from["hidden_act"];
-    RSM_CHECK(value == "quick_gelu" || value == "gelu", "[ClipTextConfig] ",
-              origin, ": hidden_act: ",
-              unknown_word(
-                  value.is_string() ? value.get<std::string>() : value.dump(),
-                  {"quick_gelu", "gelu"}));
-    c.hidden_act = value.get<std::string>();
-  }
+  fields.integer("vocab_size", c.vocab_size, 1, kMostTokens);
+  fields.integer("hidden_size", c.hidden_size, 1, kWidest);
+  fields.integer("intermediate_size", c.intermediate_size, 1, kWidest);
+  fields.integer("projection_dim", c.projection_dim, 1, kWidest);
+  fields.integer("num_hidden_layers", c.num_hidden_layers, 1, kMostLayers);
+  fields.integer("num_attention_heads", c.num_attention_heads, 1, kWidest);
+  fields.integer("max_position_embeddings", c.max_position_embeddings, 2,
+                 kWidest);
+  fields.integer("pad_token_id", c.pad_token_id, 0, kMostTokens);
+  fields.integer("bos_token_id", c.bos_token_id, 0, kMostTokens);
+  fields.integer("eos_token_id", c.eos_token_id, 0, kMostTokens);
+  fields.check(
+      "hidden_size", c.hidden_size % c.num_attention_heads == 0,
+      cat("a multiple of num_attention_heads = ", c.num_attention_heads));
+  fields.number_above("layer_norm_eps", c.layer_norm_eps, 0, 1);
+  fields.text("hidden_act", c.hidden_act);
+  RSM_CHECK(c.hidden_act == "quick_gelu" || c.hidden_act == "gelu",
+            fields.where(), ": hidden_act: ",
+            unknown_word(shown_text(c.hidden_act), {"quick_gelu", "gelu"}));
   return c;
+}
+
+TensorShapes ClipTextConfig::anchors(bool with_projection) const {
+  const std::string last =
+      cat("text_model.encoder.layers.", num_hidden_layers - 1, ".");
+  TensorShapes found = {
+      {"text_model.embeddings.position_embedding.weight",
+       {max_position_embeddings, hidden_size}},
+      {"text_model.embeddings.token_embedding.weight",
+       {vocab_size, hidden_size}},
+      {last + "mlp.fc1.weight", {intermediate_size, hidden_size}}};
+  if (with_projection) {
+    found["text_projection.weight"] = {projection_dim, hidden_size};
+  }
+  return found;
 }
 
 json ClipTextConfig::to_json(bool with_projection) const {
@@ -253,15 +257,11 @@ ClipTextOutput ClipTextModelImpl::forward(const torch::Tensor& ids) {
   return out;
 }
 
-StateDict clip_text_names(const StateDict& weights) {
-  StateDict out;
-  for (const auto& [name, tensor] : weights) {
-    if (name.ends_with("embeddings.position_ids")) continue;
-    const bool complete =
-        name.starts_with("text_model.") || name.starts_with("text_projection.");
-    out[complete ? name : "text_model." + name] = tensor;
-  }
-  return out;
+std::string clip_text_name(const std::string& name) {
+  if (name.ends_with("embeddings.position_ids")) return "";
+  const bool complete =
+      name.starts_with("text_model.") || name.starts_with("text_projection.");
+  return complete ? name : "text_model." + name;
 }
 
 }  // namespace rsm

@@ -31,12 +31,18 @@ struct ClipTextConfig {
   int64_t eos_token_id = 49407;
 
   /** Other fields are passed over: they don't change what the model computes.
-   * Throws rsm::Error naming `origin` and the key for a wrong type or value. */
+   * Of a config of CLIP as a whole, model_type "clip", its text_config is
+   * read. Throws rsm::Error naming `origin` and the key for a wrong type or a
+   * number out of range. */
   static ClipTextConfig from_json(const nlohmann::json& json,
                                   const std::string& origin = "config.json");
   /** A config.json for transformers' CLIPTextModelWithProjection or
    * CLIPTextModel. */
   nlohmann::json to_json(bool with_projection) const;
+
+  /** Names and shapes of a few tensors, with every width and count in them:
+   * what they are compared with bounds what a model of this config takes. */
+  TensorShapes anchors(bool with_projection) const;
 };
 
 struct ClipTextOutput {
@@ -77,9 +83,20 @@ class ClipTextModelImpl : public torch::nn::Module {
 };
 TORCH_MODULE(ClipTextModel);
 
-/** The tensors of a CLIP text model under this module's names: adds the prefix
- * "text_model." that transformers 5 leaves out for CLIPTextModel, and drops
- * the position_ids that transformers up to 4.30 saved. */
-StateDict clip_text_names(const StateDict& weights);
+/** A tensor's name in this module: adds the prefix "text_model." that
+ * transformers 5 leaves out for CLIPTextModel; "" for the position_ids that
+ * transformers up to 4.30 saved, which are dropped. */
+std::string clip_text_name(const std::string& name);
+
+/** StateDict or TensorShapes of a CLIP text model under these names. */
+template <typename Named>
+Named clip_text_names(const Named& named) {
+  Named out;
+  for (const auto& [name, value] : named) {
+    const std::string own = clip_text_name(name);
+    if (!own.empty()) out[own] = value;
+  }
+  return out;
+}
 
 }  // namespace rsm

@@ -3,9 +3,13 @@
 #include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/io/json_options.h"
+#include "rsm/io/sharded.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/sd3_transformer.h"
 #include "rsm/models/unet.h"
@@ -16,6 +20,14 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kWeights = "diffusion_pytorch_model";
+constexpr const char* kTextWeights = "model";
+
+/** Networks are asked at timesteps up to this. */
+constexpr int64_t kTimesteps = 1000;
+
+std::string scheduler_file(const std::string& folder) {
+  return folder + "/scheduler/scheduler_config.json";
+}
 
 /** What a family's folder consists of. */
 struct Layout {
@@ -72,12 +84,16 @@ std::string class_of(const json& index, const std::string& part) {
 /** The family of a folder, whose parts are checked. */
 Path::Family family_of(const std::string& folder) {
   const std::string path = folder + "/model_index.json";
-  RSM_CHECK(std::filesystem::is_regular_file(path), "[ImageModel] ", folder,
+  std::error_code ignored;
+  RSM_CHECK(std::filesystem::is_regular_file(path, ignored), "[ImageModel] ",
+            folder,
             " has no model_index.json; a diffusers model folder is needed");
-  const json index = read_json(path);
+  const json index = read_python_json(path);
+  JsonOptions(index, "[ImageModel] " + path);
   for (const char* part : {"vae", "text_encoder_2", "text_encoder_3"}) {
     const std::string name = class_of(index, part);
-    RSM_CHECK(name.empty(), "[ImageModel] ", path, ": ", part, " is ", name,
+    RSM_CHECK(name.empty(), "[ImageModel] ", path, ": ", part, " is ",
+              shown_text(name),
               "; only models with one text encoder and without VAE are "
               "supported so far");
   }
@@ -89,34 +105,76 @@ Path::Family family_of(const std::string& folder) {
     const bool same_noise =
         needed == std::string("DDIMScheduler") && name == "PNDMScheduler";
     RSM_CHECK(name == needed || same_noise, "[ImageModel] ", path, ": ", part,
-              " is \"", name, "\"; \"", needed, "\" is needed");
+              " is \"", shown_text(name), "\"; \"", needed, "\" is needed");
   }
   return family;
 }
 
+/** A network of the config, whose sizes are those of the folder's weights. */
 Network empty_network(Path::Family family, const std::string& folder) {
   const std::string path = folder + "/config.json";
+  const json config = read_python_json(path);
+  const auto checked = [&](const auto& own) {
+    check_shapes(own.anchors(), read_sharded_shapes(folder, kWeights), folder);
+    return own;
+  };
   if (family == Path::Family::flow) {
     return std::make_shared<Sd3TransformerImpl>(
-        Sd3Config::from_json(read_json(path), path));
+        checked(Sd3Config::from_json(config, path)));
   }
   return std::make_shared<UnetImpl>(
-      UnetConfig::from_json(read_json(path), path));
+      checked(UnetConfig::from_json(config, path)));
+}
+
+ClipTextConfig text_config_of(const std::string& folder) {
+  const std::string path = folder + "/text_encoder/config.json";
+  return ClipTextConfig::from_json(read_python_json(path), path);
+}
+
+ClipTextModel load_text_encoder(const std::string& folder, bool projection) {
+  const auto config = text_config_of(folder);
+  const std::string part = folder + "/text_encoder";
+  check_shapes(config.anchors(projection),
+               clip_text_names(read_sharded_shapes(part, kTextWeights)), part);
+  ClipTextModel model(config, projection);
+  load_parameters(
+      *model, clip_text_names(read_sharded(part, kTextWeights).tensors), part);
+  return model;
+}
+
+ClipTokenizer load_tokenizer(const std::string& folder,
+                             const ClipTextConfig& text) {
+  const std::string part = folder + "/tokenizer";
+  auto tokenizer = ClipTokenizer::load(part, text.max_position_embeddings);
+  RSM_CHECK(tokenizer.max_length() <= text.max_position_embeddings,
+            "[ImageModel] ", part, ": model_max_length is ",
+            tokenizer.max_length(), "; the text encoder takes at most ",
+            text.max_position_embeddings, " (max_position_embeddings)");
+  RSM_CHECK(tokenizer.vocabulary_size() <= text.vocab_size, "[ImageModel] ",
+            part, " has ids up to ", tokenizer.vocabulary_size() - 1,
+            "; the text encoder has ", text.vocab_size,
+            " tokens (vocab_size): added tokens need their embeddings");
+  return tokenizer;
 }
 
 /** Nothing happens where the files lie at `to` already. */
 void copy_tokenizer(const std::string& from, const std::string& to) {
   namespace fs = std::filesystem;
   const std::string source = from.empty() ? to : from;
-  RSM_CHECK(fs::is_directory(source), "[ImageModel] no tokenizer folder \"",
-            source, "\"; its files are needed to save a model");
-  if (fs::exists(to) && fs::equivalent(source, to)) return;
-  fs::create_directories(to);
-  for (const auto& entry : fs::directory_iterator(source)) {
-    if (!entry.is_regular_file()) continue;
-    const std::string name = entry.path().filename().string();
-    write_file_atomic(to + "/" + name, read_file(entry.path().string()));
+  std::error_code failed;
+  RSM_CHECK(fs::is_directory(source, failed),
+            "[ImageModel] no tokenizer folder \"", source,
+            "\"; its files are needed to save a model");
+  if (fs::equivalent(source, to, failed)) return;
+  make_folder(to);
+  fs::directory_iterator entry(source, failed), end;
+  for (; !failed && entry != end; entry.increment(failed)) {
+    if (!entry->is_regular_file(failed)) continue;
+    const std::string name = entry->path().filename().string();
+    write_file_atomic(to + "/" + name, read_file(entry->path().string()));
   }
+  RSM_CHECK(!failed, "[ImageModel] cannot read ", source, ": ",
+            failed.message());
 }
 
 }  // namespace
@@ -124,29 +182,27 @@ void copy_tokenizer(const std::string& from, const std::string& to) {
 ImageModel ImageModel::load(const std::string& folder) {
   const auto family = family_of(folder);
   const std::string part = folder + "/" + layout_of(family).network_part;
-  const std::string text_json = folder + "/text_encoder/config.json";
-  ImageModel model{
-      empty_network(family, part),
-      ClipTextModel(ClipTextConfig::from_json(read_json(text_json), text_json),
-                    family == Path::Family::flow),
-      ClipTokenizer::load(folder + "/tokenizer"), load_path(folder),
-      folder + "/tokenizer"};
+  auto path = load_path(folder);
+  auto tokenizer = load_tokenizer(folder);
+  ImageModel model{empty_network(family, part),
+                   load_text_encoder(folder, family == Path::Family::flow),
+                   std::move(tokenizer), std::move(path),
+                   folder + "/tokenizer"};
   load_parameters(*model.network, read_sharded(part, kWeights).tensors, part);
-  load_parameters(
-      *model.text_encoder,
-      clip_text_names(read_sharded(folder + "/text_encoder", "model").tensors),
-      folder + "/text_encoder");
   return model;
 }
 
+ClipTokenizer load_tokenizer(const std::string& folder) {
+  return load_tokenizer(folder, text_config_of(folder));
+}
+
 void ImageModel::save(const std::string& folder, torch::ScalarType type) const {
-  namespace fs = std::filesystem;
   const Layout& layout = layout_of(path->family());
   const std::string part = folder + "/" + layout.network_part;
   const std::string text = folder + "/text_encoder";
-  fs::create_directories(part);
-  fs::create_directories(text);
-  fs::create_directories(folder + "/scheduler");
+  make_folder(part);
+  make_folder(text);
+  make_folder(folder + "/scheduler");
   write_json_atomic(part + "/config.json", network->config_json());
   write_json_atomic(
       text + "/config.json",
@@ -178,19 +234,47 @@ Condition ImageModel::encode(const std::vector<std::string>& texts) const {
 
 std::shared_ptr<const Path> load_path(const std::string& folder) {
   const auto family = family_of(folder);
-  const std::string file = folder + "/scheduler/scheduler_config.json";
-  const auto scheduler = read_json(file);
-  auto path = Path::from_json(scheduler);
-  const auto timesteps = scheduler.value("num_train_timesteps", 1000);
-  RSM_CHECK(timesteps == 1000, "[ImageModel] ", file,
-            " has num_train_timesteps ", timesteps,
-            "; networks are asked at timesteps up to 1000: only 1000 is "
-            "supported");
+  const std::string file = scheduler_file(folder);
+  const auto scheduler = read_python_json(file);
+  std::shared_ptr<const Path> path;
+  try {
+    path = Path::from_json(scheduler);
+  } catch (const Error& wrong) {
+    throw Error(cat(wrong.what(), " (", file, ")"));
+  }
+  int64_t timesteps = kTimesteps;
+  JsonOptions(scheduler, "[ImageModel] " + file)
+      .integer("num_train_timesteps", timesteps, kTimesteps, kTimesteps);
   RSM_CHECK(path->family() == family, "[ImageModel] ", file,
             " is of another family than the network beside it; ",
             class_of(model_index(layout_of(family)), "scheduler"),
             " is needed");
   return path;
+}
+
+std::vector<std::string> folder_warnings(const std::string& folder) {
+  const std::string file = scheduler_file(folder);
+  const auto left = Path::leftovers(read_python_json(file));
+  if (left.empty()) return {};
+  return {cat(file, ": ", join(left), left.size() == 1 ? " is" : " are",
+              " left from another scheduler and passed over, as in diffusers")};
+}
+
+std::string truncation_warning(const ClipTokenizer& tokenizer,
+                               const std::vector<std::string>& texts,
+                               const std::string& what) {
+  std::string example;
+  size_t cut = 0;
+  for (const auto& text : texts) {
+    if (!tokenizer.cuts(text)) continue;
+    if (cut++ == 0) example = text;
+  }
+  if (cut == 0) return "";
+  return cat(cut, " of ", texts.size(), " ", what, cut == 1 ? " is" : " are",
+             " longer than the ", tokenizer.max_length() - 2,
+             " tokens of text that the text encoder reads: it sees the "
+             "beginning, judges get all. \"",
+             shown_text(example), "\"");
 }
 
 torch::Tensor to_images(const torch::Tensor& latents) {

@@ -29,7 +29,8 @@ struct ImageModel {
   std::string tokenizer_folder = {};
 
   /** Reads a folder; networks in float32 on the CPU. Throws rsm::Error naming
-   * the file, key or tensor that is missing or wrong. */
+   * the file, key or tensor that is missing or wrong; the sizes of the configs
+   * are those of the weights before memory is asked for. */
   static ImageModel load(const std::string& folder);
 
   /** Writes such a folder, weights as `type`; the tokenizer's files are copied
@@ -53,6 +54,21 @@ struct ImageModel {
 /** The path of a model folder, without loading its networks. Throws rsm::Error
  * as ImageModel::load does. */
 std::shared_ptr<const Path> load_path(const std::string& folder);
+
+/** The tokenizer of a model folder, for lengths the text encoder takes. Throws
+ * rsm::Error as ImageModel::load does. */
+ClipTokenizer load_tokenizer(const std::string& folder);
+
+/** What a user of a model folder should hear: files or keys that are passed
+ * over. */
+std::vector<std::string> folder_warnings(const std::string& folder);
+
+/** "12 of 500 training prompts are longer than ...", with the first of them,
+ * where the tokenizer cuts texts; else "". `what` the texts are, in the plural.
+ */
+std::string truncation_warning(const ClipTokenizer& tokenizer,
+                               const std::vector<std::string>& texts,
+                               const std::string& what);
 
 /** Latents in [-1,1] -> pictures in [0,1]. */
 torch::Tensor to_images(const torch::Tensor& latents);

@@ -3,6 +3,8 @@
 #include <torch/csrc/autograd/generated/variable_factories.h>
 #include <torch/cuda.h>
 
+#include <filesystem>
+#include <system_error>
 #include <vector>
 
 #include "rsm/base/error.h"
@@ -20,17 +22,39 @@ StateDict state_dict(const torch::nn::Module& module) {
   return out;
 }
 
+namespace {
+
+void check_shape(const std::string& who, const std::string& name,
+                 at::IntArrayRef found, at::IntArrayRef needed) {
+  RSM_CHECK(found == needed, "[", who, "] tensor \"", name, "\" has shape ",
+            found, "; the model's config asks for ", needed);
+}
+
+void check_is_there(bool there, const std::string& who,
+                    const std::string& name) {
+  RSM_CHECK(there, "[", who, "] tensor \"", name,
+            "\" is missing; the model needs it");
+}
+
+}  // namespace
+
+void check_shapes(const TensorShapes& needed, const TensorShapes& found,
+                  const std::string& who) {
+  for (const auto& [name, shape] : needed) {
+    const auto own = found.find(name);
+    check_is_there(own != found.end(), who, name);
+    check_shape(who, name, own->second, shape);
+  }
+}
+
 void copy_tensors(const StateDict& to, const StateDict& from,
                   const std::string& who) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : to) {
     names.push_back(name);
     const auto found = from.find(name);
-    RSM_CHECK(found != from.end(), "[", who, "] tensor \"", name,
-              "\" is missing; the model needs it");
-    RSM_CHECK(found->second.sizes() == tensor.sizes(), "[", who, "] tensor \"",
-              name, "\" has shape ", found->second.sizes(),
-              "; the model's config asks for ", tensor.sizes());
+    check_is_there(found != from.end(), who, name);
+    check_shape(who, name, found->second.sizes(), tensor.sizes());
   }
   for (const auto& [name, tensor] : from) {
     if (to.contains(name)) continue;
@@ -48,6 +72,13 @@ void copy_tensors(const StateDict& to, const StateDict& from,
 void load_parameters(torch::nn::Module& module, const StateDict& weights,
                      const std::string& who) {
   copy_tensors(state_dict(module), weights, who);
+}
+
+void make_folder(const std::string& path) {
+  std::error_code failed;
+  std::filesystem::create_directories(path, failed);
+  RSM_CHECK(!failed, "[files] cannot make the folder ", path, ": ",
+            failed.message());
 }
 
 StateDict converted(const StateDict& weights, torch::ScalarType type) {

@@ -18,9 +18,18 @@ StateDict state_dict(const torch::nn::Module& module);
 void copy_tensors(const StateDict& to, const StateDict& from,
                   const std::string& who);
 
+/** Throws rsm::Error naming `who` and the tensor where one of `needed` is
+ * missing from `found` or has another shape: before a module of a config is
+ * built, whose numbers may ask for any amount of memory. */
+void check_shapes(const TensorShapes& needed, const TensorShapes& found,
+                  const std::string& who);
+
 /** copy_tensors into the module's parameters and buffers. */
 void load_parameters(torch::nn::Module& module, const StateDict& weights,
                      const std::string& who);
+
+/** Makes a folder and those above it. Throws rsm::Error naming it. */
+void make_folder(const std::string& path);
 
 /** The same tensors in another type (integers and booleans stay). */
 StateDict converted(const StateDict& weights, torch::ScalarType type);

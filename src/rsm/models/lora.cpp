@@ -174,12 +174,16 @@ StateDict merged(const StateDict& base, const StateDict& lora,
               pair.module, ".weight\"; the LoRA is of another model");
     auto& weight = found->second;
     const std::vector<int64_t> shape = {pair.up.size(0), pair.down.size(1)};
-    RSM_CHECK(weight.sizes() == shape, "[merged] tensor \"", found->first,
+    const bool pointwise =
+        weight.dim() == 4 && weight.size(2) == 1 && weight.size(3) == 1;
+    const auto matrix = pointwise ? weight.flatten(1) : weight;
+    RSM_CHECK(matrix.sizes() == shape, "[merged] tensor \"", found->first,
               "\" has shape ", weight.sizes(), "; the LoRA asks for ",
               at::IntArrayRef(shape));
     const auto like = weight.options().dtype(at::kFloat);
-    weight = at::addmm(weight.to(like), pair.up.to(like), pair.down.to(like), 1,
-                       config.scale());
+    weight = at::addmm(matrix.to(like), pair.up.to(like), pair.down.to(like), 1,
+                       config.scale())
+                 .view(weight.sizes());
   }
   return out;
 }

@@ -61,8 +61,9 @@ std::vector<LoraPair> lora_pairs(const StateDict& lora, int64_t rank,
                                  const std::string& who);
 
 /** The weights of `base` with those of `lora` added in: W + scale B A in
- * float32, whatever the type of W. Other tensors are those of `base`. Throws
- * rsm::Error where a layer is missing or of another shape. */
+ * float32, whatever the type of W; 1x1 convolutions count as matrices. Other
+ * tensors are those of `base`. Throws rsm::Error where a layer is missing or of
+ * another shape. */
 StateDict merged(const StateDict& base, const StateDict& lora,
                  const LoraConfig& config);
 

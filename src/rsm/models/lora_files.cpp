@@ -2,22 +2,23 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/io/json_options.h"
+#include "rsm/io/json_text.h"
+#include "rsm/models/loading.h"
 
 namespace rsm {
 namespace {
 
 using nlohmann::json;
 
+constexpr int64_t kMostRank = 65536;
 constexpr const char* kPeftConfig = "/adapter_config.json";
 constexpr const char* kPeftWeights = "/adapter_model.safetensors";
 constexpr const char* kPeftPrefix = "base_model.model.";
-constexpr const char* kDiffusersWeights = "/pytorch_lora_weights.safetensors";
-constexpr const char* kDiffusersMetadata = "lora_adapter_metadata";
 
 /** Fields of PEFT's LoraConfig that make it compute something else. */
 constexpr const char* kUnsupported[] = {
@@ -83,25 +84,24 @@ json peft_fields(const LoraConfig& config, const StateDict& lora) {
 
 LoraConfig from_peft_fields(const json& from, const std::string& origin,
                             const StateDict& tensors) {
-  const auto who = cat("[LoraConfig] ", origin, ": ");
-  RSM_CHECK(from.is_object(), who, "a ", from.type_name(),
-            " arrived; an object is needed");
-  const std::string type = from.value("peft_type", json("LORA")).dump();
+  const JsonOptions fields(from, "[LoraConfig] " + origin);
+  const auto who = cat(fields.where(), ": ");
+  const std::string type = shown(from.value("peft_type", json("LORA")));
   RSM_CHECK(type == "\"LORA\"", who, "peft_type is ", type,
             "; \"LORA\" is needed");
   for (const char* key : kUnsupported) {
-    RSM_CHECK(!is_set(from, key), who, key, " is ", from[key].dump(),
+    RSM_CHECK(!is_set(from, key), who, key, " is ", shown(from[key]),
               "; only plain LoRA is supported, without it");
   }
   const json bias = from.value("bias", json("none"));
-  RSM_CHECK(bias == "none", who, "bias is ", bias.dump(),
+  RSM_CHECK(bias == "none", who, "bias is ", shown(bias),
             "; \"none\" is needed");
   LoraConfig config;
   const json rank = from.value("r", json());
   const json alpha = from.value("lora_alpha", json());
-  RSM_CHECK(rank.is_number_integer() && alpha.is_number(), who, "r is ",
-            rank.dump(), ", lora_alpha is ", alpha.dump(),
-            "; an integer and a number are needed");
+  RSM_CHECK(is_integer(rank, 1, kMostRank) && alpha.is_number(), who, "r is ",
+            shown(rank), ", lora_alpha is ", shown(alpha),
+            "; an integer of at least 1 and a number are needed");
   config.rank = rank.get<int64_t>();
   config.alpha = alpha.get<double>();
   const json targets = from.value("target_modules", json());
@@ -176,7 +176,7 @@ LoraFile folded(const LoraFile& file) {
 void save_peft_adapter(const std::string& folder, const LoraConfig& config,
                        const StateDict& lora) {
   check_before_saving(config, lora);
-  std::filesystem::create_directories(folder);
+  make_folder(folder);
   write_safetensors(folder + kPeftWeights, with_names(kPeftPrefix, lora),
                     {{"format", "pt"}});
   write_json_atomic(folder + kPeftConfig, peft_fields(config, lora));
@@ -186,7 +186,7 @@ LoraFile load_peft_adapter(const std::string& folder) {
   const std::string path = folder + kPeftWeights;
   const StateDict tensors =
       without_prefix(kPeftPrefix, read_safetensors(path).tensors, path);
-  const auto config = from_peft_fields(read_json(folder + kPeftConfig),
+  const auto config = from_peft_fields(read_python_json(folder + kPeftConfig),
                                        folder + kPeftConfig, tensors);
   return checked(config, tensors, path);
 }
@@ -194,29 +194,34 @@ LoraFile load_peft_adapter(const std::string& folder) {
 void save_diffusers_lora(const std::string& folder, const LoraConfig& config,
                          const StateDict& lora, const std::string& part) {
   check_before_saving(config, lora);
-  std::filesystem::create_directories(folder);
+  make_folder(folder);
   const std::string prefix = part + ".";
   const json plain = peft_fields(config, lora);
   json fields;
   for (const auto& [key, value] : plain.items()) {
     fields[prefix + key] = value;
   }
-  write_safetensors(folder + kDiffusersWeights, with_names(prefix, lora),
+  write_safetensors(folder + "/" + kDiffusersLora, with_names(prefix, lora),
                     {{"format", "pt"}, {kDiffusersMetadata, fields.dump()}});
 }
 
 LoraFile load_diffusers_lora(const std::string& folder,
                              const std::string& part) {
+  const std::string path = folder + "/" + kDiffusersLora;
+  return diffusers_lora(read_safetensors(path), part, path);
+}
+
+LoraFile diffusers_lora(const SafetensorsFile& file, const std::string& part,
+                        const std::string& path) {
   const std::string prefix = part + ".";
-  const std::string path = folder + kDiffusersWeights;
-  const auto file = read_safetensors(path);
   const StateDict tensors = without_prefix(prefix, file.tensors, path);
   json fields;
   const auto found = file.metadata.find(kDiffusersMetadata);
   if (found != file.metadata.end()) {
-    const json all = json::parse(found->second, nullptr, false);
-    RSM_CHECK(all.is_object(), "[LoRA] ", path, ": the metadata ",
-              kDiffusersMetadata, " is no JSON object");
+    const std::string where =
+        cat("[LoRA] ", path, ": metadata ", kDiffusersMetadata);
+    const json all = parse_json(where, quote_python_numbers(found->second));
+    JsonOptions(all, where);
     for (const auto& [key, value] : all.items()) {
       if (key.starts_with(prefix)) fields[key.substr(prefix.size())] = value;
     }

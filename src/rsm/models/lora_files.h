@@ -7,6 +7,12 @@
 
 namespace rsm {
 
+/** The name of diffusers' file, and the key of its metadata that has PEFT's
+ * config. */
+inline constexpr const char* kDiffusersLora =
+    "pytorch_lora_weights.safetensors";
+inline constexpr const char* kDiffusersMetadata = "lora_adapter_metadata";
+
 /** A LoRA as read from a file: `tensors` named as LoraAdapter names them. */
 struct LoraFile {
   LoraConfig config;
@@ -37,10 +43,15 @@ void save_diffusers_lora(const std::string& folder, const LoraConfig& config,
                          const StateDict& lora,
                          const std::string& part = "transformer");
 
-/** Reads such a file. Without metadata, as in diffusers, alpha is the rank;
- * `targets` are then the names of the layers in the file. Throws rsm::Error as
- * load_peft_adapter, and where tensors belong to another network. */
+/** Reads such a file of a folder. Without metadata, as in diffusers, alpha is
+ * the rank; `targets` are then the names of the layers in the file. Throws
+ * rsm::Error as load_peft_adapter, and where tensors belong to another network.
+ */
 LoraFile load_diffusers_lora(const std::string& folder,
                              const std::string& part = "transformer");
+
+/** The same of a file that is read already; `path` is for errors. */
+LoraFile diffusers_lora(const SafetensorsFile& file, const std::string& part,
+                        const std::string& path);
 
 }  // namespace rsm

@@ -1,6 +1,5 @@
-#include <algorithm>
-
 #include "rsm/base/error.h"
+#include "rsm/io/json_options.h"
 #include "rsm/models/sd3_transformer.h"
 
 namespace rsm {
@@ -8,32 +7,12 @@ namespace {
 
 using nlohmann::json;
 
-/** Reads an integer of at least 1; keeps the default where `key` is absent. */
-void read_size(const json& from, const std::string& origin, const char* key,
-               int64_t& value) {
-  if (!from.contains(key)) return;
-  const json& given = from[key];
-  RSM_CHECK(given.is_number_integer() && given.get<int64_t>() >= 1,
-            "[Sd3Config] ", origin, ": ", key, " is ", given.dump(),
-            "; an integer of at least 1 is needed");
-  value = given.get<int64_t>();
-}
+/** Beyond all models there are, and far below what overflows. */
+constexpr int64_t kWidest = 65536;
+constexpr int64_t kMostLayers = 1024;
+constexpr int64_t kLargestSide = 4096;
 
-void read_layers(const json& from, const std::string& origin, const char* key,
-                 std::vector<int64_t>& value) {
-  if (!from.contains(key)) return;
-  const json& given = from[key];
-  RSM_CHECK(given.is_array() && std::all_of(given.begin(), given.end(),
-                                            [](const json& i) {
-                                              return i.is_number_integer();
-                                            }),
-            "[Sd3Config] ", origin, ": ", key, " is ", given.dump(),
-            "; a list of integers is needed");
-  value = given.get<std::vector<int64_t>>();
-}
-
-/** Private keys, such as _class_name, are passed over. */
-void check_keys(const json& from, const std::string& origin) {
+const std::vector<std::string>& known_keys() {
   static const std::vector<std::string> known = {"sample_size",
                                                  "patch_size",
                                                  "in_channels",
@@ -47,13 +26,7 @@ void check_keys(const json& from, const std::string& origin) {
                                                  "pos_embed_max_size",
                                                  "dual_attention_layers",
                                                  "qk_norm"};
-  RSM_CHECK(from.is_object(), "[Sd3Config] ", origin, " is a ",
-            from.type_name(), "; an object is needed");
-  for (const auto& [key, value] : from.items()) {
-    RSM_CHECK(
-        key.starts_with("_") || std::count(known.begin(), known.end(), key) > 0,
-        "[Sd3Config] ", origin, ": ", unknown_word(key, known));
-  }
+  return known;
 }
 
 void check_sizes(const Sd3Config& c, const std::string& origin) {
@@ -75,33 +48,47 @@ void check_sizes(const Sd3Config& c, const std::string& origin) {
 }  // namespace
 
 Sd3Config Sd3Config::from_json(const json& from, const std::string& origin) {
-  check_keys(from, origin);
+  const JsonOptions fields(from, "[Sd3Config] " + origin);
+  fields.check_keys(known_keys());
   Sd3Config c;
-  const auto size = [&](const char* key, int64_t& value) {
-    read_size(from, origin, key, value);
-  };
-  size("sample_size", c.sample_size);
-  size("patch_size", c.patch_size);
-  size("in_channels", c.in_channels);
-  size("num_layers", c.num_layers);
-  size("attention_head_dim", c.attention_head_dim);
-  size("num_attention_heads", c.num_attention_heads);
-  size("joint_attention_dim", c.joint_attention_dim);
-  size("caption_projection_dim", c.caption_projection_dim);
-  size("pooled_projection_dim", c.pooled_projection_dim);
-  size("pos_embed_max_size", c.pos_embed_max_size);
-  if (from.contains("out_channels") && from["out_channels"].is_null()) {
+  fields.integer("sample_size", c.sample_size, 1, kLargestSide);
+  fields.integer("patch_size", c.patch_size, 1, kLargestSide);
+  fields.integer("in_channels", c.in_channels, 1, kWidest);
+  fields.integer("num_layers", c.num_layers, 1, kMostLayers);
+  fields.integer("attention_head_dim", c.attention_head_dim, 1, kWidest);
+  fields.integer("num_attention_heads", c.num_attention_heads, 1, kWidest);
+  fields.integer("joint_attention_dim", c.joint_attention_dim, 1, kWidest);
+  fields.integer("caption_projection_dim", c.caption_projection_dim, 1,
+                 kWidest);
+  fields.integer("pooled_projection_dim", c.pooled_projection_dim, 1, kWidest);
+  fields.integer("pos_embed_max_size", c.pos_embed_max_size, 1, kLargestSide);
+  if (fields.has("out_channels") && from["out_channels"].is_null()) {
     c.out_channels = c.in_channels;
   } else {
-    size("out_channels", c.out_channels);
+    fields.integer("out_channels", c.out_channels, 1, kWidest);
   }
-  read_layers(from, origin, "dual_attention_layers", c.dual_attention_layers);
-  const json norm = from.value("qk_norm", json());
+  fields.integers("dual_attention_layers", c.dual_attention_layers, 0,
+                  kMostLayers, kMostLayers);
+  const json norm = fields.value("qk_norm");
   RSM_CHECK(norm.is_null() || norm == "rms_norm", "[Sd3Config] ", origin,
-            ": qk_norm is ", norm.dump(), "; null or \"rms_norm\" is allowed");
+            ": qk_norm is ", shown(norm), "; null or \"rms_norm\" is allowed");
   c.qk_rms_norm = norm == "rms_norm";
   check_sizes(c, origin);
   return c;
+}
+
+TensorShapes Sd3Config::anchors() const {
+  const int64_t dim = inner_dim();
+  const std::string last = cat("transformer_blocks.", num_layers - 1, ".");
+  return {{"context_embedder.weight",
+           {caption_projection_dim, joint_attention_dim}},
+          {"pos_embed.pos_embed",
+           {1, pos_embed_max_size * pos_embed_max_size, dim}},
+          {"pos_embed.proj.weight", {dim, in_channels, patch_size, patch_size}},
+          {"proj_out.weight", {patch_size * patch_size * out_channels, dim}},
+          {"time_text_embed.text_embedder.linear_1.weight",
+           {dim, pooled_projection_dim}},
+          {last + "attn.to_q.weight", {dim, dim}}};
 }
 
 json Sd3Config::to_json() const {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "rsm/io/safetensors.h"
 #include "rsm/models/linear.h"
 #include "rsm/models/network.h"
 
@@ -34,10 +35,14 @@ struct Sd3Config {
   int64_t inner_dim() const { return num_attention_heads * attention_head_dim; }
 
   /** Throws rsm::Error naming `origin` and the key for a wrong or unknown
-   * field, or sizes that contradict each other. */
+   * field, numbers out of range, or sizes that contradict each other. */
   static Sd3Config from_json(const nlohmann::json& json,
                              const std::string& origin);
   nlohmann::json to_json() const;
+
+  /** Names and shapes of a few tensors, with every width and count in them:
+   * what they are compared with bounds what a network of this config takes. */
+  TensorShapes anchors() const;
 };
 
 /** Root mean square norm with a learned gain (diffusers' RMSNorm). */

@@ -9,6 +9,7 @@
 
 #include "rsm/base/testing.h"
 #include "rsm/io/files.h"
+#include "rsm/io/sharded.h"
 #include "rsm/io/testing.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/testing.h"
@@ -151,6 +152,9 @@ TEST(Sd3Config, HasTheDefaultsOfDiffusers) {
 
 TEST(Sd3Config, ComesBackFromJson) {
   EXPECT_EQ(Sd3Config::from_json(small_json(), "x").to_json(), small_json());
+  json more = small_json();
+  more.update({{"_name_or_path", "a/b"}, {"torch_dtype", "float16"}});
+  EXPECT_EQ(Sd3Config::from_json(more, "x").to_json(), small_json());
 }
 
 TEST(Sd3Config, ThatIsImpossibleIsAnError) {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "rsm/base/error.h"
+#include "rsm/io/json_options.h"
 
 namespace rsm {
 namespace {
@@ -53,90 +54,46 @@ const json& fixed_fields() {
   return fields;
 }
 
-/** Reads single fields; keeps the default where a key is absent. */
-class Fields {
- public:
-  Fields(const json& from, const std::string& origin)
-      : from_(from), origin_(origin) {}
+/** Beyond all models there are, and far below what overflows. */
+constexpr int64_t kWidest = 65536;
+constexpr int64_t kMostLayers = 64;  ///< of a block
+constexpr int64_t kMostLevels = 16;
+constexpr int64_t kLargestSide = 4096;
 
-  void integer(const char* key, int64_t& value, int64_t least) const {
-    if (!from_.contains(key)) return;
-    check(key, is_integer(from_[key], least),
-          cat("an integer of at least ", least));
-    value = from_[key].get<int64_t>();
+/** Names of blocks -> whether they attend to the text. */
+void read_blocks(const JsonOptions& fields, const char* key,
+                 std::string_view plain, std::vector<bool>& value) {
+  if (!fields.has(key)) return;
+  const json given = fields.value(key);
+  const std::string attending = cat(kCross, plain);
+  const auto known = [&](const json& i) {
+    return i == attending || i == plain;
+  };
+  fields.check(key,
+               given.is_array() && given.size() <= kMostLevels &&
+                   std::all_of(given.begin(), given.end(), known),
+               cat("a list of ", attending, " and ", plain));
+  value.clear();
+  for (const auto& name : given) {
+    value.push_back(name == attending);
   }
-  void truth(const char* key, bool& value) const {
-    if (!from_.contains(key)) return;
-    check(key, from_[key].is_boolean(), "true or false");
-    value = from_[key].get<bool>();
-  }
-  void positive(const char* key, double& value) const {
-    if (!from_.contains(key)) return;
-    check(key, from_[key].is_number() && from_[key].get<double>() > 0,
-          "a number above 0");
-    value = from_[key].get<double>();
-  }
-  void integers(const char* key, std::vector<int64_t>& value) const {
-    if (!from_.contains(key)) return;
-    const json& given = from_[key];
-    check(key,
-          given.is_array() && !given.empty() &&
-              std::all_of(given.begin(), given.end(),
-                          [](const json& i) { return is_integer(i, 1); }),
-          "a list of integers of at least 1");
-    value = given.get<std::vector<int64_t>>();
-  }
-  /** Names of blocks -> whether they attend to the text. */
-  void blocks(const char* key, std::string_view plain,
-              std::vector<bool>& value) const {
-    if (!from_.contains(key)) return;
-    const json& given = from_[key];
-    const std::string attending = cat(kCross, plain);
-    const auto known = [&](const json& i) {
-      return i == attending || i == plain;
-    };
-    check(key,
-          given.is_array() && std::all_of(given.begin(), given.end(), known),
-          cat("a list of ", attending, " and ", plain));
-    value.clear();
-    for (const auto& name : given) {
-      value.push_back(name == attending);
-    }
-  }
-  void check(const char* key, bool right, const std::string& needed) const {
-    RSM_CHECK(right, "[UnetConfig] ", origin_, ": ", key, " is ",
-              from_[key].dump(), "; ", needed, " is needed");
-  }
+}
 
- private:
-  static bool is_integer(const json& value, int64_t least) {
-    return value.is_number_integer() && value.get<int64_t>() >= least;
-  }
-
-  const json& from_;
-  const std::string& origin_;
-};
-
-/** Private keys, such as _class_name, are passed over. */
-void check_keys(const json& from, const std::string& origin) {
-  RSM_CHECK(from.is_object(), "[UnetConfig] ", origin, " is a ",
-            from.type_name(), "; an object is needed");
+void check_keys(const JsonOptions& fields, const json& from) {
   const json own = UnetConfig().to_json();
   std::vector<std::string> known;
-  for (const auto* fields : {&own, &fixed_fields()}) {
-    for (const auto& item : fields->items()) {
+  for (const auto* some : {&own, &fixed_fields()}) {
+    for (const auto& item : some->items()) {
       if (!item.key().starts_with("_")) known.push_back(item.key());
     }
   }
-  for (const auto& [key, value] : from.items()) {
-    if (key.starts_with("_")) continue;
-    RSM_CHECK(std::count(known.begin(), known.end(), key) > 0, "[UnetConfig] ",
-              origin, ": ", unknown_word(key, known));
-    const auto fixed = fixed_fields().find(key);
-    RSM_CHECK(fixed == fixed_fields().end() || *fixed == value, "[UnetConfig] ",
-              origin, ": ", key, " is ", value.dump(), "; only ",
-              fixed == fixed_fields().end() ? "" : fixed->dump(),
-              " is supported, as in Stable Diffusion 1.5");
+  fields.check_keys(known);
+  for (const auto& item : fixed_fields().items()) {
+    const auto given = from.find(item.key());
+    RSM_CHECK(given == from.end() || *given == item.value(), fields.where(),
+              ": ", item.key(), " is ",
+              given == from.end() ? "" : shown(*given), "; only ",
+              item.value().dump(), " is supported, as in Stable Diffusion 1.5");
   }
 }
 
@@ -184,36 +141,61 @@ json block_names(const std::vector<bool>& attention, std::string_view plain) {
 }  // namespace
 
 UnetConfig UnetConfig::from_json(const json& from, const std::string& origin) {
-  check_keys(from, origin);
-  const Fields read(from, origin);
+  const JsonOptions fields(from, "[UnetConfig] " + origin);
+  check_keys(fields, from);
   UnetConfig c;
-  if (from.contains("sample_size") && !from["sample_size"].is_null()) {
-    read.integer("sample_size", c.sample_size.emplace(), 1);
+  if (fields.has("sample_size") && !from["sample_size"].is_null()) {
+    fields.integer("sample_size", c.sample_size.emplace(), 1, kLargestSide);
   }
-  read.integer("in_channels", c.in_channels, 1);
-  read.integer("out_channels", c.out_channels, 1);
-  read.truth("center_input_sample", c.center_input_sample);
-  read.truth("flip_sin_to_cos", c.flip_sin_to_cos);
-  read.integer("freq_shift", c.freq_shift, 0);
-  read.integers("block_out_channels", c.block_out_channels);
-  read.blocks("down_block_types", kPlainDown, c.down_attention);
-  read.blocks("up_block_types", kPlainUp, c.up_attention);
-  read.integer("layers_per_block", c.layers_per_block, 1);
-  read.integer("downsample_padding", c.downsample_padding, 0);
-  read.positive("mid_block_scale_factor", c.mid_block_scale_factor);
-  read.integer("norm_num_groups", c.norm_num_groups, 1);
-  read.positive("norm_eps", c.norm_eps);
-  read.integer("cross_attention_dim", c.cross_attention_dim, 1);
-  if (from.contains("attention_head_dim") &&
-      from["attention_head_dim"].is_array()) {
-    read.integers("attention_head_dim", c.heads);
+  fields.integer("in_channels", c.in_channels, 1, kWidest);
+  fields.integer("out_channels", c.out_channels, 1, kWidest);
+  fields.truth("center_input_sample", c.center_input_sample);
+  fields.truth("flip_sin_to_cos", c.flip_sin_to_cos);
+  fields.integer("freq_shift", c.freq_shift, 0, kWidest);
+  fields.integers("block_out_channels", c.block_out_channels, 1, kWidest,
+                  kMostLevels);
+  fields.check("block_out_channels", !c.block_out_channels.empty(),
+               "a list of one integer a level");
+  read_blocks(fields, "down_block_types", kPlainDown, c.down_attention);
+  read_blocks(fields, "up_block_types", kPlainUp, c.up_attention);
+  fields.integer("layers_per_block", c.layers_per_block, 1, kMostLayers);
+  fields.integer("downsample_padding", c.downsample_padding, 0, kWidest);
+  fields.number_above("mid_block_scale_factor", c.mid_block_scale_factor, 0,
+                      1e6);
+  fields.integer("norm_num_groups", c.norm_num_groups, 1, kWidest);
+  fields.number_above("norm_eps", c.norm_eps, 0, 1);
+  fields.integer("cross_attention_dim", c.cross_attention_dim, 1, kWidest);
+  if (fields.value("attention_head_dim").is_array()) {
+    fields.integers("attention_head_dim", c.heads, 1, kWidest, kMostLevels);
   } else {
     int64_t everywhere = c.heads.front();
-    read.integer("attention_head_dim", everywhere, 1);
+    fields.integer("attention_head_dim", everywhere, 1, kWidest);
     c.heads.assign(c.block_out_channels.size(), everywhere);
   }
   check_sizes(c, origin);
   return c;
+}
+
+TensorShapes UnetConfig::anchors() const {
+  const int64_t first = block_out_channels.front();
+  TensorShapes found = {
+      {"conv_in.weight", {first, in_channels, 3, 3}},
+      {"conv_out.weight", {out_channels, first, 3, 3}},
+      {"time_embedding.linear_2.weight", {time_dim(), time_dim()}}};
+  const auto attends = [&](const std::string& block, int64_t level) {
+    const int64_t channels = block_out_channels[level];
+    found[block + ".attentions.0.transformer_blocks.0.attn2.to_k.weight"] = {
+        channels / heads[level] * heads[level], cross_attention_dim};
+  };
+  for (int64_t i = 0; i < levels(); ++i) {
+    const std::string block = cat("down_blocks.", i);
+    const int64_t channels = block_out_channels[i];
+    found[cat(block, ".resnets.", layers_per_block - 1, ".conv2.weight")] = {
+        channels, channels, 3, 3};
+    if (down_attention[i]) attends(block, i);
+  }
+  attends("mid_block", levels() - 1);
+  return found;
 }
 
 json UnetConfig::to_json() const {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "rsm/io/safetensors.h"
+
 namespace rsm {
 
 /** Fields of diffusers' UNet2DConditionModel config.json that Stable Diffusion
@@ -39,11 +41,15 @@ struct UnetConfig {
   int64_t time_dim() const { return 4 * block_out_channels.front(); }
 
   /** Throws rsm::Error naming `origin` and the key for a wrong or unknown
-   * field, one that asks for another kind of UNet than this, or sizes that
-   * contradict each other. */
+   * field, one that asks for another kind of UNet than this, numbers out of
+   * range, or sizes that contradict each other. */
   static UnetConfig from_json(const nlohmann::json& json,
                               const std::string& origin);
   nlohmann::json to_json() const;
+
+  /** Names and shapes of a few tensors, with every width and count in them:
+   * what they are compared with bounds what a network of this config takes. */
+  TensorShapes anchors() const;
 };
 
 }  // namespace rsm

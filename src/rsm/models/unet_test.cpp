@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "rsm/io/files.h"
+#include "rsm/io/sharded.h"
 #include "rsm/io/testing.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/lora.h"

@@ -7,11 +7,16 @@
 #include <string>
 
 #include "rsm/base/error.h"
+#include "rsm/io/json_options.h"
+#include "rsm/paths/scheduler_keys.h"
 
 namespace rsm {
 namespace {
 
 using nlohmann::json;
+
+constexpr double kMostBeta = 0.9999;  ///< below 1: no noise takes all signal
+constexpr int64_t kMostSteps = 1'000'000;
 
 /** A key with one supported value, and what its absence means. */
 struct FixedKey {
@@ -41,37 +46,24 @@ const std::set<std::string>& idle_keys() {
   return keys;
 }
 
+std::vector<std::string> own_keys() {
+  std::vector<std::string> own = {"beta_start", "beta_end",
+                                  "num_train_timesteps", "steps_offset"};
+  for (const auto& fixed : fixed_keys()) {
+    own.emplace_back(fixed.key);
+  }
+  own.insert(own.end(), idle_keys().begin(), idle_keys().end());
+  return own;
+}
+
 void check_keys(const json& config) {
-  std::vector<std::string> known = {"beta_start", "beta_end",
-                                    "num_train_timesteps", "steps_offset"};
+  leftover_keys(config, own_keys());
   for (const auto& [key, needed, absent] : fixed_keys()) {
-    known.emplace_back(key);
     const json given = config.value(key, absent);
-    RSM_CHECK(given == needed, "[scheduler_config] ", key, " is ", given.dump(),
+    RSM_CHECK(given == needed, "[scheduler_config] ", key, " is ", shown(given),
               config.contains(key) ? "" : " where it is absent", "; only ",
               needed.dump(), " is supported");
   }
-  known.insert(known.end(), idle_keys().begin(), idle_keys().end());
-  for (const auto& [key, value] : config.items()) {
-    RSM_CHECK(
-        key.starts_with("_") || std::count(known.begin(), known.end(), key) > 0,
-        "[scheduler_config] ", unknown_word(key, known));
-  }
-}
-
-double number(const json& config, const char* key, double absent) {
-  const json given = config.value(key, json(absent));
-  RSM_CHECK(given.is_number(), "[scheduler_config] ", key, " is ", given.dump(),
-            "; a number is needed");
-  return given.get<double>();
-}
-
-int64_t integer(const json& config, const char* key, int64_t absent) {
-  const json given = config.value(key, json(absent));
-  RSM_CHECK(given.is_number_integer() && given.get<int64_t>() >= 1,
-            "[scheduler_config] ", key, " is ", given.dump(),
-            "; an integer of at least 1 is needed");
-  return given.get<int64_t>();
 }
 
 /** s for eta = 1 and the weight W; c1 as in ddim_step(). */
@@ -95,25 +87,31 @@ void check_points(const DdimPoint& from, const DdimPoint& to) {
 }  // namespace
 
 DdimSchedule DdimSchedule::from_json(const json& config) {
-  RSM_CHECK(config.is_object(),
-            "[scheduler_config] holds: ", config.type_name(),
-            "; an object is needed");
-  const json name = config.value("_class_name", json());
+  const JsonOptions fields(config, "[scheduler_config]");
+  const json name = fields.value("_class_name");
   RSM_CHECK(name == kClass || name == kOtherClass, "[scheduler_config] class ",
-            name.dump(), "; allowed: ", kClass, ", ", kOtherClass);
+            shown(name), "; allowed: ", kClass, ", ", kOtherClass);
   check_keys(config);
   DdimSchedule schedule;
-  schedule.beta_start = number(config, "beta_start", 0.0001);
-  schedule.beta_end = number(config, "beta_end", 0.02);
-  schedule.train_steps = integer(config, "num_train_timesteps", 1000);
-  schedule.steps_offset = integer(config, "steps_offset", 0);
-  RSM_CHECK(schedule.beta_start > 0 &&
-                schedule.beta_end >= schedule.beta_start &&
-                schedule.beta_end < 1,
+  schedule.beta_start = 0.0001;
+  schedule.beta_end = 0.02;
+  fields.number_above("beta_start", schedule.beta_start, 0, kMostBeta);
+  fields.number_above("beta_end", schedule.beta_end, 0, kMostBeta);
+  RSM_CHECK(schedule.beta_end >= schedule.beta_start,
             "[scheduler_config] beta_start is ", schedule.beta_start,
             ", beta_end is ", schedule.beta_end,
             "; 0 < beta_start <= beta_end < 1 is needed");
+  fields.integer("num_train_timesteps", schedule.train_steps, 1, kMostSteps);
+  RSM_CHECK(fields.has("steps_offset"),
+            "[scheduler_config] steps_offset is 0 where it is absent; an "
+            "integer of at least 1 is needed");
+  fields.integer("steps_offset", schedule.steps_offset, 1,
+                 schedule.train_steps);
   return schedule;
+}
+
+std::vector<std::string> DdimSchedule::leftovers(const json& config) {
+  return leftover_keys(config, own_keys());
 }
 
 json DdimSchedule::to_json() const {

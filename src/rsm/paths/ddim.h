@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "rsm/base/transition.h"
@@ -32,11 +33,15 @@ struct DdimSchedule {
 
   /** Of a diffusers scheduler_config.json, of DDIMScheduler or, as in the
    * folders of Stable Diffusion 1.x, of PNDMScheduler: the same noise. Absent
-   * keys take DDIMScheduler's defaults. Throws rsm::Error naming the key for
-   * another class, an unknown key, and for options that change the noise or
-   * the step (other spacing, clipping, v prediction, zero terminal SNR, ...).
+   * keys take DDIMScheduler's defaults, and what other schedulers left there
+   * is passed over. Throws rsm::Error naming the key for another class, an
+   * unknown key, numbers out of range, and for options that change the noise
+   * or the step (other spacing, clipping, v prediction, zero terminal SNR,
+   * ...).
    */
   static DdimSchedule from_json(const nlohmann::json& config);
+  /** The keys that it passes over; see leftover_keys(). */
+  static std::vector<std::string> leftovers(const nlohmann::json& config);
   nlohmann::json to_json() const;
 
   /** alpha_bar of the timesteps 0 to train_steps - 1. */

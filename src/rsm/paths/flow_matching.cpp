@@ -1,28 +1,45 @@
 #include "rsm/paths/flow_matching.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numbers>
-#include <set>
 #include <string>
 
 #include "rsm/base/error.h"
+#include "rsm/io/json_options.h"
 #include "rsm/paths/path.h"
+#include "rsm/paths/scheduler_keys.h"
 
 namespace rsm {
 namespace {
+
+constexpr double kLargestShift = 1e6;  ///< beyond, all steps but one are noise
+constexpr int64_t kMostSteps = 1'000'000;
 
 double shifted(double u, double shift) {
   // Exactly 1 at 1, whatever rounding does: the first step tests for it.
   return u == 1 ? 1 : shift * u / (1 + (shift - 1) * u);
 }
 
-/** Keys that have no effect while dynamic shifting is off. */
-const std::set<std::string>& idle_keys() {
-  static const std::set<std::string> keys = {
-      "base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len",
-      "time_shift_type"};
+/** Keys of options that change the grid: off is the only value. */
+constexpr std::array kOptions = {
+    "invert_sigmas",    "shift_terminal",       "stochastic_sampling",
+    "use_beta_sigmas",  "use_dynamic_shifting", "use_exponential_sigmas",
+    "use_karras_sigmas"};
+
+/** All keys of the class; others than the options and the first two have no
+ * effect while dynamic shifting is off. */
+const std::vector<std::string>& own_keys() {
+  static const std::vector<std::string> keys = [] {
+    std::vector<std::string> all = {
+        "shift",          "num_train_timesteps", "base_shift",
+        "max_shift",      "base_image_seq_len",  "max_image_seq_len",
+        "time_shift_type"};
+    all.insert(all.end(), kOptions.begin(), kOptions.end());
+    return all;
+  }();
   return keys;
 }
 
@@ -51,26 +68,27 @@ Transition with_diffusion(Transition step, double diffusion) {
 }  // namespace
 
 FlowMatchSchedule FlowMatchSchedule::from_json(const nlohmann::json& config) {
-  const std::string name = config.value("_class_name", "");
-  RSM_CHECK(name == kClass, "[scheduler_config] class \"", name,
-            "\"; allowed: ", kClass);
-  FlowMatchSchedule schedule;
-  schedule.shift = config.value("shift", 1.0);
-  schedule.train_steps = config.value("num_train_timesteps", int64_t{1000});
-  for (const auto& [key, value] : config.items()) {
-    if (key.starts_with("_") || key == "shift" ||
-        key == "num_train_timesteps" || idle_keys().contains(key)) {
-      continue;
-    }
+  const JsonOptions fields(config, "[scheduler_config]");
+  const auto name = fields.value("_class_name");
+  RSM_CHECK(name == kClass, "[scheduler_config] class ", shown(name),
+            "; allowed: ", kClass);
+  leftover_keys(config, own_keys());
+  for (const char* key : kOptions) {
+    const auto value = fields.value(key);
     RSM_CHECK(value.is_null() || value == false, "[scheduler_config] ", key,
-              " = ", value.dump(), " is not supported; allowed: a ", kClass,
-              " with shift and num_train_timesteps only");
+              " is ", shown(value), ", which is not supported; allowed: a ",
+              kClass, " with shift and num_train_timesteps only");
   }
-  RSM_CHECK(schedule.shift > 0 && schedule.train_steps > 0,
-            "[scheduler_config] shift = ", schedule.shift,
-            ", num_train_timesteps = ", schedule.train_steps,
-            "; both must be above 0");
+  FlowMatchSchedule schedule;
+  schedule.shift = 1;
+  fields.number_above("shift", schedule.shift, 0, kLargestShift);
+  fields.integer("num_train_timesteps", schedule.train_steps, 1, kMostSteps);
   return schedule;
+}
+
+std::vector<std::string> FlowMatchSchedule::leftovers(
+    const nlohmann::json& config) {
+  return leftover_keys(config, own_keys());
 }
 
 nlohmann::json FlowMatchSchedule::to_json() const {

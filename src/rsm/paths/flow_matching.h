@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <vector>
 
 #include "rsm/base/transition.h"
@@ -23,9 +24,13 @@ struct FlowMatchSchedule {
   bool double_shift = true;
 
   /** Of a diffusers scheduler_config.json; absent keys take diffusers'
-   * defaults. Throws rsm::Error for another class and for options that change
-   * the grid (dynamic shifting, Karras, exponential or beta sigmas, ...). */
+   * defaults, and what other schedulers left there is passed over. Throws
+   * rsm::Error for another class, an unknown key, numbers out of range and for
+   * options that change the grid (dynamic shifting, Karras, exponential or
+   * beta sigmas, ...). */
   static FlowMatchSchedule from_json(const nlohmann::json& config);
+  /** The keys that it passes over; see leftover_keys(). */
+  static std::vector<std::string> leftovers(const nlohmann::json& config);
   /** The same file's contents; double_shift = false can't be said there and
    * throws. */
   nlohmann::json to_json() const;

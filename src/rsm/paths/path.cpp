@@ -3,12 +3,19 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
+#include "rsm/io/json_options.h"
 #include "rsm/paths/ddim_path.h"
 #include "rsm/paths/flow_path.h"
 
 namespace rsm {
 
 using nlohmann::json;
+
+namespace {
+
+constexpr const char* kName = "_class_name";
+
+}  // namespace
 
 void check_step(const std::vector<double>& times, int64_t i) {
   const auto steps = static_cast<int64_t>(times.size()) - 1;
@@ -29,19 +36,23 @@ Transitions Path::noisy_steps(const std::vector<double>& times,
 }
 
 std::shared_ptr<const Path> Path::from_json(const json& config) {
-  RSM_CHECK(config.is_object(),
-            "[scheduler_config] holds: ", config.type_name(),
-            "; an object is needed");
-  const json name = config.value("_class_name", json());
+  const json name = JsonOptions(config, "[scheduler_config]").value(kName);
   if (name == FlowMatchSchedule::kClass) {
     return std::make_shared<FlowPath>(FlowMatchSchedule::from_json(config));
   }
   if (name == DdimSchedule::kClass || name == DdimSchedule::kOtherClass) {
     return std::make_shared<DdimPath>(DdimSchedule::from_json(config));
   }
-  throw Error(cat("[scheduler_config] class ", name.dump(),
+  throw Error(cat("[scheduler_config] class ", shown(name),
                   "; allowed: ", FlowMatchSchedule::kClass, ", ",
                   DdimSchedule::kClass, ", ", DdimSchedule::kOtherClass));
+}
+
+std::vector<std::string> Path::leftovers(const json& config) {
+  const json name = JsonOptions(config, "[scheduler_config]").value(kName);
+  return name == FlowMatchSchedule::kClass
+             ? FlowMatchSchedule::leftovers(config)
+             : DdimSchedule::leftovers(config);
 }
 
 double usual_level(SamplerNoise kind, Path::Family family) {

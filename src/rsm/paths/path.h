@@ -75,6 +75,9 @@ class Path {
   /** The path of a scheduler_config.json, by its class. Throws rsm::Error
    * naming the class or key that is not supported. */
   static std::shared_ptr<const Path> from_json(const nlohmann::json& config);
+  /** Keys of such a config that are left from other schedulers and, as in
+   * diffusers, passed over. */
+  static std::vector<std::string> leftovers(const nlohmann::json& config);
 };
 
 /** Throws rsm::Error unless `times` has a step i, and it falls within 1 to 0.

@@ -47,6 +47,13 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
                                         options.eval_images, options.seed);
   evaluation_set_.latent_shape = model_.latent_shape();
   evaluation_set_.conditions = conditions_of(evaluation_set_.prompts);
+  for (const auto& [prompts, what] :
+       {std::pair{&train_prompts_, "training prompts"},
+        std::pair{&evaluation_set_.prompts, "evaluation prompts"}}) {
+    const auto text =
+        truncation_warning(model_.tokenizer, texts_of(*prompts), what);
+    if (!text.empty()) options_.warnings.push_back(text);
+  }
   for (const auto& warning : options_.warnings) {
     progress_.say("warning: " + warning);
   }

@@ -298,6 +298,9 @@ RunOptions read_run_options(const Config& config) {
   config.done();
   check_whole(config, *path, o);
   o.resolved = config.resolved();
+  for (const auto& warning : folder_warnings(o.model)) {
+    o.warnings.push_back(warning);
+  }
   return o;
 }
 

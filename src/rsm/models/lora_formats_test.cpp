@@ -1,0 +1,239 @@
+#include "rsm/models/lora_formats.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "rsm/io/files.h"
+#include "rsm/io/testing.h"
+#include "rsm/models/loading.h"
+#include "rsm/models/testing.h"
+#include "rsm/models/unet.h"
+#include "rsm/models/unet_testing.h"
+
+namespace rsm {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+/** A UNet's weights, a LoRA of its attention and what they make together. */
+struct Adapted {
+  StateDict weights, lora, merged_weights;
+  LoraConfig config = small_lora();
+
+  Adapted() {
+    const torch::NoGradGuard no_grad;
+    Unet model(small_unet_config());
+    uint64_t index = 100;
+    for (auto& p : model->parameters()) {
+      p.copy_(test_normal(index++, p.sizes()));
+    }
+    config.targets = kUnetLoraTargets;
+    LoraAdapter adapter(*model, config, 1);
+    randomise(adapter, 5);
+    for (const auto& [name, tensor] : adapter.state()) {
+      lora[name] = tensor.clone();
+    }
+    weights = state_dict(*model);
+    merged_weights = adapter.merged();
+  }
+
+  /** The LoRA under other names: `name` of its module and whether it is down.
+   */
+  StateDict named(
+      const std::function<std::string(const std::string&, bool)>& name) const {
+    StateDict out;
+    for (const auto& pair : lora_pairs(lora, config.rank, "test")) {
+      out[name(pair.module, true)] = pair.down;
+      out[name(pair.module, false)] = pair.up;
+    }
+    return out;
+  }
+};
+
+void expect_merged(const LoraFile& file, const Adapted& own,
+                   const std::string& form) {
+  const auto found = merged(own.weights, file.tensors, file.config);
+  for (const auto& [name, tensor] : own.merged_weights) {
+    EXPECT_LT(relative(found.at(name), tensor), kFloatTolerance)
+        << form << ": " << name;
+  }
+}
+
+std::string flat(std::string module) {
+  std::replace(module.begin(), module.end(), '.', '_');
+  return module;
+}
+
+/** "x.attn1.to_out.0" as diffusers' attention processors called it in 2023. */
+std::string of_processor(std::string module) {
+  if (module.ends_with(".to_out.0")) module.resize(module.size() - 2);
+  const auto last = module.rfind('.');
+  return module.substr(0, last) + ".processor" + module.substr(last) + "_lora";
+}
+
+TEST(LoraFormats, OfAllNamesAreTheSame) {
+  const Adapted own;
+  const double scale = own.config.scale();
+  const std::vector<std::pair<
+      std::string, std::function<std::string(const std::string&, bool)>>>
+      forms = {
+          {"bare",
+           [](const std::string& m, bool down) {
+             return m + (down ? ".lora_A.weight" : ".lora_B.weight");
+           }},
+          {"part",
+           [](const std::string& m, bool down) {
+             return "unet." + m + (down ? ".lora_A.weight" : ".lora_B.weight");
+           }},
+          {"peft",
+           [](const std::string& m, bool down) {
+             return "base_model.model." + m +
+                    (down ? ".lora_A.default.weight"
+                          : ".lora_B.default.weight");
+           }},
+          {"diffusers",
+           [](const std::string& m, bool down) {
+             return "unet." + m +
+                    (down ? ".lora.down.weight" : ".lora.up.weight");
+           }},
+          {"processor",
+           [](const std::string& m, bool down) {
+             return of_processor(m) + (down ? ".down.weight" : ".up.weight");
+           }},
+          {"kohya", [](const std::string& m, bool down) {
+             return "lora_unet_" + flat(m) +
+                    (down ? ".lora_down.weight" : ".lora_up.weight");
+           }}};
+  for (const auto& [form, name] : forms) {
+    auto tensors = own.named(name);
+    // Without a config alpha is the rank: B carries the scale.
+    for (auto& [key, tensor] : tensors) {
+      const bool up = key.find("lora_B") != std::string::npos ||
+                      key.find("up.weight") != std::string::npos;
+      if (up) tensor = tensor * scale;
+    }
+    const TemporaryFolder folder;
+    write_safetensors(folder / "any_name.safetensors", tensors);
+    expect_merged(load_lora(folder.path(), "unet", own.weights), own, form);
+    expect_merged(
+        load_lora(folder / "any_name.safetensors", "unet", own.weights), own,
+        form + ", file");
+  }
+}
+
+TEST(LoraFormats, KohyasAlphasAndRanksByLayerAreKept) {
+  const Adapted own;
+  StateDict tensors;
+  int64_t count = 0;
+  for (const auto& pair : lora_pairs(own.lora, own.config.rank, "test")) {
+    const std::string name = "lora_unet_" + flat(pair.module);
+    // Twice the scale in alpha and half of it in B; some ranks hold zeros.
+    const int64_t more = count++ % 3;
+    const auto rows = at::zeros({more, pair.down.size(1)});
+    const auto columns = at::zeros({pair.up.size(0), more});
+    const auto rank = static_cast<double>(own.config.rank + more);
+    tensors[name + ".lora_down.weight"] = at::cat({pair.down, rows}, 0);
+    tensors[name + ".lora_up.weight"] = at::cat({pair.up, columns}, 1) / 2;
+    tensors[name + ".alpha"] = at::scalar_tensor(2 * own.config.scale() * rank);
+  }
+  const auto file = lora_of_others(tensors, "unet", own.weights, "test");
+  EXPECT_EQ(file.config.rank, own.config.rank + 2);
+  expect_merged(file, own, "kohya");
+}
+
+TEST(LoraFormats, OfPointwiseConvolutionsAreMerged) {
+  const Adapted own;
+  const std::string layer = "mid_block.attentions.0.proj_in";
+  const auto& weight = own.weights.at(layer + ".weight");
+  ASSERT_EQ(weight.dim(), 4);
+  const auto down = test_normal(1, {2, weight.size(1), 1, 1});
+  const auto up = test_normal(2, {weight.size(0), 2, 1, 1});
+  const auto file =
+      lora_of_others({{"lora_unet_" + flat(layer) + ".lora_down.weight", down},
+                      {"lora_unet_" + flat(layer) + ".lora_up.weight", up}},
+                     "unet", own.weights, "test");
+  const auto found = merged(own.weights, file.tensors, file.config);
+  const auto expected =
+      weight + at::mm(up.flatten(1), down.flatten(1)).view(weight.sizes());
+  EXPECT_LT(relative(found.at(layer + ".weight"), expected), kFloatTolerance);
+}
+
+TEST(LoraFormats, ThatAreNotReadSayWhatToDo) {
+  const Adapted own;
+  const auto error = [&](const std::string& name, at::IntArrayRef shape) {
+    return error_of([&] {
+      lora_of_others({{name, at::ones(shape)}}, "unet", own.weights, "x.st");
+    });
+  };
+  const std::string layer = "mid_block_attentions_0_proj_in";
+  expect_parts(error("lora_te_text_model_encoder_layers_0_mlp_fc1."
+                     "lora_down.weight",
+                     {4, 8}),
+               {"x.st", "lora_te_", "text encoder", "fuse_lora"});
+  expect_parts(error("text_encoder.a.lora_A.weight", {4, 8}),
+               {"text encoder", "fuse_lora"});
+  expect_parts(error("lora_unet_" + layer + ".hada_w1_a", {4, 8}),
+               {"hada_", "another adapter", "fuse_lora"});
+  expect_parts(
+      error("lora_unet_input_blocks_1_1_proj_in.lora_down.weight", {4, 8}),
+      {"no layer of the unet", "input_blocks_1_1"});
+  expect_parts(error("lora_unet_" + layer + ".lora_down.weight", {4, 8, 3, 3}),
+               {"[4, 8, 3, 3]", "1x1"});
+  expect_parts(error("lora_unet_" + layer + ".lora_down.weight", {4, 8}),
+               {"mid_block.attentions.0.proj_in", "lacks a half"});
+  expect_parts(error("weight", {4, 8}), {"\"weight\"", "no part of a LoRA"});
+
+  const TemporaryFolder folder;
+  const auto of = [&](const std::string& path) {
+    return error_of([&] { load_lora(path, "unet", own.weights); });
+  };
+  expect_parts(of(folder / "none"), {"none", "not there"});
+  expect_parts(of(folder.path()), {"no safetensors file", "is nothing"});
+  write_file_atomic(folder / "pytorch_lora_weights.bin", "x");
+  expect_parts(of(folder.path()),
+               {"pytorch_lora_weights.bin", "safe_serialization"});
+  write_safetensors(folder / "a.safetensors", own.lora);
+  write_safetensors(folder / "b.safetensors", own.lora);
+  expect_parts(of(folder.path()),
+               {"several files", "a.safetensors, b.safetensors"});
+  fs::create_symlink("blobs/1", folder / "c.safetensors");
+  expect_parts(of(folder / "c.safetensors"), {"leads nowhere"});
+  write_file_atomic(folder / "adapter_config.json", "{}");
+  expect_parts(of(folder.path()), {"no adapter_model.safetensors"});
+}
+
+TEST(LoraFormats, OfARealFileFitsStableDiffusion15) {
+  const char* assets = std::getenv("RSM_ASSETS");
+  if (assets == nullptr) GTEST_SKIP() << "RSM_ASSETS names no folder";
+  const TemporaryFolder folder;
+  write_json_atomic(folder / "config.json", sd15_unet_json());
+  run_python("unet_peer.py",
+             "shapes " + folder / "config.json" + " " + folder / "shapes.json");
+  if (HasFailure()) return;
+  StateDict weights;  // shapes alone take no memory
+  const json shapes = read_json(folder / "shapes.json");
+  for (const auto& [name, shape] : shapes.items()) {
+    weights[name] = at::zeros({}).expand(shape.get<std::vector<int64_t>>());
+  }
+  const auto file =
+      load_lora(std::string(assets) + "/lora/catundchat_sd15_lora.safetensors",
+                "unet", weights);
+  EXPECT_EQ(file.config.rank, 4);
+  const auto pairs = lora_pairs(file.tensors, 4, "test");
+  // Sixteen transformers of two attentions with four layers.
+  EXPECT_EQ(pairs.size(), 16U * 2 * 4);
+  for (const auto& pair : pairs) {
+    const auto& weight = weights.at(pair.module + ".weight");
+    EXPECT_EQ(pair.up.size(0), weight.size(0)) << pair.module;
+    EXPECT_EQ(pair.down.size(1), weight.size(1)) << pair.module;
+  }
+}
+
+}  // namespace
+}  // namespace rsm

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace rsm {
+
+/** Keys of a scheduler_config.json that are left from another scheduler:
+ * diffusers' from_config carries them along and its class, here the one the
+ * config names, passes over them. `own` are the keys this class reads. Throws
+ * rsm::Error naming a key that no scheduler of diffusers has. */
+std::vector<std::string> leftover_keys(const nlohmann::json& config,
+                                       const std::vector<std::string>& own);
+
+}  // namespace rsm
