@@ -165,8 +165,8 @@ struct Workload {
     PolicyOptions options;
     options.lora = LoraConfig();
     options.rollout_type = type;
-    options.tiles.tile = tile;
-    options.tiles.workers = cores();
+    options.rollout_tiles = {.tile = tile, .workers = cores()};
+    options.train_tiles = options.rollout_tiles;
     return Policy(model, options);
   }
 };

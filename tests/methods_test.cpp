@@ -32,7 +32,7 @@ train:
   weights: full
   lr: 0.0001
 evaluation: {images: 6, steps: 2}
-compute: {tile: 8, threads: 2}
+compute: {rollout_tile: 8, train_tile: 8, threads: 2}
 )"),
       "test.yaml", overrides));
 }

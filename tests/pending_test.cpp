@@ -59,7 +59,7 @@ sampling: {steps: 4, guidance_scale: 1}
 train: {epochs: 2, weights: full, lr: 0.0001}
 evaluation: {images: 6, steps: 2, every: 10}
 checkpoint: {every: 1}
-compute: {tile: 8, threads: 2}
+compute: {rollout_tile: 8, train_tile: 8, threads: 2}
 )"),
       "test.yaml", {setting}));
 }

@@ -20,6 +20,12 @@ class UsageError : public Error {
   using Error::Error;
 };
 
+/** The user wants the work to stop: no mistake, and nothing is lost by it. */
+class Interrupted : public Error {
+ public:
+  using Error::Error;
+};
+
 /** Joins anything printable into one string. */
 template <typename... Parts>
 std::string cat(const Parts&... parts) {

@@ -3,9 +3,12 @@
 #include <cstdint>
 #include <string>
 
+#include "rsm/base/error.h"
+
 namespace rsm {
 
-/** Where long work tells how far it is. The library itself never prints. */
+/** Where long work tells how far it is, and hears that it should stop. The
+ * library itself never prints. */
 class Progress {
  public:
   virtual ~Progress() = default;
@@ -16,6 +19,16 @@ class Progress {
   virtual void end() = 0;
   /** A line of its own, above the bar. */
   virtual void say(const std::string& line) = 0;
+  /** Whether the user wants the work to stop. Asked from several threads. */
+  virtual bool stopping() const { return false; }
+
+  /** Long work calls it between its parts: throws Interrupted once stopping().
+   */
+  void stop_point() const {
+    if (stopping()) {
+      throw Interrupted("interrupted");
+    }
+  }
 };
 
 /** Says nothing. */

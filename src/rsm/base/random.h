@@ -22,6 +22,7 @@ enum class Purpose : uint64_t {
   model_init = 9,
   bench = 10,
   anchors = 11,
+  watched_states = 12,
 };
 
 /** A counted seed: numbers depend on the counters alone (run seed, purpose,

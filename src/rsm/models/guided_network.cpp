@@ -62,10 +62,20 @@ GuidedNetwork::GuidedNetwork(Network network, Condition unconditional,
       unconditional_(std::move(unconditional)),
       scale_(scale),
       tiles_(tiles) {
-  RSM_CHECK(tiles.tile > 0 && tiles.workers > 0 && tiles.micro_batch >= 0,
-            "[GuidedNetwork] tile ", tiles.tile, ", micro_batch ",
-            tiles.micro_batch, " and ", tiles.workers,
-            " workers arrived; all must be above 0 (micro_batch may be 0)");
+  RSM_CHECK(tiles.tile > 0 && tiles.workers > 0, "[GuidedNetwork] tile ",
+            tiles.tile, " and ", tiles.workers,
+            " workers arrived; both must be above 0");
+}
+
+void GuidedNetwork::for_each_tile(
+    int64_t rows, const std::function<void(int64_t, int64_t)>& work) const {
+  run_jobs(tiles_.calls(rows), tiles_.workers, [&](int64_t call) {
+    if (progress_ != nullptr) {
+      progress_->stop_point();
+    }
+    const int64_t first = call * tiles_.tile;
+    work(first, std::min(tiles_.tile, rows - first));
+  });
 }
 
 torch::Tensor GuidedNetwork::run_tile(const torch::Tensor& x,
@@ -99,13 +109,9 @@ torch::Tensor GuidedNetwork::run_tile(const torch::Tensor& x,
 torch::Tensor GuidedNetwork::predict(const torch::Tensor& x,
                                      const torch::Tensor& t,
                                      const Condition& condition) {
-  const int64_t rows = tiles_.rows_per_call();
-  const int64_t calls = (x.size(0) + rows - 1) / rows;
   auto out = at::empty(x.sizes(), x.options().dtype(at::kFloat));
-  run_jobs(calls, tiles_.workers, [&](int64_t call) {
+  for_each_tile(x.size(0), [&](int64_t first, int64_t count) {
     const torch::NoGradGuard no_grad;
-    const int64_t first = call * rows;
-    const int64_t count = std::min(rows, x.size(0) - first);
     out.slice(0, first, first + count)
         .copy_(run_tile(x, t, condition, first, count));
   });
@@ -116,12 +122,8 @@ std::vector<torch::Tensor> GuidedNetwork::gradients(
     const torch::Tensor& x, const torch::Tensor& t, const Condition& condition,
     const std::vector<torch::Tensor>& parameters,
     const OutputGradient& output_gradient) {
-  const int64_t rows = tiles_.rows_per_call();
-  const int64_t calls = (x.size(0) + rows - 1) / rows;
   OrderedSum sum;
-  run_jobs(calls, tiles_.workers, [&](int64_t call) {
-    const int64_t first = call * rows;
-    const int64_t count = std::min(rows, x.size(0) - first);
+  for_each_tile(x.size(0), [&](int64_t first, int64_t count) {
     const auto y = run_tile(x, t, condition, first, count);
     const auto seed = output_gradient(first, count, y.detach());
     auto part = torch::autograd::grad({y}, parameters, {seed},
@@ -133,7 +135,7 @@ std::vector<torch::Tensor> GuidedNetwork::gradients(
         part[i] = at::zeros_like(parameters[i]);
       }
     }
-    sum.add(call, std::move(part));
+    sum.add(first / tiles_.tile, std::move(part));
   });
   return sum.take();
 }

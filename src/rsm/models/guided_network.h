@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "rsm/base/denoiser.h"
+#include "rsm/base/progress.h"
 #include "rsm/models/network.h"
 
 namespace rsm {
@@ -14,16 +15,11 @@ namespace rsm {
  * the last bits between batch sizes. */
 struct TileOptions {
   int64_t tile = 16;
-  /** Rows of one call that carry work, at most `tile`; 0 means `tile`. Outputs
-   * don't depend on it; gradients are then summed in other groups, which
-   * changes their last bits. */
-  int64_t micro_batch = 0;
   /** Calls under way at once, each on one core. */
   int64_t workers = 1;
 
-  int64_t rows_per_call() const {
-    return micro_batch > 0 ? std::min(micro_batch, tile) : tile;
-  }
+  /** Calls for so many rows. */
+  int64_t calls(int64_t rows) const { return (rows + tile - 1) / tile; }
 };
 
 /** A network under classifier-free guidance:
@@ -35,6 +31,10 @@ class GuidedNetwork : public Denoiser {
   /** `unconditional` is the condition of the empty prompt, one row. */
   GuidedNetwork(Network network, Condition unconditional, double scale,
                 const TileOptions& tiles);
+
+  /** From now on every tile begins with a stop_point() of `progress`, which has
+   * to outlive that; nullptr: no more. */
+  void watch(const Progress* progress) { progress_ = progress; }
 
   /** Without gradient, tile by tile. */
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
@@ -55,6 +55,9 @@ class GuidedNetwork : public Denoiser {
   Network network() const { return network_; }
 
  private:
+  /** work(first, count) for the rows of every tile. */
+  void for_each_tile(int64_t rows,
+                     const std::function<void(int64_t, int64_t)>& work) const;
   torch::Tensor run_tile(const torch::Tensor& x, const torch::Tensor& t,
                          const Condition& condition, int64_t first,
                          int64_t count);
@@ -63,6 +66,7 @@ class GuidedNetwork : public Denoiser {
   Condition unconditional_;
   double scale_;
   TileOptions tiles_;
+  const Progress* progress_ = nullptr;
 };
 
 }  // namespace rsm

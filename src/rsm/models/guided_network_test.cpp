@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/models/sd3_transformer.h"
@@ -40,11 +42,9 @@ struct Setting {
     empty = {counted_normal(104, {1, 5, 24}), counted_normal(105, {1, 20})};
   }
 
-  GuidedNetwork flow(double scale, int64_t tile, int64_t micro_batch = 0,
-                     int64_t workers = 1) const {
+  GuidedNetwork flow(double scale, int64_t tile, int64_t workers = 1) const {
     TileOptions tiles;
     tiles.tile = tile;
-    tiles.micro_batch = micro_batch;
     tiles.workers = workers;
     return GuidedNetwork(network.ptr(), empty, scale, tiles);
   }
@@ -73,15 +73,11 @@ TEST(GuidedNetwork, IsTheFormulaOfClassifierFreeGuidance) {
   }
 }
 
-TEST(GuidedNetwork, DoesNotDependOnMicroBatchOrWorkersBitForBit) {
+TEST(GuidedNetwork, DoesNotDependOnWorkersBitForBit) {
   const Setting s;
-  const auto whole = s.predict(s.flow(2, 8));
-  for (const int64_t micro_batch : {1, 3, 8, 64}) {
-    for (const int64_t workers : {1, 2, 3}) {
-      EXPECT_TRUE(
-          at::equal(whole, s.predict(s.flow(2, 8, micro_batch, workers))))
-          << micro_batch << " " << workers;
-    }
+  const auto whole = s.predict(s.flow(2, 4));
+  for (const int64_t workers : {2, 3, 8}) {
+    EXPECT_TRUE(at::equal(whole, s.predict(s.flow(2, 4, workers)))) << workers;
   }
 }
 
@@ -116,8 +112,8 @@ TEST(GuidedNetwork, GradientsAreThoseOfOneBackwardPass) {
                            s.empty.pooled.expand({13, 20}));
   const auto expected = torch::autograd::grad(
       {y_u + 2 * (y_c - y_u)}, parameters, {seed}, false, false, true);
-  const auto gradients = [&](int64_t tile, int64_t micro, int64_t workers) {
-    return s.flow(2, tile, micro, workers)
+  const auto gradients = [&](int64_t tile, int64_t workers) {
+    return s.flow(2, tile, workers)
         .gradients(s.x, s.t, s.condition, parameters,
                    [&](int64_t first, int64_t count, const torch::Tensor& y) {
                      EXPECT_EQ(y.size(0), count);
@@ -125,9 +121,9 @@ TEST(GuidedNetwork, GradientsAreThoseOfOneBackwardPass) {
                      return seed.slice(0, first, first + count);
                    });
   };
-  const auto tiled = gradients(4, 0, 1);
-  const auto threaded = gradients(4, 0, 3);
-  const auto single = gradients(4, 1, 2);
+  const auto tiled = gradients(4, 1);
+  const auto threaded = gradients(4, 3);
+  const auto single = gradients(1, 2);
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (!expected[i].defined()) {
       EXPECT_EQ(tiled[i].abs().max().item<double>(), 0);
@@ -144,29 +140,38 @@ TEST(GuidedNetwork, GradientsAreThoseOfOneBackwardPass) {
   }
 }
 
-TEST(GuidedNetwork, MicroBatchesGiveTheSameUpdateToRounding) {
+/** Asks to stop from the so-many-th question on. */
+class StopsAfter : public NoProgress {
+ public:
+  explicit StopsAfter(int64_t questions) : left_(questions) {}
+  bool stopping() const override { return left_-- <= 0; }
+
+ private:
+  mutable std::atomic<int64_t> left_;
+};
+
+TEST(GuidedNetwork, StopsBetweenTilesWhereItsProgressAsks) {
   const Setting s;
-  const auto parameters = s.network->parameters();
-  const auto seed = counted_normal(9, s.x.sizes());
-  const auto gradient = [&](int64_t micro) {
-    std::vector<torch::Tensor> flat;
-    for (const auto& g :
-         s.flow(2, 8, micro, 2)
-             .gradients(
-                 s.x, s.t, s.condition, parameters,
-                 [&](int64_t first, int64_t count, const torch::Tensor&) {
-                   return seed.slice(0, first, first + count);
-                 })) {
-      flat.push_back(g.flatten().to(at::kDouble));
-    }
-    return at::cat(flat);
+  const auto gradients = [&](GuidedNetwork& flow) {
+    return flow.gradients(
+        s.x, s.t, s.condition, s.network->parameters(),
+        [](int64_t, int64_t, const torch::Tensor& y) { return y; });
   };
-  const auto whole = gradient(0);
-  for (const int64_t micro : {1, 3, 5}) {
-    const auto off = (gradient(micro) - whole).norm() / whole.norm();
-    EXPECT_LT(off.item<double>(), 1e-6) << micro;
-    EXPECT_GT(off.item<double>(), 0) << micro;  // or nothing was regrouped
+  auto flow = s.flow(2, 4, 2);  // 13 rows: 4 tiles
+  for (const int64_t tiles : {0, 1, 3}) {
+    const StopsAfter progress(tiles);
+    flow.watch(&progress);
+    EXPECT_THROW(flow.predict(s.x, s.t, s.condition), Interrupted) << tiles;
+    const StopsAfter again(tiles);
+    flow.watch(&again);
+    EXPECT_THROW(gradients(flow), Interrupted) << tiles;
   }
+  const StopsAfter patient(4);
+  flow.watch(&patient);
+  EXPECT_TRUE(at::equal(flow.predict(s.x, s.t, s.condition),
+                        s.predict(s.flow(2, 4, 2))));
+  flow.watch(nullptr);
+  EXPECT_EQ(gradients(flow).size(), s.network->parameters().size());
 }
 
 TEST(GuidedNetwork, GradientModeGivesTheSameOutputsBitForBit) {
@@ -185,7 +190,7 @@ TEST(GuidedNetwork, GradientModeGivesTheSameOutputsBitForBit) {
 TEST(GuidedNetwork, RefusesImpossibleTiles) {
   const Setting s;
   EXPECT_THROW(s.flow(2, 0), Error);
-  EXPECT_THROW(s.flow(2, 4, -1), Error);
+  EXPECT_THROW(s.flow(2, 4, 0), Error);
 }
 
 }  // namespace

@@ -42,15 +42,15 @@ class Mean : public Reward {
 /** A few prompts of the shipped model. */
 struct Setting {
   explicit Setting(const std::string& folder)
-      : options(read_run_options(
-            Config::parse(cat("name: test\nfolder: ", folder,
-                              "\nmodel: models/shapes-flow\n"
-                              "method: {name: tempflow-grpo, "
-                              "estimator: {branches: [2, 3, 0, 0]}}\n"
-                              "prompts: {per_epoch: 6, samples_per_prompt: 2}\n"
-                              "sampling: {steps: 4, guidance_scale: 1}\n"
-                              "compute: {tile: 8, threads: 2}\n"),
-                          "test.yaml"))),
+      : options(read_run_options(Config::parse(
+            cat("name: test\nfolder: ", folder,
+                "\nmodel: models/shapes-flow\n"
+                "method: {name: tempflow-grpo, "
+                "estimator: {branches: [2, 3, 0, 0]}}\n"
+                "prompts: {per_epoch: 6, samples_per_prompt: 2}\n"
+                "sampling: {steps: 4, guidance_scale: 1}\n"
+                "compute: {rollout_tile: 8, train_tile: 8, threads: 2}\n"),
+            "test.yaml"))),
         model(ImageModel::load(options.model)),
         plan(options.plan()),
         prompts(load_prompts(options.train_prompts)),

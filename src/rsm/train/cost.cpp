@@ -24,8 +24,9 @@ struct Batch {
   torch::Tensor x, t;
   Condition condition;
 
-  Batch(const ImageModel& model, const RunOptions& o, int64_t calls) {
-    const int64_t rows = o.tiles.rows_per_call() * o.tiles.workers * calls;
+  Batch(const ImageModel& model, const RunOptions& o, const TileOptions& tiles,
+        int64_t calls) {
+    const int64_t rows = tiles.tile * tiles.workers * calls;
     std::vector<int64_t> shape = model.latent_shape();
     shape.insert(shape.begin(), rows);
     x = counted_normal(counted_seed(o.seed, Purpose::bench, {1}), shape)
@@ -40,9 +41,9 @@ struct Batch {
 /** Seconds a row takes, once warm. */
 template <typename Work>
 double seconds_per_row(const ImageModel& model, const RunOptions& options,
-                       const Work& work) {
-  work(Batch(model, options, 1));
-  const Batch batch(model, options, kTimedCalls);
+                       const TileOptions& tiles, const Work& work) {
+  work(Batch(model, options, tiles, 1));
+  const Batch batch(model, options, tiles, kTimedCalls);
   const Clock clock;
   work(batch);
   return clock.seconds() / static_cast<double>(batch.size());
@@ -50,7 +51,7 @@ double seconds_per_row(const ImageModel& model, const RunOptions& options,
 
 double update_seconds_per_row(const ImageModel& model, const RunOptions& o,
                               Policy& policy, torch::optim::AdamW& optimiser) {
-  return seconds_per_row(model, o, [&](const Batch& batch) {
+  return seconds_per_row(model, o, o.train_tiles, [&](const Batch& batch) {
     const auto gradients = policy.trained_network().gradients(
         batch.x, batch.t, batch.condition, policy.parameters(),
         [](int64_t, int64_t, const torch::Tensor& y) {
@@ -116,8 +117,8 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
                                 torch::optim::AdamWOptions(0));
   const auto reward = make_rewards(o.rewards);
   const auto prompts = load_prompts(o.train_prompts);
-  const auto predict = [&](Denoiser& denoiser) {
-    return seconds_per_row(model, o, [&](const Batch& batch) {
+  const auto predict = [&](Denoiser& denoiser, const TileOptions& tiles) {
+    return seconds_per_row(model, o, tiles, [&](const Batch& batch) {
       denoiser.predict(batch.x, batch.t, batch.condition);
     });
   };
@@ -125,8 +126,8 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
     return seconds * static_cast<double>(count);
   };
   EpochCost cost;
-  const double rollout = predict(policy.rollout());
-  const double training = predict(policy.training());
+  const double rollout = predict(policy.rollout(), o.rollout_tiles);
+  const double training = predict(policy.training(), o.train_tiles);
   const double update = update_seconds_per_row(model, o, policy, optimiser);
   cost.rollout_seconds = scaled(rollout, f.evaluations.rollout);
   cost.old_seconds =

@@ -51,6 +51,16 @@ int64_t states_of(const RunOptions& o, const RolloutPlan& plan, int64_t roots) {
                     : anchors);
 }
 
+/** States compared with the reference where the method has no KL term: see
+ * watched_states(). */
+int64_t watched_of(const RolloutPlan& plan, int64_t states) {
+  int64_t steps = 0;
+  for (int64_t i = 0; i < plan.steps; ++i) {
+    steps += plan.states_at(i) > 0 ? 1 : 0;
+  }
+  return std::min(states, std::max(kWatchedStates, steps));
+}
+
 int64_t categories_of(const Prompts& prompts) {
   std::set<std::string> names;
   for (const auto& prompt : prompts) {
@@ -161,17 +171,13 @@ void advise_on_training(Adviser& adviser, const RunOptions& o,
 
 void advise_on_compute(Adviser& adviser, const RunOptions& o,
                        const Forecast& f) {
-  const auto& tiles = o.tiles;
-  adviser.if_so(tiles.micro_batch > tiles.tile, "compute.micro_batch",
-                tiles.micro_batch, " is above the tile of ", tiles.tile,
-                " and counts as ", tiles.tile);
+  const auto& tiles = o.train_tiles;
   const int64_t cores = std::thread::hardware_concurrency();
   adviser.if_so(o.device.is_cpu() && tiles.workers > cores, "compute.threads",
                 tiles.workers, " threads on ", cores, " cores take turns; set ",
                 cores);
-  const int64_t calls =
-      (f.smallest_update + tiles.rows_per_call() - 1) / tiles.rows_per_call();
-  adviser.if_so(calls < tiles.workers, "compute.tile", "an update of ",
+  const int64_t calls = tiles.calls(f.smallest_update);
+  adviser.if_so(calls < tiles.workers, "compute.train_tile", "an update of ",
                 f.smallest_update, " states is ", calls, " tile",
                 calls == 1 ? "" : "s", " for ", tiles.workers,
                 " threads: some idle; a tile of ",
@@ -209,7 +215,7 @@ Forecast forecast(const RunOptions& o) {
   f.evaluations.old = o.policy().rollout_is_training() ? 0 : f.states;
   const bool even = o.method.strength.even_output;
   f.evaluations.reference =
-      (pulled || even ? f.states : std::min(f.states, kWatchedStates)) +
+      (pulled || even ? f.states : watched_of(plan, f.states)) +
       (even ? f.evaluations.rollout : 0);
   f.evaluations.update = f.states;
   f.update_is_exact =

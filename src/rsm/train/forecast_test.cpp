@@ -76,7 +76,8 @@ TEST(Advise, NamesWhatDoesNotAddUp) {
   EXPECT_TRUE(advises({"sampling.continuation_steps=9"},
                       "sampling.continuation_steps"));
   EXPECT_TRUE(advises({"compute.threads=1000"}, "compute.threads"));
-  EXPECT_TRUE(advises({"compute.micro_batch=99"}, "compute.micro_batch"));
+  EXPECT_TRUE(advises({"compute.threads=2", "compute.train_tile=4096"},
+                      "compute.train_tile"));
 }
 
 TEST(Advise, SaysHowManyEpochsFitTheTime) {

@@ -13,13 +13,20 @@ class Policy::FrozenView : public Denoiser {
 
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
                         const Condition& condition) override {
-    adapter_.set_enabled(false);
-    const auto y = flow_->predict(x, t, condition);
-    adapter_.set_enabled(true);
-    return y;
+    const Off off(adapter_);
+    return flow_->predict(x, t, condition);
   }
 
  private:
+  /** The adapter is on again whatever happens. */
+  struct Off {
+    explicit Off(LoraAdapter& one) : adapter(one) { one.set_enabled(false); }
+    ~Off() { adapter.set_enabled(true); }
+    Off(const Off&) = delete;
+    Off& operator=(const Off&) = delete;
+    LoraAdapter& adapter;
+  };
+
   std::shared_ptr<GuidedNetwork> flow_;
   LoraAdapter& adapter_;
 };
@@ -27,12 +34,12 @@ class Policy::FrozenView : public Denoiser {
 Policy::Policy(const ImageModel& model, const PolicyOptions& options)
     : options_(options) {
   const auto unconditional = model.encode({""}).to(options.device);
-  const auto guided = [&](const Network& network) {
-    return std::make_shared<GuidedNetwork>(
-        network, unconditional, options.guidance_scale, options.tiles);
+  const auto guided = [&](const Network& network, const TileOptions& tiles) {
+    return networks_.emplace_back(std::make_shared<GuidedNetwork>(
+        network, unconditional, options.guidance_scale, tiles));
   };
   auto network = copy_of(model.network, torch::kFloat32, options.device);
-  training_ = guided(network);
+  training_ = guided(network, options.train_tiles);
   if (options.lora) {
     for (auto& p : network->parameters()) {
       p.requires_grad_(false);
@@ -47,20 +54,26 @@ Policy::Policy(const ImageModel& model, const PolicyOptions& options)
       names_.push_back(p.key());
       parameters_.push_back(p.value());
     }
-    reference_ =
-        guided(copy_of(model.network, torch::kFloat32, options.device));
+    reference_ = guided(copy_of(model.network, torch::kFloat32, options.device),
+                        options.train_tiles);
   }
   if (options.rollout_is_training()) {
     rollout_ = training_;
   } else {
     auto sampler = copy_of(model.network, options.rollout_type, options.device);
     sampler->set_fast(true);
-    rollout_ = guided(sampler);
+    rollout_ = guided(sampler, options.rollout_tiles);
   }
   refresh_rollout();
 }
 
 Policy::~Policy() = default;
+
+void Policy::watch(const Progress* progress) {
+  for (const auto& network : networks_) {
+    network->watch(progress);
+  }
+}
 
 StateDict Policy::trainable() const {
   StateDict values;

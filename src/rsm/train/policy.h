@@ -18,12 +18,15 @@ struct PolicyOptions {
   double guidance_scale = 1;
   torch::ScalarType rollout_type = torch::kFloat32;
   torch::Device device = torch::kCPU;
-  TileOptions tiles;
+  TileOptions rollout_tiles;
+  /** Of everything the loss compares: ratios are exact in one tile only. */
+  TileOptions train_tiles;
 
   /** Whether rollouts and training are one computation: all weights trained,
-   * sampling in their own precision. */
+   * sampling in their own precision and tiles. */
   bool rollout_is_training() const {
-    return !lora && rollout_type == torch::kFloat32;
+    return !lora && rollout_type == torch::kFloat32 &&
+           rollout_tiles.tile == train_tiles.tile;
   }
 };
 
@@ -59,6 +62,10 @@ class Policy {
   Denoiser& rollout() { return *rollout_; }
   GuidedNetwork& trained_network() { return *training_; }
 
+  /** From now on every tile of every copy begins with a stop_point() of
+   * `progress`, which has to outlive that; nullptr: no more. */
+  void watch(const Progress* progress);
+
   /** Brings the rollout copy to the present weights. */
   void refresh_rollout();
   /** True where rollout and training are one computation, so that the
@@ -74,6 +81,7 @@ class Policy {
   std::shared_ptr<GuidedNetwork> training_, rollout_;
   std::unique_ptr<LoraAdapter> adapter_;  // before the network it hangs on
   std::shared_ptr<Denoiser> reference_;
+  std::vector<std::shared_ptr<GuidedNetwork>> networks_;
   std::vector<std::string> names_;
   std::vector<torch::Tensor> parameters_;
 };

@@ -115,7 +115,7 @@ void write_description(const RunOptions& o, const Transitions& transitions,
         {{"train", train_prompts.size()}, {"held_out", distinct.size()}}},
        {"schedule", schedule},
        {"warnings", o.warnings},
-       {"machine", machine_fingerprint(o.device, o.tiles.tile)},
+       {"machine", machine_fingerprint(o.device, o.train_tiles.tile)},
        {"versions", {{"rsm", RSM_VERSION}}},
        {"finished", finished}});
 }

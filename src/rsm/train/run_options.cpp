@@ -9,6 +9,7 @@
 #include "rsm/methods/names.h"
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
+#include "rsm/train/average.h"
 
 namespace rsm {
 namespace {
@@ -213,18 +214,35 @@ void read_evaluation(const Config& section, RunOptions& o) {
       section.integer("drift_steps", o.eval_drift_steps, 0, 1000);
 }
 
+/** Keys that configs had before rollouts and training each got a tile. */
+void refuse_former_tiles(const Config& section) {
+  if (section.has("tile")) {
+    section.note(
+        "tile",
+        "unknown key; there are two tiles now: write its number as both "
+        "rollout_tile and train_tile, which gives the same numbers");
+  }
+  if (section.has("micro_batch")) {
+    section.note("micro_batch",
+                 "unknown key; it saved no memory and is gone: leave it "
+                 "out, and lower train_tile where memory is short");
+  }
+}
+
 void read_compute(const Config& section, RunOptions& o) {
   o.device = read_device(section);
   o.rollout_type = parse_type(section, "rollout_type", "bfloat16");
-  o.tiles.tile = section.integer("tile", o.tiles.tile, 1, 65536);
-  o.tiles.micro_batch =
-      section.integer("micro_batch", o.tiles.micro_batch, 0, 65536);
+  refuse_former_tiles(section);
+  auto& rollout = o.rollout_tiles;
+  auto& train = o.train_tiles;
+  rollout.tile = section.integer("rollout_tile", rollout.tile, 1, 65536);
+  train.tile = section.integer("train_tile", train.tile, 1, 65536);
   const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
   const bool cpu = o.device.is_cpu();
-  o.tiles.workers = section.integer(
+  rollout.workers = train.workers = section.integer(
       "threads", cpu ? std::max<int64_t>(cores, 1) : 1, 1, 1024);
-  if (!cpu && o.tiles.workers > 1) {
-    section.note("threads", cat(o.tiles.workers, " network calls at once on ",
+  if (!cpu && train.workers > 1) {
+    section.note("threads", cat(train.workers, " network calls at once on ",
                                 o.device.str(), ": they would wait for each ",
                                 "other; allowed on a GPU: 1"));
   }
@@ -241,7 +259,8 @@ PolicyOptions RunOptions::policy() const {
   p.guidance_scale = guidance_scale;
   p.rollout_type = rollout_type;
   p.device = device;
-  p.tiles = tiles;
+  p.rollout_tiles = rollout_tiles;
+  p.train_tiles = train_tiles;
   return p;
 }
 
@@ -300,6 +319,8 @@ RunOptions read_run_options(const Config& config) {
   o.resolved = config.resolved();
   for (const auto& warning : folder_warnings(o.model)) {
     o.warnings.push_back(warning);
+  if (auto warning = average_warning(o); !warning.empty()) {
+    o.warnings.push_back(std::move(warning));
   }
   return o;
 }

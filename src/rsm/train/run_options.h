@@ -13,8 +13,8 @@
 
 namespace rsm {
 
-/** A fine-tuning run, as its config says. Batch settings are totals: tile and
- * micro-batch change speed, memory and last bits, threads not even these. */
+/** A fine-tuning run, as its config says. Batch settings are totals: tiles
+ * change speed, memory and last bits, threads not even these. */
 struct RunOptions {
   std::string name;
   std::string folder;  ///< the run folder
@@ -63,7 +63,7 @@ struct RunOptions {
 
   torch::Device device = torch::kCPU;
   torch::ScalarType rollout_type = torch::kBFloat16;
-  TileOptions tiles;
+  TileOptions rollout_tiles, train_tiles;
 
   /** The resolved config: every value above, as YAML that gives this again. */
   std::string resolved;

@@ -99,7 +99,8 @@ void check_inputs(const RunOptions& options, const Checkpoint& checkpoint,
 
 void check_machine(const RunOptions& options, const Checkpoint& checkpoint,
                    Progress& progress) {
-  const auto here = machine_fingerprint(options.device, options.tiles.tile);
+  const auto here =
+      machine_fingerprint(options.device, options.train_tiles.tile);
   // Earlier versions left out what comes after LibTorch's version.
   if (here != checkpoint.machine &&
       !(checkpoint.config.empty() && here.starts_with(checkpoint.machine))) {

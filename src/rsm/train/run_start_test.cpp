@@ -53,7 +53,7 @@ class RunStartTest : public testing::Test {
     c.epoch = epoch;
     c.tensors = {{"w", at::full({2}, static_cast<double>(epoch))}};
     c.spent = {10 * epoch, 20 * epoch, epoch, 0.5, 0.7};
-    c.machine = machine_fingerprint(torch::kCPU, options_.tiles.tile);
+    c.machine = machine_fingerprint(torch::kCPU, options_.train_tiles.tile);
     c.config = options_.resolved;
     c.inputs = inputs_;
     c.log = {R"({"epoch":0})", R"({"epoch":1})"};
