@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "rsm/base/error.h"
+#include "rsm/base/random.h"
 #include "rsm/objective/rows.h"
 
 namespace rsm {
@@ -20,20 +22,65 @@ double mean_of(const std::vector<double>& values) {
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
-/** Mean exact KL at each step index; NaN (null in the log) without states. */
-std::vector<double> kl_by_step(const EpochData& data) {
-  const size_t steps = data.rollout.transitions.size();
-  std::vector<double> sum(steps, 0);
-  std::vector<int64_t> count(steps, 0);
-  for (size_t i = 0; i < data.kl_states.size(); ++i) {
-    const int64_t step = data.rollout.state_step[data.kl_states[i]];
-    sum[step] += data.kl[i];
+std::vector<int64_t> part_of(const std::vector<int64_t>& states, size_t first) {
+  return {states.begin() + static_cast<int64_t>(first),
+          states.begin() + static_cast<int64_t>(std::min(
+                               first + kMeasuredAtOnce, states.size()))};
+}
+
+torch::Tensor selected(const torch::Tensor& all,
+                       const std::vector<int64_t>& states) {
+  return all.index_select(0, torch::tensor(states, at::kLong).to(all.device()));
+}
+
+/** [B] sums of squares of [B,C,H,W]. */
+torch::Tensor squares(const torch::Tensor& y) {
+  return y.to(at::kDouble).square().flatten(1).sum(1).to(at::kCPU);
+}
+
+/** kl and output_ratio. */
+void measure_drift(EpochData& data) {
+  const auto& rollout = data.rollout;
+  const auto size = static_cast<double>(rollout.x.numel()) /
+                    static_cast<double>(rollout.states());
+  double old_square = 0, ref_square = 0;
+  for (size_t i = 0; i < data.kl_states.size(); i += kMeasuredAtOnce) {
+    const auto part = part_of(data.kl_states, i);
+    const auto old = selected(data.y_old, part);
+    const auto ref = selected(data.y_ref, part);
+    const auto apart = squares(old - ref);
+    old_square += squares(old).sum().item<double>();
+    ref_square += squares(ref).sum().item<double>();
+    for (size_t k = 0; k < part.size(); ++k) {
+      const double w = rollout.transitions[rollout.state_step[part[k]]].w();
+      data.kl.push_back(0.5 * w * w * apart.const_data_ptr<double>()[k] / size);
+    }
+  }
+  data.output_ratio = ref_square > 0 ? std::sqrt(old_square / ref_square) : 1;
+}
+
+/** A sum and how many were added, by step index. */
+struct StepSums {
+  explicit StepSums(size_t steps) : sum(steps, 0), count(steps, 0) {}
+  void add(int64_t step, double value) {
+    sum[step] += value;
     ++count[step];
   }
-  for (size_t i = 0; i < steps; ++i) {
-    sum[i] = count[i] > 0 ? sum[i] / static_cast<double>(count[i]) : NAN;
+  /** NaN (null in the log) where nothing was added. */
+  double mean(size_t step) const {
+    return count[step] > 0 ? sum[step] / static_cast<double>(count[step]) : NAN;
   }
-  return sum;
+
+  std::vector<double> sum;
+  std::vector<int64_t> count;
+};
+
+StepSums kl_by_step(const EpochData& data) {
+  StepSums out(data.rollout.transitions.size());
+  for (size_t i = 0; i < data.kl_states.size(); ++i) {
+    out.add(data.rollout.state_step[data.kl_states[i]], data.kl[i]);
+  }
+  return out;
 }
 
 nlohmann::json by_step(const EpochData& data) {
@@ -51,53 +98,65 @@ nlohmann::json by_step(const EpochData& data) {
     out["dead_share"].push_back(grouped ? spread[i].dead_share : NAN);
     out["clip_fraction"].push_back(
         rows > 0 ? static_cast<double>(data.step_clipped[i]) / rows : NAN);
-    out["kl"].push_back(kl[i]);
+    out["kl"].push_back(kl.mean(i));
   }
   return out;
 }
 
 }  // namespace
 
-std::vector<int64_t> spread_out(const std::vector<int64_t>& all,
-                                int64_t count) {
-  const auto size = static_cast<int64_t>(all.size());
-  if (size <= count) {
-    return all;
+std::vector<int64_t> watched_states(const Rollout& rollout,
+                                    const std::vector<int64_t>& trained,
+                                    int64_t count, uint64_t seed) {
+  std::map<int64_t, std::vector<int64_t>> of_step;
+  for (const int64_t s : trained) {
+    of_step[rollout.state_step[s]].push_back(s);
   }
-  std::vector<int64_t> some;
-  for (int64_t i = 0; i < count; ++i) {
-    some.push_back(all[i * size / count]);
+  std::vector<int64_t> steps;
+  for (const auto& [step, states] : of_step) {
+    steps.push_back(step);
   }
-  return some;
+  // Small steps first: what they lack falls to those that have more.
+  std::stable_sort(steps.begin(), steps.end(), [&](int64_t a, int64_t b) {
+    return of_step[a].size() < of_step[b].size();
+  });
+  auto steps_left = std::ssize(steps);
+  auto left = std::max(count, steps_left);
+  std::vector<int64_t> chosen;
+  for (const int64_t step : steps) {
+    const auto& states = of_step[step];
+    const auto order =
+        counted_permutation(counted_seed(seed, Purpose::watched_states,
+                                         {static_cast<uint64_t>(step)}),
+                            std::ssize(states));
+    const auto quota = std::min(std::ssize(states), left / steps_left);
+    for (int64_t k = 0; k < quota; ++k) {
+      chosen.push_back(states[order[k]]);
+    }
+    left -= quota;
+    --steps_left;
+  }
+  std::sort(chosen.begin(), chosen.end());
+  return chosen;
 }
 
-void name_dead_groups(EpochData& data, const std::string& reward) {
-  const auto& a = data.advantages;
-  RSM_CHECK(
-      a.dead_groups < a.groups(), "[reward ", reward, "] all ", a.groups(),
-      " groups have rewards without spread (the first reward is ",
-      data.scores.value[0].item<float>(),
-      "), so nothing can be learnt; use a graded reward, easier or other "
-      "prompts, more samples a group, or more noise (sampling.noise_level)");
-  if (2 * a.dead_groups >= a.groups()) {
-    data.warnings.push_back(cat(a.dead_groups, " of ", a.groups(),
-                                " groups have no reward spread"));
+double mean_kl(const EpochData& data) {
+  const auto watched = kl_by_step(data);
+  StepSums out(1);
+  for (const int64_t s : data.trained) {
+    const int64_t step = data.rollout.state_step[s];
+    if (watched.count[step] > 0) {
+      out.add(0, watched.mean(step));
+    }
   }
+  return out.count[0] > 0 ? out.mean(0) : 0;
 }
 
 void measure_states(const Method& method, EpochData& data) {
   const auto& rollout = data.rollout;
   data.step_rows.assign(rollout.transitions.size(), 0);
   data.step_clipped.assign(rollout.transitions.size(), 0);
-  for (const int64_t s : data.kl_states) {
-    const double w = rollout.transitions[rollout.state_step[s]].w();
-    data.kl.push_back(0.5 * w * w *
-                      (data.y_old[s] - data.y_ref[s])
-                          .to(at::kDouble)
-                          .square()
-                          .mean()
-                          .item<double>());
-  }
+  measure_drift(data);
   if (data.y_old.is_same(rollout.y)) {
     return;
   }
@@ -107,13 +166,10 @@ void measure_states(const Method& method, EpochData& data) {
   const auto weights =
       update_weights(method, rollout, data.advantages, with_rows);
   for (size_t i = 0; i < with_rows.size(); i += kMeasuredAtOnce) {
-    const std::vector<int64_t> part(
-        with_rows.begin() + i,
-        with_rows.begin() + std::min(i + kMeasuredAtOnce, with_rows.size()));
+    const auto part = part_of(with_rows, i);
     const auto terms =
         loss_terms(method, rollout, data.y_old, data.advantages, weights, part);
-    const auto y = rollout.y.index_select(
-        0, torch::tensor(part, at::kLong).to(rollout.y.device()));
+    const auto y = selected(rollout.y, part);
     data.rollout_gap =
         std::max(data.rollout_gap, row_losses(y, terms.states, terms.rows)
                                        .log_ratio()
@@ -123,21 +179,28 @@ void measure_states(const Method& method, EpochData& data) {
   }
 }
 
-void check_first_step(const RowLosses& rows, const torch::Tensor& y,
-                      const LossStates& states) {
+double first_gap(const RowLosses& rows, const torch::Tensor& y,
+                 const LossStates& states, double clip_range) {
+  constexpr double kShareOfClipRange = 0.1;
   if (rows.t1.numel() == 0) {
-    return;
+    return 0;
   }
-  const double log_ratio = rows.log_ratio().abs().max().item<double>();
-  const double ratio = (rows.importance - 1).abs().max().item<double>();
-  RSM_CHECK(log_ratio == 0 && ratio == 0,
-            "[first step] before the first update a log-ratio is ", log_ratio,
+  const double gap = std::max(rows.scaled.abs().max().item<double>(),
+                              (rows.importance - 1).abs().max().item<double>());
+  if (!std::isfinite(gap)) {
+    return 0;  // the gradient is not finite either, and is told of
+  }
+  RSM_CHECK(gap <= kShareOfClipRange * clip_range,
+            "[first step] before the first update a log-ratio is ", gap,
             " (outputs differ by up to ",
             (y - states.y_old).abs().max().item<double>(),
-            "); it must be exactly 0: the training network gave another output "
-            "for the same state, so clipping and importance would be measured "
-            "against noise. Something in the network depends on how work is "
-            "batched, or weights changed between sampling and training");
+            "); it must be 0, or below ", kShareOfClipRange * clip_range,
+            " (a tenth of the clip range) on a GPU: the training network gave "
+            "another output for the same state, so clipping and importance "
+            "would be measured against noise. Something in the network depends "
+            "on how work is batched, or weights changed between sampling and "
+            "training");
+  return gap;
 }
 
 UpdateRecorder::UpdateRecorder(EpochData& data,
@@ -152,9 +215,9 @@ UpdateRecorder::UpdateRecorder(EpochData& data,
 }
 
 void UpdateRecorder::record(const std::vector<int64_t>& part,
-                            const LossResult& result) {
+                            const LossResult& result, double gap) {
   const size_t steps = data_.rollout.transitions.size();
-  Part out{result.policy, result.kl, std::vector<int64_t>(steps, 0),
+  Part out{result.policy, result.kl, gap, std::vector<int64_t>(steps, 0),
            std::vector<int64_t>(steps, 0)};
   const auto outside = result.rows.outside.to(at::kCPU).contiguous();
   const bool* clipped = outside.const_data_ptr<bool>();
@@ -174,6 +237,7 @@ void UpdateRecorder::finish() {
   for (const auto& [place, part] : parts_) {
     data_.policy_loss += part.policy;
     data_.kl_loss += part.kl;
+    data_.first_gap = std::max(data_.first_gap, part.gap);
     for (size_t i = 0; i < part.rows.size(); ++i) {
       data_.step_rows[i] += part.rows[i];
       data_.step_clipped[i] += part.clipped[i];
@@ -202,12 +266,15 @@ nlohmann::json log_line(const EpochData& data) {
       {"groups", data.advantages.groups()},
       {"dead_groups", data.advantages.dead_groups},
       {"clip_fraction", rows > 0 ? static_cast<double>(clipped) / rows : 0.0},
-      {"kl", mean_of(data.kl)},
+      {"kl", mean_kl(data)},
+      {"output_ratio", data.output_ratio},
       {"policy_loss", data.policy_loss / updates},
       {"kl_loss", data.kl_loss / updates},
       {"loss", (data.policy_loss + data.kl_loss) / updates},
       {"grad_norm", mean_of(data.grad_norms)},
+      {"skipped_updates", data.skipped_updates},
       {"rollout_gap", data.rollout_gap},
+      {"first_gap", data.first_gap},
       {"by_step", by_step(data)},
       {"seconds",
        {{"rollout", data.seconds.rollout},

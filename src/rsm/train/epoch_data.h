@@ -36,10 +36,14 @@ struct EpochData {
   OutputMap output_map;  ///< of the method's policy; y_old is its result
 
   double rollout_gap = 0;  ///< max |log ratio|, rollout against training output
+  double first_gap = 0;    ///< the same of the first update's own outputs
   std::vector<double> kl;  ///< exact KL to the reference of each of kl_states
+  /** Root mean square of y_old over that of y_ref, at kl_states. */
+  double output_ratio = 1;
 
   double policy_loss = 0, kl_loss = 0;  ///< summed over updates
   int64_t updates = 0;
+  int64_t skipped_updates = 0;  ///< whose gradient was not finite
   std::vector<double> grad_norms;
   std::vector<int64_t> step_rows, step_clipped;  ///< by step index
   std::vector<std::string> warnings;
@@ -56,34 +60,41 @@ struct EpochData {
  * term of its own: enough to watch the drift. */
 constexpr int64_t kWatchedStates = 256;
 
-/** At most `count` of `all`, evenly spread. */
-std::vector<int64_t> spread_out(const std::vector<int64_t>& all, int64_t count);
+/** `count` of the trained states, rising: as many of each step as of any other
+ * that has them, and at least one, chosen at random by `seed`. All where there
+ * are no more. */
+std::vector<int64_t> watched_states(const Rollout& rollout,
+                                    const std::vector<int64_t>& trained,
+                                    int64_t count, uint64_t seed);
 
-/** Adds warnings for groups without spread; throws rsm::Error with advice,
- * naming the reward, where every group is dead. */
-void name_dead_groups(EpochData& data, const std::string& reward);
+/** Mean KL of the trained states, a step's from those of its states that are in
+ * kl_states. */
+double mean_kl(const EpochData& data);
 
-/** Fills rollout_gap and kl. */
+/** Fills rollout_gap, kl and output_ratio. */
 void measure_states(const Method& method, EpochData& data);
 
-/** Throws rsm::Error with an explanation unless every row's log-ratio is
- * exactly 0 and its importance exactly 1: true of an epoch's first update. */
-void check_first_step(const RowLosses& rows, const torch::Tensor& y,
-                      const LossStates& states);
+/** How far an epoch's first update is from ratios of exactly 1: the largest
+ * |log-ratio| or |importance - 1| of its rows. 0 on a CPU. Throws rsm::Error
+ * with an explanation above a tenth of the clip range. */
+double first_gap(const RowLosses& rows, const torch::Tensor& y,
+                 const LossStates& states, double clip_range);
 
 /** Collects the numbers of one update's tiles, which arrive in any order, and
  * adds them up in the order of the states. */
 class UpdateRecorder {
  public:
   UpdateRecorder(EpochData& data, const std::vector<int64_t>& states);
-  /** Called from several threads; `part` are some of the states. */
-  void record(const std::vector<int64_t>& part, const LossResult& result);
+  /** Called from several threads; `part` are some of the states, `gap` their
+   * first_gap() where it was asked for. */
+  void record(const std::vector<int64_t>& part, const LossResult& result,
+              double gap);
   /** Adds the update to the epoch's numbers. */
   void finish();
 
  private:
   struct Part {
-    double policy, kl;
+    double policy, kl, gap;
     std::vector<int64_t> rows, clipped;  ///< by step index
   };
 
