@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string>
 
 namespace rsm {
 
@@ -24,8 +25,12 @@ void add_evaluate(CLI::App& app, Action& action);
 void add_compare(CLI::App& app, Action& action);
 void add_methods(CLI::App& app, Action& action);
 
-/** True once the user pressed Ctrl-C: finish what is under way and save. A
- * second Ctrl-C ends the program at once. */
+/** What a person needs to know of the exception being handled: without the
+ * frames that LibTorch's carry. To be called in a catch block. */
+std::string failure_text();
+
+/** True once Ctrl-C or SIGTERM came: save what is whole and end. A second one
+ * ends the program at once. */
 bool interrupted();
 void watch_for_interrupts();
 

@@ -74,8 +74,8 @@ int main(int argc, char** argv) {
   } catch (const rsm::UsageError& error) {
     std::fprintf(stderr, "rsm: %s\n", error.what());
     return rsm::kUsage;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "rsm: %s\n", error.what());
+  } catch (...) {
+    std::fprintf(stderr, "rsm: %s\n", rsm::failure_text().c_str());
     return rsm::kFailed;
   }
 }

@@ -52,8 +52,8 @@ int64_t run_all(const Sweep& sweep, TerminalProgress& progress) {
     progress.say(title);
     try {
       train_run(run.options, progress, title);
-    } catch (const std::exception& error) {
-      progress.say(cat(title, " failed: ", error.what()));
+    } catch (const std::exception&) {
+      progress.say(cat(title, " failed: ", failure_text()));
       ++failed;
     }
   }
