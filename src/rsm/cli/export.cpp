@@ -6,6 +6,7 @@
 #include "rsm/cli/commands.h"
 #include "rsm/cli/output_paths.h"
 #include "rsm/cli/terminal_progress.h"
+#include "rsm/io/files.h"
 #include "rsm/models/loading.h"
 
 namespace rsm {
@@ -24,6 +25,9 @@ int run_export(ExportArguments args) {
   args.type = type_named(args.type_name);
   TerminalProgress progress;
   const auto files = export_run(args, progress);
+  for (const auto& warning : read_json(args.run + "/run.json")["warnings"]) {
+    progress.say("warning: " + warning.get<std::string>());
+  }
   nlohmann::json out = nlohmann::json::array();
   for (const auto& file : files) {
     out.push_back({{"path", file.path},

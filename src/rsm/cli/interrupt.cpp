@@ -7,9 +7,11 @@ namespace {
 
 volatile std::sig_atomic_t interrupts = 0;
 
-void on_interrupt(int signal) {
+/** The next one, of either kind, ends the program at once. */
+void on_interrupt(int) {
   interrupts = 1;
-  std::signal(signal, SIG_DFL);
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
 }
 
 }  // namespace

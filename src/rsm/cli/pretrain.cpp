@@ -103,7 +103,7 @@ void add_pretrain(CLI::App& app, Action& action) {
       check_output_folder("output", options.model_folder);
       watch_for_interrupts();
       TerminalProgress progress;
-      if (!pretrain(options, progress, interrupted)) {
+      if (!pretrain(options, progress)) {
         progress.say("stopped and saved; run the same command to go on");
         return kFailed;
       }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "rsm/base/error.h"
+#include "rsm/cli/commands.h"
 
 namespace rsm {
 namespace {
@@ -96,6 +97,8 @@ void TerminalProgress::clear() {
 }
 
 void TerminalProgress::end() { clear(); }
+
+bool TerminalProgress::stopping() const { return interrupted(); }
 
 void TerminalProgress::say(const std::string& line) {
   clear();

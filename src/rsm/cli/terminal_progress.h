@@ -19,6 +19,8 @@ class TerminalProgress : public Progress {
   void update(int64_t done, const std::string& note) override;
   void end() override;
   void say(const std::string& line) override;
+  /** After Ctrl-C or SIGTERM. */
+  bool stopping() const override;
 
   /** A text that stands before every task, e.g. how far the whole run is. */
   void set_context(const std::string& context) { context_ = context; }

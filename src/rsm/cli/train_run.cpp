@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 
+#include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
 #include "rsm/cli/output_paths.h"
 #include "rsm/data/prompts.h"
@@ -53,24 +55,13 @@ std::string context_text(const Finetune& run, const RunOptions& options,
   return epoch_seconds > 0 ? duration_text(left) + " of training left" : "";
 }
 
-}  // namespace
-
-void check_before(const RunOptions& options) {
-  require_device(options.device);
-  check_output_folder("folder", options.folder);
-  load_prompts(options.train_prompts);
-  load_prompts(options.eval_prompts);
-}
-
-bool train_run(const RunOptions& options, TerminalProgress& progress,
-               const std::string& title) {
+/** Epoch by epoch, telling each. Throws Interrupted between two of them. */
+void run_epochs(Finetune& run, const RunOptions& options,
+                TerminalProgress& progress, const std::string& title) {
   const std::string before = title.empty() ? "" : title + " | ";
-  progress.set_context(title);
-  check_before(options);
-  Finetune run(options, progress);
-  write_report(options.folder);
   double spent = run.spent().train_seconds;
-  while (!run.finished() && !interrupted()) {
+  while (!run.finished()) {
+    progress.stop_point();
     const auto line = run.run_epoch();
     const double seconds = run.spent().train_seconds - spent;
     spent = run.spent().train_seconds;
@@ -83,12 +74,37 @@ bool train_run(const RunOptions& options, TerminalProgress& progress,
       write_report(options.folder);
     }
   }
-  if (!run.finished()) {
-    run.save();
-    progress.say("stopped and saved; run the same command to go on");
+}
+
+}  // namespace
+
+void check_before(const RunOptions& options) {
+  require_device(options.device);
+  check_output_folder("folder", options.folder);
+  load_prompts(options.train_prompts);
+  load_prompts(options.eval_prompts);
+}
+
+bool train_run(const RunOptions& options, TerminalProgress& progress,
+               const std::string& title) {
+  progress.set_context(title);
+  check_before(options);
+  std::unique_ptr<Finetune> run;
+  try {
+    run = std::make_unique<Finetune>(options, progress);
+    write_report(options.folder);
+    run_epochs(*run, options, progress, title);
+  } catch (const Interrupted&) {
+    progress.end();
+    if (run) {
+      run->save();
+    }
+    progress.say(cat("stopped and saved",
+                     run ? cat(" after epoch ", run->epoch()) : std::string(),
+                     "; run the same command to go on"));
     return false;
   }
-  run.finish();
+  run->finish();
   write_report(options.folder);
   return true;
 }

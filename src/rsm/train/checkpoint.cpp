@@ -68,6 +68,8 @@ void remove_file(const std::string& path) {
   RSM_CHECK(!code, "[checkpoint] cannot remove ", path, ": ", code.message());
 }
 
+}  // namespace
+
 Checkpoint read_checkpoint(const std::string& run_folder, int64_t epoch) {
   const std::string stem = stem_of(run_folder, epoch);
   std::string expected;
@@ -85,7 +87,9 @@ Checkpoint read_checkpoint(const std::string& run_folder, int64_t epoch) {
   return checkpoint;
 }
 
-}  // namespace
+std::vector<int64_t> checkpoint_epochs(const std::string& run_folder) {
+  return epochs_with(run_folder, kMark);
+}
 
 void save_checkpoint(const std::string& run_folder,
                      const Checkpoint& checkpoint) {
@@ -99,6 +103,7 @@ void save_checkpoint(const std::string& run_folder,
   auto marked = epochs_with(run_folder, kMark);
   std::erase_if(marked, [&](int64_t e) { return e > checkpoint.epoch; });
   for (size_t i = kKept; i < marked.size(); ++i) {
+    if (marked[i] == checkpoint.healthy_epoch) continue;
     const std::string old = stem_of(run_folder, marked[i]);
     remove_file(old + kMark);  // first the mark, then the data
     remove_file(old + kTensors);

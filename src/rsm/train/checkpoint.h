@@ -32,15 +32,25 @@ struct Checkpoint {
   std::string config;                 ///< the run's resolved config
   std::optional<RunInputs> inputs;    ///< what the run rests on
   std::vector<std::string> log = {};  ///< lines of log.jsonl so far
+  bool evaluation_due = false;        ///< the last line lacks its evaluation
+  /** Of the newest checkpoint that an epoch found near the reference. */
+  int64_t healthy_epoch = 0;
+  int64_t skipped_in_a_row = 0;  ///< updates without a finite gradient
 };
 
 /** Writes checkpoints/epoch-NNNNNN.safetensors, then its mark, a .json beside
  * it with all the rest, the SHA-256 of the tensors' file and one of itself;
- * then removes earlier ones but the one before. A checkpoint without its mark
- * was never finished. Throws rsm::Error naming the file; what was there before
- * stands then. */
+ * then removes earlier ones but the one before and that of healthy_epoch. A
+ * checkpoint without its mark was never finished. Throws rsm::Error naming the
+ * file; what was there before stands then. */
 void save_checkpoint(const std::string& run_folder,
                      const Checkpoint& checkpoint);
+
+/** That of an epoch. Throws rsm::Error where it is none, or damaged. */
+Checkpoint read_checkpoint(const std::string& run_folder, int64_t epoch);
+
+/** Those that have a mark, the newest first. */
+std::vector<int64_t> checkpoint_epochs(const std::string& run_folder);
 
 /** The newest whole checkpoint, whose mark agrees with itself, its name and its
  * tensors; a damaged one is passed over, and named in `damaged` with the

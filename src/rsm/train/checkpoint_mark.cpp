@@ -51,6 +51,9 @@ std::string mark_text(const Checkpoint& c,
                  {"train_seconds", c.spent.train_seconds},
                  {"wall_seconds", c.spent.wall_seconds},
                  {"statistics", c.statistics.to_json()},
+                 {"evaluation_due", c.evaluation_due ? 1 : 0},
+                 {"healthy_epoch", c.healthy_epoch},
+                 {"skipped_in_a_row", c.skipped_in_a_row},
                  {"machine", c.machine}}},
                {"config", c.config},
                {"log", c.log}};
@@ -86,6 +89,12 @@ Checkpoint read_mark(const std::string& path, std::string& tensors_checksum) {
   const auto counters = fields.object("counters");
   out.spent = spent_of(counters);
   out.machine = counters.text("machine");
+  const auto saved = [&](const char* key) {
+    return counters.has(key) ? counters.count(key) : 0;
+  };
+  out.evaluation_due = saved("evaluation_due") != 0;
+  out.healthy_epoch = saved("healthy_epoch");
+  out.skipped_in_a_row = saved("skipped_in_a_row");
   try {
     out.statistics = PromptStatistics::from_json(counters.value("statistics"));
   } catch (const Error& wrong) {

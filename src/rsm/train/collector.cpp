@@ -7,6 +7,7 @@
 #include "rsm/rewards/answers.h"
 #include "rsm/rollouts/chunks.h"
 #include "rsm/train/clock.h"
+#include "rsm/train/health.h"
 #include "rsm/train/pending_rollout.h"
 
 namespace rsm {
@@ -61,6 +62,7 @@ RewardScores Collector::judge(const Rollout& rollout) const {
 void Collector::judge_kept(EpochData& data, Rollout kept) {
   const Clock clock;
   data.rollout = std::move(kept);
+  check_finite(data.rollout.latents, options_.folder);
   data.scores = judge(data.rollout);
   data.seconds.reward = clock.seconds();
 }
@@ -82,6 +84,7 @@ void Collector::draw_and_judge(EpochData& data, const RolloutRequest& whole,
                  part_of(whole, first(p), first(p + 1) - first(p)),
                  [&](int64_t done) { progress_.update(before + done, ""); });
     before += drawn[p].evaluations;
+    check_finite(drawn[p].latents, options_.folder);
     judging.push_back(
         std::async(parts > 1 ? std::launch::async : std::launch::deferred,
                    [this, &rollout = drawn[p]] { return judge(rollout); }));
@@ -91,6 +94,7 @@ void Collector::draw_and_judge(EpochData& data, const RolloutRequest& whole,
   try {
     std::vector<RewardScores> scores;
     for (auto& part : judging) {
+      progress_.stop_point();
       scores.push_back(part.get());
     }
     data.scores = join_scores(cat("reward ", reward_.name()), scores);

@@ -15,11 +15,38 @@
 #include "rsm/train/epoch_data.h"
 #include "rsm/train/even_output.h"
 #include "rsm/train/forecast.h"
+#include "rsm/train/health.h"
+#include "rsm/train/memory_advice.h"
 #include "rsm/train/pending_rollout.h"
 #include "rsm/train/run_folder.h"
+#include "rsm/train/run_origin.h"
 #include "rsm/train/samples.h"
 
 namespace rsm {
+namespace {
+
+/** Prompts encoded between two looks at whether to stop. */
+constexpr size_t kEncodedAtOnce = 4096;
+
+/** Which keys lower what an epoch takes, "rollout_tile" or "train_tile" first.
+ */
+std::string epoch_memory_advice(const std::string& tile, const RunOptions& o) {
+  const auto& tiles = tile == "train_tile" ? o.train_tiles : o.rollout_tiles;
+  return cat("lower compute.", tile, " (", tiles.tile, ") or compute.threads (",
+             tiles.workers, "), prompts.per_epoch (", o.prompts_per_epoch,
+             ") or prompts.samples_per_prompt (", o.samples_per_prompt, ")");
+}
+
+/** Of a line of the log, 0 where it has none. */
+double kl_of(const nlohmann::json& line) {
+  const auto found = line.find("kl");
+  if (found == line.end()) {
+    return 0;
+  }
+  return found->is_number() ? found->get<double>() : NAN;
+}
+
+}  // namespace
 
 Finetune::Finetune(const RunOptions& options, Progress& progress)
     : options_(options),
@@ -53,17 +80,33 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
     const auto text =
         truncation_warning(model_.tokenizer, texts_of(*prompts), what);
     if (!text.empty()) options_.warnings.push_back(text);
+  if (auto origin = origin_text(options_.folder); !origin.empty()) {
+    options_.warnings.push_back(std::move(origin));
   }
   for (const auto& warning : options_.warnings) {
     progress_.say("warning: " + warning);
   }
+  policy_->watch(&progress_);
   start_or_continue();
 }
 
 Finetune::~Finetune() = default;
 
 Condition Finetune::conditions_of(const Prompts& prompts) {
-  return model_.encode(texts_of(prompts)).to(options_.device);
+  const auto texts = texts_of(prompts);
+  std::vector<Condition> parts;
+  for (size_t first = 0; first < texts.size(); first += kEncodedAtOnce) {
+    progress_.stop_point();
+    const auto last = std::min(first + kEncodedAtOnce, texts.size());
+    parts.push_back(model_.encode({texts.begin() + first, texts.begin() + last})
+                        .to(options_.device));
+  }
+  while (parts.size() > 1) {
+    const auto last = parts.back();
+    parts.pop_back();
+    parts.back() = joined(parts.back(), last);
+  }
+  return parts.at(0);
 }
 
 double Finetune::learning_rate() const {
@@ -87,32 +130,50 @@ bool Finetune::finished() const {
 
 nlohmann::json Finetune::run_epoch() {
   const Clock clock;
-  EpochData data = sample();
-  compare(data);
-  weigh(data);
-  update(data);
   const double lr = learning_rate();
   const double before = state_.spent.train_seconds;
+  const EpochData data = train_epoch();
   ++state_.epoch;
   state_.spent.train_seconds += clock.seconds();
   state_.spent.wall_seconds += clock.seconds();
-  nlohmann::json line = log_line(data);
+  auto& line = state_.line;
+  line = log_line(data);
   line["epoch"] = state_.epoch;
   line["images"] = state_.spent.images;
   line["evals"] = state_.spent.evaluations;
   line["updates"] = state_.spent.updates;
   line["train_s"] = state_.spent.train_seconds;
+  line["wall_s"] = state_.spent.wall_seconds;
   line["lr"] = lr;
   line["peak_memory_mb"] = peak_memory_mb();
-  if (evaluation_is_due(before)) {
-    add_evaluation(line, evaluate_now("after"));
-  }
-  line["wall_s"] = state_.spent.wall_seconds;
-  log_->append(line);
-  if (state_.epoch % options_.checkpoint_every == 0 || finished()) {
+  state_.evaluation_due = evaluation_is_due(before);
+  if (state_.epoch % options_.checkpoint_every == 0 || state_.evaluation_due) {
     save();
   }
+  log_->append(line);
+  if (state_.evaluation_due) {
+    add_due_evaluation();
+  }
   return line;
+}
+
+EpochData Finetune::train_epoch() {
+  const RunState before = state_;
+  try {
+    EpochData data;
+    const auto rollout = epoch_memory_advice("rollout_tile", options_);
+    const auto train = epoch_memory_advice("train_tile", options_);
+    with_memory_advice("the rollout", rollout, [&] { data = sample(); });
+    with_memory_advice("comparing rewards", rollout, [&] { compare(data); });
+    with_memory_advice("y_old and y_ref", train, [&] { weigh(data); });
+    with_memory_advice("the update", train, [&] { update(data); });
+    return data;
+  } catch (...) {
+    if (state_.spent.updates == before.spent.updates) {
+      state_ = before;
+    }
+    throw;
+  }
 }
 
 bool Finetune::evaluation_is_due(double seconds_before) const {
@@ -147,7 +208,8 @@ void Finetune::compare(EpochData& data) {
     data.advantages = row_advantages(
         data.rollout, data.scores, knobs,
         options_.method.regularisation.advantage_clip, &state_.statistics);
-    name_dead_groups(data, reward_->name());
+    name_dead_groups(data, reward_->name(), kl_of(state_.line),
+                     options_.folder);
   } catch (...) {
     save_pending(options_.folder, state_.epoch, data.rollout, progress_);
     throw;
@@ -162,6 +224,7 @@ void Finetune::compare(EpochData& data) {
 void Finetune::weigh(EpochData& data) {
   const Clock clock;
   const auto& rollout = data.rollout;
+  const auto epoch = static_cast<uint64_t>(state_.epoch);
   std::vector<double> t(rollout.states());
   for (int64_t s = 0; s < rollout.states(); ++s) {
     t[s] = times_[rollout.state_step[s]];
@@ -184,9 +247,12 @@ void Finetune::weigh(EpochData& data) {
           ? rollout.y
           : outputs(policy_->training(), data.trained, data.evaluations.old);
   const bool even = options_.method.strength.even_output;
-  data.kl_states = options_.method.regularisation.beta > 0 || even
-                       ? data.trained
-                       : spread_out(data.trained, kWatchedStates);
+  data.kl_states =
+      options_.method.regularisation.beta > 0 || even
+          ? data.trained
+          : watched_states(
+                rollout, data.trained, kWatchedStates,
+                counted_seed(options_.seed, Purpose::watched_states, {epoch}));
   data.y_ref =
       outputs(policy_->reference(), data.kl_states, data.evaluations.reference);
   if (even) {
@@ -196,141 +262,45 @@ void Finetune::weigh(EpochData& data) {
     }
   }
   measure_states(options_.method, data);
+  if (!warn_of_drift(data, options_.folder)) {
+    state_.healthy_epoch = saved_epoch_;
+  }
   data.seconds.old = clock.seconds();
   state_.spent.evaluations += data.evaluations.old + data.evaluations.reference;
-}
-
-void Finetune::update(EpochData& data) {
-  const Clock clock;
-  const auto order =
-      counted_permutation(counted_seed(options_.seed, Purpose::update_order,
-                                       {static_cast<uint64_t>(state_.epoch)}),
-                          static_cast<int64_t>(data.trained.size()));
-  const auto count = static_cast<size_t>(options_.updates_per_epoch);
-  for (size_t u = 0; u < count; ++u) {
-    std::vector<int64_t> states;
-    for (size_t i = order.size() * u / count;
-         i < order.size() * (u + 1) / count; ++i) {
-      states.push_back(data.trained[order[i]]);
-    }
-    one_update(data, states, u == 0);
-  }
-  policy_->refresh_rollout();
-  data.seconds.update = clock.seconds();
-}
-
-void Finetune::one_update(EpochData& data, const std::vector<int64_t>& states,
-                          bool first) {
-  const auto weights =
-      update_weights(options_.method, data.rollout, data.advantages, states);
-  const auto used = states_that_matter(data, weights, states);
-  if (used.empty()) {
-    return;
-  }
-  const auto index = torch::tensor(used, at::kLong).to(options_.device);
-  UpdateRecorder recorder(data, used);
-  auto gradients = policy_->trained_network().gradients(
-      data.rollout.x.index_select(0, index), data.t.index_select(0, index),
-      data.conditions.select(data.prompt.index_select(0, index)),
-      policy_->parameters(),
-      [&](int64_t begin, int64_t count, const torch::Tensor& y) {
-        const std::vector<int64_t> part(used.begin() + begin,
-                                        used.begin() + begin + count);
-        auto terms = loss_terms(options_.method, data.rollout, data.y_old,
-                                data.advantages, weights, part);
-        const auto index = torch::tensor(part, at::kLong).to(y.device());
-        terms.states.y_ref = data.y_ref.index_select(0, index);
-        const auto map = data.output_map.select(index);
-        const auto output = map.forward(y, terms.states.y_ref);
-        auto result = rsm_loss(output, terms.states, terms.rows);
-        if (first) {
-          check_first_step(result.rows, output, terms.states);
-        }
-        const auto gradient = map.backward(result.gradient);
-        recorder.record(part, std::move(result));
-        return gradient;
-      });
-  recorder.finish();
-  data.evaluations.update += static_cast<int64_t>(used.size());
-  state_.spent.evaluations += static_cast<int64_t>(used.size());
-  optimiser_step(data, std::move(gradients));
-}
-
-std::vector<int64_t> Finetune::states_that_matter(
-    const EpochData& data, const UpdateWeights& weights,
-    const std::vector<int64_t>& states) const {
-  std::vector<char> matters(data.rollout.states(), 0);
-  const auto advantage = data.advantages.value.to(at::kCPU).contiguous();
-  const float* a = advantage.const_data_ptr<float>();
-  for (int64_t r = 0; r < data.rollout.rows(); ++r) {
-    if (weights.row[r] > 0 && a[r] != 0) {
-      matters[data.rollout.row_state[r]] = 1;
-    }
-  }
-  std::vector<int64_t> used;
-  for (const int64_t s : states) {
-    if (matters[s] != 0 || weights.k_ref[s] > 0) {
-      used.push_back(s);
-    }
-  }
-  return used;
-}
-
-void Finetune::optimiser_step(EpochData& data,
-                              std::vector<torch::Tensor> gradients) {
-  const torch::NoGradGuard no_grad;
-  double square = 0;
-  for (const auto& g : gradients) {
-    square += g.to(at::kDouble).square().sum().item<double>();
-  }
-  const double norm = std::sqrt(square);
-  RSM_CHECK(std::isfinite(norm),
-            "[finetune] the gradient is not finite in "
-            "epoch ",
-            state_.epoch + 1, "; the weights before it are in ",
-            options_.folder, "/checkpoints; lower train.lr");
-  data.grad_norms.push_back(norm);
-  const double factor = std::min(1.0, options_.max_grad_norm / (norm + 1e-6));
-  const auto& parameters = policy_->parameters();
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    parameters[i].mutable_grad() = gradients[i] * factor;
-  }
-  static_cast<torch::optim::AdamWOptions&>(
-      optimiser_->param_groups()[0].options())
-      .lr(learning_rate());
-  optimiser_->step();
-  optimiser_->zero_grad();
-  ++state_.spent.updates;
-  if (state_.spent.updates % options_.ema_every == 0) {
-    update_average();
-  }
-}
-
-void Finetune::update_average() {
-  const auto n = static_cast<double>(state_.spent.updates);
-  const double decay = options_.ema_warmup
-                           ? std::min(options_.ema_decay, (1 + n) / (10 + n))
-                           : options_.ema_decay;
-  for (size_t i = 0; i < policy_->names().size(); ++i) {
-    state_.average.at(policy_->names()[i])
-        .lerp_(policy_->parameters()[i].detach(), 1 - decay);
-  }
 }
 
 Evaluation Finetune::evaluate_now(const std::string& samples) {
   const Clock clock;
   const StateDict kept = policy_->trainable();
+  const auto put_back = [&] {
+    policy_->load_trainable(kept);
+    policy_->refresh_rollout();
+  };
   policy_->load_trainable(state_.average);
   policy_->refresh_rollout();
   progress_.begin("evaluation", evaluation_set_.size());
-  auto result =
-      evaluate(policy_->rollout(), *model_.path, eval_times_, evaluation_set_,
-               *reward_, [&](int64_t done) { progress_.update(done, ""); });
-  result.kl = drift(policy_->training(), policy_->reference(), *model_.path,
-                    eval_times_, evaluation_set_, options_.eval_drift_steps);
+  Evaluation result;
+  const auto work = [&] {
+    result =
+        evaluate(policy_->rollout(), *model_.path, eval_times_, evaluation_set_,
+                 *reward_, [&](int64_t done) { progress_.update(done, ""); });
+    result.kl = drift(policy_->training(), policy_->reference(), *model_.path,
+                      eval_times_, evaluation_set_, options_.eval_drift_steps);
+  };
+  try {
+    with_memory_advice(
+        "an evaluation",
+        cat("lower compute.rollout_tile (", options_.rollout_tiles.tile,
+            ") or compute.train_tile (", options_.train_tiles.tile,
+            "), compute.threads (", options_.rollout_tiles.workers,
+            ") or evaluation.images (", options_.eval_images, ")"),
+        work);
+  } catch (...) {
+    put_back();
+    throw;
+  }
   progress_.end();
-  policy_->load_trainable(kept);
-  policy_->refresh_rollout();
+  put_back();
   result.pictures.epoch = state_.epoch;
   keep_evaluation(options_.folder, samples, reward_->main_metric(),
                   evaluation_set_, result);

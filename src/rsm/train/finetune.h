@@ -39,14 +39,17 @@ class Finetune {
   int64_t epoch() const { return state_.epoch; }
   const Spent& spent() const { return state_.spent; }
 
-  /** One epoch. Evaluates and saves where the config says so. Returns the line
-   * that went to log.jsonl. */
+  /** One epoch. Saves and evaluates where the config says so, in this order:
+   * an evaluation that fails or is stopped costs no epoch and comes first when
+   * the run goes on. Returns the line that went to log.jsonl. Throws
+   * Interrupted where the progress asked to stop; the run then stands between
+   * two epochs and can be saved. An epoch whose updates began is finished. */
   nlohmann::json run_epoch();
 
   /** Writes what was learnt (`final/`) and marks the run as finished. */
   void finish();
 
-  /** Saves a checkpoint now, between two epochs. */
+  /** Saves a checkpoint now, between two epochs; nothing where it is there. */
   void save();
 
  private:
@@ -59,6 +62,8 @@ class Finetune {
   /** run.json */
   void describe(bool finished) const;
   Condition conditions_of(const Prompts& prompts);
+  /** The stations below, or nothing where one before the updates fails. */
+  EpochData train_epoch();
   /** prompts -> rollout -> rewards */
   EpochData sample();
   /** rewards -> advantages */
@@ -75,8 +80,17 @@ class Finetune {
       const EpochData& data, const UpdateWeights& weights,
       const std::vector<int64_t>& states) const;
   void optimiser_step(EpochData& data, std::vector<torch::Tensor> gradients);
+  /** Counts and names an update whose gradient is not finite. Throws rsm::Error
+   * where there were too many in a row. */
+  void skip_update(EpochData& data,
+                   const std::vector<torch::Tensor>& gradients);
   /** One step of the average towards the present weights. */
   void update_average();
+  /** Evaluates, and adds that to the last line of the log. Returns its
+   * warnings, which are there too. */
+  std::vector<std::string> add_due_evaluation();
+  /** The same at the start, before an epoch's line tells the warnings. */
+  void evaluate_first();
   Evaluation evaluate_now(const std::string& samples);
   void add_evaluation(nlohmann::json& line, const Evaluation& evaluation) const;
   bool budget_is_spent() const;
@@ -99,6 +113,7 @@ class Finetune {
   Transitions transitions_;
   RunState state_;
   RunInputs inputs_;
+  int64_t saved_epoch_ = -1;  ///< of the newest checkpoint
   std::unique_ptr<RunLog> log_;
 };
 

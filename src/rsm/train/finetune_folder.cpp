@@ -1,5 +1,7 @@
 // What a run reads from its folder when it starts and leaves there.
 
+#include <algorithm>
+
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
 #include "rsm/train/finetune.h"
@@ -14,7 +16,9 @@ void Finetune::start_or_continue() {
   const auto start = find_start(options_, inputs_, progress_);
   const std::string log = options_.folder + "/log.jsonl";
   if (start.checkpoint) {
-    redraw("before");
+    const bool never_drawn =
+        start.checkpoint->epoch == 0 && start.checkpoint->evaluation_due;
+    if (!never_drawn) redraw("before");
     write_file_atomic(log, start.log);
     log_ = std::make_unique<RunLog>(log);
     continue_from(*start.checkpoint);
@@ -24,14 +28,30 @@ void Finetune::start_or_continue() {
   log_ = std::make_unique<RunLog>(log);
   write_file_atomic(options_.folder + "/config.yaml", options_.resolved);
   describe(false);
-  nlohmann::json line = {{"epoch", 0}, {"images", 0}, {"evals", 0}};
-  const auto before = evaluate_now("before");
-  line["wall_s"] = state_.spent.wall_seconds;
-  line["train_s"] = 0.0;
-  add_evaluation(line, before);
-  for (const auto& text : before.warnings) progress_.say("warning: " + text);
-  log_->append(line);
+  state_.line = {{"epoch", 0},
+                 {"images", 0},
+                 {"evals", 0},
+                 {"train_s", 0.0},
+                 {"wall_s", state_.spent.wall_seconds}};
+  state_.evaluation_due = true;
   save();
+  log_->append(state_.line);
+  evaluate_first();
+}
+
+void Finetune::evaluate_first() {
+  for (const auto& text : add_due_evaluation()) {
+    progress_.say("warning: " + text);
+  }
+}
+
+std::vector<std::string> Finetune::add_due_evaluation() {
+  const auto evaluation = evaluate_now(state_.epoch == 0 ? "before" : "after");
+  add_evaluation(state_.line, evaluation);
+  state_.line["wall_s"] = state_.spent.wall_seconds;
+  log_->amend(state_.line);
+  state_.evaluation_due = false;
+  return evaluation.warnings;
 }
 
 void Finetune::continue_from(const Checkpoint& checkpoint) {
@@ -41,16 +61,24 @@ void Finetune::continue_from(const Checkpoint& checkpoint) {
   describe(false);
   progress_.say(
       cat("continuing ", options_.folder, " after epoch ", state_.epoch));
+  saved_epoch_ = state_.epoch;
   bool evaluated = false, now = false;  // after the first epoch; at the last
   for (const auto& text : log_->lines()) {
     const auto line = nlohmann::json::parse(text);
+    if (line["epoch"] == state_.epoch) state_.line = line;
     now = line.contains("eval") && line["epoch"] == state_.epoch;
     evaluated |= line.contains("eval") && line["epoch"] > 0;
   }
+  // The checkpoint was saved before the evaluation.
+  state_.spent.wall_seconds =
+      std::max(state_.spent.wall_seconds, state_.line.value("wall_s", 0.0));
+  if (state_.evaluation_due && !now) {
+    evaluate_first();
+    return;
+  }
+  state_.evaluation_due = false;
   if (now && state_.epoch > 0) {
-    if (redraw("after")) {
-      state_ = from_checkpoint(checkpoint, *policy_, *optimiser_);
-    }
+    redraw("after");
   } else if (evaluated && is_lost(options_.folder, "after")) {
     progress_.say(cat("warning: ", options_.folder,
                       "/samples/after.png is missing or damaged; the next "
@@ -68,6 +96,8 @@ bool Finetune::redraw(const std::string& samples) {
     for (const auto& text : evaluate_now(samples).warnings) {
       progress_.say("warning: " + text);
     }
+  } catch (const Interrupted&) {
+    throw;
   } catch (const Error& failure) {
     progress_.say(
         cat("warning: ", path, " could not be drawn again: ", failure.what()));
@@ -81,13 +111,23 @@ void Finetune::describe(bool finished) const {
 }
 
 void Finetune::save() {
+  if (saved_epoch_ == state_.epoch) {
+    return;
+  }
   auto checkpoint = to_checkpoint(state_, *policy_, *optimiser_);
   checkpoint.machine =
-      machine_fingerprint(options_.device, options_.tiles.tile);
+      machine_fingerprint(options_.device, options_.train_tiles.tile);
   checkpoint.config = options_.resolved;
   checkpoint.inputs = inputs_;
   checkpoint.log = log_->lines();
+  if (checkpoint.log.empty() ||
+      nlohmann::json::parse(checkpoint.log.back())["epoch"] != state_.epoch) {
+    // It comes to the log after this.
+    checkpoint.log.push_back(state_.line.dump(
+        -1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
   save_checkpoint(options_.folder, checkpoint);
+  saved_epoch_ = state_.epoch;
 }
 
 void Finetune::finish() {

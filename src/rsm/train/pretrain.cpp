@@ -331,8 +331,7 @@ ImageModel new_shapes_model(const PretrainOptions& o,
   return model;
 }
 
-bool pretrain(const PretrainOptions& options, Progress& progress,
-              const std::function<bool()>& stop) {
+bool pretrain(const PretrainOptions& options, Progress& progress) {
   namespace fs = std::filesystem;
   if (options.threads > 0) {
     at::set_num_threads(static_cast<int>(options.threads));
@@ -351,7 +350,7 @@ bool pretrain(const PretrainOptions& options, Progress& progress,
     train_step(options, s, &loss_sum);
     ++steps;
     progress.update(s.seen, cat("loss ", loss_sum / steps));
-    const bool stopping = stop();
+    const bool stopping = progress.stopping();
     if (stopping || s.seen - saved >= options.save_every) {
       save_state(options, s);
       write_model(options.run_folder + "/model", s);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -56,9 +55,8 @@ ImageModel new_shapes_model(const PretrainOptions& options,
                             const std::string& folder);
 
 /** Trains, or continues from the run folder's checkpoint, and writes the
- * averaged weights to the model folder as bfloat16. `stop` is asked between
- * steps; on true the state is saved and the function returns false. */
-bool pretrain(const PretrainOptions& options, Progress& progress,
-              const std::function<bool()>& stop);
+ * averaged weights to the model folder as bfloat16. Where the progress asks to
+ * stop, the state is saved between two steps and the function returns false. */
+bool pretrain(const PretrainOptions& options, Progress& progress);
 
 }  // namespace rsm

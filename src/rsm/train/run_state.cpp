@@ -15,6 +15,9 @@ Checkpoint to_checkpoint(const RunState& state, const Policy& policy,
   add_with_prefix(checkpoint.tensors, "average.", state.average);
   add_with_prefix(checkpoint.tensors, "adamw.",
                   adamw_state(optimiser, policy.names()));
+  checkpoint.evaluation_due = state.evaluation_due;
+  checkpoint.healthy_epoch = state.healthy_epoch;
+  checkpoint.skipped_in_a_row = state.skipped_in_a_row;
   return checkpoint;
 }
 
@@ -24,6 +27,9 @@ RunState from_checkpoint(const Checkpoint& checkpoint, Policy& policy,
   state.epoch = checkpoint.epoch;
   state.spent = checkpoint.spent;
   state.statistics = checkpoint.statistics;
+  state.evaluation_due = checkpoint.evaluation_due;
+  state.healthy_epoch = checkpoint.healthy_epoch;
+  state.skipped_in_a_row = checkpoint.skipped_in_a_row;
   policy.load_trainable(with_prefix(checkpoint.tensors, "trained."));
   state.average = policy.trainable();  // on the policy's device
   copy_tensors(state.average, with_prefix(checkpoint.tensors, "average."),

@@ -2,6 +2,8 @@
 
 #include <torch/optim/adamw.h>
 
+#include <nlohmann/json.hpp>
+
 #include "rsm/train/checkpoint.h"
 #include "rsm/train/policy.h"
 
@@ -13,6 +15,13 @@ struct RunState {
   Spent spent;
   StateDict average;               ///< EMA of the trained weights
   PromptStatistics statistics{1};  ///< of a running baseline
+  int64_t skipped_in_a_row = 0;    ///< updates without a finite gradient
+  /** Of the newest checkpoint that an epoch found near the reference. */
+  int64_t healthy_epoch = 0;
+  /** The last epoch's line of the log. */
+  nlohmann::json line = nlohmann::json::object();
+  /** Whether that line still lacks its evaluation. */
+  bool evaluation_due = false;
 };
 
 /** The state, the weights and the optimiser: a checkpoint but for what says

@@ -1,0 +1,113 @@
+#include "rsm/train/health.h"
+
+#include <cmath>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+/** Of exact KL, a step and latent element. */
+constexpr double kMostKl = 1;
+/** Of root mean squares of outputs. */
+constexpr double kMostOutputRatio = 2;
+/** Root mean square of latents; of pictures in [-1,1] it is at most 1, of a
+ * VAE's about 1. */
+constexpr double kMostLatentSize = 3;
+
+bool is_apart(double output_ratio) {
+  return !(output_ratio < kMostOutputRatio &&
+           output_ratio > 1 / kMostOutputRatio);
+}
+
+std::string drift_text(double kl, double output_ratio) {
+  return cat("KL ", kl, " a step and latent element, outputs ", output_ratio,
+             " times as large as the reference's");
+}
+
+}  // namespace
+
+std::string way_back(const std::string& run_folder) {
+  return cat(
+      "The weights have most likely exploded: `rsm finetune CONFIG "
+      "--from ",
+      run_folder,
+      " --set name=OTHER --set train.lr=LOWER` goes on with a lower "
+      "train.lr from the newest checkpoint that was still whole");
+}
+
+bool warn_of_drift(EpochData& data, const std::string& run_folder) {
+  const double kl = mean_kl(data);
+  if (kl <= kMostKl && !is_apart(data.output_ratio)) {
+    return false;
+  }
+  data.warnings.push_back(cat("the model is far from where it began (",
+                              drift_text(kl, data.output_ratio), "). ",
+                              way_back(run_folder)));
+  return true;
+}
+
+std::string broken_pictures(const torch::Tensor& latents) {
+  const auto whole = latents.isfinite().flatten(1).all(1);
+  const auto broken = latents.size(0) - whole.sum().item<int64_t>();
+  if (broken > 0) {
+    return cat(broken, " of ", latents.size(0),
+               " pictures hold numbers that are not finite");
+  }
+  const double size =
+      std::sqrt(latents.to(at::kDouble).square().mean().item<double>());
+  return size > kMostLatentSize
+             ? cat("the pictures' values are ", size,
+                   " in root mean square, where about 1 is usual")
+             : "";
+}
+
+void check_finite(const torch::Tensor& latents, const std::string& run_folder) {
+  RSM_CHECK(latents.isfinite().all().item<bool>(), "[finetune] ",
+            broken_pictures(latents),
+            ", so there is nothing to judge. With compute.rollout_type float16 "
+            "an overflow may be the reason: try bfloat16. ",
+            way_back(run_folder));
+}
+
+void name_dead_groups(EpochData& data, const std::string& reward,
+                      double kl_before, const std::string& run_folder) {
+  const auto& a = data.advantages;
+  if (a.dead_groups >= a.groups()) {
+    auto broken = broken_pictures(data.rollout.latents);
+    if (broken.empty() && !(kl_before <= kMostKl)) {
+      broken = cat("KL to the reference was ", kl_before,
+                   " a step and latent element in the epoch before");
+    }
+    RSM_CHECK(broken.empty(), "[finetune] all ", a.groups(),
+              " groups have rewards without spread, and the model is broken: ",
+              broken, ". ", way_back(run_folder));
+    throw Error(
+        cat("[reward ", reward, "] all ", a.groups(),
+            " groups have rewards without spread (the first reward is ",
+            data.scores.value[0].item<float>(),
+            "), so nothing can be learnt; use a graded reward, easier or other "
+            "prompts, more samples a group, or more noise "
+            "(sampling.noise_level)"));
+  }
+  if (2 * a.dead_groups >= a.groups()) {
+    data.warnings.push_back(cat(a.dead_groups, " of ", a.groups(),
+                                " groups have no reward spread"));
+  }
+}
+
+std::string why_not_finite(const EpochData& data) {
+  if (!data.y_old.isfinite().all().item<bool>()) {
+    return "the network's outputs are not finite already, so its weights are "
+           "broken";
+  }
+  if (mean_kl(data) > kMostKl || is_apart(data.output_ratio)) {
+    return cat("the model is far from where it began (",
+               drift_text(mean_kl(data), data.output_ratio),
+               "), so train.lr is likely too high");
+  }
+  return "outputs and drift are as usual: a single overflow, which a lower "
+         "train.lr makes rarer";
+}
+
+}  // namespace rsm

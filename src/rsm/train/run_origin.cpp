@@ -1,0 +1,123 @@
+#include "rsm/train/run_origin.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "rsm/base/error.h"
+#include "rsm/io/files.h"
+#include "rsm/io/run_log.h"
+#include "rsm/train/changed_keys.h"
+#include "rsm/train/checkpoint.h"
+
+namespace rsm {
+namespace {
+
+namespace fs = std::filesystem;
+
+int64_t epoch_to_begin(const std::string& run, std::optional<int64_t> epoch) {
+  const auto epochs = checkpoint_epochs(run);
+  const auto is_kept = [&](int64_t one) {
+    return std::find(epochs.begin(), epochs.end(), one) != epochs.end();
+  };
+  if (epochs.empty()) {
+    throw UsageError(cat("[finetune] --from ", run,
+                         ": no checkpoint lies there; give the folder of a "
+                         "run"));
+  }
+  if (epoch && !is_kept(*epoch)) {
+    std::vector<std::string> known;
+    for (const int64_t one : epochs) known.push_back(cat(one));
+    throw UsageError(cat("[finetune] --from-epoch ", *epoch, ": ", run,
+                         " keeps no checkpoint of that epoch, but of ",
+                         join(known)));
+  }
+  if (epoch) {
+    return *epoch;
+  }
+  const int64_t healthy = read_checkpoint(run, epochs.front()).healthy_epoch;
+  return is_kept(healthy) ? healthy : epochs.front();
+}
+
+bool may_change(const std::string& key) {
+  return key.starts_with("name:") ||
+         (key.starts_with("train.") && !key.starts_with("train.weights") &&
+          !key.starts_with("train.lora"));
+}
+
+/** Keys that differ, without the names. */
+std::vector<std::string> changes(const RunOptions& options,
+                                 const Checkpoint& before,
+                                 const std::string& run) {
+  std::vector<std::string> kept, refused;
+  for (const auto& key : changed_keys(before.config, options.resolved)) {
+    if (!may_change(key)) {
+      refused.push_back(key);
+    } else if (!key.starts_with("name:")) {
+      kept.push_back(key);
+    }
+  }
+  if (!refused.empty()) {
+    throw UsageError(cat("[finetune] --from ", run,
+                         " is a run of another "
+                         "config (",
+                         join(refused, "; "),
+                         "); only `name` and keys of `train` may differ"));
+  }
+  return kept;
+}
+
+}  // namespace
+
+void begin_from(const RunOptions& options, const std::string& run,
+                std::optional<int64_t> epoch) {
+  const fs::path to = options.folder;
+  const std::string note = (to / "origin.json").string();
+  const bool begun = fs::exists(note);
+  const auto said = begun ? read_json(note) : nlohmann::json::object();
+  const int64_t first = begun && said.value("run", "") == run
+                            ? said.value("epoch", int64_t{0})
+                            : epoch_to_begin(run, epoch);
+  const bool same =
+      begun && said.value("run", "") == run && epoch.value_or(first) == first;
+  const bool occupied = fs::exists(to / "config.yaml");
+  if ((begun && !same) || (!begun && occupied)) {
+    throw UsageError(cat("[finetune] ", options.folder,
+                         " holds another run already; choose another `name` "
+                         "beside --from"));
+  }
+  if (occupied) {
+    return;
+  }
+  auto checkpoint = read_checkpoint(run, first);
+  const auto changed = changes(options, checkpoint, run);
+  checkpoint.config = options.resolved;
+  fs::create_directories(to);
+  write_json_atomic(note,
+                    {{"run", run}, {"epoch", first}, {"changed", changed}});
+  if (fs::is_directory(fs::path(run) / "samples")) {
+    fs::copy(
+        fs::path(run) / "samples", to / "samples",
+        fs::copy_options::overwrite_existing | fs::copy_options::recursive);
+  }
+  std::string log;
+  for (const auto& line : read_log(run + "/log.jsonl")) {
+    if (line.at("epoch") <= first) log += line.dump() + "\n";
+  }
+  write_file_atomic((to / "log.jsonl").string(), log);
+  save_checkpoint(options.folder, checkpoint);
+}
+
+std::string origin_text(const std::string& run_folder) {
+  const std::string note = run_folder + "/origin.json";
+  if (!fs::exists(note)) {
+    return "";
+  }
+  const auto origin = read_json(note);
+  const auto changed = origin.at("changed").get<std::vector<std::string>>();
+  return cat("the first ", origin.at("epoch").get<int64_t>(),
+             " epochs are those of ", origin.at("run").get<std::string>(),
+             changed.empty() ? "" : "; since then " + join(changed, ", "));
+}
+
+}  // namespace rsm

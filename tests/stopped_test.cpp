@@ -1,0 +1,267 @@
+// Runs that are stopped, or whose evaluation fails, lose nothing.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "rsm/base/error.h"
+#include "rsm/io/config.h"
+#include "rsm/io/files.h"
+#include "rsm/io/run_log.h"
+#include "rsm/io/testing.h"
+#include "rsm/train/checkpoint.h"
+#include "rsm/train/finetune.h"
+#include "rsm/train/run_origin.h"
+#include "rsm/train/testing.h"
+
+namespace rsm {
+namespace {
+
+namespace fs = std::filesystem;
+
+/** Scores pictures by their mean red; dies where it is asked for as many as an
+ * evaluation has while a file `broken` lies beside it. */
+constexpr const char* kProgram = R"(
+import json, os, pathlib, sys
+broken = pathlib.Path(__file__).with_name("broken")
+print(json.dumps({"ready": True, "name": "red"}), flush=True)
+while line := sys.stdin.buffer.readline():
+    request = json.loads(line)
+    count = request["count"]
+    size = request["height"] * request["width"] * 3
+    data = sys.stdin.buffer.read(count * size)
+    scores = [sum(data[i * size:(i + 1) * size:3]) / size / 85
+              for i in range(count)]
+    if count == 6 and broken.exists():
+        os._exit(3)
+    print(json.dumps({"id": request["id"], "scores": scores}), flush=True)
+)";
+
+/** Evaluations are of 6 pictures, rollouts judged by 4. */
+RunOptions options_of(const TemporaryFolder& folder, const std::string& name,
+                      const std::vector<std::string>& overrides = {}) {
+  return read_run_options(Config::parse(
+      cat("name: ", name, "\nfolder: ", folder / name,
+          "\nmodel: models/shapes-flow\nrewards: [{name: \"exec:python3 ",
+          folder / "red.py", "\", retries: 0, batch: 6}]\n", R"(
+method: {name: rsm-flow, estimator: {branches: [3, 0, 0, 0]}}
+prompts: {per_epoch: 4}
+sampling: {steps: 4, guidance_scale: 1}
+train: {epochs: 3, weights: full, lr: 0.0001}
+evaluation: {images: 6, steps: 2, every: 2}
+checkpoint: {every: 10}
+compute: {rollout_tile: 8, train_tile: 8, threads: 2}
+)"),
+      "test.yaml", overrides));
+}
+
+/** A log without its times and what depends on the process. */
+std::vector<nlohmann::json> timeless(const std::string& run) {
+  auto log = read_log(run + "/log.jsonl");
+  for (auto& line : log) {
+    for (const char* key : {"wall_s", "train_s", "seconds", "peak_memory_mb"}) {
+      line.erase(key);
+    }
+  }
+  return log;
+}
+
+void expect_same_runs(const std::string& a, const std::string& b) {
+  EXPECT_EQ(timeless(a), timeless(b));
+  std::vector<std::string> damaged;
+  const auto one = latest_checkpoint(a, damaged);
+  const auto other = latest_checkpoint(b, damaged);
+  ASSERT_TRUE(one && other);
+  EXPECT_EQ(one->epoch, other->epoch);
+  for (const auto& [name, tensor] : one->tensors) {
+    EXPECT_TRUE(tensor.equal(other->tensors.at(name))) << name;
+  }
+}
+
+TEST(Stopped, AnEvaluationThatFailsCostsNoEpochAndComesFirstNextTime) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "red.py", kProgram);
+  const auto whole = options_of(folder, "whole");
+  run_to_end(whole);
+  const auto options = options_of(folder, "mended");
+  const std::string broken = folder / "broken";
+  NoProgress silent;
+  for (const int64_t epoch : {0, 2, 3}) {
+    write_file_atomic(broken, "");
+    expect_parts(error_of([&] { run_to_end(options); }), {"3"});
+    const auto log = read_log(options.folder + "/log.jsonl");
+    EXPECT_EQ(log.back().at("epoch"), epoch);
+    EXPECT_FALSE(log.back().contains("eval"));
+    std::vector<std::string> damaged;
+    EXPECT_EQ(latest_checkpoint(options.folder, damaged)->epoch, epoch);
+    // It comes first: before the next epoch's pictures are drawn.
+    expect_parts(error_of([&] { Finetune(options, silent); }), {"3"});
+    fs::remove(broken);
+    EXPECT_EQ(Finetune(options, silent).epoch(), epoch);
+    EXPECT_TRUE(
+        read_log(options.folder + "/log.jsonl").back().contains("eval"));
+  }
+  run_to_end(options);
+  expect_same_runs(whole.folder, options.folder);
+}
+
+TEST(Stopped, ALineThatDidNotReachTheLogIsInTheCheckpoint) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "red.py", kProgram);
+  const auto whole = options_of(folder, "whole");
+  run_to_end(whole);
+  const auto options = options_of(folder, "killed");
+  {
+    NoProgress silent;
+    Finetune run(options, silent);
+    run.run_epoch();
+    run.run_epoch();
+  }
+  // As if killed between the checkpoint of epoch 2 and its line.
+  RunLog(options.folder + "/log.jsonl").truncate_after(1);
+  run_to_end(options);
+  expect_same_runs(whole.folder, options.folder);
+}
+
+/** Asks to stop at the so-many-th look. */
+class StopsAt : public NoProgress {
+ public:
+  explicit StopsAt(int64_t look) : look_(look) {}
+  bool stopping() const override { return looks_++ >= look_; }
+  int64_t looks() const { return looks_; }
+
+ private:
+  int64_t look_;
+  mutable std::atomic<int64_t> looks_ = 0;
+};
+
+TEST(Stopped, WhereverItIsAskedToTheRunGoesOnToTheSameEnd) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> setting = {
+      "rewards=[{name: shapes}]", "method.name=flow-grpo",
+      "method.estimator.branches=[]", "prompts.samples_per_prompt=3"};
+  const auto options_for = [&](const std::string& name) {
+    return options_of(folder, name, setting);
+  };
+  const auto whole = options_for("whole");
+  run_to_end(whole);
+  StopsAt counter(1 << 30);
+  {
+    const auto counted = options_for("counted");
+    Finetune run(counted, counter);
+    while (!run.finished()) run.run_epoch();
+  }
+  ASSERT_GT(counter.looks(), 50);
+  // Over and over, each time a little later than it came the last time.
+  const auto options = options_for("stopped");
+  int64_t stops = 0;
+  for (bool done = false; !done; ++stops) {
+    ASSERT_LT(stops, 100);
+    StopsAt progress(2 + 5 * stops);
+    std::unique_ptr<Finetune> run;
+    try {
+      run = std::make_unique<Finetune>(options, progress);
+      while (!run->finished()) run->run_epoch();
+      done = true;
+    } catch (const Interrupted&) {
+      if (run) run->save();
+    }
+  }
+  EXPECT_GT(stops, 5);
+  expect_same_runs(whole.folder, options.folder);
+}
+
+/** Asks to stop once `on`. */
+class Switch : public NoProgress {
+ public:
+  bool stopping() const override { return on; }
+  bool on = false;
+};
+
+TEST(Stopped, AnEpochBeforeItsFirstUpdateWasNeverThere) {
+  const TemporaryFolder folder;
+  const auto options = options_of(folder, "run", {"rewards=[{name: shapes}]"});
+  Switch progress;
+  Finetune run(options, progress);
+  run.run_epoch();
+  const auto spent = run.spent();
+  progress.on = true;
+  EXPECT_THROW(run.run_epoch(), Interrupted);
+  EXPECT_EQ(run.epoch(), 1);
+  EXPECT_EQ(run.spent().images, spent.images);
+  EXPECT_EQ(run.spent().evaluations, spent.evaluations);
+  EXPECT_EQ(run.spent().updates, spent.updates);
+  run.save();
+  std::vector<std::string> damaged;
+  EXPECT_EQ(latest_checkpoint(options.folder, damaged)->epoch, 1);
+}
+
+/** A run whose weights explode in its second epoch. */
+RunOptions wild(const TemporaryFolder& folder, const std::string& name,
+                const std::string& lr) {
+  return options_of(folder, name,
+                    {"rewards=[{name: jpeg-compressibility}]", "train.lr=" + lr,
+                     "checkpoint.every=1"});
+}
+
+TEST(Stopped, ExplodedWeightsAreNamedAndALowerRateGoesOnFromBefore) {
+  const TemporaryFolder folder;
+  const auto options = wild(folder, "wild", "0.05");
+  const auto log = run_to_end(options);
+  bool warned = false;
+  for (const auto& line : log) {
+    for (const auto& text : line.value("warnings", nlohmann::json::array())) {
+      const std::string warning = text;
+      if (warning.find("far from where it began") == std::string::npos) {
+        continue;
+      }
+      warned = true;
+      expect_parts(warning, {"KL", "--from " + options.folder, "train.lr"});
+    }
+  }
+  EXPECT_TRUE(warned);
+  const auto calm = wild(folder, "calm", "0.0001");
+  begin_from(calm, options.folder, std::nullopt);
+  const auto calmed = run_to_end(calm);
+  // The checkpoint before the first update is the only whole one.
+  EXPECT_EQ(calmed[0], log[0]);
+  EXPECT_LT(calmed.back().at("kl").get<double>(), 0.1);
+  begin_from(calm, options.folder, std::nullopt);  // once begun, it is begun
+  EXPECT_EQ(run_to_end(calm), calmed);
+  const auto about = read_json(calm.folder + "/run.json").at("warnings").dump();
+  expect_parts(about, {options.folder, "train.lr: 0.05 -> 0.0001"});
+}
+
+TEST(Stopped, ARunGoesOnFromAnothersCheckpointBitForBit) {
+  const TemporaryFolder folder;
+  const auto options = wild(folder, "a", "0.0001");
+  run_to_end(options);
+  const auto same = wild(folder, "b", "0.0001");
+  begin_from(same, options.folder, 2);
+  run_to_end(same);
+  expect_same_runs(options.folder, same.folder);
+}
+
+TEST(Stopped, OnlyTrainingSettingsMayDifferFromTheRunItBeginsFrom) {
+  const TemporaryFolder folder;
+  const auto options = wild(folder, "a", "0.0001");
+  run_to_end(options);
+  const auto refusal = [&](const RunOptions& other, const std::string& run,
+                           std::optional<int64_t> epoch) {
+    return error_of([&] { begin_from(other, run, epoch); });
+  };
+  const auto other = options_of(folder, "b", {"sampling.steps=5"});
+  expect_parts(refusal(other, options.folder, {}),
+               {"--from", "sampling.steps: 4 -> 5", "train"});
+  expect_parts(refusal(wild(folder, "b", "1"), options.folder, 7),
+               {"--from-epoch 7", "2, 3"});
+  expect_parts(refusal(wild(folder, "b", "1"), folder / "none", {}),
+               {"--from", "no checkpoint"});
+  expect_parts(refusal(options, options.folder, {}), {"another `name`"});
+}
+
+}  // namespace
+}  // namespace rsm
