@@ -257,7 +257,7 @@ TEST(Stopped, OnlyTrainingSettingsMayDifferFromTheRunItBeginsFrom) {
   expect_parts(refusal(other, options.folder, {}),
                {"--from", "sampling.steps: 4 -> 5", "train"});
   expect_parts(refusal(wild(folder, "b", "1"), options.folder, 7),
-               {"--from-epoch 7", "2, 3"});
+               {"--from-epoch 7", "3, 2"});
   expect_parts(refusal(wild(folder, "b", "1"), folder / "none", {}),
                {"--from", "no checkpoint"});
   expect_parts(refusal(options, options.folder, {}), {"another `name`"});
