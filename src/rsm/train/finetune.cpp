@@ -80,6 +80,7 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
     const auto text =
         truncation_warning(model_.tokenizer, texts_of(*prompts), what);
     if (!text.empty()) options_.warnings.push_back(text);
+  }
   if (auto origin = origin_text(options_.folder); !origin.empty()) {
     options_.warnings.push_back(std::move(origin));
   }

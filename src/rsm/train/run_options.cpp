@@ -319,6 +319,7 @@ RunOptions read_run_options(const Config& config) {
   o.resolved = config.resolved();
   for (const auto& warning : folder_warnings(o.model)) {
     o.warnings.push_back(warning);
+  }
   if (auto warning = average_warning(o); !warning.empty()) {
     o.warnings.push_back(std::move(warning));
   }
