@@ -141,7 +141,7 @@ class StopsAt : public NoProgress {
 TEST(Stopped, WhereverItIsAskedToTheRunGoesOnToTheSameEnd) {
   const TemporaryFolder folder;
   const std::vector<std::string> setting = {
-      "rewards=[{name: shapes}]", "method.name=flow-grpo",
+      "rewards=[{name: jpeg-compressibility}]", "method.name=flow-grpo",
       "method.estimator.branches=[]", "prompts.samples_per_prompt=3"};
   const auto options_for = [&](const std::string& name) {
     return options_of(folder, name, setting);
@@ -232,7 +232,7 @@ TEST(Stopped, ExplodedWeightsAreNamedAndALowerRateGoesOnFromBefore) {
   begin_from(calm, options.folder, std::nullopt);  // once begun, it is begun
   EXPECT_EQ(run_to_end(calm), calmed);
   const auto about = read_json(calm.folder + "/run.json").at("warnings").dump();
-  expect_parts(about, {options.folder, "train.lr: 0.05 -> 0.0001"});
+  expect_parts(about, {options.folder, "train.lr: 0.05 -> 1e-04"});
 }
 
 TEST(Stopped, ARunGoesOnFromAnothersCheckpointBitForBit) {

@@ -138,9 +138,10 @@ TEST(Safetensors, EveryTruncationIsNamed) {
 
 TEST(Safetensors, MalformedHeadersAreNamed) {
   expect_parts(error_of_bytes(std::string(16, '\xff')), {"at most 100000000"});
-  expect_parts(error_of_header("{\"a\": "), {"not JSON"});
-  expect_parts(error_of_header(""), {"not JSON"});
-  expect_parts(error_of_header(std::string("{}\0{}", 5)), {"not JSON"});
+  expect_parts(error_of_header("{\"a\": "), {"header", "not valid JSON"});
+  expect_parts(error_of_header(""), {"header", "not valid JSON"});
+  expect_parts(error_of_header(std::string("{}\0{}", 5)),
+               {"header", "not valid JSON"});
   expect_parts(error_of_header("[1]"), {"array", "object"});
   expect_parts(error_of_header("{\"a\": 3}"), {": a: ", "object"});
   expect_parts(error_of_header(R"({"__metadata__": {"k": 1}})"),

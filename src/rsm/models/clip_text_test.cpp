@@ -199,10 +199,10 @@ TEST(ClipText, PoolsAtTheFirstEndOfEachText) {
 TEST(ClipText, ReadsBothSpellingsOfItsNames) {
   const auto one = at::ones({1});
   const auto names =
-      clip_text_names({{"encoder.layers.0.mlp.fc1.bias", one},
-                       {"text_model.final_layer_norm.bias", one},
-                       {"text_projection.weight", one},
-                       {"text_model.embeddings.position_ids", one}});
+      clip_text_names(StateDict{{"encoder.layers.0.mlp.fc1.bias", one},
+                                {"text_model.final_layer_norm.bias", one},
+                                {"text_projection.weight", one},
+                                {"text_model.embeddings.position_ids", one}});
   std::vector<std::string> found;
   for (const auto& [name, tensor] : names) found.push_back(name);
   EXPECT_EQ(found,

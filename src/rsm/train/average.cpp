@@ -55,15 +55,15 @@ std::string average_warning(const RunOptions& options) {
   if (updates == 0 || share >= kLeastShare) {
     return "";
   }
+  const double follows = std::max(0.0, 1 - 4 / static_cast<double>(updates));
   return cat("train.ema_decay ", options.ema_decay, ": after the run's ",
              updates,
-             " updates the average, which is evaluated and exported, "
-             "holds ",
+             " updates the average, which is evaluated and exported, holds ",
              std::round(1e4 * share) / 100,
              " % of what was learnt and is the model before training for the "
              "rest; ",
-             std::max(0.0, 1 - 4 / static_cast<double>(updates)),
-             " or less lets it follow, and so does train.ema_warmup");
+             std::floor(1000 * follows) / 1000, follows > 0 ? " or less" : "",
+             " lets it follow, and so does train.ema_warmup");
 }
 
 }  // namespace rsm

@@ -45,7 +45,7 @@ TEST(ChangedKeys, WhereARunComputesAndWhatIsProvenElsewhereMayChange) {
 }
 
 TEST(ChangedKeys, WhatIsNoConfigIsNamed) {
-  for (const std::string damaged : {"a: [1", "- 1", "a: 1\na: 2", "\xff\x00"}) {
+  for (const std::string damaged : {"a: [1", "- 1", "a: *b", "\xff"}) {
     expect_parts(error_of([&] {
                    changed_keys(damaged, "seed: 1\n", "run/config.yaml");
                  }),

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "rsm/data/picture_scores.h"
 #include "rsm/io/files.h"
 #include "rsm/io/image.h"
 #include "rsm/io/run_log.h"
@@ -46,6 +47,11 @@ class RunStartTest : public testing::Test {
               at::zeros({3, 4, 4}, torch::kUInt8));
     write_plain(folder_ / "samples/prompts.json",
                 R"({"prompts": ["a"], "strict_before": [1]})");
+    PictureScores scores;
+    scores.prompts = scores.members = {0};
+    scores.categories = {"a"};
+    scores.metrics = {{"reward", {1}}};
+    write_picture_scores(folder_ / "samples/scores-before.json", scores);
   }
 
   Checkpoint of_epoch(int64_t epoch) const {
