@@ -29,7 +29,9 @@ COMMAND = r"(?:build/)?rsm [a-z]+\b"
 # Keeps a recipe's words and adds to them, or to its command.
 SHORTER = {
     "check": lambda words: f"{words} --quick",
-    "finetune": lambda words: words.replace("finetune", "check", 1) + " --quick",
+    "finetune": lambda words: re.sub(
+        r" --from(-epoch)? \S+", "",
+        words.replace("finetune", "check", 1)) + " --quick",
     "sweep": lambda words: f"{words} --list",
     "evaluate": lambda words: f"{words} --images 6",
     "pretrain": lambda words: f"{words} --set train.images=64 "

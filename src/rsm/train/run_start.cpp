@@ -152,8 +152,8 @@ RunStart find_start(const RunOptions& options, const RunInputs& now,
   RunStart start;
   start.checkpoint = latest_checkpoint(options.folder, damaged);
   if (!start.checkpoint) {
-    check_same_run(options);
     check_nothing_learnt(options, damaged);
+    check_same_run(options);
   }
   for (const auto& text : damaged) {
     progress.say("warning: passing over a damaged checkpoint, " + text);
