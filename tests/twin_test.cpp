@@ -338,6 +338,7 @@ TEST_P(TwinOn, TempFlowGrpoTrainsALoraAsItsTrainerDoes) {
       {"method={name: tempflow-grpo, "
        "estimator: {branches: [4, 0, 3, 0]}}",
        "prompts.per_epoch=3", "sampling.steps=4", "train.weights=lora",
+       cat("train.lora.targets=[", join(kSd3LoraTargets), "]"),
        "train.lr=0.01"});
 }
 

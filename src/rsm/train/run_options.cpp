@@ -154,14 +154,11 @@ void read_sampling(const Config& section, RunOptions& o) {
 }
 
 /** A list of endings, or the one word for all linear layers. */
-std::vector<std::string> read_targets(const Config& section,
-                                      Path::Family family) {
-  if (!section.is_scalar("targets")) {
-    return section.texts("targets", family == Path::Family::flow
-                                        ? kSd3LoraTargets
-                                        : kUnetLoraTargets);
+std::vector<std::string> read_targets(const Config& section) {
+  if (section.has("targets") && !section.is_scalar("targets")) {
+    return section.texts("targets", {});
   }
-  const std::string word = section.text("targets");
+  const std::string word = section.text("targets", kAllLinear);
   if (word != kAllLinear) {
     section.note("targets", cat("\"", word, "\"; ", kAllLinear,
                                 " or a list of endings of layer names is "
@@ -170,19 +167,19 @@ std::vector<std::string> read_targets(const Config& section,
   return {word};
 }
 
-LoraConfig read_lora(const Config& section, Path::Family family) {
+LoraConfig read_lora(const Config& section) {
   LoraConfig lora;
   lora.rank = section.integer("rank", lora.rank, 1, 4096);
   lora.alpha = section.real("alpha", lora.alpha, kSmallest, kLargest);
-  lora.targets = read_targets(section, family);
+  lora.targets = read_targets(section);
   lora.exclude = section.texts("exclude", lora.exclude);
   section.check("targets", [&] { lora.check(); });
   return lora;
 }
 
-void read_training(const Config& section, Path::Family family, RunOptions& o) {
+void read_training(const Config& section, RunOptions& o) {
   o.lora = section.choice("weights", "lora", {"lora", "full"}) == "lora";
-  o.lora_config = read_lora(section.section("lora"), family);
+  o.lora_config = read_lora(section.section("lora"));
   o.epochs = section.integer("epochs", o.epochs, 0, kMostCounted);
   o.max_minutes = section.real("max_minutes", o.max_minutes, 0, kMostMinutes);
   o.max_images = section.integer("max_images", o.max_images, 0);
@@ -308,7 +305,7 @@ RunOptions read_run_options(const Config& config) {
   read_prompts(config.section("prompts"), o);
   read_noise(sampling, family, o);
   read_sampling(sampling, o);
-  read_training(config.section("train"), family, o);
+  read_training(config.section("train"), o);
   read_evaluation(config.section("evaluation"), o);
   o.checkpoint_every =
       config.section("checkpoint")
