@@ -1,5 +1,5 @@
-"""Flow-GRPO's and TempFlow-GRPO's trainers, with diffusers, PEFT and torch, for
-twin_test.
+"""A loop after Flow-GRPO's release and TempFlow-GRPO (after arXiv 2604.17415),
+with diffusers, PEFT and torch, for twin_test.
 
     flow_grpo_peer.py DIR...   trains from what each DIR holds:
         settings.json          the run: model, prompts and order of every epoch,
@@ -10,9 +10,10 @@ twin_test.
                                "pictures.E", "rewards.E", "advantages.E",
                                "trained.E.NAME", "average.E.NAME"
 
-A plain loop in the order and words of the public trainer (flow_grpo's
-scripts/train_sd3.py and diffusers_patch/): sample, judge, compare, train. It
-computes in double, so that its own rounding does not count.
+A plain loop in the order and words of flow_grpo's scripts/train_sd3.py and
+diffusers_patch/: sample, judge, compare, train. The order of rows, the weights
+of an update and the average are rsm's. It computes in double, so that its own
+rounding does not count.
 
 What is published and what rsm corrects is one flag, `as_published`: published,
 rows whose advantage is 0 leave the loss whole; corrected, groups without spread
