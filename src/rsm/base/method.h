@@ -117,6 +117,11 @@ struct RegularisationKnobs {
   /** What the clip range bounds: log rho, g log rho, s^2 log rho (fairclip),
    * or s (log rho + bias) (Guard). */
   enum class ClipIn { log_ratio, strength, variance, centred };
+  /** What rows without an advantage lose. policy: where their group has no
+   * spread, their part of the policy's mean. rows: that and their KL, also
+   * where they are right at their group's mean. none: nothing; every trained
+   * row counts in every mean. */
+  enum class Mask { policy, rows, none };
 
   double beta = 0;
   KlForm kl_form = KlForm::exact;
@@ -130,6 +135,7 @@ struct RegularisationKnobs {
   ClipIn clip_in = ClipIn::log_ratio;
   double clip_range = 1e-4;
   double advantage_clip = 5;
+  Mask mask = Mask::policy;
 };
 
 /** One published method or a user's own: a name and three knobs, pure data. */

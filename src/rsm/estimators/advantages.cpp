@@ -80,6 +80,7 @@ Advantages clipped(const Sums& sums, const std::vector<int64_t>& group,
   out.dead.assign(out.spread.size(), true);
   out.value = torch::zeros({units}, torch::kFloat32);
   out.alive = torch::zeros({units}, torch::kBool);
+  out.trained = torch::ones({units}, torch::kBool);
   float* value = out.value.mutable_data_ptr<float>();
   bool* alive = out.alive.mutable_data_ptr<bool>();
   for (int64_t r = 0; r < units; ++r) {
@@ -228,6 +229,7 @@ void give_to_rows(Advantages& advantages, const Rollout& rollout) {
   const auto row_image = torch::tensor(rollout.row_image, torch::kInt64);
   advantages.value = advantages.value.index_select(0, row_image);
   advantages.alive = advantages.alive.index_select(0, row_image);
+  advantages.trained = advantages.trained.index_select(0, row_image);
   std::vector<int64_t> row_group;
   for (const int64_t image : rollout.row_image) {
     row_group.push_back(advantages.group[image]);
@@ -238,10 +240,12 @@ void give_to_rows(Advantages& advantages, const Rollout& rollout) {
 void leave_out(Advantages& advantages, const std::vector<bool>& trained) {
   float* value = advantages.value.mutable_data_ptr<float>();
   bool* alive = advantages.alive.mutable_data_ptr<bool>();
+  bool* counts = advantages.trained.mutable_data_ptr<bool>();
   for (size_t r = 0; r < trained.size(); ++r) {
     if (trained[r]) continue;
     value[r] = 0;
     alive[r] = false;
+    counts[r] = false;
   }
 }
 

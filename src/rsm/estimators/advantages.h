@@ -18,6 +18,7 @@ struct Advantages {
   /** [R] bool; false where the group is dead, and for rows that the method
    * does not train (TreeKnobs). */
   torch::Tensor alive;
+  torch::Tensor trained;       ///< [R] bool; false for the latter alone
   std::vector<int64_t> group;  ///< [R] 0-based, in order of first appearance
   /** [groups] population standard deviation of each group's rewards. */
   std::vector<double> spread;

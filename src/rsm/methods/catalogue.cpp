@@ -14,11 +14,14 @@ using Shape = StrengthKnobs::Shape;
 using KlForm = RegularisationKnobs::KlForm;
 using Importance = RegularisationKnobs::Importance;
 using ClipIn = RegularisationKnobs::ClipIn;
+using Mask = RegularisationKnobs::Mask;
 
 /** A method in its corrected form, and what the public release does instead
- * where that is another choice of knobs. */
+ * where that is another choice of knobs. Published means are plain, except
+ * where a release says otherwise. */
 struct Entry {
   Method method;
+  Mask published_mask = Mask::none;
   void (*publish)(Method&) = nullptr;
 };
 
@@ -239,21 +242,21 @@ const std::vector<Entry>& entries() {
       {ppo()},
       {ddpo()},
       {grpo()},
-      {flow_grpo()},
+      {flow_grpo(), Mask::rows},
       {dance_grpo()},
       {branch_grpo()},
-      {grpo_guard()},
-      {pcpo()},
+      {grpo_guard(), Mask::rows},
+      {pcpo(), Mask::rows},
       {pcpo_diffusion("pcpo-vw", "every step weighs what it truly weighs")},
       {pcpo_diffusion("pcpo-logrho",
                       "1 + log rho for rho: the gradient of pcpo-vw")},
       {pcpo_uw_lambda()},
-      {pcpo_uw_sigma(), publish_even_weight},
-      {tempflow_grpo()},
-      {tempflow_matching()},
-      {rsm_fairclip()},
-      {rsm_flow()},
-      {rsm_diffusion(), publish_rsm_diffusion},
+      {pcpo_uw_sigma(), Mask::none, publish_even_weight},
+      {tempflow_grpo(), Mask::rows},
+      {tempflow_matching(), Mask::rows},
+      {rsm_fairclip(), Mask::rows},
+      {rsm_flow(), Mask::rows},
+      {rsm_diffusion(), Mask::rows, publish_rsm_diffusion},
   };
   return all;
 }
@@ -281,6 +284,7 @@ Method find_method(const std::string& name, bool as_published) {
     if (entry.method.name == name) {
       Method method = entry.method;
       method.as_published = as_published;
+      if (as_published) method.regularisation.mask = entry.published_mask;
       if (as_published && entry.publish != nullptr) entry.publish(method);
       return fitted(method, kCatalogueSteps);
     }

@@ -108,6 +108,7 @@ void read_regularisation(const Config& section, RegularisationKnobs& knobs) {
   knobs.clip_range = section.real("clip_range", knobs.clip_range, 0, kLargest);
   knobs.advantage_clip =
       section.real("advantage_clip", knobs.advantage_clip, 0, kLargest);
+  read_word(section, "mask", knobs.mask);
 }
 
 }  // namespace
@@ -209,7 +210,8 @@ nlohmann::json to_json(const Method& m) {
             {"importance", to_string(m.regularisation.importance)},
             {"clip_in", to_string(m.regularisation.clip_in)},
             {"clip_range", m.regularisation.clip_range},
-            {"advantage_clip", m.regularisation.advantage_clip}}}};
+            {"advantage_clip", m.regularisation.advantage_clip},
+            {"mask", to_string(m.regularisation.mask)}}}};
 }
 
 }  // namespace rsm

@@ -61,6 +61,17 @@ TEST(ReadMethod, AsPublishedTakesTheChoicesOfTheRelease) {
   EXPECT_TRUE(published.as_published);
 }
 
+TEST(ReadMethod, AMaskIsTheEntrysUnlessTheConfigSaysAnother) {
+  using Mask = RegularisationKnobs::Mask;
+  const auto mask = [](const std::string& more) {
+    return parsed("  name: flow-grpo\n" + more).regularisation.mask;
+  };
+  EXPECT_EQ(mask(""), Mask::policy);
+  EXPECT_EQ(mask("  as_published: true\n"), Mask::rows);
+  EXPECT_EQ(mask("  as_published: true\n  regularisation: {mask: none}\n"),
+            Mask::none);
+}
+
 TEST(ReadMethod, AMethodOfOnesOwnHasItsNameAndTheRestOfAnEntry) {
   for (const auto& entry : catalogue()) {
     for (const auto& [family, home] : homes(entry)) {

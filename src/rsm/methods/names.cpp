@@ -137,6 +137,15 @@ const Names<RegularisationKnobs::ClipIn>& names() {
   return table;
 }
 
+template <>
+const Names<RegularisationKnobs::Mask>& names() {
+  using E = RegularisationKnobs::Mask;
+  static const Names<E> table = {
+      "regularisation.mask",
+      {{"policy", E::policy}, {"rows", E::rows}, {"none", E::none}}};
+  return table;
+}
+
 template <typename Enum>
 std::string word_of(Enum value) {
   for (const auto& [word, known] : names<Enum>().entries) {
@@ -184,6 +193,7 @@ RSM_DEFINE_WORDS(StrengthKnobs::Shape);
 RSM_DEFINE_WORDS(RegularisationKnobs::KlForm);
 RSM_DEFINE_WORDS(RegularisationKnobs::Importance);
 RSM_DEFINE_WORDS(RegularisationKnobs::ClipIn);
+RSM_DEFINE_WORDS(RegularisationKnobs::Mask);
 RSM_DEFINE_WORDS(Method::Family);
 
 #undef RSM_DEFINE_WORDS

@@ -33,6 +33,7 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<RegularisationKnobs::KlForm>(3);
   expect_round_trip<RegularisationKnobs::Importance>(3);
   expect_round_trip<RegularisationKnobs::ClipIn>(4);
+  expect_round_trip<RegularisationKnobs::Mask>(3);
   expect_round_trip<Method::Family>(3);
 }
 

@@ -13,6 +13,7 @@ namespace rsm {
 namespace {
 
 using Importance = RegularisationKnobs::Importance;
+using Mask = RegularisationKnobs::Mask;
 
 /** A loss of objective/testing.h. */
 struct PublishedLoss {
@@ -20,10 +21,13 @@ struct PublishedLoss {
   Importance importance;
 };
 
-/** The loss of every entry as its paper writes it; `released` as its release
- * computes it, where that differs. */
+/** The loss of every entry as its paper writes it, and the rows that its
+ * release takes out: those without an advantage (Flow-GRPO's and its kin's) or
+ * none; `released` is the loss as the release computes it, where that differs.
+ */
 struct Expected {
   PublishedLoss corrected;
+  Mask mask = Mask::none;
   std::optional<PublishedLoss> released = {};
 };
 
@@ -36,20 +40,20 @@ const std::map<std::string, Expected>& expectations() {
       {"ppo", {ratio}},
       {"ddpo", {ratio}},
       {"grpo", {ratio}},
-      {"flow-grpo", {ratio}},
+      {"flow-grpo", {ratio, Mask::rows}},
       {"dance-grpo", {ratio}},
       {"branch-grpo", {ratio}},
-      {"grpo-guard", {{"guard", Importance::ratio}}},
-      {"pcpo", {{"pcpo", Importance::ratio}}},
+      {"grpo-guard", {{"guard", Importance::ratio}, Mask::rows}},
+      {"pcpo", {{"pcpo", Importance::ratio}, Mask::rows}},
       {"pcpo-vw", {matching}},
       {"pcpo-logrho", {{"logrho", Importance::ratio}}},
       {"pcpo-uw-lambda", {matching}},
-      {"pcpo-uw-sigma", {matching, even}},
-      {"tempflow-grpo", {{"tempflow", Importance::ratio}}},
-      {"tempflow-matching", {{"tempflow", Importance::matching}}},
-      {"rsm-fairclip", {{"fairclip", Importance::matching}}},
-      {"rsm-flow", {{"fairclip2", Importance::matching}}},
-      {"rsm-diffusion", {matching, even}},
+      {"pcpo-uw-sigma", {matching, Mask::none, even}},
+      {"tempflow-grpo", {{"tempflow", Importance::ratio}, Mask::rows}},
+      {"tempflow-matching", {{"tempflow", Importance::matching}, Mask::rows}},
+      {"rsm-fairclip", {{"fairclip", Importance::matching}, Mask::rows}},
+      {"rsm-flow", {{"fairclip2", Importance::matching}, Mask::rows}},
+      {"rsm-diffusion", {matching, Mask::rows, even}},
   };
   return all;
 }
@@ -82,6 +86,14 @@ void expect_every_kind_of_row(const Problem& problem,
   }
 }
 
+/** Dead ones and live ones, or masks would be alike. */
+void expect_rows_without_an_advantage(const Problem& problem) {
+  const auto& advantages = problem.advantages;
+  const auto none = advantages.value == 0;
+  EXPECT_GT((none & advantages.alive).sum().item<int64_t>(), 0);
+  EXPECT_GT((none & ~advantages.alive).sum().item<int64_t>(), 0);
+}
+
 TEST(Catalogue, EveryEntryHasItsPublishedGradient) {
   for (const auto& entry : catalogue()) {
     const auto found = expectations().find(entry.name);
@@ -101,9 +113,12 @@ TEST(Catalogue, EveryEntryHasItsPublishedGradient) {
       auto published = method;
       published.name = loss.form;
       published.regularisation.importance = loss.importance;
+      published.regularisation.mask =
+          as_published ? expected.mask : Mask::policy;
       for (const auto& steps : samplers) {
         SCOPED_TRACE(cat(entry.name, as_published ? " as published" : ""));
         const auto problem = random_problem(method, steps);
+        expect_rows_without_an_advantage(problem);
         const auto result = loss_of(method, problem);
         const auto reference = published_loss(published, problem);
         if (method.regularisation.importance != Importance::none) {

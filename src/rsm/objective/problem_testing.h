@@ -49,7 +49,8 @@ inline std::vector<Method> every_form() {
 inline std::string label(const Method& method) {
   return cat(method.name, " importance ",
              static_cast<int>(method.regularisation.importance), " kl ",
-             static_cast<int>(method.regularisation.kl_form), " published ",
+             static_cast<int>(method.regularisation.kl_form), " mask ",
+             static_cast<int>(method.regularisation.mask), " published ",
              method.as_published);
 }
 
@@ -84,7 +85,8 @@ struct Problem {
   std::vector<int64_t> states;
 };
 
-/** Three roots of a branched 10-step rollout, float64, with dead groups. */
+/** Three roots of a branched 10-step rollout, float64, with dead groups and a
+ * live row right at its group's mean. */
 inline Problem random_problem(
     const Method& method,
     const Transitions& steps = every_sampler().front().second) {
@@ -122,6 +124,14 @@ inline Problem random_problem(
   auto rewards = counted_normal(6, {rollout.rows()});
   // The first two states' rewards are equal: dead groups.
   rewards.slice(0, 0, 7).fill_(0.3);
+  // So is the first of the fourth state's five to their mean: no rounding.
+  RSM_CHECK(method.estimator.branches[3] == 5,
+            "[random_problem] a fourth "
+            "step of ",
+            method.estimator.branches[3], " branches; take 5");
+  const int64_t fourth = 7 + method.estimator.branches[2];
+  rewards.slice(0, fourth, fourth + 5)
+      .copy_(torch::tensor({0.5, 0.25, 0.75, 0.0, 1.0}));
   rollout.latents = torch::zeros({rollout.images(), 1, 1, 1});
   RewardScores scores;
   scores.value = rewards;

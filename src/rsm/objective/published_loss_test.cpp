@@ -12,6 +12,9 @@ namespace {
 
 using Importance = RegularisationKnobs::Importance;
 using KlForm = RegularisationKnobs::KlForm;
+using Mask = RegularisationKnobs::Mask;
+
+const std::vector<Mask> kEveryMask = {Mask::policy, Mask::rows, Mask::none};
 
 void expect_published(const Method& method, const Transitions& steps,
                       bool same_scalar = true,
@@ -36,9 +39,10 @@ TEST_P(RsmLossOn, GradientEqualsEveryPublishedLossOnEverySampler) {
     for (auto method : every_form()) {
       // How rows are weighed does not depend on the sampler.
       const bool first = &sampler == &every_sampler().front().first;
-      for (const bool as_published :
-           first ? std::vector<bool>{false, true} : std::vector<bool>{false}) {
-        method.as_published = as_published;
+      for (const auto mask :
+           first ? kEveryMask : std::vector<Mask>{Mask::policy}) {
+        method.regularisation.mask = mask;
+        method.as_published = mask == Mask::rows;
         SCOPED_TRACE(cat(label(method), ", ", sampler));
         // REINFORCE's scalar differs by the old log-density, a constant.
         expect_published(method, steps,
@@ -50,10 +54,11 @@ TEST_P(RsmLossOn, GradientEqualsEveryPublishedLossOnEverySampler) {
 }
 
 TEST(RsmLoss, OnlyAnchorsArePulledWhereRowsAreNot) {
-  for (const bool as_published : {false, true}) {
+  for (const auto mask : kEveryMask) {
     auto method = method_of("even", Importance::matching, KlForm::even);
     method.regularisation.pull_rows = false;
-    method.as_published = as_published;
+    method.regularisation.mask = mask;
+    method.as_published = mask == Mask::rows;
     expect_published(method, every_sampler().back().second);
   }
 }

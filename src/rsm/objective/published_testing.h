@@ -31,7 +31,7 @@ inline Published published_loss(const Method& method, const Problem& problem) {
   const auto& branches = method.estimator.branches;
   const double k_mean = mean_branches(branches);
   auto y = problem.y.clone().requires_grad_(true);
-  double live = 0, rows = 0, anchors = 0;
+  double live = 0, pulled = 0, anchors = 0;
   torch::Tensor policy = torch::zeros({}, torch::kFloat64);
   torch::Tensor kl = policy.clone();
   torch::Tensor anchor_kl = policy.clone();
@@ -40,11 +40,14 @@ inline Published published_loss(const Method& method, const Problem& problem) {
     const int64_t i = rollout.state_step[state];
     const auto& step = rollout.transitions[i];
     const double kappa = k_mean / static_cast<double>(branches[i]);
-    const bool alive = problem.advantages.alive[r].item<bool>() &&
-                       !(method.as_published &&
-                         problem.advantages.value[r].item<float>() == 0);
-    rows += 1;
-    if (alive) {
+    const bool alive = problem.advantages.alive[r].item<bool>();
+    const bool has_advantage = problem.advantages.value[r].item<float>() != 0;
+    const bool counts =
+        knobs.mask == RegularisationKnobs::Mask::none ||
+        (knobs.mask == RegularisationKnobs::Mask::rows ? has_advantage : alive);
+    const bool keeps_kl =
+        knobs.mask != RegularisationKnobs::Mask::rows || has_advantage;
+    if (counts) {
       live += 1;
       const Sample sample{step,
                           rollout.x.slice(0, state, state + 1),
@@ -56,7 +59,9 @@ inline Published published_loss(const Method& method, const Problem& problem) {
           policy + kappa * published_row(method.name, knobs.importance, sample,
                                          y.slice(0, state, state + 1));
     }
-    if (knobs.pull_rows && (alive || !method.as_published)) {
+    if (!keeps_kl) continue;
+    pulled += 1;
+    if (knobs.pull_rows) {
       kl = kl + kappa * published_kl(knobs.kl_form, step, y[state],
                                      problem.y_ref[state]);
     }
@@ -73,8 +78,8 @@ inline Published published_loss(const Method& method, const Problem& problem) {
   if (!knobs.pull_rows) {
     kl = anchor_kl / anchors;
   } else {
-    kl = method.as_published ? kl / live + k_mean * anchor_kl / anchors
-                             : (kl + k_mean * anchor_kl) / rows;
+    kl = method.as_published ? kl / pulled + k_mean * anchor_kl / anchors
+                             : (kl + k_mean * anchor_kl) / pulled;
   }
   kl = knobs.beta * kl;
   (policy + kl).backward();

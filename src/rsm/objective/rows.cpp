@@ -12,6 +12,7 @@ namespace {
 
 using ClipIn = RegularisationKnobs::ClipIn;
 using Importance = RegularisationKnobs::Importance;
+using Mask = RegularisationKnobs::Mask;
 using Shape = StrengthKnobs::Shape;
 
 /** Of KlForm::even. Source: the release of arXiv 2604.17415, its diffusion
@@ -85,12 +86,18 @@ void check_states(const Method& method, const Rollout& rollout,
   }
 }
 
-/** [R] bool: rows that count. The releases ask for an advantage other than 0,
- * so a row right at its group's mean does not. */
-torch::Tensor live_rows(const Method& method, const Advantages& advantages) {
-  const auto alive = advantages.alive.cpu();
-  if (!method.as_published) return alive.contiguous();
-  return alive.logical_and(advantages.value.cpu().abs() > kNoAdvantage);
+/** [R] bool: rows that count in the policy's mean. */
+torch::Tensor live_rows(Mask mask, const Advantages& advantages) {
+  const auto alive = advantages.alive.cpu().contiguous();
+  switch (mask) {
+    case Mask::policy:
+      return alive;
+    case Mask::rows:
+      return alive.logical_and(advantages.value.cpu().abs() > kNoAdvantage);
+    case Mask::none:
+      return advantages.trained.cpu().contiguous();
+  }
+  throw Error("[update_weights] a mask outside its enum");
 }
 
 torch::Tensor scalars(const std::vector<double>& values, torch::Device device) {
@@ -128,7 +135,8 @@ UpdateWeights update_weights(const Method& method, const Rollout& rollout,
                              const Advantages& advantages,
                              const std::vector<int64_t>& states) {
   check_states(method, rollout, advantages, states);
-  const auto counted = live_rows(method, advantages);
+  const auto mask = method.regularisation.mask;
+  const auto counted = live_rows(mask, advantages);
   const bool* live = counted.const_data_ptr<bool>();
   UpdateWeights out;
   out.row.assign(rollout.rows(), 0);
@@ -139,7 +147,7 @@ UpdateWeights update_weights(const Method& method, const Rollout& rollout,
     out.live_rows += std::count(live + first, live + last, true);
     out.anchors += first == last ? 1 : 0;
   }
-  const bool mask_kl = method.as_published && out.live_rows > 0;
+  const bool mask_kl = mask == Mask::rows && out.live_rows > 0;
   const auto kl_rows = static_cast<double>(mask_kl ? out.live_rows : out.rows);
   const double mean = mean_rows(method.estimator, steps_of(rollout));
   const auto anchors = static_cast<double>(out.anchors);

@@ -24,13 +24,17 @@ namespace rsm {
  *             of an anchor (a state without rows)  Kbar / (rows),
  *                         which is what a state with rows weighs.
  *
- * Dead rows, whose group has no spread, have no guidance and keep their KL.
+ * Which rows are live, and what the others lose, says Mask:
+ *
+ *     policy  not the dead, whose group has no spread; they keep their KL
+ *     rows    nor those at their group's mean: no advantage, no KL either, and
+ *             (rows) are the live ones (unless the update has none)
+ *     none    all that are trained
+ *
  * Where an update has anchors only, they are averaged; with pull_rows = false
  * an anchor weighs 1 / (anchors), and rows have no KL.
- * as_published: rows whose advantage is 0, dead or at their group's mean, lose
- * their KL too and leave its denominator (unless no row of the update is live),
- * and an anchor weighs Kbar / (anchors), several times a state with rows.
- * Source: the release of arXiv 2604.17415. */
+ * as_published: an anchor weighs Kbar / (anchors), several times a state with
+ * rows. Source: the release of arXiv 2604.17415. */
 struct UpdateWeights {
   std::vector<double> row;    ///< [R] of the rollout; 0 outside the update
   std::vector<double> k_ref;  ///< [S] of the rollout; 0 outside the update

@@ -14,6 +14,8 @@
 namespace rsm {
 namespace {
 
+using Mask = RegularisationKnobs::Mask;
+
 /** Two roots with K = (2, 3, 0) of 4 steps, the anchor stored. */
 Rollout branched() {
   Rollout rollout;
@@ -117,6 +119,7 @@ TEST(UpdateWeights, DeadRowsKeepTheirPullToTheReference) {
   EXPECT_DOUBLE_EQ(weights.row[2], 2.5 / 3 / 5);
   EXPECT_NEAR(kl_weight(rollout, weights, 0), 0.25, 1e-15);
 
+  method.regularisation.mask = Mask::rows;
   method.as_published = true;
   const auto published = update_weights(method, rollout, advantages, kAll);
   EXPECT_EQ(published.row, weights.row);
@@ -125,17 +128,17 @@ TEST(UpdateWeights, DeadRowsKeepTheirPullToTheReference) {
   EXPECT_NEAR(kl_weight(rollout, published, 2), 2.5 / 2, 1e-15);
 }
 
-TEST(UpdateWeights, AsPublishedNothingIsMaskedWhereEveryRowIsDead) {
+TEST(UpdateWeights, NothingIsMaskedWhereEveryRowIsDead) {
   const auto rollout = branched();
   auto method = branched_method();
-  method.as_published = true;
+  method.regularisation.mask = Mask::rows;
   const auto weights =
       update_weights(method, rollout, given(std::vector<float>(10, 0)), kAll);
   EXPECT_NEAR(kl_weight(rollout, weights, 0), 0.25, 1e-15);
   for (const double row : weights.row) EXPECT_EQ(row, 0);
 }
 
-TEST(UpdateWeights, AsPublishedARowAtItsGroupsMeanDoesNotCount) {
+TEST(UpdateWeights, ARowAtItsGroupsMeanCountsUnlessRowsAreMasked) {
   const auto rollout = branched();
   auto method = branched_method();
   auto advantages = given({0, 1, 1, -1, 0, 1, -1, 1, 1, -1});
@@ -145,12 +148,25 @@ TEST(UpdateWeights, AsPublishedARowAtItsGroupsMeanDoesNotCount) {
   EXPECT_DOUBLE_EQ(weights.row[0], 1.25 / 10);
   EXPECT_NEAR(kl_weight(rollout, weights, 0), 0.25, 1e-15);
 
-  method.as_published = true;
+  method.regularisation.mask = Mask::rows;
   const auto published = update_weights(method, rollout, advantages, kAll);
   EXPECT_EQ(published.live_rows, 8);
   EXPECT_EQ(published.row[0], 0);
   EXPECT_DOUBLE_EQ(published.row[1], 1.25 / 8);
   EXPECT_NEAR(kl_weight(rollout, published, 0), 1.25 / 8, 1e-15);
+}
+
+TEST(UpdateWeights, WithoutAMaskAllRowsThatAreTrainedCount) {
+  const auto rollout = branched();
+  auto method = branched_method();
+  method.regularisation.mask = Mask::none;
+  auto advantages = given({0, 0, 1, -1, 0, 1, -1, 1, 1, 0});
+  advantages.trained[9] = false;
+  const auto weights = update_weights(method, rollout, advantages, kAll);
+  EXPECT_EQ(weights.live_rows, 9);
+  EXPECT_DOUBLE_EQ(weights.row[0], 1.25 / 9);
+  EXPECT_EQ(weights.row[9], 0);
+  EXPECT_NEAR(kl_weight(rollout, weights, 0), 0.25, 1e-15);
 }
 
 TEST(UpdateWeights, CountOnlyTheUpdatesStates) {

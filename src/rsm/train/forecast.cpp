@@ -219,7 +219,8 @@ Forecast forecast(const RunOptions& o) {
       (even ? f.evaluations.rollout : 0);
   f.evaluations.update = f.states;
   f.update_is_exact =
-      pulled && o.method.regularisation.pull_rows && !o.method.as_published;
+      pulled && o.method.regularisation.pull_rows &&
+      o.method.regularisation.mask != RegularisationKnobs::Mask::rows;
   f.evaluation_images = o.eval_images;
   f.evaluation_evaluations =
       o.eval_images * o.eval_steps + evaluations_of_drift(o);
