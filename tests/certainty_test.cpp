@@ -50,7 +50,8 @@ TEST(Certainty, EveryMetricOfEveryRewardHasThePairedErrorOfItsChange) {
   const auto expected = errors_of(difference(before, after));
   ASSERT_EQ(expected.size(), 3u);
   for (const auto& [metric, error] : expected) {
-    EXPECT_EQ(eval["change_errors"][metric], error) << metric;
+    EXPECT_EQ(eval["change_errors"][metric], error.standard) << metric;
+    EXPECT_EQ(eval["change_freedom"][metric], error.freedom) << metric;
   }
   EXPECT_EQ(log[2].dump().find("claimed"), std::string::npos);
   const auto run = read_json(folder / "run/run.json");

@@ -41,7 +41,11 @@ void print_table(const Evaluation& evaluation) {
     print_row(category, cat(scores.images), columns, scores.means);
   }
   print_row("all", cat(evaluation.all.images), columns, columns);
-  print_row("standard error", "", columns, evaluation.all.errors);
+  MetricNumbers errors;
+  for (const auto& [name, error] : evaluation.all.errors) {
+    errors[name] = error.standard;
+  }
+  print_row("standard error", "", columns, errors);
 }
 
 int run_evaluation(const EvaluateArguments& args) {

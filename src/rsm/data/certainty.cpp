@@ -97,42 +97,90 @@ Variance variance_of(const Stratum& stratum) {
   return {square * (n - 1) / n, n - 1};
 }
 
-/** Abramowitz and Stegun 26.7.5, for u = 1 / freedom. */
-double expanded_factor(double u) {
-  constexpr double s = kSureErrors * kSureErrors;
-  const double first = (s + 1) / 4;
-  const double second = ((5 * s + 16) * s + 3) / 96;
-  const double third = (((3 * s + 19) * s + 17) * s - 15) / 384;
-  const double fourth =
-      ((((79 * s + 776) * s + 1482) * s - 1920) * s - 945) / 92160;
-  return 1 + u * (first + u * (second + u * (third + u * fourth)));
+/** The continued fraction of the incomplete beta function (DLMF 8.17.22), by
+ * Lentz's method. */
+double beta_fraction(double a, double b, double x) {
+  constexpr int kMostTerms = 10000;
+  constexpr double kTiny = 1e-300, kExact = 1e-15;
+  const auto safe = [](double v) { return std::abs(v) < kTiny ? kTiny : v; };
+  double c = 1, d = 1 / safe(1 - (a + b) * x / (a + 1));
+  double out = d;
+  for (int m = 1; m < kMostTerms; ++m) {
+    const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+    const double odd =
+        -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+    double factor = 1;
+    for (const double term : {even, odd}) {
+      d = 1 / safe(1 + term * d);
+      c = safe(1 + term / c);
+      factor = c * d;
+      out *= factor;
+    }
+    if (std::abs(factor - 1) < kExact) break;
+  }
+  return out;
+}
+
+/** Probability of Student's t beyond +-t: the incomplete beta function of
+ * (freedom / 2, 1 / 2) at freedom / (freedom + t^2). */
+double t_tails(double t, double freedom) {
+  constexpr double kNormal = 1e6;  ///< from here on, to 1e-6
+  if (freedom > kNormal) return tails(t);
+  const double a = freedom / 2, b = 0.5;
+  const double x = freedom / (freedom + t * t);
+  const double y = t * t / (freedom + t * t);
+  const double scale =
+      std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) +
+               a * std::log(x) + b * std::log(y));
+  return x < (a + 1) / (a + b + 2) ? scale * beta_fraction(a, b, x) / a
+                                   : 1 - scale * beta_fraction(b, a, y) / b;
+}
+
+/** What so many statements may each be wrong by chance. */
+double tail_of_each(size_t statements) {
+  return tails(kSureErrors) / static_cast<double>(statements);
 }
 
 }  // namespace
 
-double sure_errors(size_t statements) {
-  const double wanted = tails(kSureErrors) / static_cast<double>(statements);
-  double low = kSureErrors, high = 40;
-  for (int i = 0; i < 60; ++i) {
-    const double middle = (low + high) / 2;
-    (tails(middle) > wanted ? low : high) = middle;
+double t_quantile(double two_sided_tail, double freedom) {
+  if (!(freedom > 0 && two_sided_tail > 0 && two_sided_tail < 1)) {
+    return kMissing;
   }
-  return statements > 1 ? high : kSureErrors;
+  constexpr int kHalvings = 60;
+  double low = 0, high = 1;
+  while (t_tails(high, freedom) > two_sided_tail) {
+    low = high;
+    high *= 2;
+  }
+  for (int i = 0; i < kHalvings; ++i) {
+    const double middle = (low + high) / 2;
+    (t_tails(middle, freedom) > two_sided_tail ? low : high) = middle;
+  }
+  return high;
 }
 
-double small_sample_factor(double freedom) {
-  if (!(freedom >= 1)) return kMissing;
-  const double u = 1 / freedom;
-  if (freedom >= 3) return expanded_factor(u);
-  // The quantile has a closed form at 1 and 2; between them it is nearly
-  // exponential in u.
-  const double covered = 1 - tails(kSureErrors);
-  const double one = std::tan(std::numbers::pi * covered / 2) / kSureErrors;
-  const double two =
-      covered * std::sqrt(2 / (1 - covered * covered)) / kSureErrors;
-  if (freedom < 2) return two * std::pow(one / two, 2 * u - 1);
-  const double three = expanded_factor(1.0 / 3);
-  return three * std::pow(two / three, 6 * u - 2);
+bool MeanError::is_known() const { return std::isfinite(standard); }
+
+double MeanError::sure(size_t statements) const {
+  const double tail = tail_of_each(statements);
+  if (!std::isnan(freedom)) return standard * t_quantile(tail, freedom);
+  constexpr double kLeast = 1;
+  const double more =
+      t_quantile(tail, kLeast) / t_quantile(tail_of_each(1), kLeast);
+  return kSureErrors * standard * more;
+}
+
+double MeanError::shown() const { return sure() / kSureErrors; }
+
+MeanError error_of_both(const MeanError& a, const MeanError& b) {
+  if (std::isnan(a.freedom) || std::isnan(b.freedom)) {
+    return {std::hypot(a.shown(), b.shown()), kMissing};
+  }
+  const double v = a.standard * a.standard, w = b.standard * b.standard;
+  if (v + w == 0) return {0, a.freedom + b.freedom};
+  return {std::sqrt(v + w),
+          (v + w) * (v + w) / (v * v / a.freedom + w * w / b.freedom)};
 }
 
 double mean_of(const std::vector<double>& values) {
@@ -146,9 +194,9 @@ double mean_of(const std::vector<double>& values) {
   return count > 0 ? sum / static_cast<double>(count) : kMissing;
 }
 
-double error_of_mean(const std::vector<double>& values,
-                     const std::vector<int64_t>& prompts,
-                     const std::vector<std::string>& categories) {
+MeanError error_of_mean(const std::vector<double>& values,
+                        const std::vector<int64_t>& prompts,
+                        const std::vector<std::string>& categories) {
   RSM_CHECK(
       values.size() == prompts.size() && values.size() == categories.size(),
       "[certainty] ", values.size(), " values arrived for the pictures of ",
@@ -159,18 +207,18 @@ double error_of_mean(const std::vector<double>& values,
   for (const auto& stratum : strata) {
     pictures += static_cast<double>(stratum.values.size());
   }
-  double sum = 0, squares = 0;
+  double sum = 0, squares = 0, pooled = 0;
   for (const auto& stratum : strata) {
     const auto [value, freedom] = variance_of(stratum);
     const double share = static_cast<double>(stratum.values.size()) / pictures;
     const double part = share * share * value;
     sum += part;
     squares += part * part / freedom;
+    pooled += freedom;
   }
-  if (strata.empty() || std::isnan(sum)) return kMissing;
-  if (sum == 0) return 0;
-  return std::sqrt(sum) *
-         small_sample_factor(std::max(1.0, sum * sum / squares));
+  if (strata.empty() || std::isnan(sum)) return {};
+  return {std::sqrt(sum),
+          sum > 0 ? std::max(1.0, sum * sum / squares) : pooled};
 }
 
 }  // namespace rsm

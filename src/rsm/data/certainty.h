@@ -2,30 +2,48 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
 /** How sure a mean over pictures is. NaN: not known. */
 namespace rsm {
 
-/** Errors beyond which a single change is called one: 95 %. */
+/** Standard errors of many prompts beyond which a single change is called one:
+ * 95 %. */
 inline constexpr double kSureErrors = 2;
 
-/** The same where one of so many statements (>= 1) is picked for being large:
- * all of them together are wrong as rarely as a single one (Bonferroni). */
-double sure_errors(size_t statements);
+/** What Student's t of so many degrees of freedom (> 0, infinite ones are the
+ * normal distribution's) exceeds with this probability (in (0,1)), upwards or
+ * downwards; NaN for others. */
+double t_quantile(double two_sided_tail, double freedom);
 
-/** By how much a standard error of so many degrees of freedom has to grow for
- * kSureErrors of it to cover what they cover of a normal distribution: the
- * quantile of Student's t over the normal one; NaN below 1. From 3 on by
- * Abramowitz and Stegun 26.7.5, to 0.2 %. */
-double small_sample_factor(double freedom);
+/** How far a mean, or a difference of means, is off by chance. */
+struct MeanError {
+  double standard = std::numeric_limits<double>::quiet_NaN();
+  /** Degrees of freedom of the standard error, from 1 on. NaN: not known, and
+   * `standard` is what shown() says, as logs without them have it. */
+  double freedom = std::numeric_limits<double>::quiet_NaN();
+
+  bool is_known() const;
+  /** What is called a change has to be larger. A true 0 is larger as rarely as
+   * a normal number is beyond kSureErrors, and where one of so many statements
+   * (>= 1) is picked for being large, all of them together are (Bonferroni).
+   * Freedom that is not known is taken for the least where that asks more. */
+  double sure(size_t statements = 1) const;
+  /** Half of sure(): the standard error where prompts are many, more where they
+   * are few. */
+  double shown() const;
+};
+
+/** Of the sum or difference of two independent means (Welch). */
+MeanError error_of_both(const MeanError& a, const MeanError& b);
 
 /** Of the numbers that are there; NaN without any. */
 double mean_of(const std::vector<double>& values);
 
-/** Standard error of mean_of(values), times small_sample_factor. Lists have one
- * entry a picture: its number, its prompt's id, its category.
+/** Of mean_of(values). Lists have one entry a picture: its number, its prompt's
+ * id, its category.
  *
  * Pictures of one prompt are not independent, so it is the spread of prompts
  * that counts: in every category each prompt is left out in turn (jackknife),
@@ -33,10 +51,10 @@ double mean_of(const std::vector<double>& values);
  * over prompts. Categories are weighted as in the mean and not drawn by chance:
  * how they differ adds nothing. A category of one prompt is that prompt: there
  * its pictures are left out in turn. Categories of one picture are taken
- * together. The degrees of freedom are Satterthwaite's. NaN where only one
- * number is there. */
-double error_of_mean(const std::vector<double>& values,
-                     const std::vector<int64_t>& prompts,
-                     const std::vector<std::string>& categories);
+ * together. The degrees of freedom are Satterthwaite's. Not known where only
+ * one number is there. */
+MeanError error_of_mean(const std::vector<double>& values,
+                        const std::vector<int64_t>& prompts,
+                        const std::vector<std::string>& categories);
 
 }  // namespace rsm

@@ -4,7 +4,10 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
+#include <numbers>
 #include <random>
+#include <tuple>
 
 #include "rsm/base/error.h"
 
@@ -24,7 +27,7 @@ struct Pictures {
   Ids prompts;
   std::vector<std::string> categories;
 
-  double error() const { return error_of_mean(values, prompts, categories); }
+  MeanError error() const { return error_of_mean(values, prompts, categories); }
 };
 
 /** Values of mean 0 over the design: pictures of a prompt have a part in common
@@ -56,14 +59,33 @@ Pictures draw(const Design& design, double common, double own,
 
 constexpr int kTrials = 4000;
 
-/** How often the true mean, 0, lies within kSureErrors of the estimate. */
+/** MeanError::sure(statements), each quantile found once. */
+class Quantiles {
+ public:
+  explicit Quantiles(size_t statements = 1) : statements_(statements) {}
+
+  double of(const MeanError& error) {
+    const auto [place, is_new] = known_.try_emplace(error.freedom, 0);
+    if (is_new) {
+      place->second = MeanError{1, error.freedom}.sure(statements_);
+    }
+    return error.standard * place->second;
+  }
+
+ private:
+  size_t statements_;
+  std::map<double, double> known_;
+};
+
+/** How often the true mean, 0, is no further off than chance allows. */
 double coverage(const Design& design, double common, double own) {
   std::mt19937_64 random(1);
+  Quantiles quantiles;
   int inside = 0;
   for (int trial = 0; trial < kTrials; ++trial) {
     const auto pictures = draw(design, common, own, random);
     inside +=
-        std::abs(mean_of(pictures.values)) < kSureErrors * pictures.error();
+        std::abs(mean_of(pictures.values)) < quantiles.of(pictures.error());
   }
   return static_cast<double>(inside) / kTrials;
 }
@@ -100,12 +122,15 @@ TEST(ErrorOfMean, CategoriesOfOnePictureAreTakenTogether) {
   // Their difference then counts as chance: too large, never too small.
   EXPECT_GT(coverage(Design(5, Ids{1}), 1, 1), kCovered - kSlack);
   EXPECT_GT(coverage({{1}, Ids(8, 2)}, 1, 1), kCovered - kSlack);
-  EXPECT_EQ(error_of_mean({1, 3}, {1, 2}, {"a", "b"}),
-            error_of_mean({1, 3}, {1, 2}, {"a", "a"}));
+  const auto apart = error_of_mean({1, 3}, {1, 2}, {"a", "b"});
+  const auto alike = error_of_mean({1, 3}, {1, 2}, {"a", "a"});
+  EXPECT_EQ(apart.standard, alike.standard);
+  EXPECT_EQ(apart.freedom, alike.freedom);
 }
 
 TEST(ErrorOfMean, TakingPicturesOfAPromptForIndependentWouldClaimTooMuch) {
   std::mt19937_64 random(1);
+  Quantiles quantiles;
   int inside = 0;
   for (int trial = 0; trial < kTrials; ++trial) {
     auto pictures = draw({Ids(12, 8)}, 1, 0.5, random);
@@ -113,7 +138,7 @@ TEST(ErrorOfMean, TakingPicturesOfAPromptForIndependentWouldClaimTooMuch) {
       pictures.prompts[i] = static_cast<int64_t>(i);
     }
     inside +=
-        std::abs(mean_of(pictures.values)) < kSureErrors * pictures.error();
+        std::abs(mean_of(pictures.values)) < quantiles.of(pictures.error());
   }
   EXPECT_LT(inside, 0.7 * kTrials);
 }
@@ -131,8 +156,8 @@ TEST(ErrorOfMean, IsThatOfTheMeanOverEquallyLargePrompts) {
   double square = 0;
   for (const double m : means) square += (m - 0.425) * (m - 0.425);
   EXPECT_NEAR(mean_of(pictures.values), 0.425, 1e-15);
-  EXPECT_NEAR(pictures.error(),
-              std::sqrt(square / 3 / 4) * small_sample_factor(3), 1e-14);
+  EXPECT_NEAR(pictures.error().standard, std::sqrt(square / 3 / 4), 1e-14);
+  EXPECT_NEAR(pictures.error().freedom, 3, 1e-12);
 }
 
 TEST(ErrorOfMean, PassesOverMissingNumbers) {
@@ -140,40 +165,132 @@ TEST(ErrorOfMean, PassesOverMissingNumbers) {
     return error_of_mean(values, prompts,
                          std::vector<std::string>(values.size()));
   };
-  EXPECT_EQ(error({1, kMissing, 3, 5}, {1, 1, 2, 3}),
-            error({1, 3, 5}, {1, 2, 3}));
+  EXPECT_EQ(error({1, kMissing, 3, 5}, {1, 1, 2, 3}).standard,
+            error({1, 3, 5}, {1, 2, 3}).standard);
   EXPECT_EQ(mean_of({1, kMissing, 3}), 2);
   EXPECT_TRUE(std::isnan(mean_of({kMissing})));
-  EXPECT_TRUE(std::isnan(error({1, kMissing}, {1, 2})));
-  EXPECT_TRUE(std::isnan(error({}, {})));
-  EXPECT_EQ(error({2, 2, 2}, {1, 2, 3}), 0);
+  EXPECT_FALSE(error({1, kMissing}, {1, 2}).is_known());
+  EXPECT_FALSE(error({}, {}).is_known());
+  EXPECT_EQ(error({2, 2, 2}, {1, 2, 3}).sure(6), 0);
   EXPECT_THROW(error({1, 2}, {1}), Error);
 }
 
-TEST(SmallSampleFactor, IsStudentsQuantile) {
-  // Quantiles of t at 0.97725 by numerical integration, over 2.
-  const std::vector<std::pair<double, double>> table = {
-      {1, 13.968 / 2}, {2, 4.5266 / 2},  {3, 3.3068 / 2},
-      {5, 2.6487 / 2}, {10, 2.2837 / 2}, {30, 2.0873 / 2}};
-  for (const auto& [freedom, factor] : table) {
-    EXPECT_NEAR(small_sample_factor(freedom), factor, 0.002 * factor);
+/** What the normal distribution leaves beyond kSureErrors. */
+double sure_tail() { return std::erfc(kSureErrors / std::numbers::sqrt2); }
+
+TEST(TQuantile, IsThatOfTables) {
+  // Two-sided tail, degrees of freedom, quantile to three decimals.
+  using Row = std::tuple<double, double, double>;
+  for (const auto& [tail, freedom, quantile] :
+       {Row{0.05, 1, 12.706}, Row{0.05, 2, 4.303}, Row{0.05, 5, 2.571},
+        Row{0.05, 10, 2.228}, Row{0.05, 30, 2.042}, Row{0.05, 100, 1.984},
+        Row{0.01, 1, 63.657}, Row{0.01, 2, 9.925}, Row{0.01, 5, 4.032},
+        Row{0.01, 100, 2.626}, Row{0.001, 1, 636.619}, Row{0.001, 5, 6.869},
+        Row{0.5, 3, 0.765}}) {
+    EXPECT_NEAR(t_quantile(tail, freedom), quantile, 0.0006)
+        << tail << ", " << freedom;
   }
-  EXPECT_NEAR(small_sample_factor(1e6), 1, 1e-5);
-  double before = small_sample_factor(1);
-  for (double freedom = 1.05; freedom < 5; freedom += 0.05) {
-    EXPECT_LT(small_sample_factor(freedom), before) << freedom;
-    before = small_sample_factor(freedom);
-  }
-  EXPECT_TRUE(std::isnan(small_sample_factor(0)));
 }
 
-TEST(SureErrors, KeepTheRateOfWrongStatements) {
-  EXPECT_EQ(sure_errors(1), kSureErrors);
-  for (const size_t n : {2, 6, 100}) {
-    const double rate = std::erfc(sure_errors(n) / std::sqrt(2.0));
-    EXPECT_NEAR(static_cast<double>(n) * rate,
-                std::erfc(kSureErrors / std::sqrt(2.0)), 1e-9);
+TEST(TQuantile, HasItsClosedFormsInBothTails) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (const double tail : {0.9, 0.3, 0.05, 1e-3, 1e-6}) {
+    const double one = 1 / std::tan(std::numbers::pi * tail / 2);
+    EXPECT_NEAR(t_quantile(tail, 1), one, 1e-8 * one) << tail;
+    const double covered = 1 - tail;
+    const double two = covered * std::sqrt(2 / (tail * (1 + covered)));
+    EXPECT_NEAR(t_quantile(tail, 2), two, 1e-8 * two) << tail;
+    const double normal = t_quantile(tail, kInfinity);
+    EXPECT_NEAR(std::erfc(normal / std::numbers::sqrt2), tail, 1e-12);
+    EXPECT_NEAR(t_quantile(tail, 9.9e5), normal, 1e-4 * normal) << tail;
   }
+}
+
+TEST(TQuantile, FallsWithFreedomAndWithTheTail) {
+  for (double freedom = 0.5; freedom < 7e5; freedom *= 1.3) {
+    EXPECT_GT(t_quantile(0.05, freedom), t_quantile(0.05, 1.3 * freedom));
+    EXPECT_GT(t_quantile(0.01, freedom), t_quantile(0.02, freedom));
+  }
+  for (const double wrong : {0.0, -1.0, kMissing}) {
+    EXPECT_TRUE(std::isnan(t_quantile(0.05, wrong)));
+    EXPECT_TRUE(std::isnan(t_quantile(wrong, 5)));
+  }
+  EXPECT_TRUE(std::isnan(t_quantile(1, 5)));
+}
+
+/** How often one of so many means of as many prompts, all truly 0, is called
+ * another; of `trials`. */
+double wrong_rate(size_t freedom, size_t statements, int trials) {
+  std::mt19937_64 random(3);
+  std::normal_distribution<double> normal;
+  Ids prompts;
+  for (size_t i = 0; i <= freedom; ++i) {
+    prompts.push_back(static_cast<int64_t>(i));
+  }
+  const std::vector<std::string> categories(prompts.size());
+  Quantiles quantiles(statements);
+  int wrong = 0;
+  for (int trial = 0; trial < trials; ++trial) {
+    bool any = false;
+    for (size_t s = 0; s < statements; ++s) {
+      Numbers values;
+      for (size_t i = 0; i <= freedom; ++i) values.push_back(normal(random));
+      const auto error = error_of_mean(values, prompts, categories);
+      any = any || std::abs(mean_of(values)) > quantiles.of(error);
+    }
+    wrong += any;
+  }
+  return static_cast<double>(wrong) / trials;
+}
+
+TEST(MeanErrors, OfAnyNumberAreWrongAsRarelyHoweverFewThePrompts) {
+  constexpr int trials = 4000;
+  for (const size_t freedom : {1, 2, 5, 100}) {
+    for (const size_t statements : {1, 6}) {
+      // Independent ones together: 1 - (1 - p / m)^m, at most p.
+      const auto m = static_cast<double>(statements);
+      const double rate = 1 - std::pow(1 - sure_tail() / m, m);
+      EXPECT_NEAR(wrong_rate(freedom, statements, trials), rate,
+                  3.5 * std::sqrt(rate / trials))
+          << freedom << " degrees of freedom, " << statements << " statements";
+    }
+  }
+}
+
+TEST(MeanErrors, ShowHalfOfWhatIsSure) {
+  const MeanError many = {0.1, std::numeric_limits<double>::infinity()};
+  EXPECT_NEAR(many.shown(), 0.1, 1e-12);
+  EXPECT_NEAR(many.sure(), 0.2, 1e-12);
+  // Two prompts of a category: 13.97 standard errors, of six categories 83.9.
+  const MeanError two = {0.1, 1};
+  EXPECT_NEAR(two.sure(), 1.3968, 0.001);
+  EXPECT_NEAR(two.shown(), 0.6984, 0.001);
+  EXPECT_NEAR(two.sure(6), 8.39, 0.01);
+}
+
+TEST(MeanErrors, OfUnknownFreedomNeverClaimMoreThanThatOfAnyFreedom) {
+  for (const double freedom : {1.0, 1.5, 2.0, 5.0, 100.0, 1e7}) {
+    const MeanError known = {0.1, freedom};
+    const MeanError logged = {known.shown(), kMissing};
+    EXPECT_EQ(logged.shown(), known.shown());
+    for (const size_t statements : {1, 2, 6, 100}) {
+      EXPECT_GE(logged.sure(statements), known.sure(statements) * (1 - 1e-12));
+    }
+  }
+}
+
+TEST(MeanErrors, AddUpAsWelchSays) {
+  // Two means of equal error have the freedom of both; of very unequal ones
+  // the larger counts.
+  const auto equal = error_of_both({0.3, 4}, {0.3, 4});
+  EXPECT_NEAR(equal.standard, 0.3 * std::numbers::sqrt2, 1e-12);
+  EXPECT_NEAR(equal.freedom, 8, 1e-12);
+  EXPECT_NEAR(error_of_both({1, 3}, {1e-6, 50}).freedom, 3, 1e-9);
+  EXPECT_EQ(error_of_both({0, 1}, {0, 2}).sure(), 0);
+  EXPECT_FALSE(error_of_both({}, {1, 3}).is_known());
+  const auto unknown = error_of_both({3, kMissing}, {4, kMissing});
+  EXPECT_NEAR(unknown.shown(), 5, 1e-12);
+  EXPECT_TRUE(std::isnan(unknown.freedom));
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
-#include "rsm/data/certainty.h"
 #include "rsm/io/files.h"
 
 namespace rsm {
@@ -146,12 +145,11 @@ MetricNumbers means_of(const PictureScores& scores) {
   return out;
 }
 
-MetricNumbers errors_of(const PictureScores& scores) {
-  MetricNumbers out;
+MetricErrors errors_of(const PictureScores& scores) {
+  MetricErrors out;
   for (const auto& [name, values] : scores.metrics) {
-    const double error =
-        error_of_mean(values, scores.prompts, scores.categories);
-    if (std::isfinite(error)) out[name] = error;
+    const auto error = error_of_mean(values, scores.prompts, scores.categories);
+    if (error.is_known()) out[name] = error;
   }
   return out;
 }

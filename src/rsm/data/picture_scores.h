@@ -6,11 +6,13 @@
 #include <vector>
 
 #include "rsm/base/prompt.h"
+#include "rsm/data/certainty.h"
 
 namespace rsm {
 
 /** Numbers by metric; the reward's own value is "reward". */
 using MetricNumbers = std::map<std::string, double>;
+using MetricErrors = std::map<std::string, MeanError>;
 
 /** The scores of an evaluation picture by picture, so that an evaluation of the
  * same pictures can be paired with it. Lists have one entry a picture. */
@@ -35,11 +37,11 @@ PictureScores pictures_of(const Prompts& prompts,
 PictureScores of_category(const PictureScores& scores,
                           const std::string& category);
 
-/** Every metric's mean (mean_of, data/certainty.h), and the standard error of
+/** Every metric's mean (mean_of, data/certainty.h), and the error of
  * it with pictures of one prompt taken together (error_of_mean). What is not
  * known is left out. */
 MetricNumbers means_of(const PictureScores& scores);
-MetricNumbers errors_of(const PictureScores& scores);
+MetricErrors errors_of(const PictureScores& scores);
 
 /** after - before, picture by picture, of the metrics that both have: its
  * errors are the paired ones of the change. Throws rsm::Error where

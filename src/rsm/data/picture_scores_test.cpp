@@ -55,11 +55,12 @@ TEST(PictureScores, PairingTakesOutWhatPicturesHaveInCommon) {
   after.metrics["reward"] = {0.2, 0.32, 0.61, 0.93};
   const auto change = difference(before, after);
   EXPECT_NEAR(means_of(change).at("reward"), 0.115, 1e-12);
-  const double paired = errors_of(change).at("reward");
-  const double apart =
-      std::hypot(errors_of(before).at("reward"), errors_of(after).at("reward"));
-  EXPECT_NEAR(paired, 0.01 / std::sqrt(2.0) * small_sample_factor(2), 1e-12);
-  EXPECT_GT(apart, 10 * paired);
+  const auto paired = errors_of(change).at("reward");
+  const auto apart = error_of_both(errors_of(before).at("reward"),
+                                   errors_of(after).at("reward"));
+  EXPECT_NEAR(paired.standard, 0.01 / std::sqrt(2.0), 1e-12);
+  EXPECT_NEAR(paired.freedom, 2, 0.2);
+  EXPECT_GT(apart.standard, 10 * paired.standard);
   EXPECT_EQ(means_of(change).at("diversity"), 0);
 }
 

@@ -73,9 +73,16 @@ std::vector<std::string> watched_of(const std::vector<ComparedRun>& runs) {
 
 RunResult ends_of(const ComparedRun& run, const Comparison& about) {
   const auto& metric = about.metric;
-  RunResult out = {kMissing, kMissing, kMissing, kMissing, kMissing,
-                   {},       {},       {},       kMissing};
-  out.watched.resize(about.watched.size(), kMissing);
+  RunResult out = {.before = kMissing,
+                   .after = kMissing,
+                   .kl = kMissing,
+                   .watched = {},
+                   .spent = {},
+                   .to_target = {},
+                   .at_kl = kMissing};
+  for (const auto& name : about.watched) {
+    out.watched.push_back({name, kMissing});
+  }
   if (run.points.empty()) return out;
   const auto& first = run.points.front();
   out.before = first.scores.metric(metric);
@@ -86,11 +93,11 @@ RunResult ends_of(const ComparedRun& run, const Comparison& about) {
   out.gain_error = last.scores.change_error(metric);
   out.kl = last.kl;
   out.spent = last.cost;
-  for (size_t i = 0; i < about.watched.size(); ++i) {
-    const double before = first.scores.metric(about.watched[i]);
-    if (before > 0) {
-      out.watched[i] = last.scores.metric(about.watched[i]) / before;
-    }
+  for (auto& watched : out.watched) {
+    const auto& name = watched.name;
+    watched = watched_change(
+        name, {first.scores.metric(name), last.scores.metric(name),
+               last.scores.change_error(name)});
   }
   return out;
 }
@@ -141,7 +148,7 @@ void measure_ends(SettingResult& setting, const Comparison& about) {
   setting.kl = spread(setting, [](const auto& r) { return r.kl; });
   for (size_t i = 0; i < about.watched.size(); ++i) {
     setting.watched.push_back(
-        spread(setting, [&](const auto& r) { return r.watched[i]; }));
+        spread(setting, [&](const auto& r) { return r.watched[i].ratio; }));
   }
   setting.spent = cost_spread(setting, &RunResult::spent);
 }
@@ -208,8 +215,9 @@ void measure_speed(Comparison& comparison) {
 
 /** Of the metric's difference between two runs' last evaluations; none where
  * they are not of the same pictures. */
-std::optional<double> paired_error(const ComparedRun& a, const ComparedRun& b,
-                                   const std::string& metric) {
+std::optional<MeanError> paired_error(const ComparedRun& a,
+                                      const ComparedRun& b,
+                                      const std::string& metric) {
   if (!a.pictures || !b.pictures ||
       !pairing_problem(*a.pictures, *b.pictures).empty()) {
     return std::nullopt;
@@ -219,24 +227,13 @@ std::optional<double> paired_error(const ComparedRun& a, const ComparedRun& b,
   return found == errors.end() ? std::nullopt : std::optional(found->second);
 }
 
-/** Of the difference of two means over seeds: Welch's. */
-double seeds_error(const Spread& a, const Spread& b) {
-  const auto n = static_cast<double>(a.count), m = static_cast<double>(b.count);
-  const double v = a.deviation * a.deviation / n;
-  const double w = b.deviation * b.deviation / m;
-  if (!(v + w > 0)) return v + w;
-  const double freedom =
-      (v + w) * (v + w) / (v * v / (n - 1) + w * w / (m - 1));
-  return std::sqrt(v + w) * small_sample_factor(std::max(1.0, freedom));
-}
-
-/** Standard error of the mean after training: over seeds, or of the pictures of
- * a single one. */
-double mean_error(const SettingResult& setting) {
+/** Of the mean after training: over seeds, or of the pictures of a single one.
+ */
+MeanError mean_error(const SettingResult& setting) {
   if (setting.runs.size() == 1) return setting.runs.front().error;
-  const auto n = setting.after.count;
-  return setting.after.deviation / std::sqrt(static_cast<double>(n)) *
-         small_sample_factor(static_cast<double>(n - 1));
+  const auto n = static_cast<double>(setting.after.count);
+  if (n < 2) return {};
+  return {setting.after.deviation / std::sqrt(n), n - 1};
 }
 
 Lag lag_behind(const SettingResult& best, const SettingResult& other,
@@ -244,17 +241,16 @@ Lag lag_behind(const SettingResult& best, const SettingResult& other,
   Lag out;
   out.difference = best.after.mean - other.after.mean;
   const bool one = best.runs.size() == 1, other_one = other.runs.size() == 1;
-  out.one_seed = one || other_one;
-  if (!out.one_seed) {
-    out.error = seeds_error(best.after, other.after);
-    return out;
-  }
-  const auto paired = one && other_one
+  out.over = one && other_one   ? Lag::Over::pictures
+             : one || other_one ? Lag::Over::seeds_and_pictures
+                                : Lag::Over::seeds;
+  const auto paired = out.over == Lag::Over::pictures
                           ? paired_error(best.setting.runs.front(),
                                          other.setting.runs.front(), metric)
                           : std::nullopt;
   out.paired = paired.has_value();
-  out.error = paired.value_or(std::hypot(mean_error(best), mean_error(other)));
+  out.error =
+      paired.value_or(error_of_both(mean_error(best), mean_error(other)));
   return out;
 }
 
@@ -262,7 +258,7 @@ void measure_lags(Comparison& comparison) {
   const auto& best = comparison.settings.front();
   for (auto& setting : comparison.settings) {
     setting.lag = &setting == &best
-                      ? Lag{kMissing, kMissing}
+                      ? Lag{.difference = kMissing}
                       : lag_behind(best, setting, comparison.metric);
   }
 }
@@ -277,7 +273,9 @@ bool better(const SettingResult& a, const SettingResult& b) {
 
 }  // namespace
 
-bool Lag::is_sure() const { return difference > kSureErrors * error; }
+bool Lag::is_sure(size_t statements) const {
+  return difference > error.sure(statements);
+}
 
 Curve cost_curve(const ComparedRun& run, double Cost::*cost,
                  const std::string& metric) {

@@ -7,6 +7,7 @@
 
 #include "rsm/report/comparison_settings.h"
 #include "rsm/report/curves.h"
+#include "rsm/report/run_summary.h"
 
 namespace rsm {
 
@@ -25,13 +26,12 @@ struct ComparisonOptions {
 struct RunResult {
   double before = 0;  ///< the metric
   double after = 0;
-  double error = 0;       ///< standard error of `after` over its pictures
-  double gain_error = 0;  ///< that of the gain, paired picture by picture
-  double kl = 0;          ///< at the end, per latent element
-  /** Comparison::watched, each after / before. */
-  std::vector<double> watched;
-  Cost spent;        ///< until the last evaluation
-  Cost to_target;    ///< until the metric first reached the target
+  MeanError error = {};          ///< of `after` over its pictures
+  MeanError gain_error = {};     ///< of the gain, paired picture by picture
+  double kl = 0;                 ///< at the end, per latent element
+  std::vector<Watched> watched;  ///< Comparison::watched
+  Cost spent;                    ///< until the last evaluation
+  Cost to_target;                ///< until the metric first reached the target
   double at_kl = 0;  ///< the metric where the drift first was so large
 
   double gain() const { return after - before; }
@@ -45,14 +45,22 @@ struct CostSpread {
 
 /** How far a setting ended below the best one. */
 struct Lag {
-  double difference = 0;
-  /** Over seeds where both have several; else over pictures, which says nothing
-   * of other seeds: paired ones where both runs looked at the same. */
-  double error = 0;
-  bool one_seed = false;
-  bool paired = false;
+  /** What the error of a mean comes from. Pictures say nothing of other seeds.
+   */
+  enum class Over {
+    seeds,               ///< both have several
+    seeds_and_pictures,  ///< the one has several, the other is a single run
+    pictures,            ///< both are single runs
+  };
 
-  bool is_sure() const;
+  double difference = 0;
+  MeanError error = {};
+  Over over = Over::seeds;
+  bool paired = false;  ///< pictures, of two runs that looked at the same
+
+  bool one_seed() const { return over != Over::seeds; }
+  /** As one of so many statements, see MeanError::sure. */
+  bool is_sure(size_t statements = 1) const;
 };
 
 /** The runs of one setting together. */
@@ -88,6 +96,10 @@ struct Comparison {
   std::string baseline;  ///< a label; empty where nothing reached the target
   std::vector<SettingResult> settings;  ///< best mean first, then by label
   std::vector<std::string> warnings;
+
+  /** In how many ways two of the settings can be compared: so many statements
+   * are picked from where each is held against the best. */
+  size_t pairs() const { return settings.size() * (settings.size() - 1) / 2; }
 };
 
 /** Compares at least one run; the result does not depend on their order.

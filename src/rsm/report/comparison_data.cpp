@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
@@ -52,21 +53,26 @@ void add_milestone(const std::string& name, const Spread& spread, Row& row) {
   row.emplace_back("target_" + name + "_high", exact(spread.high));
 }
 
+/** NaN where a log has a wider one only. */
+double standard_error(const MeanError& error) {
+  return std::isnan(error.freedom) ? Spread::kMissing : error.standard;
+}
+
 Row setting_row(const SettingResult& s, const Comparison& comparison) {
   const bool one = s.runs.size() == 1;
-  const double error = one ? s.runs.front().error : Spread::kMissing;
-  const double gain_error = one ? s.runs.front().gain_error : Spread::kMissing;
+  const auto error = one ? s.runs.front().error : MeanError{};
+  const auto gain_error = one ? s.runs.front().gain_error : MeanError{};
   Row row = {{"label", s.label()},
              {"seeds", cat(s.runs.size())},
              {"metric", comparison.metric},
              {"before", exact(s.before.mean)},
              {"after", exact(s.after.mean)},
              {"after_sd", exact(s.after.deviation)},
-             {"after_se_one_seed", exact(error)},
+             {"after_se_one_seed", exact(standard_error(error))},
              {"gain", exact(s.gain.mean)},
-             {"gain_se_one_seed", exact(gain_error)},
+             {"gain_se_one_seed", exact(standard_error(gain_error))},
              {"behind_best", exact(s.lag.difference)},
-             {"behind_best_se", exact(s.lag.error)},
+             {"behind_best_se", exact(standard_error(s.lag.error))},
              {"kl", exact(s.kl.mean)}};
   for (size_t i = 0; i < s.watched.size(); ++i) {
     row.emplace_back(comparison.watched[i] + "_ratio",
@@ -123,39 +129,42 @@ json to_json(const CostSpread& spread) {
           {"evals", to_json(spread.evaluations)}};
 }
 
-json to_json(const Lag& lag) {
+json to_json(const Lag& lag, size_t statements) {
   if (!std::isfinite(lag.difference)) return nullptr;
+  static const std::map<Lag::Over, std::string> over = {
+      {Lag::Over::seeds, "seeds"},
+      {Lag::Over::seeds_and_pictures, "seeds and pictures"},
+      {Lag::Over::pictures, "pictures"}};
   return {{"difference", lag.difference},
-          {"se", number(lag.error)},
-          {"over", lag.one_seed ? "pictures" : "seeds"},
+          {"se", number(standard_error(lag.error))},
+          {"freedom", number(lag.error.freedom)},
+          {"over", over.at(lag.over)},
           {"paired", lag.paired},
-          {"sure", lag.is_sure()}};
+          {"sure", lag.is_sure(statements)}};
 }
 
-json to_json(const ComparedRun& run, const RunResult& result,
-             const std::vector<std::string>& watched) {
+json to_json(const ComparedRun& run, const RunResult& result) {
   json out = {{"folder", run.folder},
               {"seed", run.seed},
               {"finished", run.finished},
               {"before", number(result.before)},
               {"after", number(result.after)},
-              {"after_se", number(result.error)},
-              {"gain_se", number(result.gain_error)},
+              {"after_se", number(standard_error(result.error))},
+              {"gain_se", number(standard_error(result.gain_error))},
               {"kl", number(result.kl)},
               {"at_kl", number(result.at_kl)},
               {"spent", to_json(result.spent)},
               {"to_target", to_json(result.to_target)}};
-  for (size_t i = 0; i < watched.size(); ++i) {
-    out[watched[i] + "_ratio"] = number(result.watched[i]);
+  for (const auto& watched : result.watched) {
+    out[watched.name + "_ratio"] = number(watched.ratio);
   }
   return out;
 }
 
-json to_json(const SettingResult& setting,
-             const std::vector<std::string>& watched) {
+json to_json(const SettingResult& setting, const Comparison& comparison) {
   json runs = json::array();
   for (size_t i = 0; i < setting.runs.size(); ++i) {
-    runs.push_back(to_json(setting.setting.runs[i], setting.runs[i], watched));
+    runs.push_back(to_json(setting.setting.runs[i], setting.runs[i]));
   }
   json out = {{"label", setting.label()},
               {"before", to_json(setting.before)},
@@ -167,10 +176,10 @@ json to_json(const SettingResult& setting,
               {"reached", setting.reached},
               {"to_target", to_json(setting.to_target)},
               {"sooner", number(setting.sooner)},
-              {"behind_best", to_json(setting.lag)},
+              {"behind_best", to_json(setting.lag, comparison.pairs())},
               {"runs", runs}};
-  for (size_t i = 0; i < watched.size(); ++i) {
-    out[watched[i] + "_ratio"] = to_json(setting.watched[i]);
+  for (size_t i = 0; i < setting.watched.size(); ++i) {
+    out[comparison.watched[i] + "_ratio"] = to_json(setting.watched[i]);
   }
   return out;
 }
@@ -180,7 +189,7 @@ json to_json(const SettingResult& setting,
 json to_json(const Comparison& comparison) {
   json settings = json::array();
   for (const auto& setting : comparison.settings) {
-    settings.push_back(to_json(setting, comparison.watched));
+    settings.push_back(to_json(setting, comparison));
   }
   return {{"metric", comparison.metric}, {"target", number(comparison.target)},
           {"kl", number(comparison.kl)}, {"baseline", comparison.baseline},

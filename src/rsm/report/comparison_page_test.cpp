@@ -222,6 +222,40 @@ TEST(ComparisonFiles, TellOfOneSeedWhatTheTableTells) {
   EXPECT_EQ(json["behind_best"]["sure"], true);
 }
 
+TEST(ComparisonFiles, AskMoreOfASettingThatIsOneOfMany) {
+  // 2.8 errors below the best: sure of two settings, not of six.
+  const auto sure = [](size_t settings) {
+    std::vector<ComparedRun> runs;
+    for (size_t i = 0; i < settings; ++i) {
+      const auto name = cat(i);
+      runs.push_back(in_memory({.lr = name, .label = name}));
+      if (i > 0) {
+        runs.back().points.back().scores.metrics["strict"] = 0.7 - 2.8 * 0.065;
+      }
+    }
+    const auto json = to_json(compare_runs(runs));
+    return json["settings"][1]["behind_best"]["sure"].get<bool>();
+  };
+  EXPECT_TRUE(sure(2));
+  EXPECT_FALSE(sure(6));
+}
+
+TEST(ComparisonFiles, CallOnlyAStandardErrorOne) {
+  constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+  const auto comparison = compare_runs(
+      {in_memory({.label = "new"}),
+       in_memory({.lr = "2", .label = "old", .freedom = kUnknown}),
+       in_memory({.seed = 2, .lr = "2", .label = "old", .freedom = kUnknown})});
+  const auto json = to_json(comparison);
+  const auto& first = json["settings"][0];
+  const auto& second = json["settings"][1];
+  const auto& fresh = first["label"] == "new" ? first : second;
+  const auto& older = first["label"] == "new" ? second : first;
+  EXPECT_EQ(fresh["runs"][0]["after_se"], 0.046);
+  EXPECT_TRUE(older["runs"][0]["after_se"].is_null());
+  EXPECT_EQ(second["behind_best"]["over"], "seeds and pictures");
+}
+
 TEST(ComparisonFiles, ShowOnlyMetricsThatRunsKnow) {
   auto run = in_memory({});
   run.watched.clear();

@@ -34,17 +34,17 @@ std::string mean_text(const Spread& spread, size_t runs, const Signs& signs) {
   return out + (some ? " (" + of_all(spread.count, all) + ")" : "");
 }
 
-std::string with_error(const std::string& mean, double error,
+std::string with_error(const std::string& mean, const MeanError& error,
                        const Signs& signs) {
-  if (!std::isfinite(error)) return mean;
-  return mean + " " + signs.plus_minus + " " + score(error);
+  if (!error.is_known()) return mean;
+  return mean + " " + signs.plus_minus + " " + score(error.shown());
 }
 
-/** The same; with a single run, its standard error and a star. */
+/** The same; with a single run, its pictures' error and a star. */
 std::string after_text(const SettingResult& setting, const Signs& signs) {
   const auto out = mean_text(setting.after, setting.runs.size(), signs);
-  const double error = setting.runs.front().error;
-  if (setting.runs.size() > 1 || !std::isfinite(error)) return out;
+  const auto& error = setting.runs.front().error;
+  if (setting.runs.size() > 1 || !error.is_known()) return out;
   return with_error(out, error, signs) + "*";
 }
 
@@ -54,7 +54,7 @@ std::string run_gain(const RunResult& run, const Signs& signs) {
 
 std::string setting_gain(const SettingResult& setting, const Signs& signs) {
   const auto& first = setting.runs.front();
-  const bool known = std::isfinite(first.gain_error);
+  const bool known = first.gain_error.is_known();
   if (known && signs.wide && setting.runs.size() == 1) {
     return run_gain(first, signs) + "*";
   }
@@ -123,8 +123,8 @@ std::string lead_text(const Comparison& comparison, const Signs& signs) {
   const auto& second = comparison.settings[1];
   const auto& lag = second.lag;
   if (!std::isfinite(lag.difference)) return "";
-  const auto by = gain_text({0, lag.difference, lag.error, lag.error}, signs);
-  if (!std::isfinite(lag.error)) {
+  const auto by = gain_text({0, lag.difference, lag.error}, signs);
+  if (!lag.error.is_known()) {
     return cat(", by ", by, " above ", second.label(),
                ", of which no error is known");
   }
@@ -133,7 +133,7 @@ std::string lead_text(const Comparison& comparison, const Signs& signs) {
                score(second.after.mean));
   }
   return cat(", above ", second.label(), " by ", by,
-             lag.one_seed ? " (one seed)" : "");
+             lag.one_seed() ? " (one seed)" : "");
 }
 
 /** Never cuts a letter of several bytes in two. */
@@ -152,7 +152,7 @@ bool any_star(const Comparison& comparison) {
   return std::any_of(comparison.settings.begin(), comparison.settings.end(),
                      [](const SettingResult& setting) {
                        return setting.runs.size() == 1 &&
-                              std::isfinite(setting.runs.front().error);
+                              setting.runs.front().error.is_known();
                      });
 }
 
@@ -227,8 +227,8 @@ TextTable run_table(const Comparison& comparison, const Signs& signs) {
           with_error(score(result.after), result.error, signs),
           run_gain(result, signs),
           format_short(result.kl)};
-      for (const double ratio : result.watched) {
-        row.push_back(ratio_text(ratio, signs));
+      for (const auto& watched : result.watched) {
+        row.push_back(ratio_text(watched.ratio, signs));
       }
       for (const auto& text :
            {score(result.at_kl),
@@ -270,10 +270,9 @@ std::vector<std::string> reading_notes(const Comparison& comparison,
           " score of held-out pictures over seeds, ", signs.plus_minus,
           " the sample standard deviation.")};
   if (any_star(comparison)) {
-    out.push_back(
-        cat("* one seed: ", signs.plus_minus,
-            " the standard error over its pictures, which says nothing of "
-            "other seeds."));
+    out.push_back(cat("* one seed: ", signs.plus_minus,
+                      " the error over its pictures, which says nothing of "
+                      "other seeds."));
   }
   for (const char* note :
        {"Drift: KL to the base model per latent element.",

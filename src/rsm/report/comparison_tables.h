@@ -36,8 +36,8 @@ std::vector<std::string> reading_notes(const Comparison& comparison,
                                        const Signs& signs = {});
 
 /** "Highest strict score: name, 0.459 +- 0.012 (before: 0.338), above
- * other by 0.100 +- 0.020.", saying so where the lead is within kSureErrors
- * errors or none is known, and "Soonest to 0.4: name, in 1
+ * other by 0.100 +- 0.020.", saying so where the lead may be chance
+ * or no error is known, and "Soonest to 0.4: name, in 1
  * min 20 s, 2.1x sooner than other."; as far as there are results. */
 std::vector<std::string> headlines(const Comparison& comparison,
                                    const Signs& signs = {});

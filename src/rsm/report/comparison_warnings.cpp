@@ -160,18 +160,25 @@ void warn_of_seeds(const Comparison& comparison, Warnings& out) {
   out.push_back("Not the same seeds: " + values + ".");
 }
 
+/** Whether the setting's mean is beyond the limit, and a run by more than
+ * chance. */
+bool is_bad(const SettingResult& setting, size_t watched) {
+  const auto& name = setting.runs.front().watched[watched].name;
+  const Change mean = {1, setting.watched[watched].mean};
+  return watched_change(name, mean).bad &&
+         std::any_of(setting.runs.begin(), setting.runs.end(),
+                     [&](const auto& run) { return run.watched[watched].bad; });
+}
+
 void warn_of_watched(const Comparison& comparison, Warnings& out) {
   for (size_t i = 0; i < comparison.watched.size(); ++i) {
     const auto& metric = comparison.watched[i];
     const bool diversity = metric == "diversity";
     Names names;
     for (const auto& setting : comparison.settings) {
-      const double ratio = setting.watched[i].mean;
-      const bool far =
-          diversity ? ratio < kDiversityLimit : ratio > kWatchedLimit;
-      if (!far) continue;
-      names.push_back(format_short(ratio) + " times in \"" + setting.label() +
-                      "\"");
+      if (!is_bad(setting, i)) continue;
+      names.push_back(format_short(setting.watched[i].mean) + " times in \"" +
+                      setting.label() + "\"");
     }
     if (names.empty()) continue;
     out.push_back(

@@ -106,6 +106,16 @@ TEST(ComparisonWarnings, WhatIsWatchedShowsRewardHacking) {
   expect_warning(runs, {"texture", "3 times in \"fast\""});
 }
 
+TEST(ComparisonWarnings, WhatIsWatchedMayChangeByChance) {
+  auto runs = fair_pair();
+  auto& scores = runs[1].points.back().scores;
+  scores.metrics["texture"] = 3e-4;
+  scores.change_errors["texture"] = {2e-4, 1e7};
+  EXPECT_EQ(warnings_of(runs), std::vector<std::string>());
+  scores.change_errors["texture"] = {0.5e-4, 1e7};
+  expect_warning(runs, {"texture", "3 times in \"fast\""});
+}
+
 TEST(ComparisonWarnings, FewerKindsOfPicturesAreNamed) {
   auto runs = fair_pair();
   auto& diversity = runs[1].points.back().scores.metrics["diversity"];

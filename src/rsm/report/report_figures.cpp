@@ -36,7 +36,8 @@ double drift_of(const EpochRecord& line) {
 
 Reader error_of(const std::string& metric) {
   return [metric](const EpochRecord& line) {
-    return line.evaluation ? line.evaluation->all.error(metric) : kMissing;
+    return line.evaluation ? line.evaluation->all.error(metric).shown()
+                           : kMissing;
   };
 }
 
@@ -135,7 +136,7 @@ std::string category_plot(const RunSummary& summary) {
   for (const auto& category : summary.categories) {
     const auto& change = category.change;
     plot.rows.push_back(
-        {category.name, change.before, change.after, change.error_after,
+        {category.name, change.before, change.after, change.error_after.shown(),
          std::isfinite(change.gain()) ? format_signed(change.gain(), 2) : ""});
     words.push_back(category.name + " " + format_fixed(change.before, 3) +
                     " to " + format_fixed(change.after, 3));
@@ -278,7 +279,7 @@ std::string figure(const std::string& title, const std::string& plot,
 std::string result_figures(const RunRecord& record, const RunSummary& summary) {
   return figure("By category", category_plot(summary),
                 summary.metric + " of held-out pictures") +
-         figure("Over time", score_by_time(record), "bars: one standard error");
+         figure("Over time", score_by_time(record), "bars: one error");
 }
 
 std::string curve_figures(const RunRecord& record, const RunSummary& summary) {

@@ -128,6 +128,7 @@ void write_other_reward(const std::string& folder) {
     eval["metrics"] = {{"beauty", 6 - 0.1 * epoch}};
     eval["errors"] = {{"reward", 0.04}, {"beauty", 0.05}};
     eval["change_errors"] = {{"reward", 0.03}, {"beauty", 0.01}};
+    eval["change_freedom"] = {{"reward", 1e7}, {"beauty", 1e7}};
     for (auto& category : eval["by_category"]) {
       category = {{"reward", 2.5}, {"images", 50}};
     }

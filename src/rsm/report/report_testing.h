@@ -16,9 +16,14 @@
 /** What tests of reports share; no part of the library includes this. */
 namespace rsm {
 
-/** The standard errors of changes in these logs. */
+/** The standard errors of changes in these logs, */
 inline nlohmann::json example_errors(double strict) {
   return {{"reward", 0.02}, {"strict", strict}, {"texture", 1e-6}};
+}
+
+/** as those of so many prompts that their number does not count. */
+inline nlohmann::json example_freedom() {
+  return {{"reward", 1e7}, {"strict", 1e7}, {"texture", 1e7}};
 }
 
 /** A log line of an evaluation: 100 pictures, two categories; the change of
@@ -29,7 +34,9 @@ inline nlohmann::json evaluation_line(int64_t epoch, double strict,
     return {{"strict", mean},
             {"images", 50},
             {"errors", {{"strict", 0.07}}},
-            {"change_errors", example_errors(0.1)}};
+            {"freedom", example_freedom()},
+            {"change_errors", example_errors(0.1)},
+            {"change_freedom", example_freedom()}};
   };
   return {{"epoch", epoch},
           {"wall_s", 60.0 * static_cast<double>(epoch) + 12},
@@ -40,7 +47,9 @@ inline nlohmann::json evaluation_line(int64_t epoch, double strict,
             {"reward", 0.9},
             {"metrics", {{"strict", strict}, {"texture", texture}}},
             {"errors", {{"strict", 0.05}, {"reward", 0.03}}},
+            {"freedom", example_freedom()},
             {"change_errors", example_errors(0.069)},
+            {"change_freedom", example_freedom()},
             {"kl", 0.001 * static_cast<double>(epoch)},
             {"by_category",
              {{"counting", category(counting)},
@@ -52,6 +61,7 @@ inline nlohmann::json with_metric(nlohmann::json line, const std::string& name,
                                   double mean, double error) {
   line["eval"]["metrics"][name] = mean;
   line["eval"]["change_errors"][name] = error;
+  line["eval"]["change_freedom"][name] = 1e7;
   return line;
 }
 

@@ -58,11 +58,11 @@ std::map<std::string, double> finite_numbers(const json& object) {
   return out;
 }
 
-/** NaN where there is none. */
-double find(const std::map<std::string, double>& numbers,
-            const std::string& name) {
-  const auto found = numbers.find(name);
-  return found == numbers.end() ? kMissing : found->second;
+template <typename T>
+T find(const std::map<std::string, T>& all, const std::string& name,
+       const T& otherwise) {
+  const auto found = all.find(name);
+  return found == all.end() ? otherwise : found->second;
 }
 
 std::vector<double> reals(const json& list) {
@@ -91,13 +91,25 @@ void flatten(const json& value, const std::string& path,
   }
 }
 
+/** Standard errors and their degrees of freedom; older logs have none. */
+Scores::Errors read_errors(const json& standard, const json& freedom) {
+  const auto known = finite_numbers(freedom);
+  Scores::Errors out;
+  for (const auto& [name, error] : finite_numbers(standard)) {
+    const double own = find(known, name, kMissing);
+    out[name] = {error, own >= 1 ? own : kMissing};
+  }
+  return out;
+}
+
 Scores read_scores(const json& metrics, const json& said) {
   Scores scores;
   scores.metrics = finite_numbers(metrics);
   scores.metrics.erase("images");
   scores.images = count(at(said, "images"));
-  scores.errors = finite_numbers(at(said, "errors"));
-  scores.change_errors = finite_numbers(at(said, "change_errors"));
+  scores.errors = read_errors(at(said, "errors"), at(said, "freedom"));
+  scores.change_errors =
+      read_errors(at(said, "change_errors"), at(said, "change_freedom"));
   return scores;
 }
 
@@ -249,19 +261,19 @@ void find_holes(RunRecord& record) {
 }  // namespace
 
 double Scores::metric(const std::string& name) const {
-  return find(metrics, name);
+  return find(metrics, name, kMissing);
 }
 
-double Scores::error(const std::string& name) const {
-  return find(errors, name);
+MeanError Scores::error(const std::string& name) const {
+  return find(errors, name, {});
 }
 
-double Scores::change_error(const std::string& name) const {
-  return find(change_errors, name);
+MeanError Scores::change_error(const std::string& name) const {
+  return find(change_errors, name, {});
 }
 
 double EpochRecord::number(const std::string& name) const {
-  return find(numbers, name);
+  return find(numbers, name, kMissing);
 }
 
 const EpochRecord* RunRecord::first_evaluation() const {

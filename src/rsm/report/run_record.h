@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "rsm/data/certainty.h"
+
 namespace rsm {
 
 /** What training raises, in every evaluation. */
@@ -16,16 +18,17 @@ inline constexpr const char* kTrainedMetric = "reward";
  * ones only. */
 struct Scores {
   using Numbers = std::map<std::string, double>;
+  using Errors = std::map<std::string, MeanError>;
 
   int64_t images = 0;  ///< 0: not said
   Numbers metrics;
-  Numbers errors = {};         ///< standard errors of the means
-  Numbers change_errors = {};  ///< paired ones, of the change since epoch 0
+  Errors errors = {};         ///< of the means
+  Errors change_errors = {};  ///< paired ones, of the change since epoch 0
 
-  /** NaN where there is none. */
+  /** NaN, or not known, where there is none. */
   double metric(const std::string& name) const;
-  double error(const std::string& name) const;
-  double change_error(const std::string& name) const;
+  MeanError error(const std::string& name) const;
+  MeanError change_error(const std::string& name) const;
 };
 
 struct EvaluationRecord {

@@ -36,9 +36,11 @@ TEST(RunRecord, ReadsAWholeFolder) {
   EXPECT_EQ(record.samples.columns, 3);
   EXPECT_EQ(record.samples.prompts.size(), 6u);
   EXPECT_EQ(last.all.metric("reward"), 0.9);
-  EXPECT_EQ(last.all.error("strict"), 0.05);
-  EXPECT_EQ(last.all.change_error("strict"), 0.069);
-  EXPECT_EQ(last.categories.at("counting").change_error("strict"), 0.1);
+  EXPECT_EQ(last.all.error("strict").standard, 0.05);
+  EXPECT_EQ(last.all.change_error("strict").standard, 0.069);
+  const auto counting = last.categories.at("counting").change_error("strict");
+  EXPECT_EQ(counting.standard, 0.1);
+  EXPECT_EQ(counting.freedom, 1e7);
   const auto& scores = record.samples.scores_before;
   ASSERT_EQ(scores.size(), 6u);
   EXPECT_EQ(scores[2], 1);
@@ -48,8 +50,8 @@ TEST(RunRecord, ReadsAWholeFolder) {
 
 TEST(RunRecord, ErrorsThatTheLogLacksAreNotKnown) {
   const Scores scores = {100, {{"strict", 0.36}}};
-  EXPECT_TRUE(std::isnan(scores.error("strict")));
-  EXPECT_TRUE(std::isnan(scores.change_error("strict")));
+  EXPECT_FALSE(scores.error("strict").is_known());
+  EXPECT_FALSE(scores.change_error("strict").is_known());
 }
 
 TEST(RunRecord, PicturesThatAreGoneOrDamagedAreNamed) {

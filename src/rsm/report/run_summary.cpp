@@ -67,7 +67,7 @@ Change change_between(const Ends& ends, const std::string* category,
   const auto& before = scores(*ends.first);
   const auto& after = ends.first == ends.last ? nothing : scores(*ends.last);
   return {before.metric(metric), after.metric(metric),
-          ends.paired ? after.change_error(metric) : kMissing,
+          ends.paired ? after.change_error(metric) : MeanError{},
           after.error(metric)};
 }
 
@@ -107,7 +107,7 @@ void warn(RunSummary& summary, const std::string& text) {
 
 void find_best(const RunRecord& record, RunSummary& summary) {
   size_t evaluations = 0;
-  double error = 0;
+  MeanError error;
   for (const auto& line : record.epochs) {
     if (!line.evaluation) continue;
     const auto& scores = line.evaluation->all;
@@ -119,9 +119,12 @@ void find_best(const RunRecord& record, RunSummary& summary) {
       error = scores.change_error(summary.metric);
     }
   }
-  // Both are changes since the same start, which at most adds to the errors.
-  const Change fall = {summary.best, summary.main.after,
-                       std::hypot(error, summary.main.error), kMissing};
+  // Both are changes since the same start, on the same prompts: that at most
+  // adds to the errors, but they know no more than one of them does.
+  Change fall = {summary.best, summary.main.after,
+                 error_of_both(error, summary.main.error)};
+  fall.error.freedom =
+      std::min({fall.error.freedom, error.freedom, summary.main.error.freedom});
   if (summary.best_epoch > 0 && fall.sign(evaluations) < 0) {
     warn(summary,
          cat("The score was better before: ", format_fixed(summary.best, 3),
@@ -154,7 +157,7 @@ void judge(RunSummary& summary) {
   summary.verdict = sign > 0   ? Verdict::better
                     : sign < 0 ? Verdict::worse
                                : Verdict::same;
-  if (!std::isfinite(summary.main.error)) {
+  if (!summary.main.error.is_known()) {
     summary.verdict = Verdict::unclaimed;
     warn(summary, cat("Whether ", summary.metric,
                       " changed is not claimed: the log has no error of its "
@@ -173,9 +176,9 @@ void judge(RunSummary& summary) {
 
 int Change::sign(size_t statements) const {
   const double least =
-      std::max(sure_errors(statements) * error,
+      std::max(error.sure(statements),
                kRounding * std::max(std::abs(before), std::abs(after)));
-  if (!std::isfinite(error) || !(std::abs(gain()) > least)) return 0;
+  if (!error.is_known() || !(std::abs(gain()) > least)) return 0;
   return gain() > 0 ? 1 : -1;
 }
 
@@ -186,20 +189,24 @@ const NamedChange* RunSummary::change_of(const std::string& name) const {
   return found == metrics.end() ? nullptr : &*found;
 }
 
+Watched watched_change(const std::string& name, const Change& change) {
+  const double ratio =
+      change.before > 0 ? change.after / change.before : kMissing;
+  const bool far =
+      name == "diversity" ? ratio < kDiversityLimit : ratio > kWatchedLimit;
+  const bool chance = change.error.is_known() && change.sign() == 0;
+  return {name, ratio, far && !chance};
+}
+
 std::vector<Watched> watched_of(const RunSummary& summary) {
   std::vector<Watched> out;
   auto names = summary.watched;
   names.emplace_back("diversity");
   for (const auto& name : names) {
     const auto* found = summary.change_of(name);
-    if (found == nullptr || !(found->change.before > 0)) continue;
-    const auto& change = found->change;
-    const double ratio = change.after / change.before;
-    if (!std::isfinite(ratio)) continue;
-    const bool far =
-        name == "diversity" ? ratio < kDiversityLimit : ratio > kWatchedLimit;
-    const bool chance = std::isfinite(change.error) && change.sign() == 0;
-    out.push_back({name, ratio, far && !chance});
+    if (found == nullptr) continue;
+    const auto watched = watched_change(name, found->change);
+    if (std::isfinite(watched.ratio)) out.push_back(watched);
   }
   return out;
 }
@@ -212,7 +219,7 @@ RunSummary summarise(const RunRecord& record) {
   out.warnings = log_warnings(record);
   for (const auto& text : record.warnings) warn(out, text);
   for (const auto& text : record.problems) warn(out, text);
-  out.main = {kMissing, kMissing, kMissing, kMissing};
+  out.main = {kMissing, kMissing};
   out.best = out.drift = out.seconds = kMissing;
   if (!record.epochs.empty()) out.epoch = record.epochs.back().epoch;
   const auto* first = record.first_evaluation();

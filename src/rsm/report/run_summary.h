@@ -15,13 +15,13 @@ namespace rsm {
 struct Change {
   double before = 0;
   double after = 0;
-  double error = 0;        ///< of the gain, paired; NaN: nothing is claimed
-  double error_after = 0;  ///< of `after` alone
+  MeanError error = {};  ///< of the gain, paired; not known: nothing is claimed
+  MeanError error_after = {};  ///< of `after` alone
 
   double gain() const { return after - before; }
-  /** -1 or 1 where it is beyond sure_errors(statements) errors
-   * (data/certainty.h) and what float32 scores can tell, else 0: with so many
-   * changes of which the large ones are named, more is asked of each. */
+  /** -1 or 1 where it is beyond error.sure(statements) (data/certainty.h) and
+   * what float32 scores can tell, else 0: with so many changes of which the
+   * large ones are named, more is asked of each. */
   int sign(size_t statements = 1) const;
 };
 
@@ -45,7 +45,7 @@ struct RunSummary {
   enum class Verdict {
     unknown,    ///< no evaluation after the first
     unclaimed,  ///< the change's error is not known
-    better,     ///< by more than kSureErrors errors
+    better,     ///< by more than the error makes sure
     same,
     worse,
     suspicious,  ///< better, with more of what is watched or less diversity
@@ -79,14 +79,17 @@ struct RunSummary {
  * watched, or "diversity". */
 struct Watched {
   std::string name;
-  double ratio = 0;  ///< after / before
-  bool bad = false;  ///< beyond the limit, and not by chance alone
+  double ratio = 0;  ///< after / before; NaN where one of them is not known
+  /** Beyond the limit, and not known to be by chance alone. */
+  bool bad = false;
 };
 
 /** More of a watched metric than this times what it was is suspicious. */
 inline constexpr double kWatchedLimit = 1.5;
 /** Less diversity than this times what it was is, too. */
 inline constexpr double kDiversityLimit = 0.67;
+
+Watched watched_change(const std::string& name, const Change& change);
 
 /** Of those that are known, diversity last. */
 std::vector<Watched> watched_of(const RunSummary& summary);
@@ -96,8 +99,8 @@ RunSummary summarise(const RunRecord& record);
 /** "The model got better", in at most ten words. */
 std::string verdict_text(const RunSummary& summary);
 
-/** "+0.191 +- 0.027", to two digits of the error; without it where it is not
- * known. */
+/** "+0.191 +- 0.027", to two digits of MeanError::shown(); without it where it
+ * is not known. */
 std::string gain_text(const Change& change, const Signs& signs = {});
 
 /** "Strict score on 640 held-out pictures: 0.412 -> 0.603 (+0.191 +- 0.027) in

@@ -47,14 +47,14 @@ TEST(RunSummary, OnlyChangesBeyondTwoErrorsCount) {
 }
 
 /** A run of a reward that is told in its trained value, from `before` on. */
-RunRecord plain_run(double before, double after, double error) {
+RunRecord plain_run(double before, double after, const MeanError& error) {
   RunRecord record;
   record.main_metric = kTrainedMetric;
   for (const double mean : {before, after}) {
     EpochRecord line;
     line.epoch = std::ssize(record.epochs);
     line.evaluation = EvaluationRecord{
-        {306, {{"reward", mean}}, {{"reward", 0.1}}, {{"reward", error}}},
+        {306, {{"reward", mean}}, {{"reward", {0.1}}}, {{"reward", error}}},
         {},
         0.001};
     record.epochs.push_back(line);
@@ -64,20 +64,20 @@ RunRecord plain_run(double before, double after, double error) {
 
 TEST(RunSummary, EveryRewardIsAskedForItsError) {
   // configs/shapes/diffusion-jpeg.yaml: 0.003 kB of pictures that vary by more.
-  const auto unclear = summarise(plain_run(-1.207, -1.204, 0.004));
+  const auto unclear = summarise(plain_run(-1.207, -1.204, {0.004}));
   EXPECT_EQ(unclear.verdict, Verdict::same);
   EXPECT_EQ(headline(unclear),
             "Reward on 306 held-out pictures: -1.2070 -> -1.2040 (+0.0030 +- "
             "0.0040)");
-  EXPECT_EQ(summarise(plain_run(-1.207, -1.204, 0.001)).verdict,
+  EXPECT_EQ(summarise(plain_run(-1.207, -1.204, {0.001})).verdict,
             Verdict::better);
-  EXPECT_EQ(summarise(plain_run(-1.207, -1.21, 0.001)).verdict, Verdict::worse);
+  EXPECT_EQ(summarise(plain_run(-1.207, -1.21, {0.001})).verdict,
+            Verdict::worse);
 }
 
 TEST(RunSummary, WithoutAnErrorNothingIsClaimed) {
   for (const double after : {-2.0, -1.2, 5.0}) {
-    const auto summary = summarise(
-        plain_run(-1.2, after, std::numeric_limits<double>::quiet_NaN()));
+    const auto summary = summarise(plain_run(-1.2, after, {}));
     EXPECT_EQ(summary.verdict, Verdict::unclaimed);
     ASSERT_EQ(summary.warnings.size(), 1u);
     expect_parts(summary.warnings[0].text, {"not claimed", "no error"});
@@ -98,7 +98,7 @@ TEST(RunSummary, ALogWithoutItsBeginningClaimsNothing) {
 TEST(RunSummary, WhatIsClaimedIsNeverShownAsZero) {
   for (const double gain : {1e-2, -3e-4, 2e-6, -5e-7}) {
     const auto summary =
-        summarise(plain_run(0.5, 0.5 + gain, std::abs(gain) / 10));
+        summarise(plain_run(0.5, 0.5 + gain, {std::abs(gain) / 10}));
     ASSERT_NE(summary.verdict, Verdict::same);
     const auto text = headline(summary);
     EXPECT_EQ(text.find("(+0.000)"), std::string::npos) << text;
@@ -107,8 +107,8 @@ TEST(RunSummary, WhatIsClaimedIsNeverShownAsZero) {
     EXPECT_NE(digits.find_first_of("123456789"), std::string::npos) << text;
   }
   // Less than float32 scores can tell.
-  EXPECT_EQ(summarise(plain_run(0.5, 0.5 - 1e-8, 0)).verdict, Verdict::same);
-  EXPECT_EQ(summarise(plain_run(0.5, 0.5, 0)).verdict, Verdict::same);
+  EXPECT_EQ(summarise(plain_run(0.5, 0.5 - 1e-8, {0})).verdict, Verdict::same);
+  EXPECT_EQ(summarise(plain_run(0.5, 0.5, {0})).verdict, Verdict::same);
 }
 
 /** Scores of 24 prompts with two pictures each. What training does to a prompt
@@ -201,6 +201,25 @@ TEST(RunSummary, OfManyCategoriesMoreIsAskedOfEach) {
   };
   EXPECT_EQ(sentence(2), "Gained most: counting +0.240 +- 0.100.");
   EXPECT_EQ(sentence(12), "No category changed clearly.");
+}
+
+TEST(RunSummary, CategoriesOfTwoPromptsHaveToChangeByMore) {
+  const auto sentence = [](const nlohmann::json& freedom) {
+    std::vector<nlohmann::json> log = {evaluation_line(0, 0.4, 0.4, 1e-4),
+                                       evaluation_line(1, 0.4, 0.4, 1e-4)};
+    for (auto& line : log) {
+      auto& counting = line["eval"]["by_category"]["counting"];
+      counting["change_errors"]["strict"] = 0.02;
+      counting["change_freedom"]["strict"] = freedom;
+    }
+    // Twenty standard errors. Of two changes one degree of freedom asks 28.
+    log[1]["eval"]["by_category"]["counting"]["strict"] = 0.8;
+    return category_sentence(summary_of(log));
+  };
+  EXPECT_EQ(sentence(1), "No category changed clearly.");
+  EXPECT_EQ(sentence(2), "Gained most: counting +0.400 +- 0.045.");
+  // Logs without it hold an error that is widened already.
+  EXPECT_EQ(sentence(nullptr), "Gained most: counting +0.400 +- 0.020.");
 }
 
 TEST(RunSummary, WhatFellWhileTheRewardRoseIsSaidInWords) {

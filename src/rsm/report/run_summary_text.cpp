@@ -24,7 +24,8 @@ std::string capital(std::string name) {
  * shown as 0; at least three. */
 int decimals_of(const Change& change) {
   constexpr int kLeast = 3, kMost = 15;
-  const double seen = change.error > 0 ? change.error : std::abs(change.gain());
+  const double error = change.error.shown();
+  const double seen = error > 0 ? error : std::abs(change.gain());
   if (!(seen > 0) || !std::isfinite(seen)) return kLeast;
   return std::clamp(1 - static_cast<int>(std::floor(std::log10(seen))), kLeast,
                     kMost);
@@ -103,7 +104,8 @@ std::string metric_line(const NamedChange& metric, size_t metrics) {
 bool mirrors(const Change& a, const Change& b) {
   constexpr double kAlike = 1e-4;  // scores are rounded one by one
   return std::abs(a.gain() + b.gain()) <= kAlike * std::abs(a.gain()) &&
-         std::abs(a.error - b.error) <= kAlike * a.error;
+         std::abs(a.error.shown() - b.error.shown()) <=
+             kAlike * a.error.shown();
 }
 
 }  // namespace
@@ -133,10 +135,10 @@ std::string gain_text(const Change& change, const Signs& signs) {
   const double gain = change.gain();
   std::string out = plain ? format_signed(gain, decimals)
                           : (gain > 0 ? "+" : "") + format_short(gain);
-  if (std::isfinite(change.error)) {
+  if (change.error.is_known()) {
+    const double error = change.error.shown();
     out += " " + signs.plus_minus + " " +
-           (plain ? format_fixed(change.error, decimals)
-                  : format_short(change.error));
+           (plain ? format_fixed(error, decimals) : format_short(error));
   }
   return out;
 }
@@ -169,7 +171,7 @@ std::string headline(const RunSummary& summary, const Signs& signs) {
 }
 
 std::string category_sentence(const RunSummary& summary, const Signs& signs) {
-  const bool known = std::isfinite(summary.main.error);
+  const bool known = summary.main.error.is_known();
   if (!known || summary.categories.size() < 2) return "";
   std::vector<NamedChange> gained, lost;
   for (const auto& category : summary.categories) {
@@ -214,7 +216,7 @@ std::string price_sentence(const RunSummary& summary, const Signs& signs) {
 }
 
 std::string change_word(const Change& change, size_t statements) {
-  if (!std::isfinite(change.error)) return "";
+  if (!change.error.is_known()) return "";
   const int sign = change.sign(statements);
   return sign > 0 ? "rose" : (sign < 0 ? "fell" : "no clear change");
 }

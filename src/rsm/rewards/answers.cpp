@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "rsm/base/error.h"
 #include "rsm/io/json_text.h"
@@ -46,6 +47,14 @@ std::string names_of(const RewardScores& scores) {
     names.push_back(name);
   }
   return names.empty() ? "none" : join(names);
+}
+
+/** What the log says of a category beside its metrics. */
+bool is_taken(const std::string& name) {
+  static const std::set<std::string> taken = {
+      "reward",  "images",        "errors",
+      "freedom", "change_errors", "change_freedom"};
+  return taken.contains(name);
 }
 
 }  // namespace
@@ -101,9 +110,8 @@ RewardScores read_scores(const std::string& who, const json& answer,
             "] \"metrics\" is ", quoted(metrics.dump()),
             "; {\"name\": [...], ...} is needed, or nothing; ", kMendReward);
   for (const auto& [name, list] : metrics.items()) {
-    RSM_CHECK(!name.empty() && name != "reward" && name != "images", "[", who,
-              "] names a metric \"", name, "\"; any name but this is allowed; ",
-              kMendReward);
+    RSM_CHECK(!name.empty() && !is_taken(name), "[", who, "] names a metric \"",
+              name, "\"; any name but this is allowed; ", kMendReward);
     scores.metrics[name] = read_numbers(who, name, list, range, prompts);
   }
   return scores;

@@ -87,13 +87,14 @@ TEST(Answers, WhatIsMissingOrTooMuchIsNamed) {
                {"\"metrics\""});
   expect_parts(error(R"({"scores": [1, 2], "metrics": {"m": [1]}})", range),
                {"\"m\"", "1 numbers"});
-  expect_parts(
-      error(R"({"scores": [1, 2], "metrics": {"reward": [1, 2]}})", range),
-      {"\"reward\""});
-  // The count of a category's pictures has this name.
-  expect_parts(
-      error(R"({"scores": [1, 2], "metrics": {"images": [1, 2]}})", range),
-      {"\"images\""});
+  // What else is said of a category has these names.
+  for (const std::string name : {"reward", "images", "errors", "freedom",
+                                 "change_errors", "change_freedom"}) {
+    expect_parts(error(cat(R"({"scores": [1, 2], "metrics": {")", name,
+                           R"(": [1, 2]}})"),
+                       range),
+                 {"\"" + name + "\"", "any name but this"});
+  }
   expect_parts(error(R"({"error": "out of memory"})", range),
                {"[judge]", "images 64 to 65", "out of memory"});
 }

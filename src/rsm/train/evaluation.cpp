@@ -25,11 +25,22 @@ ScoreSummary summary_of(const PictureScores& scores) {
   return {scores.size(), means_of(scores), errors_of(scores), {}};
 }
 
+/** Standard errors and their degrees of freedom, each by metric. */
+void add_errors(const MetricErrors& errors, const std::string& prefix,
+                nlohmann::json& out) {
+  auto& standard = out[prefix + "errors"] = nlohmann::json::object();
+  auto& freedom = out[prefix + "freedom"] = nlohmann::json::object();
+  for (const auto& [name, error] : errors) {
+    standard[name] = error.standard;
+    freedom[name] = error.freedom;
+  }
+}
+
 nlohmann::json with_errors(nlohmann::json out, const ScoreSummary& scores) {
   out["reward"] = scores.means.at("reward");
-  out["errors"] = scores.errors;
+  add_errors(scores.errors, "", out);
   if (!scores.change_errors.empty()) {
-    out["change_errors"] = scores.change_errors;
+    add_errors(scores.change_errors, "change_", out);
   }
   return out;
 }

@@ -37,10 +37,10 @@ EvaluationSet make_evaluation_set(const Prompts& prompts, int64_t images,
 struct ScoreSummary {
   int64_t images = 0;
   MetricNumbers means;
-  MetricNumbers errors;  ///< of the means, see error_of_mean
+  MetricErrors errors;  ///< of the means, see error_of_mean
   /** Paired ones of the changes since another evaluation of these pictures;
    * empty where there is none. */
-  MetricNumbers change_errors;
+  MetricErrors change_errors;
 };
 
 struct Evaluation {
@@ -82,8 +82,8 @@ double drift(Denoiser& denoiser, Denoiser& reference, const Path& path,
  * `change_errors`. Throws rsm::Error where that is not of the same pictures. */
 void pair_with(const PictureScores& before, Evaluation& evaluation);
 
-/** {images, reward, metrics, errors, change_errors, by_category, kl}, for the
- * run log. */
+/** {images, reward, metrics, errors, freedom, change_errors, change_freedom,
+ * by_category, kl}, for the run log. */
 nlohmann::json to_json(const Evaluation& evaluation);
 
 }  // namespace rsm

@@ -124,11 +124,17 @@ TEST(Evaluate, ErrorsTakePicturesOfAPromptTogether) {
     ids.push_back(prompt.id);
     categories.push_back(prompt.category);
   }
-  EXPECT_EQ(result.all.errors.at("reward"),
-            error_of_mean(values, ids, categories));
-  EXPECT_GT(result.all.errors.at("diversity"), 0);
-  EXPECT_NE(result.by_category.at("three").errors.at("reward"),
-            result.all.errors.at("reward"));
+  const auto& error = result.all.errors.at("reward");
+  const auto expected = error_of_mean(values, ids, categories);
+  EXPECT_EQ(error.standard, expected.standard);
+  EXPECT_EQ(error.freedom, expected.freedom);
+  EXPECT_GT(result.all.errors.at("diversity").standard, 0);
+  EXPECT_NE(result.by_category.at("three").errors.at("reward").standard,
+            error.standard);
+  const auto json = to_json(result);
+  EXPECT_EQ(json["errors"]["reward"], error.standard);
+  EXPECT_EQ(json["freedom"]["reward"], error.freedom);
+  EXPECT_EQ(json["by_category"]["three"]["freedom"].size(), 3u);
   EXPECT_TRUE(result.all.change_errors.empty());
   EXPECT_FALSE(to_json(result).contains("change_errors"));
 }
@@ -149,14 +155,16 @@ TEST(Evaluate, AChangeHasThePairedErrorOfEveryMetric) {
   pair_with(before.pictures, same);
   pair_with(before.pictures, grown);
   for (const auto* metric : {"reward", "bright", "diversity"}) {
-    EXPECT_EQ(same.all.change_errors.at(metric), 0) << metric;
-    EXPECT_NEAR(grown.all.change_errors.at(metric),
-                before.all.errors.at(metric) / 2, 1e-9)
+    EXPECT_EQ(same.all.change_errors.at(metric).standard, 0) << metric;
+    EXPECT_NEAR(grown.all.change_errors.at(metric).standard,
+                before.all.errors.at(metric).standard / 2, 1e-9)
         << metric;
   }
-  EXPECT_NEAR(grown.by_category.at("many").change_errors.at("reward"),
-              before.by_category.at("many").errors.at("reward") / 2, 1e-9);
+  EXPECT_NEAR(grown.by_category.at("many").change_errors.at("reward").standard,
+              before.by_category.at("many").errors.at("reward").standard / 2,
+              1e-9);
   EXPECT_EQ(to_json(grown)["change_errors"].size(), 3u);
+  EXPECT_EQ(to_json(grown)["change_freedom"].size(), 3u);
   EXPECT_EQ(to_json(grown)["by_category"]["many"]["change_errors"].size(), 3u);
   auto other = before.pictures;
   other.seed = 6;

@@ -68,7 +68,7 @@ TEST(KeepEvaluation, AfterIsPairedWithBefore) {
   kept.keep("before", 0);
   const auto after = kept.keep("after", 1);
   // All pictures gained the same.
-  EXPECT_NEAR(after.all.change_errors.at("reward"), 0, 1e-12);
+  EXPECT_NEAR(after.all.change_errors.at("reward").standard, 0, 1e-12);
   EXPECT_TRUE(after.all.change_errors.contains("strict"));
 }
 
