@@ -8,6 +8,7 @@
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/io/files.h"
 #include "rsm/models/loading.h"
+#include "rsm/report/run_record.h"
 
 namespace rsm {
 namespace {
@@ -24,9 +25,10 @@ int run_export(ExportArguments args) {
   args.average = !args.latest;
   args.type = type_named(args.type_name);
   TerminalProgress progress;
+  const auto about = read_run(args.run);
   const auto files = export_run(args, progress);
-  for (const auto& warning : read_json(args.run + "/run.json")["warnings"]) {
-    progress.say("warning: " + warning.get<std::string>());
+  for (const auto& warning : about.warnings) {
+    progress.say("warning: " + warning);
   }
   nlohmann::json out = nlohmann::json::array();
   for (const auto& file : files) {

@@ -99,8 +99,8 @@ bool train_run(const RunOptions& options, TerminalProgress& progress,
     if (run) {
       run->save();
     }
-    progress.say(cat("stopped and saved",
-                     run ? cat(" after epoch ", run->epoch()) : std::string(),
+    progress.say(cat("stopped",
+                     run ? cat(" and saved after epoch ", run->epoch()) : "",
                      "; run the same command to go on"));
     return false;
   }

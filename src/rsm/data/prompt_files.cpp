@@ -91,14 +91,14 @@ std::vector<Line> lines_of(const std::string& text) {
   return lines;
 }
 
-/** Whether it looks like JSON, or a list as Python writes it: brackets that
- * end the line or hold a quote, not as in "[V] dog" or "{red|blue} circle". */
+/** Whether it is JSON, begins like JSON, or is a list as Python writes it; not
+ * "[V] dog", "[cat|dog]" or "{red|blue} circle". */
 bool is_bracketed(const std::string& line) {
   if (line[0] != '[' && line[0] != '{') return false;
   const size_t next = line.find_first_not_of(" \t", 1);
   return next == std::string::npos ||
          std::string_view("\"'[{").find(line[next]) != std::string::npos ||
-         std::string_view("]},").find(line.back()) != std::string::npos;
+         nlohmann::json::accept(line);
 }
 
 /** Refuses lines that are something else than a prompt each. */
@@ -110,8 +110,10 @@ void check_lines_of_text(const std::string& path,
            "its first line looks like JSON, and each line would be a "
            "prompt as it stands; name it .json or .jsonl");
   }
-  if (first[0] == '<' || first == "---" || first.starts_with("%YAML")) {
-    refuse(path, "its first line looks like XML, HTML or YAML");
+  for (const char* start : {"<?xml", "<!", "<html", "---", "%YAML"}) {
+    if (first.starts_with(start)) {
+      refuse(path, "its first line looks like XML, HTML or YAML");
+    }
   }
   if (names_columns(first)) {
     refuse(path,
@@ -140,6 +142,16 @@ std::string text_at(const nlohmann::json& object, const char* key,
   return trimmed(found->get<std::string>());
 }
 
+/** The same of a label, which may be a number; none where it is Python's NaN.
+ */
+std::string label_at(const nlohmann::json& object, const char* key,
+                     const std::string& where) {
+  const auto found = object.find(key);
+  if (found != object.end() && found->is_number()) return found->dump();
+  const std::string label = text_at(object, key, where);
+  return label == "NaN" ? "" : label;
+}
+
 Prompt prompt_of(const nlohmann::json& value, const std::string& where) {
   Prompt prompt;
   if (value.is_string()) {
@@ -152,8 +164,8 @@ Prompt prompt_of(const nlohmann::json& value, const std::string& where) {
   prompt.text = text_at(value, "prompt", where);
   RSM_CHECK(!prompt.text.empty(), where,
             "there is no \"prompt\" or it is empty; give it a text");
-  prompt.category = text_at(value, "category", where);
-  if (prompt.category.empty()) prompt.category = text_at(value, "tag", where);
+  prompt.category = label_at(value, "category", where);
+  if (prompt.category.empty()) prompt.category = label_at(value, "tag", where);
   return prompt;
 }
 
@@ -162,7 +174,7 @@ Prompts from_lines_of_json(const std::string& path,
   Prompts prompts;
   for (const auto& line : lines) {
     const std::string place = cat("[prompts] ", path, ":", line.number);
-    const auto value = parse_json(place, line.text);
+    const auto value = parse_json(place, quote_python_numbers(line.text));
     prompts.push_back(prompt_of(value, place + ": "));
   }
   return prompts;
@@ -176,7 +188,7 @@ Prompts from_json(const std::string& path, const std::string& text,
       nlohmann::json::accept(lines[0].text)) {
     return from_lines_of_json(path, lines);
   }
-  const auto list = parse_json("[prompts] " + path, text);
+  const auto list = parse_json("[prompts] " + path, quote_python_numbers(text));
   if (!list.is_array()) {
     refuse(path, cat("holds one JSON ", list.type_name(),
                      "; a list of texts, or of objects with \"prompt\", is "

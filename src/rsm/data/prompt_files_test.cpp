@@ -131,6 +131,22 @@ TEST(PromptFiles, WordsInBracketsAreText) {
             (Found{"[V] dog|", "{red|blue} circle|"}));
 }
 
+TEST(PromptFiles, PromptsThatBeginLikeOtherFormatsAreText) {
+  for (const std::string prompt :
+       {"<cat-toy> on a beach", "poster, text, red background", "[cat|dog]"}) {
+    EXPECT_EQ(read("p.txt", prompt + "\na dog\n"),
+              (Found{prompt + "|", "a dog|"}));
+  }
+}
+
+TEST(PromptFiles, LabelsMayBeNumbersAndOtherValuesNoNumber) {
+  const std::string lines =
+      "{\"prompt\": \"a\", \"category\": 3, \"score\": NaN}\n"
+      "{\"prompt\": \"b\", \"category\": NaN}\n";
+  EXPECT_EQ(read("p.jsonl", lines), (Found{"a|3", "b|"}));
+  EXPECT_EQ(read("p.csv", "Prompts,Category\na dog,x\n"), (Found{"a dog|x"}));
+}
+
 TEST(PromptFiles, OtherFormatsAreRefusedWithTheKnownOnes) {
   const std::map<std::string, std::string> others = {
       {"a.txt", "[\"a red circle\",\"a blue square\"]"},

@@ -112,7 +112,7 @@ int64_t column(const std::vector<std::string>& header,
 }
 
 int64_t prompt_column(const std::vector<std::string>& header) {
-  return column(header, {"prompt", "caption", "text"});
+  return column(header, {"prompt", "prompts", "caption", "text"});
 }
 
 std::vector<std::string> split(const std::string& line, char separator) {
@@ -158,7 +158,9 @@ bool is_empty(const std::vector<std::string>& cells) {
 bool names_columns(const std::string& line) {
   for (const char separator : kSeparators) {
     const auto cells = split(line, separator);
-    if (prompt_column(cells) >= 0) return true;
+    // Names are words: "poster, text, red background" is a prompt.
+    const bool words = line.find(' ') == std::string::npos;
+    if (words && prompt_column(cells) >= 0) return true;
   }
   return false;
 }

@@ -8,6 +8,7 @@
 #include "rsm/base/random.h"
 #include "rsm/data/prompt_files.h"
 #include "rsm/data/shapes_world.h"
+#include "rsm/io/files.h"
 
 namespace rsm {
 namespace {
@@ -37,7 +38,7 @@ Prompts load_prompts(const std::string& what) {
   if (what.starts_with(kShapesPrefix)) {
     return load_shapes(what.substr(std::string(kShapesPrefix).size()));
   }
-  if (!std::filesystem::is_regular_file(what)) {
+  if (!is_file(what)) {
     throw UsageError(cat("[prompts] \"", what,
                          "\" is no file; give a .txt, .jsonl, .json, .csv or ",
                          ".tsv file, or shapes:train, shapes:held_out or ",

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <set>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "rsm/base/error.h"
+#include "rsm/io/files.h"
 #include "rsm/io/json_options.h"
 
 namespace rsm {
@@ -19,13 +18,6 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 7> kNamedTokens = {
     "bos_token", "eos_token", "unk_token", "sep_token",
     "pad_token", "cls_token", "mask_token"};
-
-/** A link that leads nowhere counts: reading it says so. */
-bool is_there(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(path, ignored) ||
-         std::filesystem::is_symlink(path, ignored);
-}
 
 json read_object(const std::string& path) {
   json value = read_python_json(path);

@@ -351,7 +351,7 @@ void write_word_vocabulary(const std::string& folder,
   json config = special;
   config["model_max_length"] = model_max_length;
   config["tokenizer_class"] = "CLIPTokenizer";
-  std::filesystem::create_directories(folder);
+  make_folders(folder);
   write_json_atomic(folder + "/vocab.json", json(pairs.ids));
   write_file_atomic(folder + "/merges.txt", merges);
   write_json_atomic(folder + "/special_tokens_map.json", special);

@@ -19,6 +19,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/json_text.h"
+#include "rsm/io/plain_text.h"
 
 namespace rsm {
 namespace {
@@ -193,6 +194,19 @@ class Sha256 {
   std::array<uint32_t, 8> state_ = constants().start;
 };
 
+std::filesystem::file_type type_of(const std::string& path) {
+  std::error_code code;
+  const auto type = std::filesystem::status(path, code).type();
+  RSM_CHECK(type != std::filesystem::file_type::none, "[files] cannot look at ",
+            shown(path), ": ", code.message());
+  return type;
+}
+
+bool is_link(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_symlink(path, ignored);
+}
+
 }  // namespace
 
 std::string read_file(const std::string& path) {
@@ -231,11 +245,23 @@ void write_pieces_atomic(const std::string& path,
   file.commit();
 }
 
+bool is_there(const std::string& path) {
+  using std::filesystem::file_type;
+  return type_of(path) != file_type::not_found || is_link(path);
+}
+
+bool is_file(const std::string& path) {
+  return type_of(path) == std::filesystem::file_type::regular;
+}
+
+bool is_folder(const std::string& path) {
+  return type_of(path) == std::filesystem::file_type::directory;
+}
+
 void make_folders(const std::string& path) {
   std::error_code code;
   std::filesystem::create_directories(path, code);
-  RSM_CHECK(std::filesystem::is_directory(path), "[files] cannot make the ",
-            "folder ", path, ": ",
+  RSM_CHECK(is_folder(path), "[files] cannot make the ", "folder ", path, ": ",
             code ? code.message() : "something else lies there");
 }
 

@@ -21,6 +21,13 @@ void write_file_atomic(const std::string& path, std::string_view bytes);
 void write_pieces_atomic(const std::string& path,
                          const std::vector<std::string_view>& pieces);
 
+/** Whether something lies there (a link that leads nowhere, too: reading it
+ * says so); whether it is a file; a folder. Throws rsm::Error naming the path
+ * where that can't be told, as of a name that is too long. */
+bool is_there(const std::string& path);
+bool is_file(const std::string& path);
+bool is_folder(const std::string& path);
+
 /** Makes the folder, and those above it, where they are missing. Throws
  * rsm::Error naming it. */
 void make_folders(const std::string& path);

@@ -24,6 +24,15 @@ TEST(Files, ReadingGivesWhatWasWritten) {
   EXPECT_EQ(folder.entries(), 1);
 }
 
+TEST(Files, PlacesThatCannotBeLookedAtAreNamed) {
+  const std::string longest(300, 'x');
+  for (const auto& look : {is_there, is_file, is_folder}) {
+    expect_parts(error_of([&] { look(longest); }), {"[files]", "xxx"});
+    EXPECT_FALSE(look("nothing/lies/here"));
+  }
+  expect_parts(error_of([&] { make_folders(longest); }), {"[files]", "xxx"});
+}
+
 TEST(Files, FailedWritesLeaveNothingBehind) {
   const TemporaryFolder folder;
   const auto taken = folder / "taken";

@@ -47,7 +47,7 @@ std::string owner_of(int descriptor) {
 FolderLock::FolderLock(const std::string& folder, const std::string& who,
                        Progress& progress)
     : folder_(folder), path_(folder + "/lock") {
-  made_folder_ = !std::filesystem::exists(folder);
+  made_folder_ = !is_there(folder);
   make_folders(folder);
   while (!try_once(who, progress)) {
   }

@@ -45,7 +45,7 @@ Lines whole_lines(std::string_view text, const std::string& path,
 
 Lines lines_in(const std::string& path, int64_t& damaged) {
   damaged = 0;
-  if (!std::filesystem::exists(path)) return {};
+  if (!is_there(path)) return {};
   return whole_lines(read_file(path), path, damaged);
 }
 

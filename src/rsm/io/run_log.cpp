@@ -43,7 +43,7 @@ int write_and_sync(int descriptor, std::string_view bytes) {
 }  // namespace
 
 RunLog::RunLog(std::string path) : path_(std::move(path)) {
-  if (!std::filesystem::exists(path_)) {
+  if (!is_there(path_)) {
     write_file_atomic(path_, "");
     return;
   }

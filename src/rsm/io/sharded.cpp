@@ -22,7 +22,7 @@ constexpr const char* kSuffix = ".safetensors";
 constexpr const char* kIndex = ".safetensors.index";
 
 /** Whether there is a file; throws where a link of that name leads nowhere. */
-bool is_there(const fs::path& path) {
+bool has_file(const fs::path& path) {
   std::error_code ignored;
   if (fs::exists(path, ignored)) return true;
   const bool link = fs::is_symlink(path, ignored);
@@ -86,7 +86,7 @@ fs::path weights_of(const std::string& folder, const std::string& stem) {
   const fs::path base(folder);
   for (const char* end : {".safetensors.index.json", kSuffix}) {
     const auto path = base / (stem + end);
-    if (is_there(path)) return path;
+    if (has_file(path)) return path;
   }
   const auto names = names_in(base);
   const auto variants = variants_of(names, stem);
@@ -94,7 +94,7 @@ fs::path weights_of(const std::string& folder, const std::string& stem) {
             kSuffix, " but several variants: ", shown_text(join(variants)),
             "; give one of them that name");
   if (variants.empty()) no_weights(folder, stem, names);
-  is_there(base / variants[0]);
+  has_file(base / variants[0]);
   return base / variants[0];
 }
 
@@ -127,7 +127,7 @@ void check_shards(const std::string& folder, const std::string& index,
                   const std::map<std::string, std::set<std::string>>& shards) {
   std::vector<std::string> missing;
   for (const auto& [shard, names] : shards) {
-    if (!is_there(fs::path(folder) / shard)) missing.push_back(shard);
+    if (!has_file(fs::path(folder) / shard)) missing.push_back(shard);
   }
   RSM_CHECK(missing.empty(), "[safetensors] ", folder, " lacks ",
             missing.size(), " of ", shards.size(), " shards that ", index,

@@ -258,6 +258,11 @@ ClipTextOutput ClipTextModelImpl::forward(const torch::Tensor& ids) {
 }
 
 std::string clip_text_name(const std::string& name) {
+  // What a whole CLIP has besides.
+  for (const char* other :
+       {"vision_model.", "visual_projection.", "logit_scale"}) {
+    if (name.starts_with(other)) return "";
+  }
   if (name.ends_with("embeddings.position_ids")) return "";
   const bool complete =
       name.starts_with("text_model.") || name.starts_with("text_projection.");

@@ -202,7 +202,10 @@ TEST(ClipText, ReadsBothSpellingsOfItsNames) {
       clip_text_names(StateDict{{"encoder.layers.0.mlp.fc1.bias", one},
                                 {"text_model.final_layer_norm.bias", one},
                                 {"text_projection.weight", one},
-                                {"text_model.embeddings.position_ids", one}});
+                                {"text_model.embeddings.position_ids", one},
+                                {"vision_model.post_layernorm.bias", one},
+                                {"visual_projection.weight", one},
+                                {"logit_scale", one}});
   std::vector<std::string> found;
   for (const auto& [name, tensor] : names) found.push_back(name);
   EXPECT_EQ(found,

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "rsm/base/error.h"
+#include "rsm/io/files.h"
 #include "rsm/io/json_options.h"
 
 namespace rsm {
@@ -189,11 +190,6 @@ std::string only_file(const std::string& folder) {
             " has several files: ", shown_text(join(files)),
             "; name one of them");
   return folder + "/" + files[0];
-}
-
-bool is_there(const std::string& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
 }
 
 }  // namespace

@@ -79,6 +79,17 @@ void read_blocks(const JsonOptions& fields, const char* key,
   }
 }
 
+/** As diffusers takes it: null is false, and a list gives each level its own
+ * (converted single-file checkpoints are written so). */
+bool is_same(const json& given, const json& needed) {
+  if (given.is_array()) {
+    return !given.empty() &&
+           std::all_of(given.begin(), given.end(),
+                       [&](const json& one) { return one == needed; });
+  }
+  return given == needed || (given.is_null() && needed == false);
+}
+
 void check_keys(const JsonOptions& fields, const json& from) {
   const json own = UnetConfig().to_json();
   std::vector<std::string> known;
@@ -90,8 +101,8 @@ void check_keys(const JsonOptions& fields, const json& from) {
   fields.check_keys(known);
   for (const auto& item : fixed_fields().items()) {
     const auto given = from.find(item.key());
-    RSM_CHECK(given == from.end() || *given == item.value(), fields.where(),
-              ": ", item.key(), " is ",
+    RSM_CHECK(given == from.end() || is_same(*given, item.value()),
+              fields.where(), ": ", item.key(), " is ",
               given == from.end() ? "" : shown(*given), "; only ",
               item.value().dump(), " is supported, as in Stable Diffusion 1.5");
   }

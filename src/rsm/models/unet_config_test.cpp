@@ -134,5 +134,17 @@ TEST(UnetConfig, ThatIsImpossibleIsAnError) {
                {"block_out_channels begins with 9"});
 }
 
+TEST(UnetConfig, ReadsWhatConvertedCheckpointsHold) {
+  auto config = UnetConfig().to_json();
+  const auto plain = UnetConfig::from_json(config, "config.json").to_json();
+  config["upcast_attention"] = nullptr;
+  config["transformer_layers_per_block"] = {1, 1, 1, 1};
+  config["only_cross_attention"] = {false, false, false, false};
+  EXPECT_EQ(UnetConfig::from_json(config, "config.json").to_json(), plain);
+  config["transformer_layers_per_block"] = {1, 2, 1, 1};
+  expect_parts(error_of([&] { UnetConfig::from_json(config, "config.json"); }),
+               {"transformer_layers_per_block", "[1,2,1,1]"});
+}
+
 }  // namespace
 }  // namespace rsm

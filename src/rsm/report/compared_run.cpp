@@ -147,7 +147,7 @@ fs::path common_parent(const std::vector<std::string>& sorted) {
 }
 
 void add_runs_below(const fs::path& folder, std::vector<std::string>& out) {
-  if (fs::exists(folder / "log.jsonl")) {
+  if (is_there(folder / "log.jsonl")) {
     out.push_back(fs::canonical(folder).string());
     return;
   }
@@ -169,7 +169,7 @@ std::vector<std::string> find_runs(const std::vector<std::string>& paths) {
   for (const auto& path : paths) {
     const size_t before = found.size();
     try {
-      if (fs::is_directory(path)) add_runs_below(path, found);
+      if (is_folder(path)) add_runs_below(path, found);
     } catch (const fs::filesystem_error& error) {
       throw UsageError(cat("[compare] cannot look for runs below ", path, ": ",
                            error.what(),
@@ -194,7 +194,7 @@ std::vector<std::string> find_runs(const std::vector<std::string>& paths) {
 ComparedRun read_compared_run(const std::string& folder,
                               const std::string& name) {
   for (const char* file : {"run.json", "config.yaml"}) {
-    RSM_CHECK(fs::exists(fs::path(folder) / file), "[compare] ", folder,
+    RSM_CHECK(is_there(fs::path(folder) / file), "[compare] ", folder,
               " has no ", file,
               "; every run writes one when it starts, and a comparison needs "
               "it; leave the folder out or run it again");

@@ -292,11 +292,11 @@ const EpochRecord* RunRecord::last_evaluation() const {
 
 RunRecord read_run(const std::string& folder) {
   const fs::path root(folder);
-  RSM_CHECK(fs::exists(root / "log.jsonl"), "[report] ", folder,
+  RSM_CHECK(is_there(root / "log.jsonl"), "[report] ", folder,
             " has no log.jsonl; a run folder has one, made when the run "
             "starts");
   const auto log = read_log((root / "log.jsonl").string());
-  const auto run = fs::exists(root / "run.json")
+  const auto run = is_there(root / "run.json")
                        ? read_json((root / "run.json").string())
                        : json::object();
   RunRecord record;
@@ -304,7 +304,7 @@ RunRecord read_run(const std::string& folder) {
   record.name =
       (given.has_filename() ? given : given.parent_path()).filename().string();
   read_run_json(run, record);
-  if (fs::exists(root / "config.yaml")) {
+  if (is_there(root / "config.yaml")) {
     record.config = read_file((root / "config.yaml").string());
   }
   for (const auto& line : log) {

@@ -55,7 +55,13 @@ std::string average_warning(const RunOptions& options) {
   if (updates == 0 || share >= kLeastShare) {
     return "";
   }
-  const double follows = std::max(0.0, 1 - 4 / static_cast<double>(updates));
+  const int64_t steps = updates / options.ema_every;
+  if (steps == 0) {
+    return cat("train.ema_every ", options.ema_every, ": the run has ", updates,
+               " updates, so the average, which is evaluated and exported, "
+               "stays the model before training; lower it");
+  }
+  const double follows = std::max(0.0, 1 - 4 / static_cast<double>(steps));
   return cat("train.ema_decay ", options.ema_decay, ": after the run's ",
              updates,
              " updates the average, which is evaluated and exported, holds ",

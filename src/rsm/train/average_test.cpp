@@ -55,6 +55,13 @@ TEST(Average, ThatCannotMoveIsAWarningOfTheRun) {
   EXPECT_TRUE(warnings({"train.ema_decay=0.9"}).empty());
   EXPECT_TRUE(
       warnings({"train.ema_decay=0.9999", "train.ema_warmup=true"}).empty());
+  const auto slow = warnings({"train.ema_decay=0.9", "train.ema_every=4"});
+  ASSERT_EQ(slow.size(), 1u);
+  expect_parts(slow[0], {"16 updates", "; 0 lets it follow"});
+  EXPECT_TRUE(warnings({"train.ema_decay=0", "train.ema_every=4"}).empty());
+  const auto never = warnings({"train.ema_decay=0", "train.ema_every=17"});
+  ASSERT_EQ(never.size(), 1u);
+  expect_parts(never[0], {"train.ema_every 17", "16 updates", "lower it"});
   // Pictures end it after the first epoch.
   EXPECT_EQ(warnings({"train.ema_decay=0.9", "train.max_images=1"}).size(), 1u);
   EXPECT_TRUE(options_with({"train.epochs=0"}).warnings.empty());

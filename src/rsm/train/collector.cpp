@@ -100,7 +100,11 @@ void Collector::draw_and_judge(EpochData& data, const RolloutRequest& whole,
     data.scores = join_scores(cat("reward ", reward_.name()), scores);
   } catch (...) {
     for (auto& part : judging) {
-      if (part.valid()) part.wait();
+      // A deferred one would only begin now.
+      if (part.valid() && part.wait_for(std::chrono::seconds(0)) !=
+                              std::future_status::deferred) {
+        part.wait();
+      }
     }
     save_pending(options_.folder, whole.epoch, joined(std::move(drawn)),
                  progress_);

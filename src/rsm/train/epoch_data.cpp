@@ -170,12 +170,13 @@ void measure_states(const Method& method, EpochData& data) {
     const auto terms =
         loss_terms(method, rollout, data.y_old, data.advantages, weights, part);
     const auto y = selected(rollout.y, part);
-    data.rollout_gap =
-        std::max(data.rollout_gap, row_losses(y, terms.states, terms.rows)
-                                       .log_ratio()
-                                       .abs()
-                                       .max()
-                                       .item<double>());
+    const double gap = row_losses(y, terms.states, terms.rows)
+                           .log_ratio()
+                           .abs()
+                           .max()
+                           .item<double>();
+    // One that is not a number stays.
+    if (std::isnan(gap) || gap > data.rollout_gap) data.rollout_gap = gap;
   }
 }
 

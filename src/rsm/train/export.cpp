@@ -95,7 +95,7 @@ std::string base_model(const ExportOptions& options, const Checkpoint& run,
   }
   std::vector<std::string> wrong;
   for (const auto& place : places) {
-    if (!std::filesystem::exists(place + "/model_index.json")) {
+    if (!is_there(place + "/model_index.json")) {
       wrong.push_back(place + " is no model folder");
       continue;
     }

@@ -263,7 +263,8 @@ void Finetune::weigh(EpochData& data) {
     }
   }
   measure_states(options_.method, data);
-  if (!warn_of_drift(data, options_.folder)) {
+  const bool far = warn_of_drift(data, options_.folder);
+  if (!far && saved_epoch_ == state_.epoch) {
     state_.healthy_epoch = saved_epoch_;
   }
   data.seconds.old = clock.seconds();

@@ -55,10 +55,9 @@ class Finetune {
  private:
   void start_or_continue();
   void continue_from(const Checkpoint& checkpoint);
-  /** Draws a grid of samples again where it is lost, as the average is now, and
-   * says so. Where that fails, the run goes on without, but the weights are
-   * others'. Returns whether it was lost. */
-  bool redraw(const std::string& samples);
+  /** Draws the grid of samples of an epoch again where it is lost, as the
+   * average is now, and says so. Where that fails, the run goes on without. */
+  void redraw(const std::string& samples, int64_t epoch);
   /** run.json */
   void describe(bool finished) const;
   Condition conditions_of(const Prompts& prompts);

@@ -16,9 +16,8 @@ void Finetune::start_or_continue() {
   const auto start = find_start(options_, inputs_, progress_);
   const std::string log = options_.folder + "/log.jsonl";
   if (start.checkpoint) {
-    const bool never_drawn =
-        start.checkpoint->epoch == 0 && start.checkpoint->evaluation_due;
-    if (!never_drawn) redraw("before");
+    // At epoch 0 it is the evaluation that is due, or was made since.
+    if (start.checkpoint->epoch > 0) redraw("before", 0);
     write_file_atomic(log, start.log);
     log_ = std::make_unique<RunLog>(log);
     continue_from(*start.checkpoint);
@@ -62,12 +61,13 @@ void Finetune::continue_from(const Checkpoint& checkpoint) {
   progress_.say(
       cat("continuing ", options_.folder, " after epoch ", state_.epoch));
   saved_epoch_ = state_.epoch;
-  bool evaluated = false, now = false;  // after the first epoch; at the last
+  bool now = false;  // evaluated at this very epoch
+  int64_t last_evaluated = 0;
   for (const auto& text : log_->lines()) {
     const auto line = nlohmann::json::parse(text);
     if (line["epoch"] == state_.epoch) state_.line = line;
     now = line.contains("eval") && line["epoch"] == state_.epoch;
-    evaluated |= line.contains("eval") && line["epoch"] > 0;
+    if (line.contains("eval")) last_evaluated = line["epoch"];
   }
   // The checkpoint was saved before the evaluation.
   state_.spent.wall_seconds =
@@ -77,17 +77,18 @@ void Finetune::continue_from(const Checkpoint& checkpoint) {
     return;
   }
   state_.evaluation_due = false;
-  if (now && state_.epoch > 0) {
-    redraw("after");
-  } else if (evaluated && is_lost(options_.folder, "after")) {
+  if (now) {
+    redraw(state_.epoch == 0 ? "before" : "after", state_.epoch);
+  } else if (last_evaluated > 0 &&
+             is_lost(options_.folder, "after", last_evaluated)) {
     progress_.say(cat("warning: ", options_.folder,
                       "/samples/after.png is missing or damaged; the next "
                       "evaluation draws it again"));
   }
 }
 
-bool Finetune::redraw(const std::string& samples) {
-  if (!is_lost(options_.folder, samples)) return false;
+void Finetune::redraw(const std::string& samples, int64_t epoch) {
+  if (!is_lost(options_.folder, samples, epoch)) return;
   const std::string path = cat(options_.folder, "/samples/", samples, ".png");
   progress_.say(cat("warning: ", path,
                     ", or what prompts.json says of it, is missing or damaged; "
@@ -102,7 +103,6 @@ bool Finetune::redraw(const std::string& samples) {
     progress_.say(
         cat("warning: ", path, " could not be drawn again: ", failure.what()));
   }
-  return true;
 }
 
 void Finetune::describe(bool finished) const {

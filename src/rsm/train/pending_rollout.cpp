@@ -143,7 +143,7 @@ std::optional<Rollout> load_pending(const std::string& run_folder,
                                     int64_t epoch, const Prompts& prompts,
                                     torch::Device device, Progress& progress) {
   const std::string path = path_in(run_folder);
-  if (!std::filesystem::exists(path)) return std::nullopt;
+  if (!is_there(path)) return std::nullopt;
   try {
     if (number_at(read_safetensors_metadata(path), "epoch") != epoch) {
       return std::nullopt;
@@ -160,7 +160,7 @@ std::optional<Rollout> load_pending(const std::string& run_folder,
 
 void remove_pending(const std::string& run_folder, int64_t epoch) {
   const std::string path = path_in(run_folder);
-  if (!std::filesystem::exists(path)) return;
+  if (!is_there(path)) return;
   try {
     if (number_at(read_safetensors_metadata(path), "epoch") > epoch) return;
   } catch (const Error&) {

@@ -336,9 +336,9 @@ bool pretrain(const PretrainOptions& options, Progress& progress) {
   if (options.threads > 0) {
     at::set_num_threads(static_cast<int>(options.threads));
   }
-  fs::create_directories(options.run_folder);
+  make_folders(options.run_folder);
   State s = make_state(options);
-  if (fs::exists(checkpoint_path(options))) {
+  if (is_there(checkpoint_path(options))) {
     load_state(options, s);
     progress.say(cat("continuing after ", s.seen, " images"));
   }

@@ -42,7 +42,7 @@ void refuse_changed(const RunOptions& options, const std::string& before,
 
 void check_same_run(const RunOptions& options) {
   const std::string path = options.folder + "/config.yaml";
-  if (fs::exists(path)) refuse_changed(options, read_file(path), path, {});
+  if (is_there(path)) refuse_changed(options, read_file(path), path, {});
 }
 
 bool says_finished(const std::string& run_folder) {
@@ -52,7 +52,7 @@ bool says_finished(const std::string& run_folder) {
 
 bool is_finished(const RunOptions& options) {
   const std::string config = options.folder + "/config.yaml";
-  if (!fs::exists(config)) return false;
+  if (!is_there(config)) return false;
   const auto before = read_file(config);
   try {
     refuse_changed(options, before, config, input_keys());
@@ -62,7 +62,7 @@ bool is_finished(const RunOptions& options) {
   const std::string last = options.lora ? "/final/adapter_model.safetensors"
                                         : "/final/model_index.json";
   return before == options.resolved && says_finished(options.folder) &&
-         fs::exists(options.folder + last);
+         is_there(options.folder + last);
 }
 
 void write_description(const RunOptions& o, const Transitions& transitions,

@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
+#include "rsm/data/picture_scores.h"
 #include "rsm/io/files.h"
+#include "rsm/io/folder_lock.h"
 #include "rsm/io/run_log.h"
 #include "rsm/train/changed_keys.h"
 #include "rsm/train/checkpoint.h"
@@ -25,9 +27,9 @@ int64_t epoch_to_begin(const std::string& run, std::optional<int64_t> epoch) {
                          ": no checkpoint lies there; give the folder of a "
                          "run"));
   }
+  std::vector<std::string> known;
+  for (const int64_t one : epochs) known.push_back(cat(one));
   if (epoch && !is_kept(*epoch)) {
-    std::vector<std::string> known;
-    for (const int64_t one : epochs) known.push_back(cat(one));
     throw UsageError(cat("[finetune] --from-epoch ", *epoch, ": ", run,
                          " keeps no checkpoint of that epoch, but of ",
                          join(known)));
@@ -35,8 +37,16 @@ int64_t epoch_to_begin(const std::string& run, std::optional<int64_t> epoch) {
   if (epoch) {
     return *epoch;
   }
-  const int64_t healthy = read_checkpoint(run, epochs.front()).healthy_epoch;
-  return is_kept(healthy) ? healthy : epochs.front();
+  std::vector<std::string> damaged;
+  const auto newest = latest_checkpoint(run, damaged);
+  const int64_t healthy = newest ? newest->healthy_epoch : 0;
+  if (!is_kept(healthy)) {
+    throw UsageError(cat("[finetune] --from ", run,
+                         ": no checkpoint there is known to be of a model "
+                         "near the reference; choose one by --from-epoch: ",
+                         join(known)));
+  }
+  return healthy;
 }
 
 bool may_change(const std::string& key) {
@@ -67,20 +77,37 @@ std::vector<std::string> changes(const RunOptions& options,
   return kept;
 }
 
+/** The sample pictures of epochs up to `last`. */
+void copy_samples(const fs::path& run, const fs::path& to, int64_t last) {
+  if (!is_folder(run / "samples")) {
+    return;
+  }
+  fs::copy(run / "samples", to / "samples",
+           fs::copy_options::overwrite_existing | fs::copy_options::recursive);
+  const auto scores = to / "samples" / "scores-after.json";
+  if (is_there(scores) && read_picture_scores(scores).epoch > last) {
+    fs::remove(scores);
+    fs::remove(to / "samples" / "after.png");
+  }
+}
+
 }  // namespace
 
 void begin_from(const RunOptions& options, const std::string& run,
                 std::optional<int64_t> epoch) {
   const fs::path to = options.folder;
+  NoProgress silent;  // the run itself warns of a folder without locks
+  const FolderLock lock(options.folder, "[finetune]", silent);
   const std::string note = (to / "origin.json").string();
-  const bool begun = fs::exists(note);
+  const bool begun = is_there(note);
   const auto said = begun ? read_json(note) : nlohmann::json::object();
   const int64_t first = begun && said.value("run", "") == run
                             ? said.value("epoch", int64_t{0})
                             : epoch_to_begin(run, epoch);
   const bool same =
       begun && said.value("run", "") == run && epoch.value_or(first) == first;
-  const bool occupied = fs::exists(to / "config.yaml");
+  const bool occupied = is_there(to / "config.yaml") ||
+                        (!begun && last_epoch_named(options.folder) >= 0);
   if ((begun && !same) || (!begun && occupied)) {
     throw UsageError(cat("[finetune] ", options.folder,
                          " holds another run already; choose another `name` "
@@ -92,14 +119,9 @@ void begin_from(const RunOptions& options, const std::string& run,
   auto checkpoint = read_checkpoint(run, first);
   const auto changed = changes(options, checkpoint, run);
   checkpoint.config = options.resolved;
-  fs::create_directories(to);
   write_json_atomic(note,
                     {{"run", run}, {"epoch", first}, {"changed", changed}});
-  if (fs::is_directory(fs::path(run) / "samples")) {
-    fs::copy(
-        fs::path(run) / "samples", to / "samples",
-        fs::copy_options::overwrite_existing | fs::copy_options::recursive);
-  }
+  copy_samples(run, to, first);
   std::string log;
   for (const auto& line : read_log(run + "/log.jsonl")) {
     if (line.at("epoch") <= first) log += line.dump() + "\n";
@@ -110,7 +132,7 @@ void begin_from(const RunOptions& options, const std::string& run,
 
 std::string origin_text(const std::string& run_folder) {
   const std::string note = run_folder + "/origin.json";
-  if (!fs::exists(note)) {
+  if (!is_there(note)) {
     return "";
   }
   const auto origin = read_json(note);

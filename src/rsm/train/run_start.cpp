@@ -39,7 +39,7 @@ std::vector<std::string> signs_of_epochs(const RunOptions& o) {
   }
   for (const char* name :
        {"final", "samples/after.png", "pending-rollout.safetensors"}) {
-    if (fs::exists(in(o, name))) signs.push_back("there is " + in(o, name));
+    if (is_there(in(o, name))) signs.push_back("there is " + in(o, name));
   }
   return signs;
 }
@@ -57,6 +57,16 @@ void check_nothing_learnt(const RunOptions& options,
             ", or, to start anew, choose another `name` or remove the folder");
 }
 
+/** What the folder's config.yaml says otherwise than the checkpoint. */
+std::vector<std::string> changes_of_file(const std::string& path,
+                                         const std::string& config) {
+  try {
+    return changed_keys(read_file(path), config, path);
+  } catch (const Error& damaged) {
+    return {damaged.what()};
+  }
+}
+
 void check_config(const RunOptions& options, const Checkpoint& checkpoint,
                   Progress& progress) {
   const std::string path = in(options, "config.yaml");
@@ -66,12 +76,13 @@ void check_config(const RunOptions& options, const Checkpoint& checkpoint,
   }
   refuse_changed(options, checkpoint.config, "the config in the checkpoint",
                  checkpoint.inputs ? input_keys() : std::vector<std::string>{});
-  if (!fs::exists(path)) {
+  if (!is_there(path)) {
     progress.say(cat("warning: ", path, " is missing; written anew"));
-  } else if (read_file(path) != checkpoint.config &&
-             read_file(path) != options.resolved) {
+  } else if (const auto changed = changes_of_file(path, checkpoint.config);
+             !changed.empty()) {
     progress.say(cat("warning: ", path,
-                     " is not the config this run began with; written anew"));
+                     " is not the config this run began with (",
+                     join(changed, "; "), "); written anew"));
   }
 }
 
@@ -126,10 +137,9 @@ bool tells_of(const std::string& samples, const std::string& path) {
   return false;
 }
 
-bool has_scores(const std::string& path) {
+bool has_scores(const std::string& path, int64_t epoch) {
   try {
-    read_picture_scores(path);
-    return true;
+    return read_picture_scores(path).epoch == epoch;
   } catch (const Error&) {
     return false;
   }
@@ -182,10 +192,11 @@ void tidy_run(const std::string& run_folder, int64_t epoch,
   }
 }
 
-bool is_lost(const std::string& run_folder, const std::string& samples) {
+bool is_lost(const std::string& run_folder, const std::string& samples,
+             int64_t epoch) {
   const std::string folder = run_folder + "/samples/";
   return !tells_of(samples, folder + "prompts.json") ||
-         !has_scores(folder + "scores-" + samples + ".json") ||
+         !has_scores(folder + "scores-" + samples + ".json", epoch) ||
          !is_picture(folder + samples + ".png");
 }
 

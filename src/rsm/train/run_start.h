@@ -28,8 +28,10 @@ RunStart find_start(const RunOptions& options, const RunInputs& now,
  * go on after `epoch`; says what that was. */
 void tidy_run(const std::string& run_folder, int64_t epoch, Progress& progress);
 
-/** Whether a grid of pictures in samples/ ("before", "after") is missing or
- * damaged, or what prompts.json and the pictures' scores say of it. */
-bool is_lost(const std::string& run_folder, const std::string& samples);
+/** Whether a grid of pictures in samples/ ("before", "after") is missing,
+ * damaged or not of the model after `epoch`, or what prompts.json and the
+ * pictures' scores say of it. */
+bool is_lost(const std::string& run_folder, const std::string& samples,
+             int64_t epoch);
 
 }  // namespace rsm

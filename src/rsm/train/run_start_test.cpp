@@ -85,8 +85,9 @@ TEST_F(RunStartTest, AWholeRunGoesOnInSilence) {
   EXPECT_EQ(found.checkpoint->epoch, 2);
   EXPECT_EQ(found.log, log_);
   EXPECT_TRUE(notes_.said.empty()) << notes_.all();
-  EXPECT_FALSE(is_lost(folder_.path(), "before"));
-  EXPECT_TRUE(is_lost(folder_.path(), "after"));
+  EXPECT_FALSE(is_lost(folder_.path(), "before", 0));
+  EXPECT_TRUE(is_lost(folder_.path(), "before", 1));
+  EXPECT_TRUE(is_lost(folder_.path(), "after", 2));
 }
 
 TEST_F(RunStartTest, NothingLearntIsEverBegunAnew) {
@@ -283,7 +284,7 @@ TEST_F(RunStartTest, WhateverIsDamagedIsRefusedOrTheRunGoesOnRight) {
     reads([&] { is_finished(options_); });
     reads([&] { read_log(folder_ / "log.jsonl"); });
     reads([&] { RunLog(folder_ / "log.jsonl"); });
-    is_lost(folder_.path(), "before");
+    is_lost(folder_.path(), "before", 0);
     for (const auto& [file, bytes] : whole) write_plain(folder_ / file, bytes);
   }
   // One checkpoint of two is always whole.

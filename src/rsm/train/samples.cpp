@@ -67,7 +67,7 @@ torch::Tensor grid_of(const torch::Tensor& images,
 /** What prompts.json says so far; nothing where it is new or damaged. */
 nlohmann::json known_prompts(const std::string& path,
                              std::vector<std::string>& problems) {
-  if (!fs::exists(path)) return nlohmann::json::object();
+  if (!is_there(path)) return nlohmann::json::object();
   try {
     auto known = read_json(path);
     if (known.is_object()) return known;
@@ -102,7 +102,7 @@ void keep_evaluation(const std::string& run_folder, const std::string& name,
                         const std::function<void(const std::string&)>& write) {
     const std::string path = folder + "/" + what;
     try {
-      fs::create_directories(folder);
+      make_folders(folder);
       write(path);
     } catch (const std::exception& error) {
       problems.push_back(cat(path, " is not kept: ", error.what()));
