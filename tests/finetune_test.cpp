@@ -411,8 +411,7 @@ TEST(Finetune, InterruptedInAnEvaluationItHasSavedBeforeAndEvaluatesNext) {
   ASSERT_GT(waitpid(child, &status, 0), 0);
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 1);
-  expect_parts(read_file(folder / "said.txt"),
-               {"stopped and saved", "same command"});
+  expect_parts(read_file(folder / "said.txt"), {"stopped", "same command"});
   EXPECT_TRUE(fs::exists(run + "/checkpoints/epoch-000000.json"));
   const auto log = read_log(run + "/log.jsonl");
   ASSERT_EQ(log.size(), 1u);

@@ -44,7 +44,8 @@ class Resume : public testing::Test {
     return read_run_options(Config::parse(
         cat("name: run\nfolder: ", folder / "run", "\nmodel: ",
             folder / "model", "\nprompts: {train: ", folder / "prompts.txt",
-            ", per_epoch: 2}\ntrain: {epochs: ", epochs, R"(, ema_decay: 0, lora: {rank: 2}}
+            ", per_epoch: 2}\ntrain: {epochs: ", epochs,
+            R"(, ema_decay: 0, lora: {rank: 2}}
 method: {name: tempflow-grpo, estimator: {branches: [3, 2, 0, 0]}}
 sampling: {steps: 4, guidance_scale: 1}
 reward: jpeg-compressibility
