@@ -75,10 +75,14 @@ std::string draw_row(const Columns& columns, const PairPlot::Row& row,
     out += draw_bar(columns, row.after, y + 15, 14, 1);
     double number_at = end + 4;
     if (can_plot(row.error) && row.error > 0) {
-      const double reach = columns.across(std::max(row.after, 0.0) + row.error);
-      out += svg_line(columns.across(row.after - row.error), y + 22, reach,
-                      y + 22, " class=\"ink-line\" stroke=\"#1c1f24\"");
-      number_at = reach + 4;
+      // That of two or three prompts may be wider than the plot.
+      const auto inside = [&](double value) {
+        return std::clamp(columns.across(value), columns.left, columns.right);
+      };
+      const double reach = inside(row.after + row.error);
+      out += svg_line(inside(row.after - row.error), y + 22, reach, y + 22,
+                      " class=\"ink-line\" stroke=\"#1c1f24\"");
+      number_at = std::max(reach, end) + 4;
     }
     out += svg_text(number_at, y + 26.5, format_fixed(row.after, 2),
                     {.size = 12, .muted = false, .bold = true});

@@ -195,6 +195,20 @@ TEST(PairPlot, SharesAreDrawnOnZeroToOne) {
   EXPECT_EQ(pair_plot(plot), "");
 }
 
+TEST(PairPlot, ErrorsWiderThanThePlotEndWithIt) {
+  for (const double after : {0.5, -0.5}) {
+    PairPlot plot;
+    const auto line = [&](double error) {
+      plot.rows = {{"counting", 0.2, after, error, ""}};
+      const auto svg = pair_plot(plot);
+      const size_t at = svg.find("ink-line");
+      return svg.substr(svg.rfind('<', at), at - svg.rfind('<', at));
+    };
+    EXPECT_EQ(line(50), line(500)) << after;
+    EXPECT_NE(line(0.01), line(0.02)) << after;
+  }
+}
+
 TEST(Plots, EscapeTheirTexts) {
   auto plot = line_of({0, 1}, {0, 1});
   plot.title = plot.description = plot.x_label = "<script>";
