@@ -14,13 +14,13 @@
 #include <mutex>
 #include <thread>
 
+#include "rsm/base/clock.h"
 #include "rsm/base/random.h"
 #include "rsm/base/workers.h"
 #include "rsm/models/guided_network.h"
 #include "rsm/models/image_model.h"
+#include "rsm/models/policy.h"
 #include "rsm/models/sd3_transformer.h"
-#include "rsm/train/clock.h"
-#include "rsm/train/policy.h"
 
 namespace rsm {
 namespace {

@@ -1,6 +1,6 @@
 // What a run exports, read back by PEFT and diffusers.
 
-#include "rsm/train/export.h"
+#include "rsm/runs/export.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@
 #include "rsm/models/image_model.h"
 #include "rsm/models/lora_files.h"
 #include "rsm/models/testing.h"
-#include "rsm/train/checkpoint.h"
+#include "rsm/runs/checkpoint.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/testing.h"
 

@@ -19,9 +19,9 @@
 #include "rsm/io/run_log.h"
 #include "rsm/io/safetensors.h"
 #include "rsm/io/testing.h"
-#include "rsm/train/checkpoint.h"
-#include "rsm/train/forecast.h"
-#include "rsm/train/run_folder.h"
+#include "rsm/runs/checkpoint.h"
+#include "rsm/runs/forecast.h"
+#include "rsm/runs/run_folder.h"
 #include "rsm/train/testing.h"
 
 namespace rsm {

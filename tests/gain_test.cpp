@@ -36,7 +36,7 @@ TEST_P(GainOn, RaisesTheRewardOverTwoSeedsAndShowsIt) {
          "method.regularisation.beta=0.1", on_device()})));
     gain += 0.5 * (log.back()["eval_reward"].get<double>() -
                    log.front()["eval_reward"].get<double>());
-    write_report(run);
+    report::write_report(run);
     EXPECT_GT(read_file(run + "/report.html").size(), 20000u);
     EXPECT_TRUE(has_content(run + "/samples/before.png"));
     EXPECT_TRUE(has_content(run + "/samples/after.png"));

@@ -9,9 +9,9 @@
 #include "rsm/io/testing.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/names.h"
-#include "rsm/train/checkpoint.h"
+#include "rsm/runs/checkpoint.h"
+#include "rsm/runs/forecast.h"
 #include "rsm/train/finetune.h"
-#include "rsm/train/forecast.h"
 #include "rsm/train/testing.h"
 
 namespace rsm {

@@ -10,7 +10,7 @@
 #include "rsm/io/files.h"
 #include "rsm/io/run_log.h"
 #include "rsm/io/testing.h"
-#include "rsm/train/checkpoint.h"
+#include "rsm/runs/checkpoint.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/testing.h"
 

@@ -6,11 +6,11 @@
 #include <filesystem>
 
 #include "rsm/base/error.h"
+#include "rsm/compare/compared_run.h"
 #include "rsm/io/config.h"
 #include "rsm/io/files.h"
 #include "rsm/io/run_log.h"
 #include "rsm/io/testing.h"
-#include "rsm/report/compared_run.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/testing.h"
 
@@ -108,7 +108,8 @@ TEST_F(Resume, ALostLogComesBackAndCanBeCompared) {
     }
     expect_parts(go_on(), {"warning", "log.jsonl", "restored"});
     EXPECT_EQ(lines_of(folder_), lines_of(*made_)) << damage;
-    EXPECT_EQ(read_compared_run(folder_ / "run", "run").points.size(), 2u);
+    EXPECT_EQ(report::read_compared_run(folder_ / "run", "run").points.size(),
+              2u);
   }
 }
 

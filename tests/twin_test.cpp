@@ -23,9 +23,9 @@
 #include "rsm/objective/rows.h"
 #include "rsm/rewards/rewards.h"
 #include "rsm/rollouts/sampler.h"
-#include "rsm/train/checkpoint.h"
+#include "rsm/runs/checkpoint.h"
+#include "rsm/runs/optimizer_state.h"
 #include "rsm/train/finetune.h"
-#include "rsm/train/optimizer_state.h"
 #include "rsm/train/testing.h"
 
 namespace rsm {

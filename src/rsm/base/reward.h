@@ -63,4 +63,10 @@ class Reward {
                              const Prompts& prompts) const = 0;
 };
 
+/** What score() of most rewards begins with. Throws rsm::Error, beginning with
+ * "[who]", unless images are [B,3,H,W], H, W >= 1, float32 on the CPU, finite
+ * (naming the first that is not), and prompts are as many. */
+void check_pictures(const std::string& who, const torch::Tensor& images,
+                    const Prompts& prompts);
+
 }  // namespace rsm

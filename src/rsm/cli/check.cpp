@@ -6,7 +6,7 @@
 #include "rsm/cli/config_arguments.h"
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
-#include "rsm/train/forecast.h"
+#include "rsm/runs/forecast.h"
 
 namespace rsm {
 namespace {

@@ -6,14 +6,14 @@
 #include "rsm/cli/commands.h"
 #include "rsm/cli/output_paths.h"
 #include "rsm/cli/print_comparison.h"
-#include "rsm/report/comparison_data.h"
-#include "rsm/report/comparison_page.h"
-#include "rsm/report/comparison_tables.h"
+#include "rsm/compare/comparison_data.h"
+#include "rsm/compare/comparison_page.h"
+#include "rsm/compare/comparison_tables.h"
 
 namespace rsm {
 namespace {
 
-struct CompareArguments : ComparisonOptions {
+struct CompareArguments : report::ComparisonOptions {
   std::vector<std::string> runs;
   std::string output;
   bool json = false;
@@ -28,15 +28,16 @@ std::string output_folder(const CompareArguments& args) {
 }  // namespace
 
 int print_comparison(const std::vector<std::string>& runs,
-                     const ComparisonOptions& options,
+                     const report::ComparisonOptions& options,
                      const std::string& output, bool json) {
   check_output_folder("-o", output);
-  const auto comparison = compare_runs(read_compared_runs(runs), options);
-  const auto files = write_comparison(comparison, output);
+  const auto comparison =
+      report::compare_runs(read_compared_runs(runs), options);
+  const auto files = report::write_comparison(comparison, output);
   if (json) {
     std::printf("%s\n", to_json(comparison).dump(2).c_str());
   } else {
-    std::printf("%s\n%s\n", comparison_text(comparison).c_str(),
+    std::printf("%s\n%s\n", report::comparison_text(comparison).c_str(),
                 join(files, "\n").c_str());
   }
   return kDone;

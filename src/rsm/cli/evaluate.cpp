@@ -6,7 +6,7 @@
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/data/prompts.h"
 #include "rsm/rewards/rewards.h"
-#include "rsm/train/evaluation.h"
+#include "rsm/runs/evaluation.h"
 
 namespace rsm {
 namespace {

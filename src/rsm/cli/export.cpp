@@ -1,4 +1,4 @@
-#include "rsm/train/export.h"
+#include "rsm/runs/export.h"
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -25,7 +25,7 @@ int run_export(ExportArguments args) {
   args.average = !args.latest;
   args.type = type_named(args.type_name);
   TerminalProgress progress;
-  const auto about = read_run(args.run);
+  const auto about = report::read_run(args.run);
   const auto files = export_run(args, progress);
   for (const auto& warning : about.warnings) {
     progress.say("warning: " + warning);

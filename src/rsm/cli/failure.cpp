@@ -3,7 +3,7 @@
 #include <exception>
 
 #include "rsm/cli/commands.h"
-#include "rsm/train/memory_advice.h"
+#include "rsm/runs/memory_advice.h"
 
 namespace rsm {
 

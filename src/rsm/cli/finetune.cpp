@@ -7,7 +7,7 @@
 #include "rsm/cli/train_run.h"
 #include "rsm/io/run_log.h"
 #include "rsm/report/run_summary.h"
-#include "rsm/train/run_origin.h"
+#include "rsm/runs/run_origin.h"
 
 namespace rsm {
 namespace {
@@ -23,7 +23,7 @@ int finetune(const RunOptions& options, bool json) {
     std::printf("%s\n", log.back().dump().c_str());
   } else {
     std::printf("%s\n%s/report.html\n",
-                summary_text(read_run(options.folder)).c_str(),
+                report::summary_text(read_run(options.folder)).c_str(),
                 options.folder.c_str());
   }
   return kDone;

@@ -1,4 +1,4 @@
-#include "rsm/train/pretrain.h"
+#include "rsm/pretrain/pretrain.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -8,8 +8,8 @@
 #include "rsm/cli/config_arguments.h"
 #include "rsm/cli/output_paths.h"
 #include "rsm/cli/terminal_progress.h"
-#include "rsm/data/shapes_world.h"
-#include "rsm/train/run_options.h"
+#include "rsm/runs/run_options.h"
+#include "rsm/worlds/shapes_world.h"
 
 namespace rsm {
 namespace {
@@ -31,9 +31,9 @@ void read_model(const Config& section, PretrainOptions& o) {
   }
   if (flow) {
     o.layers = section.integer("layers", o.layers, 1, 64);
-    o.patch = section.integer("patch", o.patch, 1, kShapesSize);
-    if (kShapesSize % o.patch != 0) {
-      section.note("patch", cat("patches of ", o.patch, " over ", kShapesSize,
+    o.patch = section.integer("patch", o.patch, 1, shapes::kSize);
+    if (shapes::kSize % o.patch != 0) {
+      section.note("patch", cat("patches of ", o.patch, " over ", shapes::kSize,
                                 " pixels; they must divide them"));
     }
   } else {

@@ -1,4 +1,4 @@
-#include "rsm/train/sweep.h"
+#include "rsm/runs/sweep.h"
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -8,7 +8,7 @@
 #include "rsm/cli/config_arguments.h"
 #include "rsm/cli/print_comparison.h"
 #include "rsm/cli/train_run.h"
-#include "rsm/train/run_folder.h"
+#include "rsm/runs/run_folder.h"
 
 namespace rsm {
 namespace {

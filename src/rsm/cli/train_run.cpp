@@ -71,7 +71,7 @@ void run_epochs(Finetune& run, const RunOptions& options,
     }
     progress.set_context(before + context_text(run, options, seconds));
     if (line.contains("eval")) {
-      write_report(options.folder);
+      report::write_report(options.folder);
     }
   }
 }
@@ -92,7 +92,7 @@ bool train_run(const RunOptions& options, TerminalProgress& progress,
   std::unique_ptr<Finetune> run;
   try {
     run = std::make_unique<Finetune>(options, progress);
-    write_report(options.folder);
+    report::write_report(options.folder);
     run_epochs(*run, options, progress, title);
   } catch (const Interrupted&) {
     progress.end();
@@ -105,7 +105,7 @@ bool train_run(const RunOptions& options, TerminalProgress& progress,
     return false;
   }
   run->finish();
-  write_report(options.folder);
+  report::write_report(options.folder);
   return true;
 }
 

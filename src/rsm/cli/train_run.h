@@ -3,7 +3,7 @@
 #include <string>
 
 #include "rsm/cli/terminal_progress.h"
-#include "rsm/train/run_options.h"
+#include "rsm/runs/run_options.h"
 
 namespace rsm {
 

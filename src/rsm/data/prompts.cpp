@@ -7,8 +7,8 @@
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/data/prompt_files.h"
-#include "rsm/data/shapes_world.h"
 #include "rsm/io/files.h"
+#include "rsm/worlds/shapes_world.h"
 
 namespace rsm {
 namespace {
@@ -16,10 +16,10 @@ namespace {
 constexpr const char* kShapesPrefix = "shapes:";
 
 Prompts load_shapes(const std::string& split) {
-  static const std::map<std::string, ShapesSplit> splits = {
-      {"all", ShapesSplit::all},
-      {"held_out", ShapesSplit::held_out},
-      {"train", ShapesSplit::train}};
+  static const std::map<std::string, shapes::Split> splits = {
+      {"all", shapes::Split::all},
+      {"held_out", shapes::Split::held_out},
+      {"train", shapes::Split::train}};
   const auto found = splits.find(split);
   if (found == splits.end()) {
     std::vector<std::string> known;
@@ -29,7 +29,7 @@ Prompts load_shapes(const std::string& split) {
     throw UsageError(
         cat("[prompts] ", unknown_word(kShapesPrefix + split, known)));
   }
-  return shapes_prompts(found->second);
+  return shapes::prompts_of(found->second);
 }
 
 }  // namespace

@@ -5,20 +5,20 @@
 #include <algorithm>
 
 #include "rsm/base/error.h"
-#include "rsm/data/shapes_world.h"
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
+#include "rsm/worlds/shapes_world.h"
 
 namespace rsm {
 namespace {
 
 TEST(Prompts, ShapesByName) {
-  EXPECT_EQ(load_prompts("shapes:all").size(), all_specs().size());
+  EXPECT_EQ(load_prompts("shapes:all").size(), shapes::all_specs().size());
   EXPECT_EQ(load_prompts("shapes:train").size() +
                 load_prompts("shapes:held_out").size(),
-            all_specs().size());
+            shapes::all_specs().size());
   const Prompt prompt = load_prompts("shapes:held_out").back();
-  EXPECT_EQ(caption(all_specs()[prompt.id]), prompt.text);
+  EXPECT_EQ(shapes::caption(shapes::all_specs()[prompt.id]), prompt.text);
   EXPECT_EQ(prompt.category, "color_attr");
 }
 

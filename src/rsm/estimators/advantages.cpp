@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "rsm/base/error.h"
-#include "rsm/estimators/comparison.h"
+#include "rsm/estimators/baselines.h"
 #include "rsm/estimators/pruning.h"
 
 namespace rsm {

@@ -50,6 +50,14 @@ torch::Tensor interleaved_bytes(const torch::Tensor& image) {
 
 }  // namespace
 
+torch::Tensor picture_bytes(const torch::Tensor& images) {
+  return (images.detach().clamp(0, 1) * 255)
+      .round()
+      .to(torch::kUInt8)
+      .permute({0, 2, 3, 1})
+      .contiguous();
+}
+
 std::string encode_png(const torch::Tensor& image) {
   const auto bytes = interleaved_bytes(image);
   RSM_CHECK(bytes.size(0) * bytes.size(1) <= kMaxPixels, "[png] got an image ",

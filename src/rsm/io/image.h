@@ -12,6 +12,10 @@ namespace rsm {
  * equal bytes. Throws rsm::Error on another shape or type, and on NaN. */
 std::string encode_png(const torch::Tensor& image);
 
+/** [B,3,H,W] float in [0,1] -> [B,H,W,3] uint8, contiguous: clamped, then
+ * rounded to the nearest 1/255, as encode_png does it. */
+torch::Tensor picture_bytes(const torch::Tensor& images);
+
 /** Writes encode_png(image), atomically. */
 void write_png(const std::string& path, const torch::Tensor& image);
 

@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "rsm/base/denoiser.h"
-#include "rsm/io/clip_tokenizer.h"
-#include "rsm/models/clip_text.h"
 #include "rsm/models/network.h"
 #include "rsm/paths/path.h"
+#include "rsm/text/clip_text.h"
+#include "rsm/text/clip_tokenizer.h"
 
 namespace rsm {
 

@@ -13,7 +13,7 @@
 #include "rsm/models/loading.h"
 #include "rsm/models/testing.h"
 #include "rsm/paths/ddim.h"
-#include "rsm/train/pretrain.h"
+#include "rsm/pretrain/pretrain.h"
 
 namespace rsm {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "rsm/io/safetensors.h"
-#include "rsm/models/linear.h"
+#include "rsm/layers/linear.h"
 
 namespace rsm {
 

@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "rsm/base/error.h"
-#include "rsm/models/fast_gelu.h"
+#include "rsm/layers/fast_gelu.h"
 
 namespace rsm {
 namespace {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "rsm/io/safetensors.h"
-#include "rsm/models/linear.h"
+#include "rsm/layers/linear.h"
 #include "rsm/models/network.h"
 
 namespace rsm {

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "rsm/models/conv.h"
-#include "rsm/models/linear.h"
+#include "rsm/layers/conv.h"
+#include "rsm/layers/linear.h"
 #include "rsm/models/network.h"
 #include "rsm/models/unet_blocks.h"
 #include "rsm/models/unet_config.h"

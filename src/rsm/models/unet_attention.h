@@ -6,8 +6,8 @@
 #include <torch/nn/pimpl.h>
 #include <torch/types.h>
 
-#include "rsm/models/conv.h"
-#include "rsm/models/linear.h"
+#include "rsm/layers/conv.h"
+#include "rsm/layers/linear.h"
 #include "rsm/models/unet_config.h"
 
 namespace rsm {

@@ -8,8 +8,8 @@
 
 #include <vector>
 
-#include "rsm/models/conv.h"
-#include "rsm/models/linear.h"
+#include "rsm/layers/conv.h"
+#include "rsm/layers/linear.h"
 #include "rsm/models/unet_config.h"
 
 namespace rsm {

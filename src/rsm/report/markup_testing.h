@@ -7,7 +7,7 @@
 #include <vector>
 
 /** What tests of HTML and SVG share; no part of the library includes this. */
-namespace rsm {
+namespace rsm::report {
 
 /** "" where every element of an HTML or SVG text is closed in order and no
  * attribute or text has a stray '<'; otherwise the place. */
@@ -49,4 +49,4 @@ inline int64_t occurrences(const std::string& text, const std::string& part) {
   return count;
 }
 
-}  // namespace rsm
+}  // namespace rsm::report

@@ -5,11 +5,11 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
-#include "rsm/report/format.h"
+#include "rsm/plot/format.h"
 #include "rsm/report/report_parts.h"
 #include "rsm/report/run_summary.h"
 
-namespace rsm {
+namespace rsm::report {
 namespace {
 
 /** More different warnings than this are folded away. */
@@ -213,4 +213,4 @@ void write_report(const std::string& folder) {
                     page);
 }
 
-}  // namespace rsm
+}  // namespace rsm::report

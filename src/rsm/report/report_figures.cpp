@@ -4,11 +4,11 @@
 #include <limits>
 
 #include "rsm/base/error.h"
-#include "rsm/report/format.h"
+#include "rsm/plot/format.h"
+#include "rsm/plot/svg_plot.h"
 #include "rsm/report/report_parts.h"
-#include "rsm/report/svg_plot.h"
 
-namespace rsm {
+namespace rsm::report {
 namespace {
 
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
@@ -357,4 +357,4 @@ std::string health_figures(const RunRecord& record) {
          plain("Rollout gap", "rollout_gap") + plain("Learning rate", "lr");
 }
 
-}  // namespace rsm
+}  // namespace rsm::report

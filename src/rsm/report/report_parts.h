@@ -6,7 +6,7 @@
 #include "rsm/report/run_summary.h"
 
 /** Parts of the report's page as HTML; "" where a run has nothing to show. */
-namespace rsm {
+namespace rsm::report {
 
 /** A plot with its caption; "" for an empty plot. `note` explains it. */
 std::string figure(const std::string& title, const std::string& plot,
@@ -29,4 +29,4 @@ std::string samples_html(const RunRecord& record);
 /** The page's style sheet. */
 const char* report_style();
 
-}  // namespace rsm
+}  // namespace rsm::report

@@ -6,10 +6,10 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
-#include "rsm/report/format.h"
+#include "rsm/plot/format.h"
 #include "rsm/report/report_parts.h"
 
-namespace rsm {
+namespace rsm::report {
 namespace {
 
 /** Further pairs are folded away. */
@@ -230,4 +230,4 @@ std::string samples_html(const RunRecord& record) {
   return out + both_grids(before, after);
 }
 
-}  // namespace rsm
+}  // namespace rsm::report

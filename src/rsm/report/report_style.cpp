@@ -1,6 +1,6 @@
 #include "rsm/report/report_parts.h"
 
-namespace rsm {
+namespace rsm::report {
 
 const char* report_style() {
   return R"css(
@@ -116,4 +116,4 @@ pre {
 )css";
 }
 
-}  // namespace rsm
+}  // namespace rsm::report

@@ -9,7 +9,7 @@
 #include "rsm/report/report_testing.h"
 #include "rsm/report/run_summary.h"
 
-namespace rsm {
+namespace rsm::report {
 namespace {
 
 std::string report_of(const std::vector<nlohmann::json>& log,
@@ -296,4 +296,4 @@ TEST(Report, GridsThatFitNoTilesAreShownWhole) {
 }
 
 }  // namespace
-}  // namespace rsm
+}  // namespace rsm::report

@@ -14,7 +14,7 @@
 #include "rsm/report/markup_testing.h"
 
 /** What tests of reports share; no part of the library includes this. */
-namespace rsm {
+namespace rsm::report {
 
 /** The standard errors of changes in these logs, */
 inline nlohmann::json example_errors(double strict) {
@@ -158,4 +158,4 @@ inline void write_example(const std::string& folder,
   write_samples(folder);
 }
 
-}  // namespace rsm
+}  // namespace rsm::report

@@ -11,7 +11,7 @@
 #include "rsm/io/image.h"
 #include "rsm/io/run_log.h"
 
-namespace rsm {
+namespace rsm::report {
 namespace {
 
 using nlohmann::json;
@@ -315,4 +315,4 @@ RunRecord read_run(const std::string& folder) {
   return record;
 }
 
-}  // namespace rsm
+}  // namespace rsm::report

@@ -9,7 +9,7 @@
 
 #include "rsm/data/certainty.h"
 
-namespace rsm {
+namespace rsm::report {
 
 /** What training raises, in every evaluation. */
 inline constexpr const char* kTrainedMetric = "reward";
@@ -103,4 +103,4 @@ struct RunRecord {
  * missing or damaged becomes one of `problems`. */
 RunRecord read_run(const std::string& folder);
 
-}  // namespace rsm
+}  // namespace rsm::report

@@ -6,7 +6,7 @@
 #include "rsm/io/testing.h"
 #include "rsm/report/report_testing.h"
 
-namespace rsm {
+namespace rsm::report {
 namespace {
 
 TEST(RunRecord, ReadsAWholeFolder) {
@@ -138,4 +138,4 @@ TEST(RunRecord, MistakesNameTheirFile) {
 }
 
 }  // namespace
-}  // namespace rsm
+}  // namespace rsm::report

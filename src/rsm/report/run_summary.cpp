@@ -9,7 +9,7 @@
 #include "rsm/base/error.h"
 #include "rsm/data/certainty.h"
 
-namespace rsm {
+namespace rsm::report {
 namespace {
 
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
@@ -239,4 +239,4 @@ RunSummary summarise(const RunRecord& record) {
   return out;
 }
 
-}  // namespace rsm
+}  // namespace rsm::report

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "rsm/report/format.h"
+#include "rsm/plot/format.h"
 #include "rsm/report/run_record.h"
 
-namespace rsm {
+namespace rsm::report {
 
 /** A mean before training (or in the first evaluation) and now. Numbers are NaN
  * where not known: with a single evaluation, all of `after`. */
@@ -127,4 +127,4 @@ std::string epochs_text(const WarningGroup& warning);
 /** For a terminal of 80 columns, in ASCII, with a final newline. */
 std::string summary_text(const RunRecord& record);
 
-}  // namespace rsm
+}  // namespace rsm::report

@@ -10,7 +10,7 @@
 #include "rsm/io/testing.h"
 #include "rsm/report/report_testing.h"
 
-namespace rsm {
+namespace rsm::report {
 namespace {
 
 using Verdict = RunSummary::Verdict;
@@ -324,4 +324,4 @@ TEST(RunSummary, TerminalTextShowsGainsAndLosses) {
 }
 
 }  // namespace
-}  // namespace rsm
+}  // namespace rsm::report

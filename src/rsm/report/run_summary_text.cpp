@@ -5,7 +5,7 @@
 #include "rsm/base/error.h"
 #include "rsm/report/run_summary.h"
 
-namespace rsm {
+namespace rsm::report {
 namespace {
 
 constexpr size_t kNameWidth = 16;
@@ -263,4 +263,4 @@ std::string summary_text(const RunRecord& record) {
   return out;
 }
 
-}  // namespace rsm
+}  // namespace rsm::report

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "rsm/base/error.h"
+#include "rsm/io/image.h"
 #include "rsm/io/json_text.h"
 #include "rsm/rewards/answers.h"
 #include "rsm/rewards/child_process.h"
-#include "rsm/rewards/pictures.h"
 
 namespace rsm {
 namespace {

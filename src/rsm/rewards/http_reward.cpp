@@ -20,7 +20,6 @@
 #include "rsm/io/image.h"
 #include "rsm/rewards/answers.h"
 #include "rsm/rewards/http_client.h"
-#include "rsm/rewards/pictures.h"
 
 namespace rsm {
 namespace {

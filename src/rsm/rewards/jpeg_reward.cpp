@@ -11,7 +11,7 @@
 #include <jpeglib.h>
 
 #include "rsm/base/error.h"
-#include "rsm/rewards/pictures.h"
+#include "rsm/io/image.h"
 
 namespace rsm {
 namespace {

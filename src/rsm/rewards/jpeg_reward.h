@@ -21,7 +21,7 @@ std::string encode_jpeg(const torch::Tensor& pixels, int quality);
  * "kilobytes" is the size itself. Prompts are not looked at. Source: DDPO
  * (Black et al., 2023, arXiv 2305.13301), section 5.1 and its public code.
  *
- * Both throw rsm::Error as check_pictures (rewards/pictures.h) does. */
+ * Both throw rsm::Error as check_pictures (base/reward.h) does. */
 std::unique_ptr<Reward> make_jpeg_compressibility();
 std::unique_ptr<Reward> make_jpeg_incompressibility();
 

@@ -5,10 +5,9 @@
 #include <limits>
 #include <vector>
 
-#include "rsm/data/shapes_world.h"
 #include "rsm/io/image.h"
-#include "rsm/rewards/pictures.h"
 #include "rsm/rewards/testing.h"
+#include "rsm/worlds/shapes_world.h"
 
 namespace rsm {
 namespace {
@@ -28,7 +27,7 @@ torch::Tensor noise(uint64_t seed, int64_t height, int64_t width) {
 
 /** 100 pictures: renders, gradients and noise, of even and odd sizes. */
 std::vector<torch::Tensor> hundred_pictures() {
-  const auto renders = captioned_images(31, 0, 40, 0).images;
+  const auto renders = shapes::captioned_images(31, 0, 40, 0).images;
   std::vector<torch::Tensor> pictures;
   for (int64_t i = 0; i < 40; ++i) {
     pictures.push_back((renders[i] + 1) / 2);
@@ -87,7 +86,7 @@ TEST(JpegReward, DoesNotDependOnTheBatch) {
 }
 
 TEST(JpegReward, PrefersPlainPictures) {
-  const auto render = (captioned_images(31, 0, 1, 0).images[0] + 1) / 2;
+  const auto render = (shapes::captioned_images(31, 0, 1, 0).images[0] + 1) / 2;
   const auto flat = torch::full({3, 32, 32}, 0.5f);
   EXPECT_LT(kilobytes(flat), kilobytes(render));
   EXPECT_LT(kilobytes(render), kilobytes(noise(1, 32, 32)));

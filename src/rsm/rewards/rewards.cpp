@@ -12,8 +12,8 @@
 #include "rsm/rewards/http_client.h"
 #include "rsm/rewards/http_reward.h"
 #include "rsm/rewards/jpeg_reward.h"
-#include "rsm/rewards/shapes_reward.h"
 #include "rsm/rewards/weighted_reward.h"
+#include "rsm/worlds/shapes_reward.h"
 
 namespace rsm {
 namespace {
@@ -25,7 +25,7 @@ struct Entry {
 
 /** The one list of rewards: a new one is a file of its own and a line here. */
 constexpr Entry kRewards[] = {
-    {"shapes", make_shapes_reward},
+    {"shapes", shapes::make_reward},
     {"jpeg-compressibility", make_jpeg_compressibility},
     {"jpeg-incompressibility", make_jpeg_incompressibility},
 };

@@ -2,13 +2,13 @@
 
 #include <future>
 
+#include "rsm/base/clock.h"
 #include "rsm/base/error.h"
 #include "rsm/data/prompts.h"
 #include "rsm/rewards/answers.h"
 #include "rsm/rollouts/chunks.h"
-#include "rsm/train/clock.h"
+#include "rsm/runs/pending_rollout.h"
 #include "rsm/train/health.h"
-#include "rsm/train/pending_rollout.h"
 
 namespace rsm {
 namespace {

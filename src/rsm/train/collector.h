@@ -6,8 +6,8 @@
 #include "rsm/base/reward.h"
 #include "rsm/models/image_model.h"
 #include "rsm/rollouts/sampler.h"
+#include "rsm/runs/run_options.h"
 #include "rsm/train/epoch_data.h"
-#include "rsm/train/run_options.h"
 
 namespace rsm {
 

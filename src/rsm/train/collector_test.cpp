@@ -7,7 +7,7 @@
 #include "rsm/base/error.h"
 #include "rsm/data/prompts.h"
 #include "rsm/io/testing.h"
-#include "rsm/train/pending_rollout.h"
+#include "rsm/runs/pending_rollout.h"
 
 namespace rsm {
 namespace {

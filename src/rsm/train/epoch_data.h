@@ -13,8 +13,8 @@
 #include "rsm/base/reward.h"
 #include "rsm/base/rollout.h"
 #include "rsm/estimators/advantages.h"
+#include "rsm/objective/even_output.h"
 #include "rsm/objective/loss.h"
-#include "rsm/train/even_output.h"
 
 namespace rsm {
 
@@ -55,10 +55,6 @@ struct EpochData {
     double rollout = 0, reward = 0, old = 0, update = 0;
   } seconds;
 };
-
-/** How many states are compared with the reference where the method has no KL
- * term of its own: enough to watch the drift. */
-constexpr int64_t kWatchedStates = 256;
 
 /** `count` of the trained states, rising: as many of each step as of any other
  * that has them, and at least one, chosen at random by `seed`. All where there

@@ -8,6 +8,7 @@
 
 #include "rsm/base/random.h"
 #include "rsm/io/testing.h"
+#include "rsm/runs/run_options.h"
 
 namespace rsm {
 namespace {

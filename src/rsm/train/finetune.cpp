@@ -3,24 +3,24 @@
 #include <algorithm>
 #include <cmath>
 
+#include "rsm/base/clock.h"
 #include "rsm/base/error.h"
+#include "rsm/base/memory.h"
 #include "rsm/base/random.h"
 #include "rsm/data/prompts.h"
 #include "rsm/estimators/pruning.h"
 #include "rsm/io/run_log.h"
+#include "rsm/objective/even_output.h"
 #include "rsm/rewards/rewards.h"
 #include "rsm/rewards/weighted_reward.h"
-#include "rsm/train/clock.h"
+#include "rsm/runs/memory_advice.h"
+#include "rsm/runs/pending_rollout.h"
+#include "rsm/runs/run_folder.h"
+#include "rsm/runs/run_origin.h"
+#include "rsm/runs/samples.h"
 #include "rsm/train/collector.h"
 #include "rsm/train/epoch_data.h"
-#include "rsm/train/even_output.h"
-#include "rsm/train/forecast.h"
 #include "rsm/train/health.h"
-#include "rsm/train/memory_advice.h"
-#include "rsm/train/pending_rollout.h"
-#include "rsm/train/run_folder.h"
-#include "rsm/train/run_origin.h"
-#include "rsm/train/samples.h"
 
 namespace rsm {
 namespace {

@@ -13,11 +13,11 @@
 #include "rsm/io/run_log.h"
 #include "rsm/objective/rows.h"
 #include "rsm/rollouts/plan.h"
+#include "rsm/runs/evaluation.h"
+#include "rsm/runs/run_inputs.h"
+#include "rsm/runs/run_options.h"
+#include "rsm/runs/run_state.h"
 #include "rsm/train/epoch_data.h"
-#include "rsm/train/evaluation.h"
-#include "rsm/train/run_inputs.h"
-#include "rsm/train/run_options.h"
-#include "rsm/train/run_state.h"
 
 namespace rsm {
 
@@ -31,7 +31,7 @@ class Finetune {
   /** Loads everything and evaluates the model as it is (or reads where a run
    * before stopped). Throws rsm::Error where something is missing, another
    * process has the folder, or it holds a run that can't go on so: see
-   * find_start (train/run_start.h). */
+   * find_start (runs/run_start.h). */
   Finetune(const RunOptions& options, Progress& progress);
   ~Finetune();
 

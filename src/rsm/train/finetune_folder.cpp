@@ -4,10 +4,10 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/runs/machine.h"
+#include "rsm/runs/run_folder.h"
+#include "rsm/runs/run_start.h"
 #include "rsm/train/finetune.h"
-#include "rsm/train/machine.h"
-#include "rsm/train/run_folder.h"
-#include "rsm/train/run_start.h"
 
 namespace rsm {
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "rsm/base/clock.h"
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
-#include "rsm/train/average.h"
-#include "rsm/train/clock.h"
+#include "rsm/runs/average.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/health.h"
 

@@ -1,0 +1,26 @@
+#include "rsm/base/reward.h"
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+
+void check_pictures(const std::string& who, const torch::Tensor& images,
+                    const Prompts& prompts) {
+  RSM_CHECK(images.dim() == 4 && images.size(1) == 3 && images.size(2) > 0 &&
+                images.size(3) > 0,
+            "[", who, "] images ", images.sizes(), "; it judges [B,3,H,W]");
+  RSM_CHECK(images.scalar_type() == torch::kFloat32 && images.device().is_cpu(),
+            "[", who, "] images of type ", images.scalar_type(), " on ",
+            images.device(), "; they must be float32 on the CPU");
+  RSM_CHECK(images.size(0) == std::ssize(prompts), "[", who, "] ",
+            images.size(0), " images and ", prompts.size(),
+            " prompts; give one prompt an image");
+  const torch::Tensor finite = images.isfinite().flatten(1).all(1);
+  for (int64_t i = 0; i < finite.size(0); ++i) {
+    RSM_CHECK(finite[i].item<bool>(), "[", who, "] image ", i, " (\"",
+              prompts[i].text,
+              "\") has a NaN or an infinity; look for divergence upstream");
+  }
+}
+
+}  // namespace rsm

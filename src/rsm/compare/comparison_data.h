@@ -1,0 +1,20 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "rsm/compare/comparison.h"
+
+/** A comparison for machines. Numbers are exact; NaN and infinities (never) are
+ * null in JSON and empty in CSV. */
+namespace rsm::report {
+
+nlohmann::json to_json(const Comparison& comparison);
+
+/** One line a setting, after a line of names (RFC 4180, "\n"). */
+std::string settings_csv(const Comparison& comparison);
+
+/** One line an evaluation of each run, with all its metrics. */
+std::string curves_csv(const Comparison& comparison);
+
+}  // namespace rsm::report

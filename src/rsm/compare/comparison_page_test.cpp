@@ -1,0 +1,336 @@
+#include "rsm/compare/comparison_page.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "rsm/compare/comparison_data.h"
+#include "rsm/compare/comparison_tables.h"
+#include "rsm/compare/comparison_testing.h"
+#include "rsm/io/files.h"
+#include "rsm/io/testing.h"
+#include "rsm/report/markup_testing.h"
+
+namespace rsm::report {
+namespace {
+
+namespace fs = std::filesystem;
+
+/** Two settings of two seeds: "fast" is better and sooner than "slow". */
+std::vector<ExampleRun> example_sweep() {
+  std::vector<ExampleRun> out;
+  for (const uint64_t seed : {1, 2}) {
+    const double more = 0.02 * static_cast<double>(seed);
+    out.push_back({.seed = seed, .lr = "1", .label = "slow"});
+    out.push_back({.seed = seed, .lr = "2", .label = "fast"});
+    out.back().points = {{0, 0.4, 0},
+                         {9, 0.6 + more, 0.002},
+                         {18, 0.7 + more, 0.004},
+                         {27, 0.8, 0.005}};
+  }
+  return out;
+}
+
+Comparison example_comparison() {
+  std::vector<ComparedRun> runs;
+  for (const auto& run : example_sweep()) runs.push_back(in_memory(run));
+  return compare_runs(runs);
+}
+
+/** Folders of the sweep, in the order in which they were written. */
+std::vector<std::string> write_sweep(const TemporaryFolder& folder) {
+  std::vector<std::string> out;
+  for (const auto& run : example_sweep()) {
+    out.push_back(folder / cat(run.label, "-", run.seed));
+    write_run(out.back(), run);
+  }
+  return out;
+}
+
+/** All that a comparison of these paths writes and prints. */
+std::string bytes_of(const std::vector<std::string>& paths) {
+  const TemporaryFolder output;
+  const auto comparison = compare_runs(read_compared_runs(paths));
+  std::string out = comparison_text(comparison) + to_json(comparison).dump();
+  for (const auto& file : write_comparison(comparison, output.path())) {
+    out += fs::path(file).filename().string() + read_file(file);
+  }
+  return out;
+}
+
+TEST(ComparisonPage, TheOrderOfRunsChangesNoByte) {
+  const TemporaryFolder folder;
+  auto paths = write_sweep(folder);
+  const auto expected = bytes_of({folder.path()});
+  std::sort(paths.begin(), paths.end());
+  do {
+    ASSERT_EQ(bytes_of(paths), expected);
+  } while (std::next_permutation(paths.begin(), paths.end()));
+}
+
+TEST(ComparisonPage, HalfALineOfAKilledRunChangesNoByte) {
+  const TemporaryFolder folder;
+  const auto paths = write_sweep(folder);
+  const auto expected = bytes_of(paths);
+  const auto log = paths[1] + "/log.jsonl";
+  write_text(log, read_file(log) + "{\"epoch\":4,\"train_s\":3");
+  EXPECT_EQ(bytes_of(paths), expected);
+}
+
+TEST(ComparisonPage, SaysFirstWhichIsBestAndSoonest) {
+  // Targets at 0.6: "fast" crosses on its first of three stretches, at
+  // 9 * 0.2 / 0.22 and 9 * 0.2 / 0.24 seconds, "slow" at 20.
+  const auto page = comparison_html(example_comparison());
+  expect_parts(page, {"2 settings, 4 runs", "Highest strict score: fast, 0.800",
+                      "Soonest to 0.6: fast, in 7.8 s, 2.6\xc3\x97 sooner than "
+                      "slow."});
+  EXPECT_LT(page.find("Highest"), page.find("<section>"));
+}
+
+TEST(ComparisonPage, HasAllTablesAndPlots) {
+  expect_parts(
+      comparison_html(example_comparison()),
+      {"<h2>Before and after", "<h2>How soon", "<h2>What it took",
+       ">Score by training time <", ">Score by pictures <",
+       ">Score by network evaluations <", ">Score by drift <", ">Time to 0.6 <",
+       ">Score at a drift of 0.003 <", "Every run", "Where the settings differ",
+       "train.lr", "target 0.6", "without evaluations"});
+}
+
+TEST(ComparisonPage, StandsAloneAndIsWellFormed) {
+  const auto page = comparison_html(example_comparison());
+  EXPECT_EQ(tag_problem(page), "");
+  for (const auto* part :
+       {"http://", "https://", "<script", "<link", "@import", "src="}) {
+    EXPECT_EQ(page.find(part), std::string::npos) << part;
+  }
+}
+
+TEST(ComparisonPage, EscapesWhatRunsSay) {
+  auto run = in_memory({.label = "<script>\"a\", b"});
+  run.folder = "<script>";
+  run.machine = "<script>";
+  run.finished = false;
+  const auto comparison = compare_runs({run});
+  const auto page = comparison_html(comparison);
+  EXPECT_EQ(page.find("<script"), std::string::npos);
+  EXPECT_EQ(tag_problem(page), "");
+  expect_parts(settings_csv(comparison), {"\n\"<script>\"\"a\"\", b\",1,"});
+}
+
+TEST(ComparisonPage, ShowsSeedsThinAndTheirMean) {
+  const auto figures = comparison_figures(example_comparison());
+  ASSERT_EQ(figures.size(), 6u);
+  // Two seeds and their mean, for each of two settings.
+  EXPECT_EQ(occurrences(figures[0].svg, "<path"), 6);
+  EXPECT_EQ(occurrences(figures[0].svg, "stroke-width=\"1.3\""), 4);
+  // A dot for every run.
+  EXPECT_EQ(occurrences(figures[4].svg, "<circle"), 4);
+}
+
+TEST(ComparisonPage, RunsWithoutResultsLeavePlotsOut) {
+  ExampleRun begun;
+  begun.points.resize(1);
+  const auto comparison = compare_runs({in_memory(begun)});
+  EXPECT_EQ(tag_problem(comparison_html(comparison)), "");
+  expect_parts(comparison_text(comparison), {"No result yet"});
+  for (const auto& figure : comparison_figures(comparison)) {
+    EXPECT_EQ(figure.svg.find("nan"), std::string::npos) << figure.file;
+  }
+}
+
+TEST(ComparisonFiles, AreWrittenWhereAskedFor) {
+  const TemporaryFolder folder;
+  const auto files =
+      write_comparison(example_comparison(), folder / "new/folder");
+  EXPECT_EQ(files.size(), 9u);
+  for (const auto* name :
+       {"compare.html", "compare.csv", "curves.csv", "compare-time.svg",
+        "compare-images.svg", "compare-evaluations.svg", "compare-kl.svg"}) {
+    EXPECT_TRUE(fs::exists(folder / (std::string("new/folder/") + name)));
+  }
+  const auto svg = read_file(folder / "new/folder/compare-time.svg");
+  EXPECT_EQ(svg.rfind("<svg xmlns=\"http://www.w3.org/2000/svg\"", 0), 0u);
+  EXPECT_EQ(tag_problem(svg), "");
+}
+
+TEST(ComparisonFiles, AFolderThatCannotBeMadeIsNamed) {
+  const TemporaryFolder folder;
+  write_text(folder / "file", "");
+  expect_parts(error_of([&] {
+                 write_comparison(example_comparison(), folder / "file/new");
+               }),
+               {"[compare]", "file/new", "--output"});
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> out;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) out.push_back(line);
+  return out;
+}
+
+TEST(ComparisonFiles, CsvHasALineForEachSettingAndEachEvaluation) {
+  const auto comparison = example_comparison();
+  const auto settings = lines_of(settings_csv(comparison));
+  ASSERT_EQ(settings.size(), 3u);
+  expect_parts(settings[0], {"label,seeds,metric,before,after,after_sd,"});
+  expect_parts(settings[1], {"fast,2,strict,0.4,0.8,0,"});
+  for (const auto& line : settings) {
+    EXPECT_EQ(occurrences(line, ","), occurrences(settings[0], ","));
+  }
+  const auto curves = lines_of(curves_csv(comparison));
+  ASSERT_EQ(curves.size(), 1u + 4 * 4);
+  EXPECT_EQ(curves[0],
+            "label,run,seed,epoch,train_s,images,evals,kl,diversity,strict,"
+            "texture");
+  EXPECT_EQ(curves[2], "fast,lr2-1,1,1,9,90,450,0.002,0.2,0.62,1e-04");
+}
+
+TEST(ComparisonFiles, JsonHasTheTable) {
+  const auto json = to_json(example_comparison());
+  EXPECT_EQ(json["metric"], "strict");
+  EXPECT_EQ(json["target"], 0.6);
+  EXPECT_EQ(json["baseline"], "slow");
+  EXPECT_EQ(json["settings"][0]["label"], "fast");
+  EXPECT_EQ(json["settings"][0]["reached"], 2);
+  EXPECT_EQ(json["settings"][1]["runs"].size(), 2u);
+  EXPECT_EQ(json["settings"][1]["runs"][0]["after_se"], 0.046);
+  EXPECT_EQ(json["settings"][1]["runs"][0]["gain_se"], 0.03);
+  EXPECT_EQ(json["settings"][1]["behind_best"]["over"], "seeds");
+  EXPECT_EQ(json["settings"][1]["texture_ratio"]["mean"], 1);
+  EXPECT_TRUE(json["settings"][0]["behind_best"].is_null());
+  EXPECT_TRUE(json["warnings"].is_array());
+}
+
+TEST(ComparisonFiles, TellOfOneSeedWhatTheTableTells) {
+  auto other = in_memory({.lr = "2", .label = "other"});
+  other.points.back().scores.metrics["strict"] = 0.5;
+  const auto comparison = compare_runs({in_memory({.label = "first"}), other});
+  const auto lines = lines_of(settings_csv(comparison));
+  expect_parts(lines[0], {",after_se_one_seed,gain,gain_se_one_seed,"
+                          "behind_best,behind_best_se,kl,texture_ratio,"
+                          "diversity_ratio,"});
+  expect_parts(lines[2], {"other,1,strict,0.4,0.5,,0.046,"});
+  expect_parts(comparison_html(comparison),
+               {"+0.300 \xc2\xb1 0.030*", "0.700 \xc2\xb1 0.046*",
+                "one seed cannot show"});
+  const auto json = to_json(comparison)["settings"][1];
+  EXPECT_EQ(json["behind_best"]["over"], "pictures");
+  EXPECT_EQ(json["behind_best"]["paired"], false);
+  EXPECT_EQ(json["behind_best"]["sure"], true);
+}
+
+TEST(ComparisonFiles, AskMoreOfASettingThatIsOneOfMany) {
+  // 2.8 errors below the best: sure of two settings, not of six.
+  const auto sure = [](size_t settings) {
+    std::vector<ComparedRun> runs;
+    for (size_t i = 0; i < settings; ++i) {
+      const auto name = cat(i);
+      runs.push_back(in_memory({.lr = name, .label = name}));
+      if (i > 0) {
+        runs.back().points.back().scores.metrics["strict"] = 0.7 - 2.8 * 0.065;
+      }
+    }
+    const auto json = to_json(compare_runs(runs));
+    return json["settings"][1]["behind_best"]["sure"].get<bool>();
+  };
+  EXPECT_TRUE(sure(2));
+  EXPECT_FALSE(sure(6));
+}
+
+TEST(ComparisonFiles, CallOnlyAStandardErrorOne) {
+  constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+  const auto comparison = compare_runs(
+      {in_memory({.label = "new"}),
+       in_memory({.lr = "2", .label = "old", .freedom = kUnknown}),
+       in_memory({.seed = 2, .lr = "2", .label = "old", .freedom = kUnknown})});
+  const auto json = to_json(comparison);
+  const auto& first = json["settings"][0];
+  const auto& second = json["settings"][1];
+  const auto& fresh = first["label"] == "new" ? first : second;
+  const auto& older = first["label"] == "new" ? second : first;
+  EXPECT_EQ(fresh["runs"][0]["after_se"], 0.046);
+  EXPECT_TRUE(older["runs"][0]["after_se"].is_null());
+  EXPECT_EQ(second["behind_best"]["over"], "seeds and pictures");
+}
+
+TEST(ComparisonFiles, ShowOnlyMetricsThatRunsKnow) {
+  auto run = in_memory({});
+  run.watched.clear();
+  for (auto& point : run.points) {
+    point.scores.metrics.erase("texture");
+    point.scores.metrics.erase("diversity");
+  }
+  const auto comparison = compare_runs({run});
+  for (const auto& text :
+       {comparison_html(comparison), comparison_text(comparison),
+        settings_csv(comparison), to_json(comparison).dump()}) {
+    EXPECT_EQ(text.find("texture"), std::string::npos);
+    EXPECT_EQ(text.find("iversity"), std::string::npos);
+  }
+}
+
+TEST(ComparisonText, IsATableForTheTerminal) {
+  const auto text = comparison_text(example_comparison());
+  expect_parts(text, {"2 settings, 4 runs. Highest strict score: fast",
+                      "setting  seeds  before           after    gain",
+                      "fast         2   0.400  0.800 +- 0.000  +0.400",
+                      "slow         2   0.400  0.700 +- 0.000  +0.300",
+                      "to 0.6  reached", "2 of 2", "20 s",
+                      "Sooner: in training time, than slow."});
+  for (const auto& line : lines_of(text)) {
+    EXPECT_LE(line.size(), 100u) << line;
+    for (const char c : line) EXPECT_EQ(c & 0x80, 0) << line;
+  }
+}
+
+TEST(ComparisonText, SmallLeadsAreCalledUnclear) {
+  const auto text_of = [](double after) {
+    auto other = in_memory({.lr = "2", .label = "other"});
+    other.points.back().scores.metrics["strict"] = after;
+    return headlines(compare_runs({in_memory({.label = "first"}), other}))[0];
+  };
+  // Standard errors of 0.046 each, together 0.065.
+  expect_parts(text_of(0.6),
+               {"first, 0.700", "not clearly above other, 0.600"});
+  expect_parts(text_of(0.5), {"above other by +0.200 +- 0.065 (one seed)."});
+}
+
+TEST(ComparisonText, LeadsOfUnknownErrorAreCalledSo) {
+  auto first = in_memory({.label = "first"});
+  auto other = in_memory({.lr = "2", .label = "other"});
+  for (auto* run : {&first, &other}) run->points.back().scores.errors.clear();
+  other.points.back().scores.metrics["strict"] = 0.1;
+  expect_parts(headlines(compare_runs({first, other}))[0],
+               {"by +0.600 above other, of which no error is known"});
+}
+
+TEST(ComparisonText, OneSeedIsMarked) {
+  const auto text = comparison_text(compare_runs({in_memory({})}));
+  expect_parts(text, {"0.700 +- 0.046*", "* one seed"});
+  const auto many = comparison_text(example_comparison());
+  EXPECT_EQ(many.find("* one seed"), std::string::npos);
+}
+
+TEST(ComparisonText, SaysHowManyReachedTheTarget) {
+  auto late = in_memory({.seed = 2});
+  late.points.back().scores.metrics["strict"] = 0.6;
+  const auto text =
+      comparison_text(compare_runs({in_memory({}), late}, {.target = 0.65}));
+  expect_parts(text, {"1 of 2", "never (25 s - never)"});
+}
+
+TEST(ComparisonText, LongNamesAreNumberedAndListed) {
+  const std::string longest = "a very long name of a setting, train.lr=0.001";
+  const auto text = comparison_text(
+      compare_runs({in_memory({.lr = "1", .label = longest + "1"}),
+                    in_memory({.lr = "2", .label = longest + "2"})}));
+  expect_parts(text,
+               {"\n1 a very long name ...  ", "\n2 a very long name ...  ",
+                "\n1 " + longest + "1\n", "\n2 " + longest + "2\n"});
+}
+
+}  // namespace
+}  // namespace rsm::report

@@ -1,0 +1,19 @@
+#include "rsm/layers/conv.h"
+
+#include <ATen/ops/conv2d.h>
+
+namespace rsm {
+
+ConvImpl::ConvImpl(int64_t in, int64_t out, int64_t kernel, int64_t stride,
+                   int64_t padding)
+    : stride_(stride), padding_(padding) {
+  weight =
+      register_parameter("weight", torch::empty({out, in, kernel, kernel}));
+  bias = register_parameter("bias", torch::empty({out}));
+}
+
+torch::Tensor ConvImpl::forward(const torch::Tensor& x) {
+  return at::conv2d(x, weight, bias, stride_, padding_);
+}
+
+}  // namespace rsm

@@ -1,0 +1,54 @@
+#include "rsm/models/policy.h"
+
+#include <gtest/gtest.h>
+
+#include "rsm/base/random.h"
+#include "rsm/io/testing.h"
+
+namespace rsm {
+namespace {
+
+class Stopping : public NoProgress {
+ public:
+  bool stopping() const override { return true; }
+};
+
+TEST(Policy, KeepsItsLoraWhereTheReferenceThrows) {
+  const auto model = ImageModel::load("models/shapes-flow");
+  PolicyOptions options;
+  options.lora = LoraConfig{.rank = 2, .alpha = 4};
+  Policy policy(model, options);
+  auto lora = policy.trainable();
+  uint64_t seed = 0;
+  for (auto& [name, tensor] : lora) {
+    tensor = counted_normal(++seed, tensor.sizes()) * 0.1;
+  }
+  policy.load_trainable(lora);
+  const auto x = counted_normal(1, {2, 3, 32, 32});
+  const auto t = at::full({2}, 0.5);
+  const auto condition = model.encode({"a red circle", "a cross"});
+  const auto trained = policy.training().predict(x, t, condition);
+  ASSERT_FALSE(policy.reference().predict(x, t, condition).equal(trained));
+  EXPECT_ANY_THROW(policy.reference().predict(x.slice(1, 0, 2), t, condition));
+  EXPECT_TRUE(policy.training().predict(x, t, condition).equal(trained));
+  const Stopping stopping;
+  policy.watch(&stopping);
+  EXPECT_THROW(policy.reference().predict(x, t, condition), Interrupted);
+  EXPECT_THROW(policy.rollout().predict(x, t, condition), Interrupted);
+  policy.watch(nullptr);
+  EXPECT_TRUE(policy.training().predict(x, t, condition).equal(trained));
+}
+
+TEST(PolicyOptions, RolloutsAreTrainingInOnePrecisionAndTileOnly) {
+  PolicyOptions options;
+  EXPECT_TRUE(options.rollout_is_training());
+  options.rollout_tiles.tile = options.train_tiles.tile / 2;
+  EXPECT_FALSE(options.rollout_is_training());
+  options.train_tiles.tile = options.rollout_tiles.tile;
+  EXPECT_TRUE(options.rollout_is_training());
+  options.rollout_type = torch::kBFloat16;
+  EXPECT_FALSE(options.rollout_is_training());
+}
+
+}  // namespace
+}  // namespace rsm

@@ -1,0 +1,63 @@
+#include "rsm/objective/even_output.h"
+
+#include <cmath>
+
+#include "rsm/base/error.h"
+#include "rsm/objective/strength.h"
+
+namespace rsm {
+
+double even_factor(const Transition& step) { return kEvenWeight / step.w(); }
+
+OutputMap::OutputMap(const Rollout& rollout, torch::Device device) {
+  std::vector<float> factors;
+  for (const int64_t step : rollout.state_step) {
+    factors.push_back(
+        static_cast<float>(even_factor(rollout.transitions[step])));
+  }
+  factor_ = torch::tensor(factors).view({-1, 1, 1, 1}).to(device);
+}
+
+OutputMap OutputMap::select(const torch::Tensor& states) const {
+  OutputMap part;
+  if (factor_.defined()) part.factor_ = factor_.index_select(0, states);
+  return part;
+}
+
+torch::Tensor OutputMap::forward(const torch::Tensor& y,
+                                 const torch::Tensor& y_ref) const {
+  return factor_.defined() ? at::lerp(y_ref, y, factor_) : y;
+}
+
+torch::Tensor OutputMap::backward(const torch::Tensor& gradient) const {
+  return factor_.defined() ? gradient * factor_ : gradient;
+}
+
+double EvenOutput::factor_at(double t) const {
+  constexpr double kRounding = 1e-6;  // of times in float32
+  for (const auto& step : steps_) {
+    if (std::abs(step.t - t) < kRounding) {
+      return even_factor(step);
+    }
+  }
+  throw Error(cat("[EvenOutput] t = ", t,
+                  " is not among the sampler's times; it can't be continued "
+                  "on another grid"));
+}
+
+torch::Tensor EvenOutput::predict(const torch::Tensor& x,
+                                  const torch::Tensor& t,
+                                  const Condition& condition) {
+  std::vector<float> factors;
+  const auto times = t.to(at::kCPU, at::kDouble).contiguous();
+  for (int64_t i = 0; i < times.size(0); ++i) {
+    factors.push_back(
+        static_cast<float>(factor_at(times.const_data_ptr<double>()[i])));
+  }
+  const auto y = network_.predict(x, t, condition);
+  const auto y_ref = reference_.predict(x, t, condition);
+  return at::lerp(y_ref, y,
+                  torch::tensor(factors).to(y.device()).view({-1, 1, 1, 1}));
+}
+
+}  // namespace rsm

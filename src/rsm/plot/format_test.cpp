@@ -1,0 +1,64 @@
+#include "rsm/plot/format.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace rsm::report {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+TEST(Format, FixedNumbersHaveNoNegativeZero) {
+  EXPECT_EQ(format_fixed(0.41249, 3), "0.412");
+  EXPECT_EQ(format_fixed(-0.0001, 3), "0.000");
+  EXPECT_EQ(format_fixed(-2, 0), "-2");
+  EXPECT_EQ(format_fixed(kNan, 3), "n/a");
+}
+
+TEST(Format, SignedNumbersAlwaysHaveASign) {
+  EXPECT_EQ(format_signed(0.191, 3), "+0.191");
+  EXPECT_EQ(format_signed(-0.02, 3), "-0.020");
+  EXPECT_EQ(format_signed(-0.0001, 3), "+0.000");
+  EXPECT_EQ(format_signed(kNan, 3), "n/a");
+}
+
+TEST(Format, ShortNumbersKeepThreeDigits) {
+  EXPECT_EQ(format_short(0.01234), "0.0123");
+  EXPECT_EQ(format_short(1.5), "1.5");
+  EXPECT_EQ(format_short(12345), "12345");
+  EXPECT_EQ(format_short(0.000042), "4.2e-5");
+  EXPECT_EQ(format_short(-3e-4), "-3e-4");
+  EXPECT_EQ(format_short(1e100), "1e100");
+  EXPECT_EQ(format_short(0), "0");
+  EXPECT_EQ(format_short(100), "100");
+  EXPECT_EQ(format_short(kNan), "n/a");
+}
+
+TEST(Format, CountsAreGroupedByThousands) {
+  EXPECT_EQ(format_count(640), "640");
+  EXPECT_EQ(format_count(12288), "12,288");
+  EXPECT_EQ(format_count(-1234567), "-1,234,567");
+}
+
+TEST(Format, DurationsUseTwoUnits) {
+  EXPECT_EQ(format_duration(0.42), "0.4 s");
+  EXPECT_EQ(format_duration(59.6), "1 min 00 s");
+  EXPECT_EQ(format_duration(432), "7 min 12 s");
+  EXPECT_EQ(format_duration(3900), "1 h 05 min");
+  EXPECT_EQ(format_duration(51 * 3600), "2 d 3 h");
+  EXPECT_EQ(format_duration(kNan), "n/a");
+  EXPECT_EQ(format_duration(-1), "n/a");
+}
+
+TEST(Format, EscapedTextHasNoMarkup) {
+  EXPECT_EQ(escape_html("<a href=\"x\">'&'</a>"),
+            "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
+  EXPECT_EQ(escape_html(std::string("a\0b\x1b", 4)),
+            "a\xef\xbf\xbd"
+            "b\xef\xbf\xbd");
+  EXPECT_EQ(escape_html("line\n\tnext"), "line\n\tnext");
+}
+
+}  // namespace
+}  // namespace rsm::report

@@ -1,0 +1,374 @@
+#include "rsm/pretrain/pretrain.h"
+
+#include <torch/optim/adamw.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "rsm/base/error.h"
+#include "rsm/base/random.h"
+#include "rsm/io/files.h"
+#include "rsm/models/loading.h"
+#include "rsm/models/sd3_transformer.h"
+#include "rsm/models/unet.h"
+#include "rsm/paths/ddim.h"
+#include "rsm/paths/flow_matching.h"
+#include "rsm/pretrain/muon.h"
+#include "rsm/runs/optimizer_state.h"
+#include "rsm/worlds/shapes_world.h"
+
+namespace rsm {
+namespace {
+
+constexpr double kMuonMomentum = 0.95;
+constexpr double kGradientClip = 1.0;
+
+bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() &&
+         text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+/** Last layers of residual parts and of the network, and adaptive norms. */
+bool is_zero_initialised(const std::string& name) {
+  for (const char* part :
+       {"norm1.linear", "norm1_context.linear", "norm_out.linear", "proj_out.",
+        "conv2.", "unet.conv_out."}) {
+    if (contains(name, part)) return true;
+  }
+  return false;
+}
+
+/** Hidden matrices and filters of both networks' blocks: Muon's share. */
+bool is_block_matrix(const std::string& name, const torch::Tensor& p) {
+  bool block = false;
+  for (const char* part :
+       {"transformer_blocks.", "encoder.layers.", "_blocks.", "mid_block."}) {
+    block = block || contains(name, part);
+  }
+  return block && p.dim() >= 2 && !contains(name, "norm1.linear") &&
+         !contains(name, "norm1_context.linear");
+}
+
+void initialise(const std::string& name, const torch::Tensor& p,
+                uint64_t seed) {
+  constexpr double kWordStd = 0.5, kPositionStd = 0.1;
+  const auto normal = [&] { return counted_normal(seed, p.sizes()); };
+  if (ends_with(name, "token_embedding.weight")) {
+    p.copy_(normal() * kWordStd);
+  } else if (ends_with(name, "position_embedding.weight")) {
+    p.copy_(normal() * kPositionStd);
+  } else if (is_zero_initialised(name)) {
+    p.zero_();
+  } else if (p.dim() >= 2) {
+    const double fan = static_cast<double>(p.size(0) + p[0].numel());
+    p.copy_(normal() * std::sqrt(2.0 / fan));
+  } else if (ends_with(name, "bias")) {
+    p.zero_();
+  } else {
+    p.fill_(1);
+  }
+}
+
+/** Everything that changes during training. */
+struct State {
+  ImageModel model;
+  std::map<std::string, torch::Tensor> parameters = {};
+  StateDict average = {};
+  std::unique_ptr<Muon> muon = {};
+  std::unique_ptr<torch::optim::AdamW> adamw = {};
+  std::vector<std::string> adamw_names = {};
+  int64_t seen = 0;
+};
+
+std::map<std::string, torch::Tensor> all_parameters(const ImageModel& model) {
+  std::map<std::string, torch::Tensor> out;
+  for (const auto& p : model.network->named_parameters()) {
+    out[model.network->part() + "." + p.key()] = p.value();
+  }
+  for (const auto& p : model.text_encoder->named_parameters()) {
+    out["text_encoder." + p.key()] = p.value();
+  }
+  return out;
+}
+
+State make_state(const PretrainOptions& options) {
+  State s{new_shapes_model(options, options.run_folder + "/model")};
+  s.parameters = all_parameters(s.model);
+  std::map<std::string, torch::Tensor> matrices;
+  std::vector<torch::Tensor> others;
+  for (const auto& [name, p] : s.parameters) {
+    s.average[name] = p.detach().clone();
+    if (is_block_matrix(name, p)) {
+      matrices[name] = p;
+    } else {
+      others.push_back(p);
+      s.adamw_names.push_back(name);
+    }
+  }
+  s.muon = std::make_unique<Muon>(matrices, kMuonMomentum);
+  s.adamw = std::make_unique<torch::optim::AdamW>(
+      others, torch::optim::AdamWOptions(options.adamw_lr)
+                  .weight_decay(0.0)
+                  .betas({0.9, 0.99}));
+  return s;
+}
+
+std::string checkpoint_path(const PretrainOptions& options) {
+  return options.run_folder + "/checkpoint.safetensors";
+}
+
+void save_state(const PretrainOptions& options, State& s) {
+  StateDict all;
+  add_with_prefix(all, "average.", s.average);
+  add_with_prefix(all, "muon.", s.muon->state());
+  add_with_prefix(all, "adamw.", adamw_state(*s.adamw, s.adamw_names));
+  for (const auto& [name, p] : s.parameters) {
+    all["model." + name] = p.detach();
+  }
+  write_safetensors(checkpoint_path(options), all,
+                    {{"seen", std::to_string(s.seen)}});
+}
+
+void load_state(const PretrainOptions& options, State& s) {
+  const torch::NoGradGuard no_grad;
+  const auto file = read_safetensors(checkpoint_path(options));
+  for (auto& [name, p] : s.parameters) {
+    const auto found = file.tensors.find("model." + name);
+    RSM_CHECK(found != file.tensors.end() && found->second.sizes() == p.sizes(),
+              "[pretrain] ", checkpoint_path(options),
+              " does not fit the "
+              "config (",
+              name, "); remove the run folder to start anew");
+    p.copy_(found->second);
+    s.average.at(name).copy_(file.tensors.at("average." + name));
+  }
+  s.muon->load_state(with_prefix(file.tensors, "muon."));
+  load_adamw_state(*s.adamw, s.adamw_names,
+                   with_prefix(file.tensors, "adamw."));
+  s.seen = std::stoll(file.metadata.at("seen"));
+}
+
+/** [B] times in [0,1] that a batch is trained at. */
+torch::Tensor batch_times(const PretrainOptions& o, uint64_t counter) {
+  const auto z = counted_normal(
+      counted_seed(o.seed, Purpose::step_noise, {counter}), {o.batch});
+  if (o.family == Path::Family::flow) {
+    return at::sigmoid(z * o.time_std + o.time_mean);
+  }
+  constexpr double kTimesteps = 1000;
+  return at::floor(at::special_ndtr(z) * kTimesteps).clamp(0, kTimesteps - 1) /
+         kTimesteps;
+}
+
+/** f of every time, to multiply pictures with. */
+template <typename F>
+torch::Tensor of_times(const torch::Tensor& t, const F& f) {
+  std::vector<float> values;
+  for (int64_t i = 0; i < t.size(0); ++i) {
+    values.push_back(static_cast<float>(f(t[i].item<double>())));
+  }
+  return torch::tensor(values).view({-1, 1, 1, 1});
+}
+
+/** One batch's loss: E |y(x_t, t) - target|^2. */
+torch::Tensor batch_loss(const PretrainOptions& o, const ImageModel& model,
+                         int64_t first) {
+  const auto counter = static_cast<uint64_t>(first);
+  auto data = shapes::captioned_images(counted_seed(o.seed, Purpose::data, {}),
+                                       first, o.batch, o.caption_noise);
+  const auto chance = at::special_ndtr(counted_normal(
+      counted_seed(o.seed, Purpose::dropout, {counter}), {o.batch}));
+  for (int64_t i = 0; i < o.batch; ++i) {
+    if (chance[i].item<double>() < o.caption_dropout) {
+      data.captions[i].clear();
+    }
+  }
+  const auto noise =
+      counted_normal(counted_seed(o.seed, Purpose::initial_noise, {counter}),
+                     data.images.sizes());
+  const auto t = batch_times(o, counter);
+  const Path& path = *model.path;
+  const auto x =
+      data.images * of_times(t, [&](double at) { return path.signal(at); }) +
+      noise * of_times(t, [&](double at) { return path.noise(at); });
+  const auto condition =
+      model.encode_ids(model.tokenizer.encode_batch(data.captions));
+  const auto y = model.network->predict(x, t, condition);
+  return (y - path.target(data.images, noise)).square().mean();
+}
+
+void train_step(const PretrainOptions& options, State& s, double* loss_sum) {
+  const auto loss = batch_loss(options, s.model, s.seen);
+  loss.backward();
+  *loss_sum += loss.item<double>();
+  RSM_CHECK(std::isfinite(*loss_sum),
+            "[pretrain] the loss is not finite after ", s.seen,
+            " images; lower train.muon_lr or train.adamw_lr");
+  std::vector<torch::Tensor> others;
+  for (const auto& name : s.adamw_names) {
+    others.push_back(s.parameters.at(name));
+  }
+  torch::nn::utils::clip_grad_norm_(others, kGradientClip);
+  const double factor = learning_rate_factor(options, s.seen);
+  static_cast<torch::optim::AdamWOptions&>(s.adamw->param_groups()[0].options())
+      .lr(options.adamw_lr * factor);
+  s.adamw->step();
+  s.muon->step(options.muon_lr * factor);
+  s.seen += options.batch;
+  // A young average forgets its random start quickly.
+  const double steps = static_cast<double>(s.seen) / options.batch;
+  const double decay = std::min(options.ema, (1 + steps) / (10 + steps));
+  const torch::NoGradGuard no_grad;
+  for (auto& [name, p] : s.parameters) {
+    s.average.at(name).lerp_(p, 1 - decay);
+    p.mutable_grad().reset();
+  }
+}
+
+void write_model(const std::string& folder, const State& s) {
+  const torch::NoGradGuard no_grad;
+  StateDict kept;
+  for (const auto& [name, p] : s.parameters) {
+    kept[name] = p.detach().clone();
+    p.detach().copy_(s.average.at(name));
+  }
+  s.model.save(folder, at::kBFloat16);
+  for (const auto& [name, p] : s.parameters) {
+    p.detach().copy_(kept.at(name));
+  }
+}
+
+ClipTextConfig text_config(const PretrainOptions& o,
+                           const ClipTokenizer& tokenizer) {
+  ClipTextConfig text;
+  text.vocab_size = tokenizer.vocabulary_size();
+  text.hidden_size = o.width;
+  text.intermediate_size = 4 * o.width;
+  text.num_hidden_layers = o.text_layers;
+  text.num_attention_heads = o.heads;
+  text.max_position_embeddings = o.max_tokens;
+  text.projection_dim = o.width;
+  text.bos_token_id = tokenizer.start_id();
+  text.eos_token_id = tokenizer.end_id();
+  text.pad_token_id = tokenizer.pad_id();
+  return text;
+}
+
+Network new_transformer(const PretrainOptions& o) {
+  Sd3Config config;
+  config.sample_size = shapes::kSize;
+  config.patch_size = o.patch;
+  config.in_channels = 3;
+  config.out_channels = 3;
+  config.num_layers = o.layers;
+  config.num_attention_heads = o.heads;
+  config.attention_head_dim = o.width / o.heads;
+  config.joint_attention_dim = o.width;
+  config.caption_projection_dim = o.width;
+  config.pooled_projection_dim = o.width;
+  config.pos_embed_max_size = shapes::kSize / o.patch;
+  config.qk_rms_norm = true;
+  return std::make_shared<Sd3TransformerImpl>(config);
+}
+
+Network new_unet(const PretrainOptions& o) {
+  const size_t levels = o.channels.size();
+  UnetConfig config;
+  config.sample_size = shapes::kSize;
+  config.in_channels = 3;
+  config.out_channels = 3;
+  config.block_out_channels = o.channels;
+  config.down_attention.clear();
+  config.up_attention.clear();
+  // Attention where the picture is 8 pixels wide and below: wider, it costs
+  // most of the time and the shapes are told apart without it.
+  for (size_t level = 0; level < levels; ++level) {
+    const bool attends = (shapes::kSize >> level) <= 8;
+    config.down_attention.push_back(attends);
+    config.up_attention.insert(config.up_attention.begin(), attends);
+  }
+  config.layers_per_block = 1;
+  config.norm_num_groups = 8;
+  config.cross_attention_dim = o.width;
+  config.heads.assign(levels, o.heads);
+  return std::make_shared<UnetImpl>(config);
+}
+
+}  // namespace
+
+double learning_rate_factor(const PretrainOptions& options, int64_t seen) {
+  const double up = options.warmup > 0
+                        ? static_cast<double>(seen + options.batch) /
+                              static_cast<double>(options.warmup)
+                        : 1.0;
+  const double left = static_cast<double>(options.images - seen) /
+                      (options.cooldown * static_cast<double>(options.images));
+  return std::clamp(std::min(up, left), 0.0, 1.0);
+}
+
+ImageModel new_shapes_model(const PretrainOptions& o,
+                            const std::string& folder) {
+  const bool flow = o.family == Path::Family::flow;
+  write_word_vocabulary(folder + "/tokenizer", shapes::caption_words(),
+                        o.max_tokens);
+  auto tokenizer = ClipTokenizer::load(folder + "/tokenizer");
+  const auto text = text_config(o, tokenizer);
+  ImageModel model{flow ? new_transformer(o) : new_unet(o),
+                   ClipTextModel(text, flow), tokenizer,
+                   Path::from_json(flow ? FlowMatchSchedule{}.to_json()
+                                        : DdimSchedule{}.to_json()),
+                   folder + "/tokenizer"};
+  const torch::NoGradGuard no_grad;
+  uint64_t index = 0;
+  for (auto& [name, p] : all_parameters(model)) {
+    initialise(name, p, counted_seed(o.seed, Purpose::model_init, {index++}));
+  }
+  return model;
+}
+
+bool pretrain(const PretrainOptions& options, Progress& progress) {
+  namespace fs = std::filesystem;
+  if (options.threads > 0) {
+    at::set_num_threads(static_cast<int>(options.threads));
+  }
+  make_folders(options.run_folder);
+  State s = make_state(options);
+  if (is_there(checkpoint_path(options))) {
+    load_state(options, s);
+    progress.say(cat("continuing after ", s.seen, " images"));
+  }
+  progress.begin("pretrain", options.images);
+  double loss_sum = 0;
+  int64_t steps = 0;
+  int64_t saved = s.seen;
+  while (s.seen < options.images) {
+    train_step(options, s, &loss_sum);
+    ++steps;
+    progress.update(s.seen, cat("loss ", loss_sum / steps));
+    const bool stopping = progress.stopping();
+    if (stopping || s.seen - saved >= options.save_every) {
+      save_state(options, s);
+      write_model(options.run_folder + "/model", s);
+      progress.say(cat(s.seen, " images, loss ", loss_sum / steps));
+      saved = s.seen;
+      loss_sum = 0;
+      steps = 0;
+    }
+    if (stopping) {
+      progress.end();
+      return false;
+    }
+  }
+  save_state(options, s);
+  write_model(options.model_folder, s);
+  progress.end();
+  return true;
+}
+
+}  // namespace rsm

@@ -1,0 +1,84 @@
+#include "rsm/runs/changed_keys.h"
+
+#include <algorithm>
+#include <map>
+
+#include "rsm/base/error.h"
+#include "rsm/io/config_values.h"
+
+namespace rsm {
+namespace {
+
+bool contains(const std::vector<std::string>& keys, const std::string& key) {
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+/** The value at a key, "" where it is absent. */
+std::string text_at(const ConfigNode& map, const std::string& key) {
+  const auto* found = map.find(key);
+  return found == nullptr ? "" : found->scalar;
+}
+
+/** A config's values by key. Of the rewards, names and weights: how long one
+ * may take and how often it is asked again changes no number. */
+std::map<std::string, std::string> values_of(const std::string& config,
+                                             const std::string& origin) {
+  const auto root = parse_config(config, origin);
+  auto out = config_values(*root);
+  const auto* rewards = root->find("rewards");
+  if (out.erase("rewards") > 0) {
+    std::vector<std::string> names;
+    for (const auto& reward : rewards->children) {
+      const auto weight = text_at(*reward, "weight");
+      const auto name = text_at(*reward, "name");
+      const bool plain = weight.empty() || weight == "1";
+      names.push_back(plain ? name : cat(weight, " * ", name));
+    }
+    out["reward"] = join(names, " + ");
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> changed_keys(const std::string& before,
+                                      const std::string& after,
+                                      const std::string& origin,
+                                      const std::vector<std::string>& proven) {
+  static const std::vector<std::string> free = {
+      "train.epochs",     "train.max_minutes",
+      "train.max_images", "checkpoint.every",
+      "evaluation.every", "evaluation.every_minutes",
+      "compute.device",   "compute.threads",
+      "folder",           "label"};
+  const auto old_values = values_of(before, origin);
+  const auto new_values = values_of(after, "the config");
+  std::vector<std::string> changed;
+  // A falling learning rate depends on how many epochs there are.
+  const auto schedule = new_values.find("train.lr_schedule");
+  const bool falling =
+      schedule != new_values.end() && schedule->second == "linear";
+  const auto note = [&](const std::string& key, const std::string& from,
+                        const std::string& to) {
+    if ((falling && key == "train.epochs") ||
+        (!contains(free, key) && !contains(proven, key))) {
+      changed.push_back(cat(key, ": ", from, " -> ", to));
+    }
+  };
+  for (const auto& [key, value] : old_values) {
+    const auto found = new_values.find(key);
+    if (found == new_values.end()) {
+      note(key, value, "(gone)");
+    } else if (found->second != value) {
+      note(key, value, found->second);
+    }
+  }
+  for (const auto& [key, value] : new_values) {
+    if (old_values.count(key) == 0) {
+      note(key, "(absent)", value);
+    }
+  }
+  return changed;
+}
+
+}  // namespace rsm

@@ -1,0 +1,57 @@
+#include "rsm/runs/changed_keys.h"
+
+#include <gtest/gtest.h>
+
+#include "rsm/io/testing.h"
+
+namespace rsm {
+namespace {
+
+TEST(ChangedKeys, NameWhatChangesNumbersOnly) {
+  const std::string before = "train:\n  lr: 0.1\n  epochs: 3\nseed: 1\n";
+  EXPECT_TRUE(changed_keys(before, before).empty());
+  EXPECT_TRUE(changed_keys(before,
+                           "train:\n  lr: 0.1\n  epochs: 9\nseed: 1\n"
+                           "compute:\n  threads: 4\n")
+                  .empty());
+  const auto changed =
+      changed_keys(before, "train:\n  lr: 0.2\n  epochs: 3\nextra: 1\n");
+  ASSERT_EQ(changed.size(), 3u);
+  EXPECT_EQ(changed[0], "seed: 1 -> (gone)");
+  EXPECT_EQ(changed[1], "train.lr: 0.1 -> 0.2");
+  EXPECT_EQ(changed[2], "extra: (absent) -> 1");
+}
+
+TEST(ChangedKeys, OfRewardsAreNamesAndWeights) {
+  const std::string plain = "reward: exec:judge\n";
+  const std::string patient =
+      "rewards:\n  - {name: 'exec:judge', weight: 1, timeout_seconds: 300}\n";
+  EXPECT_TRUE(changed_keys(plain, patient).empty());
+  EXPECT_TRUE(changed_keys(patient, plain).empty());
+  for (const std::string other :
+       {"rewards:\n  - {name: 'exec:judge', weight: 2}\n",
+        "rewards:\n  - {name: 'exec:other', weight: 1}\n",
+        "rewards:\n  - {name: 'exec:judge'}\n  - {name: shapes}\n"}) {
+    EXPECT_EQ(changed_keys(patient, other).size(), 1u) << other;
+  }
+}
+
+TEST(ChangedKeys, WhereARunComputesAndWhatIsProvenElsewhereMayChange) {
+  const std::string before = "model: a\ncompute:\n  device: cuda:0\n";
+  const std::string after = "model: b\ncompute:\n  device: cuda:1\n";
+  EXPECT_EQ(changed_keys(before, after),
+            std::vector<std::string>{"model: a -> b"});
+  EXPECT_TRUE(changed_keys(before, after, "", {"model"}).empty());
+}
+
+TEST(ChangedKeys, WhatIsNoConfigIsNamed) {
+  for (const std::string damaged : {"a: [1", "- 1", "a: *b", "\xff"}) {
+    expect_parts(error_of([&] {
+                   changed_keys(damaged, "seed: 1\n", "run/config.yaml");
+                 }),
+                 {"run/config.yaml"});
+  }
+}
+
+}  // namespace
+}  // namespace rsm

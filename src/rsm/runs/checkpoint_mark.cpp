@@ -1,0 +1,106 @@
+#include "rsm/runs/checkpoint_mark.h"
+
+#include <nlohmann/json.hpp>
+
+#include "rsm/io/files.h"
+#include "rsm/io/json_fields.h"
+
+namespace rsm {
+namespace {
+
+using nlohmann::json;
+
+/** Of marks as they are written today. The first ones had no number, no
+ * checksum of their own, and neither config, inputs nor log. */
+constexpr int64_t kFormat = 2;
+constexpr const char* kChecksum = "checksum";
+
+std::string text_of(const json& value, int indent = -1) {
+  return value.dump(indent, ' ', false, json::error_handler_t::replace);
+}
+
+void check_checksum(const json& mark, const std::string& where) {
+  const std::string said = JsonFields(mark, where).text(kChecksum);
+  json rest = mark;
+  rest.erase(kChecksum);
+  RSM_CHECK(checksum(text_of(rest)) == said, where,
+            " has another checksum than it says");
+}
+
+Spent spent_of(const JsonFields& counters) {
+  Spent spent;
+  spent.images = counters.count("images");
+  spent.evaluations = counters.count("evaluations");
+  spent.updates = counters.count("updates");
+  spent.train_seconds = counters.amount("train_seconds");
+  spent.wall_seconds = counters.amount("wall_seconds");
+  return spent;
+}
+
+}  // namespace
+
+std::string mark_text(const Checkpoint& c,
+                      const std::string& tensors_checksum) {
+  json mark = {{"format", kFormat},
+               {"epoch", c.epoch},
+               {"sha256", tensors_checksum},
+               {"counters",
+                {{"images", c.spent.images},
+                 {"evaluations", c.spent.evaluations},
+                 {"updates", c.spent.updates},
+                 {"train_seconds", c.spent.train_seconds},
+                 {"wall_seconds", c.spent.wall_seconds},
+                 {"statistics", c.statistics.to_json()},
+                 {"evaluation_due", c.evaluation_due ? 1 : 0},
+                 {"healthy_epoch", c.healthy_epoch},
+                 {"skipped_in_a_row", c.skipped_in_a_row},
+                 {"machine", c.machine}}},
+               {"config", c.config},
+               {"log", c.log}};
+  if (c.inputs) mark["inputs"] = to_json(*c.inputs);
+  // As it reads back: what is no UTF-8 is replaced.
+  mark = json::parse(text_of(mark));
+  mark[kChecksum] = checksum(text_of(mark));
+  return text_of(mark, 2) + "\n";
+}
+
+Checkpoint read_mark(const std::string& path, std::string& tensors_checksum) {
+  const std::string where = "[checkpoint] " + path;
+  const json mark = read_json(path);
+  const JsonFields fields(mark, where);
+  Checkpoint out;
+  if (fields.has("format") || fields.has(kChecksum)) {
+    check_checksum(mark, where);
+    const int64_t format = fields.count("format");
+    if (format > kFormat) {
+      throw LaterVersion(cat(where, " has format ", format,
+                             "; this version of rsm reads formats up to ",
+                             kFormat,
+                             ": go on with the version that wrote it"));
+    }
+    out.config = fields.text("config");
+    out.log = fields.texts("log");
+    if (fields.has("inputs")) {
+      out.inputs = inputs_from_json(fields.value("inputs"), where);
+    }
+  }
+  out.epoch = fields.count("epoch");
+  tensors_checksum = fields.text("sha256");
+  const auto counters = fields.object("counters");
+  out.spent = spent_of(counters);
+  out.machine = counters.text("machine");
+  const auto saved = [&](const char* key) {
+    return counters.has(key) ? counters.count(key) : 0;
+  };
+  out.evaluation_due = saved("evaluation_due") != 0;
+  out.healthy_epoch = saved("healthy_epoch");
+  out.skipped_in_a_row = saved("skipped_in_a_row");
+  try {
+    out.statistics = PromptStatistics::from_json(counters.value("statistics"));
+  } catch (const Error& wrong) {
+    throw Error(cat(where, ": counters.statistics: ", wrong.what()));
+  }
+  return out;
+}
+
+}  // namespace rsm

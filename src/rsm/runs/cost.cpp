@@ -1,0 +1,147 @@
+#include <torch/optim/adamw.h>
+
+#include <algorithm>
+
+#include "rsm/base/clock.h"
+#include "rsm/base/memory.h"
+#include "rsm/base/random.h"
+#include "rsm/models/image_model.h"
+#include "rsm/models/policy.h"
+#include "rsm/rewards/rewards.h"
+#include "rsm/runs/forecast.h"
+
+namespace rsm {
+namespace {
+
+/** Network calls each core makes while timed; the first round is not. */
+constexpr int64_t kTimedCalls = 3;
+
+/** Freed memory that the allocator keeps: the demo's peak was 1.12 times the
+ * sum of what is counted here after 3 epochs, 1.3 times after 90. */
+constexpr double kAllocatorShare = 1.15;
+
+/** A batch of noise that fills every core's tiles so often. */
+struct Batch {
+  torch::Tensor x, t;
+  Condition condition;
+
+  Batch(const ImageModel& model, const RunOptions& o, const TileOptions& tiles,
+        int64_t calls) {
+    const int64_t rows = tiles.tile * tiles.workers * calls;
+    std::vector<int64_t> shape = model.latent_shape();
+    shape.insert(shape.begin(), rows);
+    x = counted_normal(counted_seed(o.seed, Purpose::bench, {1}), shape)
+            .to(o.device);
+    t = at::full({rows}, 0.7, x.options());
+    condition =
+        model.encode(std::vector<std::string>(rows, "a picture")).to(o.device);
+  }
+  int64_t size() const { return x.size(0); }
+};
+
+/** Seconds a row takes, once warm. */
+template <typename Work>
+double seconds_per_row(const ImageModel& model, const RunOptions& options,
+                       const TileOptions& tiles, const Work& work) {
+  work(Batch(model, options, tiles, 1));
+  const Batch batch(model, options, tiles, kTimedCalls);
+  const Clock clock;
+  work(batch);
+  return clock.seconds() / static_cast<double>(batch.size());
+}
+
+double update_seconds_per_row(const ImageModel& model, const RunOptions& o,
+                              Policy& policy, torch::optim::AdamW& optimiser) {
+  return seconds_per_row(model, o, o.train_tiles, [&](const Batch& batch) {
+    const auto gradients = policy.trained_network().gradients(
+        batch.x, batch.t, batch.condition, policy.parameters(),
+        [](int64_t, int64_t, const torch::Tensor& y) {
+          return at::zeros_like(y);
+        });
+    for (size_t i = 0; i < gradients.size(); ++i) {
+      policy.parameters()[i].mutable_grad() = gradients[i];
+    }
+    optimiser.step();  // with zero gradients: makes its state
+  });
+}
+
+double seconds_per_image(const ImageModel& model, const RunOptions& o,
+                         const Prompts& prompts, const Reward& reward) {
+  constexpr int64_t kImages = 64;
+  Prompts some;
+  for (int64_t i = 0; i < kImages; ++i) {
+    some.push_back(prompts[i % prompts.size()]);
+  }
+  std::vector<int64_t> shape = model.latent_shape();
+  shape.insert(shape.begin(), kImages);
+  const auto images = to_images(
+      counted_normal(counted_seed(o.seed, Purpose::bench, {2}), shape));
+  const Clock clock;
+  reward.score(images, some);
+  return clock.seconds() / kImages;
+}
+
+/** What a run holds at its fullest beside its networks and what their calls
+ * need, in MiB. */
+double run_tensors_mb(const ImageModel& model, const Forecast& f,
+                      const StateDict& trained) {
+  constexpr double kMiB = 1 << 20;
+  double latent = 4 / kMiB;  // float32
+  for (const int64_t n : model.latent_shape()) {
+    latent *= static_cast<double>(n);
+  }
+  const auto latents = [&](int64_t count, double copies) {
+    return static_cast<double>(count) * copies * latent;
+  };
+  // Pictures under way: x, y, y before and their mix with its temporaries, and
+  // a network's outputs before they are joined.
+  const double rollout = latents(f.images, 8);
+  // States: x, y, y_old, y_ref; rows: x_next and its sorted copy.
+  const double update =
+      latents(f.states, 4) + latents(f.rows, 2) + latents(f.images, 2);
+  // Pictures, their latents and the reward's copy.
+  const double evaluation = latents(f.evaluation_images, 4);
+  // Copies of the weights and of AdamW's two moments.
+  double checkpoint = 0;
+  for (const auto& [name, tensor] : trained) {
+    checkpoint += 3 * static_cast<double>(tensor.nbytes()) / kMiB;
+  }
+  return std::max({rollout, update, evaluation}) + checkpoint;
+}
+
+}  // namespace
+
+EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
+  const auto model = ImageModel::load(o.model);
+  Policy policy(model, o.policy());
+  torch::optim::AdamW optimiser(policy.parameters(),
+                                torch::optim::AdamWOptions(0));
+  const auto reward = make_rewards(o.rewards);
+  const auto prompts = load_prompts(o.train_prompts);
+  const auto predict = [&](Denoiser& denoiser, const TileOptions& tiles) {
+    return seconds_per_row(model, o, tiles, [&](const Batch& batch) {
+      denoiser.predict(batch.x, batch.t, batch.condition);
+    });
+  };
+  const auto scaled = [](double seconds, int64_t count) {
+    return seconds * static_cast<double>(count);
+  };
+  EpochCost cost;
+  const double rollout = predict(policy.rollout(), o.rollout_tiles);
+  const double training = predict(policy.training(), o.train_tiles);
+  const double update = update_seconds_per_row(model, o, policy, optimiser);
+  cost.rollout_seconds = scaled(rollout, f.evaluations.rollout);
+  cost.old_seconds =
+      scaled(training, f.evaluations.old + f.evaluations.reference);
+  cost.update_seconds = scaled(update, f.evaluations.update);
+  const double image = seconds_per_image(model, o, prompts, *reward);
+  cost.reward_seconds = scaled(image, f.images);
+  cost.evaluation_seconds = scaled(rollout, f.evaluation_evaluations) +
+                            scaled(image, f.evaluation_images);
+  const StateDict average = policy.trainable();
+  cost.peak_memory_mb =
+      kAllocatorShare * (peak_memory_mb() + run_tensors_mb(model, f, average));
+  return cost;
+}
+
+}  // namespace rsm

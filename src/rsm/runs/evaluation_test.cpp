@@ -1,0 +1,196 @@
+#include "rsm/runs/evaluation.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "rsm/base/error.h"
+#include "rsm/data/certainty.h"
+#include "rsm/paths/ddim.h"
+#include "rsm/paths/flow_matching.h"
+#include "rsm/paths/path.h"
+
+namespace rsm {
+namespace {
+
+Prompts three_categories() {
+  Prompts prompts;
+  for (int64_t i = 0; i < 12; ++i) {
+    prompts.push_back(
+        {i, std::to_string(i), i == 0 ? "one" : (i < 4 ? "three" : "many")});
+  }
+  return prompts;
+}
+
+/** y = pooled, so that outputs differ between prompts by a known amount. */
+class ConstantFlow : public Denoiser {
+ public:
+  explicit ConstantFlow(double shift) : shift_(shift) {}
+  torch::Tensor predict(const torch::Tensor& x, const torch::Tensor&,
+                        const Condition& condition) override {
+    return condition.pooled.view({-1, 1, 1, 1}).expand(x.sizes()) + shift_;
+  }
+
+ private:
+  double shift_;
+};
+
+/** Mean brightness; also as metric "bright". */
+class Brightness : public Reward {
+ public:
+  std::string name() const override { return "brightness"; }
+  RewardScores score(const torch::Tensor& images,
+                     const Prompts&) const override {
+    const auto mean = images.mean({1, 2, 3});
+    return {mean, {{"bright", mean * 2}}};
+  }
+};
+
+std::vector<std::shared_ptr<const Path>> paths() {
+  return {Path::from_json(FlowMatchSchedule{}.to_json()),
+          Path::from_json(DdimSchedule{}.to_json())};
+}
+
+EvaluationSet small_set() {
+  auto set = make_evaluation_set(three_categories(), 30, 5);
+  set.latent_shape = {3, 2, 2};
+  set.conditions = {at::zeros({30, 1, 1}), at::zeros({30, 1})};
+  return set;
+}
+
+TEST(PictureDiversity, IsTheMeanDistanceOfAPromptsPictures) {
+  const Prompts prompts = {{1, "a", "x"}, {2, "b", "x"}, {1, "a", "x"},
+                           {3, "c", "y"}, {2, "b", "x"}, {1, "a", "x"}};
+  // Constant pictures: distances are differences of their values.
+  const auto value = torch::tensor({0.1, 0.5, 0.2, 0.9, 0.8, 0.5});
+  const auto images = value.view({-1, 1, 1, 1}).expand({6, 3, 4, 4});
+  const auto diversity = picture_diversity(images, prompts);
+  EXPECT_NEAR(diversity[0], (0.1 + 0.4 + 0.3) / 3, 1e-7);
+  EXPECT_NEAR(diversity[1], 0.3, 1e-7);
+  for (const size_t i : {2, 3, 4, 5}) EXPECT_TRUE(std::isnan(diversity[i]));
+  EXPECT_EQ(picture_diversity(at::ones({6, 3, 4, 4}), prompts)[1], 0);
+}
+
+TEST(EvaluationSet, GivesCategoriesEquallyManyPictures) {
+  const auto set = make_evaluation_set(three_categories(), 31, 5);
+  std::map<std::string, int64_t> count;
+  for (const auto& prompt : set.prompts) {
+    ++count[prompt.category];
+  }
+  EXPECT_EQ(count["one"], 11);
+  EXPECT_EQ(count["three"], 10);
+  EXPECT_EQ(count["many"], 10);
+  EXPECT_THROW(make_evaluation_set({}, 3, 5), Error);
+}
+
+TEST(EvaluationSet, APicturesNoiseDoesNotDependOnHowMany) {
+  auto few = make_evaluation_set(three_categories(), 6, 5);
+  auto many = make_evaluation_set(three_categories(), 60, 5);
+  few.latent_shape = many.latent_shape = {3, 2, 2};
+  EXPECT_TRUE(at::equal(few.noise(0, 2), many.noise(0, 2)));
+  EXPECT_FALSE(at::equal(many.noise(0, 1), many.noise(1, 1)));
+}
+
+TEST(Evaluate, ReportsMeansByCategoryAndWhole) {
+  ConstantFlow flow(0);
+  const auto set = small_set();
+  const auto path = paths()[0];
+  const auto result = evaluate(flow, *path, path->times(4), set, Brightness());
+  EXPECT_EQ(result.images.size(0), 30);
+  EXPECT_FALSE(result.kl);
+  const auto& values = result.pictures.metrics.at("reward");
+  EXPECT_EQ(result.all.images, 30);
+  EXPECT_NEAR(result.all.means.at("reward"), mean_of(values), 1e-12);
+  EXPECT_NEAR(result.all.means.at("bright"), 2 * result.all.means.at("reward"),
+              1e-6);
+  double sum = 0;
+  for (const auto& [category, scores] : result.by_category) {
+    EXPECT_EQ(scores.images, 10);
+    sum += scores.means.at("reward") / 3;
+  }
+  EXPECT_NEAR(sum, result.all.means.at("reward"), 1e-6);
+  EXPECT_EQ(to_json(result)["by_category"]["one"]["images"], 10);
+}
+
+TEST(Evaluate, ErrorsTakePicturesOfAPromptTogether) {
+  ConstantFlow flow(0);
+  const auto set = small_set();
+  const auto path = paths()[0];
+  const auto result = evaluate(flow, *path, path->times(4), set, Brightness());
+  const auto& values = result.pictures.metrics.at("reward");
+  std::vector<int64_t> ids;
+  std::vector<std::string> categories;
+  for (const auto& prompt : set.prompts) {
+    ids.push_back(prompt.id);
+    categories.push_back(prompt.category);
+  }
+  const auto& error = result.all.errors.at("reward");
+  const auto expected = error_of_mean(values, ids, categories);
+  EXPECT_EQ(error.standard, expected.standard);
+  EXPECT_EQ(error.freedom, expected.freedom);
+  EXPECT_GT(result.all.errors.at("diversity").standard, 0);
+  EXPECT_NE(result.by_category.at("three").errors.at("reward").standard,
+            error.standard);
+  const auto json = to_json(result);
+  EXPECT_EQ(json["errors"]["reward"], error.standard);
+  EXPECT_EQ(json["freedom"]["reward"], error.freedom);
+  EXPECT_EQ(json["by_category"]["three"]["freedom"].size(), 3u);
+  EXPECT_TRUE(result.all.change_errors.empty());
+  EXPECT_FALSE(to_json(result).contains("change_errors"));
+}
+
+TEST(Evaluate, AChangeHasThePairedErrorOfEveryMetric) {
+  const auto set = small_set();
+  const auto path = paths()[0];
+  const auto of = [&](double shift, double scale) {
+    ConstantFlow flow(shift);
+    auto result = evaluate(flow, *path, path->times(4), set, Brightness());
+    for (auto& [name, values] : result.pictures.metrics) {
+      for (double& value : values) value *= scale;
+    }
+    return result;
+  };
+  const auto before = of(0, 1);
+  auto same = of(0, 1), grown = of(0, 1.5);
+  pair_with(before.pictures, same);
+  pair_with(before.pictures, grown);
+  for (const auto* metric : {"reward", "bright", "diversity"}) {
+    EXPECT_EQ(same.all.change_errors.at(metric).standard, 0) << metric;
+    EXPECT_NEAR(grown.all.change_errors.at(metric).standard,
+                before.all.errors.at(metric).standard / 2, 1e-9)
+        << metric;
+  }
+  EXPECT_NEAR(grown.by_category.at("many").change_errors.at("reward").standard,
+              before.by_category.at("many").errors.at("reward").standard / 2,
+              1e-9);
+  EXPECT_EQ(to_json(grown)["change_errors"].size(), 3u);
+  EXPECT_EQ(to_json(grown)["change_freedom"].size(), 3u);
+  EXPECT_EQ(to_json(grown)["by_category"]["many"]["change_errors"].size(), 3u);
+  auto other = before.pictures;
+  other.seed = 6;
+  EXPECT_THROW(pair_with(other, same), Error);
+}
+
+TEST(Drift, IsTheExactKlOfTheStochasticSteps) {
+  ConstantFlow moved(0.25), reference(0);
+  for (const auto& path : paths()) {
+    const bool flow = path->family() == Path::Family::flow;
+    const auto times = path->times(4);
+    const double measured = drift(moved, reference, *path, times, small_set());
+    double expected = 0;
+    for (int64_t i = 0; i < 3; ++i) {
+      const StepNoise noise = {.level = flow ? 0.7 : 1.0};
+      const double w = path->noisy_step(times, i, noise).w();
+      expected += 0.5 * w * w * 0.25 * 0.25 / 3;
+    }
+    EXPECT_NEAR(measured, expected, 1e-6 * expected);
+    EXPECT_EQ(drift(moved, moved, *path, times, small_set()), 0);
+    const StepNoise noise = {.level = flow ? 0.7 : 1.0};
+    const double w = path->noisy_step(times, 0, noise).w();
+    EXPECT_NEAR(drift(moved, reference, *path, times, small_set(), 1),
+                0.5 * w * w * 0.25 * 0.25, 1e-6 * w * w);
+  }
+}
+
+}  // namespace
+}  // namespace rsm

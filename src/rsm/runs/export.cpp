@@ -1,0 +1,216 @@
+#include "rsm/runs/export.h"
+
+#include <filesystem>
+
+#include "rsm/base/error.h"
+#include "rsm/base/random.h"
+#include "rsm/io/config.h"
+#include "rsm/io/config_node.h"
+#include "rsm/io/files.h"
+#include "rsm/io/folder_lock.h"
+#include "rsm/models/image_model.h"
+#include "rsm/models/loading.h"
+#include "rsm/models/lora_files.h"
+#include "rsm/models/policy.h"
+#include "rsm/runs/checkpoint.h"
+#include "rsm/runs/optimizer_state.h"
+#include "rsm/runs/run_options.h"
+
+namespace rsm {
+namespace {
+
+/** Where networks are compared. */
+const std::vector<float> kTimes = {0.95f, 0.7f, 0.4f, 0.1f};
+
+/** Differences that merging (another order of sums) or rounding the weights to
+ * `type` may make in a network's output. */
+double allowed_difference(torch::ScalarType type) {
+  switch (type) {
+    case torch::kBFloat16:
+      return 5e-2;
+    case torch::kFloat16:
+      return 5e-3;
+    default:
+      return 1e-4;
+  }
+}
+
+/** What networks are compared on: noise, the times above, some texts. */
+class Probe {
+ public:
+  Probe(const ImageModel& model, const RunOptions& options)
+      : times_(torch::tensor(kTimes)) {
+    const auto count = static_cast<int64_t>(kTimes.size());
+    std::vector<int64_t> shape = model.latent_shape();
+    shape.insert(shape.begin(), count);
+    x_ = counted_normal(counted_seed(options.seed, Purpose::bench, {0}), shape);
+    condition_ = model.encode(
+        {"a red circle", "two blue squares", "a photo of a cat", "words"});
+  }
+
+  torch::Tensor output(const Network& network) const {
+    const torch::NoGradGuard no_grad;
+    return network->predict(x_, times_, condition_);
+  }
+
+ private:
+  torch::Tensor times_, x_;
+  Condition condition_;
+};
+
+double difference(const torch::Tensor& a, const torch::Tensor& b) {
+  return ((a - b).abs().max() / b.abs().max().clamp_min(1e-30)).item<double>();
+}
+
+/** A run's newest checkpoint. */
+Checkpoint newest(const ExportOptions& options, Progress& progress) {
+  std::vector<std::string> damaged;
+  auto checkpoint = latest_checkpoint(options.run, damaged);
+  RSM_CHECK(checkpoint.has_value(), "[export] ", options.run,
+            " has no whole checkpoint", damaged.empty() ? "" : ": ",
+            join(damaged, "; "), "; give the folder of a run");
+  if (!checkpoint->inputs) {
+    progress.say(
+        cat("warning: ", options.run, " was written by an earlier version and ",
+            "does not say what its model was; see to it that the model is the "
+            "one it was trained on"));
+  }
+  for (const auto& text : damaged) {
+    progress.say("warning: passing over a damaged checkpoint, " + text);
+  }
+  if (!damaged.empty()) {
+    progress.say(cat("exporting epoch ", checkpoint->epoch));
+  }
+  return std::move(*checkpoint);
+}
+
+/** The folder of the run's base model, wherever that lies now. `said` is what
+ * the run's config calls it. */
+std::string base_model(const ExportOptions& options, const Checkpoint& run,
+                       const std::string& said) {
+  std::vector<std::string> places = {options.model};
+  if (options.model.empty()) {
+    places = {said};
+    if (run.inputs) places.push_back(run.inputs->model_place);
+  }
+  std::vector<std::string> wrong;
+  for (const auto& place : places) {
+    if (!is_there(place + "/model_index.json")) {
+      wrong.push_back(place + " is no model folder");
+      continue;
+    }
+    const auto changed = run.inputs ? changed_files(run.inputs->model_files,
+                                                    model_checksums(place))
+                                    : "";
+    if (changed.empty()) return place;
+    wrong.push_back(cat(place, " is another model: ", changed));
+  }
+  throw Error(cat("[export] the model that ", options.run,
+                  " was trained on is not there: ", join(wrong, "; "),
+                  "; say with --model where it lies, unchanged"));
+}
+
+/** The run's options, as the checkpoint has them, or an earlier version's
+ * config.yaml. */
+RunOptions options_of(const ExportOptions& options, const Checkpoint& run) {
+  const std::string path = options.run + "/config.yaml";
+  const std::string text = run.config.empty() ? read_file(path) : run.config;
+  const auto model =
+      base_model(options, run, Config::parse(text, path).text("model"));
+  return read_run_options(
+      Config::parse(text, path, {"model=" + yaml_text(model)}));
+}
+
+Network with_weights(const ImageModel& model, const StateDict& weights) {
+  auto network = copy_of(model.network, torch::kFloat32, torch::kCPU);
+  load_parameters(*network, weights, "export");
+  return network;
+}
+
+/** Writes files one by one and keeps how each came back. */
+class Exporter {
+ public:
+  Exporter(const ImageModel& model, const Probe& probe, torch::Tensor expected)
+      : model_(model), probe_(probe), expected_(std::move(expected)) {}
+
+  void add_lora(const std::string& path, const LoraFile& file) {
+    add(path,
+        with_weights(model_, merged(state_dict(*model_.network), file.tensors,
+                                    file.config)),
+        allowed_difference(torch::kFloat32));
+  }
+
+  void add(const std::string& path, const Network& network, double allowed) {
+    const double found = difference(probe_.output(network), expected_);
+    RSM_CHECK(found <= allowed, "[export] ", path,
+              " read back gives outputs that differ by ", found,
+              " of the largest from the trained network's; at most ", allowed,
+              " is rounding. Don't use the file");
+    files_.push_back({path, found, allowed});
+  }
+
+  std::vector<ExportedFile> files() const { return files_; }
+
+ private:
+  const ImageModel& model_;
+  const Probe& probe_;
+  torch::Tensor expected_;
+  std::vector<ExportedFile> files_;
+};
+
+/** The network as it trained: its LoRA beside the weights, not merged. */
+torch::Tensor trained_output(const ImageModel& model, const RunOptions& run,
+                             const StateDict& weights, const Probe& probe) {
+  if (!run.lora) {
+    return probe.output(with_weights(
+        model, with_trained(model.network, weights, run.policy().lora)));
+  }
+  auto network = copy_of(model.network, torch::kFloat32, torch::kCPU);
+  LoraAdapter adapter(*network, run.lora_config, run.seed);
+  adapter.load_state(weights);
+  return probe.output(network);
+}
+
+}  // namespace
+
+void save_lora(const std::string& folder, const LoraConfig& config,
+               const StateDict& lora, const std::string& part) {
+  save_peft_adapter(folder, config, lora);
+  save_diffusers_lora(folder, config, lora, part);
+}
+
+std::vector<ExportedFile> export_run(const ExportOptions& options,
+                                     Progress& progress) {
+  const auto checkpoint = newest(options, progress);
+  const auto run = options_of(options, checkpoint);
+  const auto weights = with_prefix(checkpoint.tensors,
+                                   options.average ? "average." : "trained.");
+  const std::string folder =
+      options.output.empty() ? options.run + "/export" : options.output;
+  const FolderLock lock(folder, "[export]", progress);
+  if (lock.held() && options.output.empty()) {
+    remove_temporary_files(folder);
+  }
+  const auto model = ImageModel::load(run.model);
+  const Probe probe(model, run);
+  Exporter exporter(model, probe, trained_output(model, run, weights, probe));
+  if (run.lora) {
+    const auto lora = options.fold_alpha ? folded({run.lora_config, weights})
+                                         : LoraFile{run.lora_config, weights};
+    save_lora(folder, lora.config, lora.tensors, model.network->part());
+    exporter.add_lora(folder + "/adapter_model.safetensors",
+                      load_peft_adapter(folder));
+    exporter.add_lora(folder + "/pytorch_lora_weights.safetensors",
+                      load_diffusers_lora(folder, model.network->part()));
+  }
+  ImageModel whole = model;
+  whole.network = with_weights(
+      model, with_trained(model.network, weights, run.policy().lora));
+  const std::string path = folder + "/merged";
+  whole.save(path, options.type);
+  exporter.add(path, ImageModel::load(path).network,
+               allowed_difference(options.type));
+  return exporter.files();
+}
+
+}  // namespace rsm

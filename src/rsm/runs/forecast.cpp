@@ -1,0 +1,264 @@
+#include "rsm/runs/forecast.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "rsm/base/error.h"
+#include "rsm/rollouts/plan.h"
+#include "rsm/runs/evaluation.h"
+
+namespace rsm {
+namespace {
+
+using Source = EstimatorKnobs::Source;
+using Grouping = EstimatorKnobs::Grouping;
+
+int64_t groups_of(const RunOptions& o, const RolloutPlan& plan) {
+  const int64_t roots = o.prompts_per_epoch * o.samples_per_prompt;
+  const auto grouping = o.method.estimator.grouping;
+  int64_t with_rows = 0;
+  for (int64_t i = 0; i < plan.steps; ++i) {
+    with_rows += plan.branches_at(i) > 0 ? 1 : 0;
+  }
+  if (grouping == Grouping::batch) {
+    return plan.source == Source::tree ? with_rows : 1;
+  }
+  if (grouping == Grouping::root) {
+    return roots;
+  }
+  const int64_t units =
+      grouping == Grouping::seed ? roots : o.prompts_per_epoch;
+  return plan.source == Source::rollout ? units : units * with_rows;
+}
+
+/** States of the epoch's updates: see trained_states(). */
+int64_t states_of(const RunOptions& o, const RolloutPlan& plan, int64_t roots) {
+  int64_t with_rows = 0;
+  for (int64_t i = 0; i < plan.steps; ++i) {
+    with_rows += plan.branches_at(i) > 0 ? plan.states_at(i) : 0;
+  }
+  const int64_t anchors = roots * (plan.states_per_root() - with_rows);
+  const double share = o.method.regularisation.anchor_share;
+  const auto rows = static_cast<double>(roots * plan.rows_per_root());
+  return roots * with_rows +
+         (share > 0 ? std::min(anchors, static_cast<int64_t>(share * rows))
+                    : anchors);
+}
+
+/** States compared with the reference where the method has no KL term: see
+ * watched_states(). */
+int64_t watched_of(const RolloutPlan& plan, int64_t states) {
+  int64_t steps = 0;
+  for (int64_t i = 0; i < plan.steps; ++i) {
+    steps += plan.states_at(i) > 0 ? 1 : 0;
+  }
+  return std::min(states, std::max(kWatchedStates, steps));
+}
+
+int64_t categories_of(const Prompts& prompts) {
+  std::set<std::string> names;
+  for (const auto& prompt : prompts) {
+    names.insert(prompt.category);
+  }
+  return static_cast<int64_t>(names.size());
+}
+
+/** Collects advice; `says` is added where `wrong`. */
+class Adviser {
+ public:
+  template <typename... Parts>
+  void if_so(bool wrong, const std::string& key, const Parts&... parts) {
+    if (wrong) {
+      advice_.push_back({key, cat(parts...)});
+    }
+  }
+  std::vector<Advice> take() { return std::move(advice_); }
+
+ private:
+  std::vector<Advice> advice_;
+};
+
+void advise_on_prompts(Adviser& adviser, const RunOptions& o,
+                       const Prompts& train, const Prompts& held_out) {
+  const auto available = static_cast<int64_t>(train.size());
+  adviser.if_so(o.prompts_per_epoch > available, "prompts.per_epoch",
+                o.prompts_per_epoch, " prompts an epoch out of ", available,
+                ": some come again within an epoch, with other noise; ",
+                available, " or fewer come once");
+  const int64_t categories = categories_of(train);
+  adviser.if_so(o.prompts_per_epoch >= categories &&
+                    o.prompts_per_epoch % categories != 0,
+                "prompts.per_epoch", o.prompts_per_epoch, " prompts over ",
+                categories, " categories: some get one more in an epoch; ",
+                o.prompts_per_epoch / categories * categories, " or ",
+                (o.prompts_per_epoch / categories + 1) * categories,
+                " divide evenly");
+  const int64_t judged = categories_of(held_out);
+  adviser.if_so(o.eval_images % judged != 0, "evaluation.images", o.eval_images,
+                " pictures over ", judged,
+                " categories: the first ones weigh more in the mean; ",
+                (o.eval_images / judged + 1) * judged, " divide evenly");
+}
+
+void advise_on_sampling(Adviser& adviser, const RunOptions& o) {
+  const auto plan = o.plan();
+  adviser.if_so(
+      o.continuation_steps > 0 && plan.source != Source::branches,
+      "sampling.continuation_steps",
+      "only branches are continued, and this method has none; leave it out");
+  adviser.if_so(o.sharing != Sharing::all && plan.source == Source::rollout,
+                "sampling.share",
+                "a stochastic path has one row a state: there is nothing to "
+                "share; leave it out");
+  adviser.if_so(
+      plan.source == Source::branches && o.continuation_steps >= o.steps - 1,
+      "sampling.continuation_steps", o.continuation_steps, " of ", o.steps,
+      " steps: no branch has more steps left, so nothing gets cheaper; try 4");
+}
+
+/** Epochs until `epochs` or max_images end the run. */
+double epochs_counted(const RunOptions& o, const Forecast& f) {
+  const auto epochs = static_cast<double>(o.epochs);
+  return o.max_images > 0
+             ? std::min(epochs, std::ceil(static_cast<double>(o.max_images) /
+                                          static_cast<double>(f.images)))
+             : epochs;
+}
+
+/** Updates that the average reaches back; 1 / (1 - 0.9) is 10. */
+double horizon_of(const RunOptions& o) {
+  constexpr double kRounding = 1e-9;
+  return o.ema_decay < 1 ? static_cast<double>(o.ema_every) /
+                               (1 - o.ema_decay) * (1 - kRounding)
+                         : INFINITY;
+}
+
+void advise_on_average(Adviser& adviser, const RunOptions& o, const Forecast& f,
+                       double epochs) {
+  const double updates = std::round(epochs * static_cast<double>(f.updates));
+  adviser.if_so(updates > 0 && horizon_of(o) > updates, "train.ema_decay",
+                "the average reaches back ", horizon_of(o),
+                " updates, the run has ", updates,
+                ": what is evaluated and exported lags behind; ", o.ema_decay,
+                " -> ", std::max(0.0, 1 - 4 / updates));
+}
+
+void advise_on_training(Adviser& adviser, const RunOptions& o,
+                        const Forecast& f) {
+  adviser.if_so(o.updates_per_epoch > f.states, "train.updates_per_epoch",
+                o.updates_per_epoch, " updates of ", f.states,
+                " states: some have none; at most ", f.states);
+  adviser.if_so(
+      o.updates_per_epoch <= f.states && f.states % o.updates_per_epoch != 0,
+      "train.updates_per_epoch", f.states, " states over ", o.updates_per_epoch,
+      " updates: of ", f.smallest_update, " and ", f.largest_update,
+      " states, which weigh the same; ",
+      "more prompts or another number of updates would even them out");
+  advise_on_average(adviser, o, f, epochs_counted(o, f));
+  adviser.if_so(o.method.regularisation.beta == 0, "method.regularisation.beta",
+                "nothing holds the model to where it began; watch drift and "
+                "texture, or set beta above 0");
+  adviser.if_so(o.eval_every > o.epochs && o.epochs > 0, "evaluation.every",
+                o.eval_every, " epochs of ", o.epochs,
+                ": evaluated only before and after");
+}
+
+void advise_on_compute(Adviser& adviser, const RunOptions& o,
+                       const Forecast& f) {
+  const auto& tiles = o.train_tiles;
+  const int64_t cores = std::thread::hardware_concurrency();
+  adviser.if_so(o.device.is_cpu() && tiles.workers > cores, "compute.threads",
+                tiles.workers, " threads on ", cores, " cores take turns; set ",
+                cores);
+  const int64_t calls = tiles.calls(f.smallest_update);
+  adviser.if_so(calls < tiles.workers, "compute.train_tile", "an update of ",
+                f.smallest_update, " states is ", calls, " tile",
+                calls == 1 ? "" : "s", " for ", tiles.workers,
+                " threads: some idle; a tile of ",
+                std::max<int64_t>(1, f.smallest_update / tiles.workers),
+                " or more states an update keep them busy");
+}
+
+/** Of the network: the first picture of every prompt is sampled once more and
+ * compared with the reference on its way. */
+int64_t evaluations_of_drift(const RunOptions& o) {
+  const auto set =
+      make_evaluation_set(load_prompts(o.eval_prompts), o.eval_images, o.seed);
+  const auto firsts = std::count(set.members.begin(), set.members.end(), 0);
+  const int64_t all = o.eval_steps - 1;
+  const int64_t compared =
+      o.eval_drift_steps > 0 ? std::min(o.eval_drift_steps, all) : all;
+  return firsts * (o.eval_steps + compared);
+}
+
+}  // namespace
+
+Forecast forecast(const RunOptions& o) {
+  const auto plan = o.plan();
+  Forecast f;
+  f.roots = o.prompts_per_epoch * o.samples_per_prompt;
+  f.images = f.roots * plan.images_per_root();
+  f.rows = f.roots * plan.rows_per_root();
+  f.states = states_of(o, plan, f.roots);
+  f.groups = groups_of(o, plan);
+  f.smallest_update = f.states / o.updates_per_epoch;
+  f.largest_update = (f.states + o.updates_per_epoch - 1) / o.updates_per_epoch;
+  f.updates = std::min(o.updates_per_epoch, f.states);
+  const bool pulled = o.method.regularisation.beta > 0;
+  f.evaluations.rollout = f.roots * plan.evaluations_per_root();
+  f.evaluations.old = o.policy().rollout_is_training() ? 0 : f.states;
+  const bool even = o.method.strength.even_output;
+  f.evaluations.reference =
+      (pulled || even ? f.states : watched_of(plan, f.states)) +
+      (even ? f.evaluations.rollout : 0);
+  f.evaluations.update = f.states;
+  f.update_is_exact =
+      pulled && o.method.regularisation.pull_rows &&
+      o.method.regularisation.mask != RegularisationKnobs::Mask::rows;
+  f.evaluation_images = o.eval_images;
+  f.evaluation_evaluations =
+      o.eval_images * o.eval_steps + evaluations_of_drift(o);
+  return f;
+}
+
+double expected_epochs(const RunOptions& o, const Forecast& f,
+                       const EpochCost& cost) {
+  const double counted = epochs_counted(o, f);
+  return o.max_minutes > 0
+             ? std::min(counted, 60 * o.max_minutes / cost.epoch_seconds())
+             : counted;
+}
+
+std::vector<Advice> advise_on_time(const RunOptions& o, const Forecast& f,
+                                   const EpochCost& cost) {
+  const double counted = epochs_counted(o, f);
+  const double epochs = expected_epochs(o, f, cost);
+  if (epochs >= counted) return {};
+  Adviser adviser;
+  const auto fit = static_cast<int64_t>(epochs);
+  const double share = epochs / static_cast<double>(o.epochs);
+  adviser.if_so(o.lr_decay, "train.epochs",
+                "max_minutes ends the run after about epoch ", fit, " of ",
+                o.epochs, ", with lr at ",
+                static_cast<int64_t>(100 * (1 - share)),
+                " % of its first value instead of 0; ", fit, " epochs fit");
+  if (horizon_of(o) <= counted * static_cast<double>(f.updates)) {
+    advise_on_average(adviser, o, f, epochs);
+  }
+  return adviser.take();
+}
+
+std::vector<Advice> advise(const RunOptions& options, const Forecast& forecast,
+                           const Prompts& train, const Prompts& held_out) {
+  Adviser adviser;
+  advise_on_prompts(adviser, options, train, held_out);
+  advise_on_sampling(adviser, options);
+  advise_on_training(adviser, options, forecast);
+  advise_on_compute(adviser, options, forecast);
+  return adviser.take();
+}
+
+}  // namespace rsm

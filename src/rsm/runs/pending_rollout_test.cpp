@@ -1,0 +1,106 @@
+#include "rsm/runs/pending_rollout.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "rsm/io/files.h"
+#include "rsm/io/safetensors.h"
+#include "rsm/io/testing.h"
+#include "rsm/train/testing.h"
+
+namespace rsm {
+namespace {
+
+Rollout small_rollout() {
+  Rollout r;
+  r.prompts = {{0, "a red circle", ""}, {1, "two crosses", ""}};
+  r.transitions = {{0.9, 0.5, 1, -0.4, 0.1, 0, 0.4}};
+  r.x = at::full({2, 1, 2, 2}, 1.5);
+  r.y = at::full({2, 1, 2, 2}, 2.5);
+  r.state_root = {0, 1};
+  r.state_prompt = {0, 1};
+  r.state_step = {0, 0};
+  r.x_next = at::full({2, 1, 2, 2}, 3.5);
+  r.row_state = {0, 1};
+  r.row_image = {0, 1};
+  r.latents = at::full({2, 1, 2, 2}, 4.5);
+  r.image_prompt = {0, 1};
+  r.evaluations = 12;
+  return r;
+}
+
+class PendingRollout : public testing::Test {
+ protected:
+  void SetUp() override {
+    kept_ = small_rollout();
+    save_pending(folder_.path(), 3, kept_, notes_);
+    path_ = folder_ / "pending-rollout.safetensors";
+    notes_.said.clear();
+  }
+  std::optional<Rollout> load(int64_t epoch) {
+    return load_pending(folder_.path(), epoch, kept_.prompts, torch::kCPU,
+                        notes_);
+  }
+
+  TemporaryFolder folder_;
+  Notes notes_;
+  Rollout kept_;
+  std::string path_;
+};
+
+TEST_F(PendingRollout, ComesBackForItsEpochOnly) {
+  EXPECT_FALSE(load(2));
+  const auto back = load(3);
+  ASSERT_TRUE(back);
+  EXPECT_TRUE(back->x_next.equal(kept_.x_next));
+  EXPECT_EQ(back->row_image, kept_.row_image);
+  EXPECT_EQ(back->evaluations, 12);
+  EXPECT_EQ(back->prompts.size(), 2u);
+  EXPECT_TRUE(notes_.said.empty());
+  remove_pending(folder_.path(), 2);
+  EXPECT_TRUE(std::filesystem::exists(path_));
+  remove_pending(folder_.path(), 3);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(PendingRollout, OfOtherPromptsIsNamedAndDrawnAgain) {
+  kept_.prompts[1].text = "three crosses";
+  EXPECT_FALSE(load(3));
+  expect_parts(notes_.all(), {"warning", path_, "other prompts", "again"});
+}
+
+TEST_F(PendingRollout, NoDamagedByteGetsThrough) {
+  const auto whole = read_file(path_);
+  for (size_t i = 0; i < whole.size(); ++i) {
+    for (const char flip : {'\1', '\x80'}) {
+      auto bytes = whole;
+      bytes[i] = static_cast<char>(bytes[i] ^ flip);
+      write_file_atomic(path_, bytes);
+      // What the file says of its epoch may now be another's.
+      EXPECT_FALSE(load(3)) << i;
+    }
+  }
+  for (const size_t size : {size_t{0}, size_t{7}, whole.size() / 2}) {
+    write_file_atomic(path_, whole.substr(0, size));
+    EXPECT_FALSE(load(3)) << size;
+  }
+  remove_pending(folder_.path(), 0);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(PendingRollout, MetadataThatIsNoNumberIsNoEnd) {
+  auto file = read_safetensors(path_);
+  for (const char* epoch : {"", "x", "3x", "99999999999999999999"}) {
+    file.metadata["epoch"] = epoch;
+    write_safetensors(path_, file.tensors, file.metadata);
+    EXPECT_FALSE(load(3)) << epoch;
+    expect_parts(notes_.said.back(), {path_, "epoch"});
+  }
+  file.metadata.erase("epoch");
+  write_safetensors(path_, file.tensors, file.metadata);
+  EXPECT_FALSE(load(3));
+}
+
+}  // namespace
+}  // namespace rsm

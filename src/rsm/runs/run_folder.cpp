@@ -1,0 +1,139 @@
+#include "rsm/runs/run_folder.h"
+
+#include <filesystem>
+#include <set>
+
+#include "rsm/base/error.h"
+#include "rsm/io/files.h"
+#include "rsm/methods/method_config.h"
+#include "rsm/models/loading.h"
+#include "rsm/objective/rows.h"
+#include "rsm/objective/strength.h"
+#include "rsm/runs/changed_keys.h"
+#include "rsm/runs/export.h"
+#include "rsm/runs/machine.h"
+#include "rsm/runs/run_inputs.h"
+
+namespace rsm {
+namespace {
+
+namespace fs = std::filesystem;
+
+/** What a file says; nothing where it is missing or damaged. */
+nlohmann::json object_in(const std::string& path) {
+  try {
+    const auto found = read_json(path);
+    if (found.is_object()) return found;
+  } catch (const Error&) {
+  }
+  return nlohmann::json::object();
+}
+
+}  // namespace
+
+void refuse_changed(const RunOptions& options, const std::string& before,
+                    const std::string& origin,
+                    const std::vector<std::string>& proven) {
+  const auto changed = changed_keys(before, options.resolved, origin, proven);
+  RSM_CHECK(changed.empty(), "[finetune] ", options.folder,
+            " holds a run of another config (", join(changed, "; "),
+            "); choose another `name`, or remove the folder to start anew");
+}
+
+void check_same_run(const RunOptions& options) {
+  const std::string path = options.folder + "/config.yaml";
+  if (is_there(path)) refuse_changed(options, read_file(path), path, {});
+}
+
+bool says_finished(const std::string& run_folder) {
+  return object_in(run_folder + "/run.json")
+             .value("finished", nlohmann::json()) == true;
+}
+
+bool is_finished(const RunOptions& options) {
+  const std::string config = options.folder + "/config.yaml";
+  if (!is_there(config)) return false;
+  const auto before = read_file(config);
+  try {
+    refuse_changed(options, before, config, input_keys());
+  } catch (const UsageError&) {  // no config; the checkpoint has it too
+    return false;
+  }
+  const std::string last = options.lora ? "/final/adapter_model.safetensors"
+                                        : "/final/model_index.json";
+  return before == options.resolved && says_finished(options.folder) &&
+         is_there(options.folder + last);
+}
+
+void write_description(const RunOptions& o, const Transitions& transitions,
+                       const Prompts& train_prompts, const EvaluationSet& set,
+                       const Reward& reward, bool finished) {
+  nlohmann::json schedule;
+  const auto h = normalised_h(o.method, transitions);
+  const auto& update = o.method.regularisation;
+  const bool clips = update.importance != RegularisationKnobs::Importance::none;
+  for (int64_t i = 0; i + 1 < o.steps; ++i) {
+    const int64_t rows = rows_at(o.method.estimator, i, o.steps);
+    const double exponent = row_factors(o.method, transitions[i], 1).exponent;
+    schedule.push_back(
+        {{"step", i},
+         {"t", transitions[i].t},
+         {"branches", rows},
+         {"strength", strength(o.method.strength, transitions[i])},
+         {"h", h[i]},
+         {"clip", clips && rows > 0
+                      ? nlohmann::json(update.clip_range / exponent)
+                      : nlohmann::json()}});
+  }
+  std::set<int64_t> distinct;
+  for (const auto& prompt : set.prompts) {
+    distinct.insert(prompt.id);
+  }
+  auto method = to_json(o.method);
+  nlohmann::json knobs = {{"estimator", method["estimator"]},
+                          {"strength", method["strength"]},
+                          {"regularisation", method["regularisation"]},
+                          {"as_published", o.method.as_published}};
+  write_json_atomic(
+      o.folder + "/run.json",
+      {{"name", o.name},
+       {"label", o.label},
+       {"method",
+        {{"name", o.method.name},
+         {"source", o.method.source},
+         {"summary", o.method.summary},
+         {"knobs", knobs}}},
+       {"model", o.model},
+       {"guidance_scale", o.guidance_scale},
+       {"steps", o.steps},
+       {"seed", o.seed},
+       {"reward",
+        {{"name", reward.name()},
+         {"main_metric", reward.main_metric()},
+         {"watched", reward.watched_metrics()}}},
+       {"prompts",
+        {{"train", train_prompts.size()}, {"held_out", distinct.size()}}},
+       {"schedule", schedule},
+       {"warnings", o.warnings},
+       {"machine", machine_fingerprint(o.device, o.train_tiles.tile)},
+       {"versions", {{"rsm", RSM_VERSION}}},
+       {"finished", finished}});
+}
+
+void write_final(const RunOptions& options, const ImageModel& model,
+                 const StateDict& average) {
+  const std::string folder = options.folder + "/final";
+  make_folders(folder);
+  if (options.lora) {
+    save_lora(folder, options.lora_config, average, model.network->part());
+    return;
+  }
+  ImageModel merged = model;
+  merged.network = copy_of(model.network, torch::kFloat32, torch::kCPU);
+  load_parameters(*merged.network,
+                  with_trained(model.network, average, std::nullopt),
+                  "write_final");
+  merged.save(folder, torch::kFloat32);
+}
+
+}  // namespace rsm

@@ -1,0 +1,195 @@
+#include "rsm/runs/run_inputs.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "rsm/base/error.h"
+#include "rsm/data/prompts.h"
+#include "rsm/io/files.h"
+#include "rsm/io/json_fields.h"
+#include "rsm/runs/run_options.h"
+
+namespace rsm {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+constexpr const char* kIndex = "model_index.json";
+constexpr const char* kTrain = "prompts.train";
+constexpr const char* kEvaluation = "evaluation.prompts";
+constexpr const char* kExec = "exec:";
+/** Endings of what a model is made of. */
+constexpr std::array<const char*, 4> kModelFiles = {".json", ".model",
+                                                    ".safetensors", ".txt"};
+
+bool is_model_file(const fs::directory_entry& entry) {
+  std::error_code none;
+  const std::string name = entry.path().filename().string();
+  if (!entry.is_regular_file(none) || name.starts_with('.')) return false;
+  for (const char* ending : kModelFiles) {
+    if (name.ends_with(ending)) return true;
+  }
+  return false;
+}
+
+RunInputs::Prompts prompts_of(const std::string& source) {
+  const auto prompts = load_prompts(source);
+  json all = json::array();
+  for (const auto& prompt : prompts) {
+    all.push_back({prompt.text, prompt.category});
+  }
+  const auto text = all.dump(-1, ' ', false, json::error_handler_t::replace);
+  return {source, static_cast<int64_t>(prompts.size()), checksum(text)};
+}
+
+/** Files that the words of a command name. */
+void add_files_of(const std::string& command, Checksums& out) {
+  constexpr const char* kBetween = " \t\n'\"";
+  size_t begin = 0;
+  while ((begin = command.find_first_not_of(kBetween, begin)) !=
+         std::string::npos) {
+    const size_t end =
+        std::min(command.find_first_of(kBetween, begin), command.size());
+    const std::string word = command.substr(begin, end - begin);
+    std::error_code none;
+    if (fs::is_regular_file(word, none)) out[word] = file_checksum(word);
+    begin = end;
+  }
+}
+
+json prompts_to_json(const std::map<std::string, RunInputs::Prompts>& all) {
+  json out = json::object();
+  for (const auto& [key, prompts] : all) {
+    out[key] = {{"source", prompts.source},
+                {"count", prompts.count},
+                {"sha256", prompts.sha256}};
+  }
+  return out;
+}
+
+Checksums checksums_in(const JsonFields& fields) {
+  Checksums out;
+  for (const auto& name : fields.keys()) out[name] = fields.text(name);
+  return out;
+}
+
+/** "name (changed)" and so on. */
+std::vector<std::string> differences(const Checksums& before,
+                                     const Checksums& now) {
+  std::vector<std::string> out;
+  for (const auto& [name, sum] : before) {
+    const auto found = now.find(name);
+    if (found == now.end()) {
+      out.push_back(name + " (missing)");
+    } else if (found->second != sum) {
+      out.push_back(name + " (changed)");
+    }
+  }
+  for (const auto& [name, sum] : now) {
+    if (!before.contains(name)) out.push_back(name + " (new)");
+  }
+  return out;
+}
+
+}  // namespace
+
+const std::vector<std::string>& input_keys() {
+  static const std::vector<std::string> keys = {"model", kTrain, kEvaluation};
+  return keys;
+}
+
+RunInputs run_inputs(const RunOptions& options) {
+  RunInputs out;
+  out.model = options.model;
+  out.model_place = fs::absolute(options.model).lexically_normal().string();
+  out.model_files = model_checksums(options.model);
+  out.prompts[kTrain] = prompts_of(options.train_prompts);
+  out.prompts[kEvaluation] = prompts_of(options.eval_prompts);
+  for (const auto& reward : options.rewards) {
+    if (reward.name.starts_with(kExec)) {
+      add_files_of(reward.name.substr(std::string(kExec).size()), out.judges);
+    }
+  }
+  return out;
+}
+
+Checksums model_checksums(const std::string& folder) {
+  Checksums out;
+  const std::string index = folder + "/" + kIndex;
+  out[kIndex] = file_checksum(index);
+  for (const auto& part :
+       JsonFields(read_json(index), "[model] " + index).keys()) {
+    std::error_code none;  // not every part of a pipeline is there
+    for (const auto& entry :
+         fs::directory_iterator(folder + "/" + part, none)) {
+      if (is_model_file(entry)) {
+        out[part + "/" + entry.path().filename().string()] =
+            file_checksum(entry.path().string());
+      }
+    }
+  }
+  return out;
+}
+
+std::string changed_files(const Checksums& before, const Checksums& now) {
+  return join(differences(before, now));
+}
+
+std::vector<std::string> changed_inputs(const RunInputs& before,
+                                        const RunInputs& now) {
+  std::vector<std::string> changed;
+  const auto files = changed_files(before.model_files, now.model_files);
+  if (!files.empty()) {
+    changed.push_back(cat("files of the model ", now.model, ": ", files));
+  }
+  for (const auto& [key, prompts] : now.prompts) {
+    const auto found = before.prompts.find(key);
+    if (found != before.prompts.end() &&
+        found->second.sha256 != prompts.sha256) {
+      changed.push_back(cat("the prompts of ", prompts.source, " (", key, ", ",
+                            found->second.count, " -> ", prompts.count, ")"));
+    }
+  }
+  return changed;
+}
+
+std::vector<std::string> changed_judges(const RunInputs& before,
+                                        const RunInputs& now) {
+  std::vector<std::string> common;
+  for (const auto& [name, sum] : before.judges) {
+    const auto found = now.judges.find(name);
+    if (found != now.judges.end() && found->second != sum) {
+      common.push_back(name);
+    }
+  }
+  return common;
+}
+
+json to_json(const RunInputs& inputs) {
+  return {{"model", inputs.model},
+          {"model_place", inputs.model_place},
+          {"model_files", inputs.model_files},
+          {"prompts", prompts_to_json(inputs.prompts)},
+          {"judges", inputs.judges}};
+}
+
+RunInputs inputs_from_json(const json& saved, const std::string& where) {
+  const JsonFields fields(saved, where, "inputs.");
+  RunInputs out;
+  out.model = fields.text("model");
+  out.model_place = fields.text("model_place");
+  out.model_files = checksums_in(fields.object("model_files"));
+  const auto prompts = fields.object("prompts");
+  for (const auto& key : prompts.keys()) {
+    const auto one = prompts.object(key);
+    out.prompts[key] = {one.text("source"), one.count("count"),
+                        one.text("sha256")};
+  }
+  out.judges = checksums_in(fields.object("judges"));
+  return out;
+}
+
+}  // namespace rsm

@@ -1,0 +1,326 @@
+#include "rsm/runs/run_options.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "rsm/base/error.h"
+#include "rsm/methods/check_method.h"
+#include "rsm/methods/method_config.h"
+#include "rsm/methods/names.h"
+#include "rsm/models/image_model.h"
+#include "rsm/models/loading.h"
+#include "rsm/runs/average.h"
+
+namespace rsm {
+namespace {
+
+constexpr double kSmallest = 1e-6;            // of numbers that must be above 0
+constexpr double kLargest = 1e30;             // float32 still holds it
+constexpr int64_t kMostCounted = 1000000000;  // epochs, updates
+constexpr int64_t kMostPictures = 10000000;   // of an epoch
+constexpr double kMostSeconds = 1e6;          // of a judge's answer
+constexpr double kMostMinutes = 1e9;
+
+torch::Device read_device(const Config& section) {
+  const std::string name = section.text("device", "cpu");
+  torch::Device device = torch::kCPU;
+  section.check("device", [&] { device = device_named(name); });
+  return device;
+}
+
+/** A text that something is found or kept by. */
+void check_text(const Config& section, const std::string& key,
+                const std::string& text) {
+  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  if (section.is_wrong(key)) return;
+  if (text.find_first_not_of(' ') == std::string::npos) {
+    section.note(key, "is empty; give it a text");
+  } else if (std::any_of(text.begin(), text.end(), is_control)) {
+    section.note(key, "has line ends or control characters; allowed: one line");
+  }
+}
+
+torch::ScalarType parse_type(const Config& section, const std::string& key,
+                             const std::string& fallback) {
+  return type_named(section.choice(key, fallback, type_names()));
+}
+
+void read_prompts(const Config& section, RunOptions& o) {
+  o.train_prompts = section.text("train", o.train_prompts);
+  check_text(section, "train", o.train_prompts);
+  o.prompts_per_epoch =
+      section.integer("per_epoch", o.prompts_per_epoch, 1, 1000000);
+  o.samples_per_prompt =
+      section.integer("samples_per_prompt", o.samples_per_prompt, 1, 100000);
+}
+
+RewardSpec read_reward(const Config& section) {
+  RewardSpec spec;
+  spec.name = section.text("name");
+  spec.weight = section.real("weight", spec.weight, -kLargest, kLargest);
+  spec.timeout_seconds =
+      section.real("timeout_seconds", spec.timeout_seconds, 1e-3, kMostSeconds);
+  spec.batch = section.integer("batch", spec.batch, 1, kMostPictures);
+  spec.retries = section.integer("retries", spec.retries, 0, 100);
+  spec.requests = section.integer("requests", spec.requests, 1, 1024);
+  return spec;
+}
+
+/** `reward: NAME`, or `rewards:` with a list of sections. */
+void read_rewards(const Config& config, RunOptions& o) {
+  if (!config.has("rewards")) {
+    RewardSpec spec;
+    spec.name = config.text("reward", "shapes");
+    o.rewards = {spec};
+    config.check("reward", [&] { make_rewards(o.rewards); });
+    return;
+  }
+  if (config.has("reward")) {
+    config.text("reward", "shapes");
+    config.note("reward", "stands beside `rewards`; give one of them");
+  }
+  bool trained = false;
+  for (const auto& section : config.sections("rewards")) {
+    o.rewards.push_back(read_reward(section));
+    trained = trained || o.rewards.back().weight != 0;
+  }
+  if (!trained) {
+    config.note("rewards",
+                "no reward has a weight other than 0, so nothing would be "
+                "trained; weight 0 only logs");
+  }
+  config.check("rewards", [&] { make_rewards(o.rewards); });
+}
+
+Method::Family method_family(Path::Family family) {
+  return family == Path::Family::flow ? Method::Family::flow
+                                      : Method::Family::diffusion;
+}
+
+/** The noise of stochastic steps: by default what the method's entry names, at
+ * the level that is usual for it. The method then says what is used. */
+void read_noise(const Config& section, Path::Family family, RunOptions& o) {
+  auto& kind = o.method.estimator.noise;
+  kind = parse<SamplerNoise>(
+      section.choice("sampler", to_string(kind), words<SamplerNoise>()));
+  o.noise.kind = kind;
+  o.noise.level =
+      section.real("noise_level", usual_level(kind, family), kSmallest, 10);
+  if (kind == SamplerNoise::even_weight || section.is_wrong("sampler")) {
+    o.noise.weight =
+        section.real("even_weight", o.noise.weight, 1 + kSmallest, kLargest);
+  }
+}
+
+/** Notes what does not add up: knobs that contradict, steps that the family
+ * does not have, plans that cannot be drawn. */
+void check_whole(const Config& config, const Path& path, const RunOptions& o) {
+  config.check("method", [&] { check_method(o.method, o.steps); });
+  const auto sampling = config.section("sampling");
+  sampling.check("noise_level",
+                 [&] { path.noisy_step(path.times(o.steps), 0, o.noise); });
+  if (config.is_wrong("method") || sampling.is_wrong("noise_level")) return;
+  config.check("method", [&] { o.plan(); });
+  if (config.is_wrong("method")) return;
+  const auto prompts = config.section("prompts");
+  const double pictures = static_cast<double>(o.prompts_per_epoch) *
+                          static_cast<double>(o.samples_per_prompt) *
+                          static_cast<double>(o.plan().images_per_root());
+  if (pictures > static_cast<double>(kMostPictures)) {
+    prompts.note("per_epoch",
+                 cat("with samples and branches these are ", pictures,
+                     " pictures an epoch; allowed: ", kMostPictures));
+  }
+  const auto& estimator = o.method.estimator;
+  if (estimator.source == EstimatorKnobs::Source::rollout &&
+      estimator.grouping != EstimatorKnobs::Grouping::batch &&
+      estimator.baseline != EstimatorKnobs::Baseline::running &&
+      estimator.baseline != EstimatorKnobs::Baseline::none &&
+      o.samples_per_prompt < 2) {
+    prompts.note("samples_per_prompt",
+                 "1 sample of each prompt has nothing to be compared with; a "
+                 "method of stochastic paths needs at least 2, say 16");
+  }
+}
+
+void read_sampling(const Config& section, RunOptions& o) {
+  o.continuation_steps = section.integer("continuation_steps", 0, 0, 1000);
+  o.guidance_scale = section.real("guidance_scale", o.guidance_scale, 0, 100);
+  const std::string sharing =
+      section.choice("share", "all", {"all", "sampling", "none"});
+  o.sharing = sharing == "all"        ? Sharing::all
+              : sharing == "sampling" ? Sharing::sampling
+                                      : Sharing::none;
+}
+
+/** A list of endings, or the one word for all linear layers. */
+std::vector<std::string> read_targets(const Config& section) {
+  if (section.has("targets") && !section.is_scalar("targets")) {
+    return section.texts("targets", {});
+  }
+  const std::string word = section.text("targets", kAllLinear);
+  if (word != kAllLinear) {
+    section.note("targets", cat("\"", word, "\"; ", kAllLinear,
+                                " or a list of endings of layer names is "
+                                "needed, such as [to_q, to_v]"));
+  }
+  return {word};
+}
+
+LoraConfig read_lora(const Config& section) {
+  LoraConfig lora;
+  lora.rank = section.integer("rank", lora.rank, 1, 4096);
+  lora.alpha = section.real("alpha", lora.alpha, kSmallest, kLargest);
+  lora.targets = read_targets(section);
+  lora.exclude = section.texts("exclude", lora.exclude);
+  section.check("targets", [&] { lora.check(); });
+  return lora;
+}
+
+void read_training(const Config& section, RunOptions& o) {
+  o.lora = section.choice("weights", "lora", {"lora", "full"}) == "lora";
+  o.lora_config = read_lora(section.section("lora"));
+  o.epochs = section.integer("epochs", o.epochs, 0, kMostCounted);
+  o.max_minutes = section.real("max_minutes", o.max_minutes, 0, kMostMinutes);
+  o.max_images = section.integer("max_images", o.max_images, 0);
+  o.updates_per_epoch =
+      section.integer("updates_per_epoch", o.updates_per_epoch, 1, 1000);
+  o.lr = section.real("lr", o.lr, 0, kLargest);
+  o.lr_decay = section.choice("lr_schedule", "constant",
+                              {"constant", "linear"}) == "linear";
+  o.adam_beta1 = section.real("adam_beta1", o.adam_beta1, 0, 1);
+  o.adam_beta2 = section.real("adam_beta2", o.adam_beta2, 0, 1);
+  o.adam_eps = section.real("adam_eps", o.adam_eps, 0, kLargest);
+  o.weight_decay = section.real("weight_decay", o.weight_decay, 0, kLargest);
+  o.max_grad_norm =
+      section.real("max_grad_norm", o.max_grad_norm, 1e-12, kLargest);
+  o.ema_decay = section.real("ema_decay", o.ema_decay, 0, 1);
+  o.ema_every = section.integer("ema_every", o.ema_every, 1, kMostCounted);
+  o.ema_warmup = section.flag("ema_warmup", o.ema_warmup);
+}
+
+void read_evaluation(const Config& section, RunOptions& o) {
+  o.eval_prompts = section.text("prompts", o.eval_prompts);
+  check_text(section, "prompts", o.eval_prompts);
+  o.eval_images = section.integer("images", o.eval_images, 1, kMostPictures);
+  o.eval_every = section.integer("every", o.eval_every, 1, kMostCounted);
+  o.eval_minutes =
+      section.real("every_minutes", o.eval_minutes, 0, kMostMinutes);
+  o.eval_steps = section.integer("steps", o.eval_steps, 1, 1000);
+  o.eval_drift_steps =
+      section.integer("drift_steps", o.eval_drift_steps, 0, 1000);
+}
+
+/** Keys that configs had before rollouts and training each got a tile. */
+void refuse_former_tiles(const Config& section) {
+  if (section.has("tile")) {
+    section.note(
+        "tile",
+        "unknown key; there are two tiles now: write its number as both "
+        "rollout_tile and train_tile, which gives the same numbers");
+  }
+  if (section.has("micro_batch")) {
+    section.note("micro_batch",
+                 "unknown key; it saved no memory and is gone: leave it "
+                 "out, and lower train_tile where memory is short");
+  }
+}
+
+void read_compute(const Config& section, RunOptions& o) {
+  o.device = read_device(section);
+  o.rollout_type = parse_type(section, "rollout_type", "bfloat16");
+  refuse_former_tiles(section);
+  auto& rollout = o.rollout_tiles;
+  auto& train = o.train_tiles;
+  rollout.tile = section.integer("rollout_tile", rollout.tile, 1, 65536);
+  train.tile = section.integer("train_tile", train.tile, 1, 65536);
+  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
+  const bool cpu = o.device.is_cpu();
+  rollout.workers = train.workers = section.integer(
+      "threads", cpu ? std::max<int64_t>(cores, 1) : 1, 1, 1024);
+  if (!cpu && train.workers > 1) {
+    section.note("threads", cat(train.workers, " network calls at once on ",
+                                o.device.str(), ": they would wait for each ",
+                                "other; allowed on a GPU: 1"));
+  }
+}
+
+}  // namespace
+
+PolicyOptions RunOptions::policy() const {
+  PolicyOptions p;
+  if (lora) {
+    p.lora = lora_config;
+  }
+  p.seed = seed;
+  p.guidance_scale = guidance_scale;
+  p.rollout_type = rollout_type;
+  p.device = device;
+  p.rollout_tiles = rollout_tiles;
+  p.train_tiles = train_tiles;
+  return p;
+}
+
+RolloutPlan RunOptions::plan() const {
+  return make_plan(method, steps, noise, continuation_steps, sharing);
+}
+
+std::string read_name(const Config& config) {
+  constexpr size_t kLongest = 200;  // bytes; file systems take 255
+  const std::string name = config.text("name");
+  check_text(config, "name", name);
+  if (config.is_wrong("name")) return name;
+  if (name.find('/') != std::string::npos || name == "." || name == "..") {
+    config.note("name", cat("\"", name, "\" is no name of a folder; allowed: ",
+                            "no slash, nor . or .. (`folder` takes a path)"));
+  } else if (name.size() > kLongest) {
+    config.note("name",
+                cat("has ", name.size(), " bytes; allowed: ", kLongest));
+  }
+  return name;
+}
+
+RunOptions read_run_options(const Config& config) {
+  RunOptions o;
+  o.name = read_name(config);
+  o.folder = config.text("folder", "runs/" + o.name);
+  check_text(config, "folder", o.folder);
+  o.model = config.text("model");
+  o.seed = static_cast<uint64_t>(config.integer("seed", 42, 0));
+  read_rewards(config, o);
+  std::shared_ptr<const Path> path;  // null where there is no such model
+  if (!config.is_wrong("model")) {
+    config.check("model", [&] { path = load_path(o.model); });
+  }
+  const auto family = path ? path->family() : Path::Family::flow;
+  const auto sampling = config.section("sampling");
+  o.steps = sampling.integer("steps", o.steps, 2, 1000);
+  std::vector<std::string> replaced;
+  o.method = read_method(config.section("method"), o.steps,
+                         path ? method_family(family) : Method::Family::both,
+                         &replaced);
+  if (!sampling.has("sampler")) o.warnings = std::move(replaced);
+  o.label = config.text("label", o.method.name);
+  check_text(config, "label", o.label);
+  read_prompts(config.section("prompts"), o);
+  read_noise(sampling, family, o);
+  read_sampling(sampling, o);
+  read_training(config.section("train"), o);
+  read_evaluation(config.section("evaluation"), o);
+  o.checkpoint_every =
+      config.section("checkpoint")
+          .integer("every", o.checkpoint_every, 1, kMostCounted);
+  read_compute(config.section("compute"), o);
+  config.done();
+  check_whole(config, *path, o);
+  o.resolved = config.resolved();
+  for (const auto& warning : folder_warnings(o.model)) {
+    o.warnings.push_back(warning);
+  }
+  if (auto warning = average_warning(o); !warning.empty()) {
+    o.warnings.push_back(std::move(warning));
+  }
+  return o;
+}
+
+}  // namespace rsm

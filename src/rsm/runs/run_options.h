@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rsm/base/method.h"
+#include "rsm/io/config.h"
+#include "rsm/models/policy.h"
+#include "rsm/paths/path.h"
+#include "rsm/rewards/rewards.h"
+#include "rsm/rollouts/plan.h"
+
+namespace rsm {
+
+/** How many states an epoch compares with the reference where its method has no
+ * KL term of its own: enough to watch the drift. */
+constexpr int64_t kWatchedStates = 256;
+
+/** A fine-tuning run, as its config says. Batch settings are totals: tiles
+ * change speed, memory and last bits, threads not even these. */
+struct RunOptions {
+  std::string name;
+  std::string folder;  ///< the run folder
+  std::string label;   ///< what comparisons call it, seeds apart
+  std::string model;   ///< a diffusers folder
+  uint64_t seed = 42;
+  Method method;
+  std::vector<RewardSpec> rewards;
+
+  std::string train_prompts = "shapes:train";
+  int64_t prompts_per_epoch = 16;
+  int64_t samples_per_prompt = 1;  ///< roots, or paths of a rollout
+
+  int64_t steps = 10;
+  StepNoise noise;
+  double guidance_scale = 2;
+  int64_t continuation_steps = 0;  ///< see RolloutPlan
+  Sharing sharing = Sharing::all;
+
+  bool lora = true;
+  LoraConfig lora_config;
+  int64_t epochs = 100;
+  double max_minutes = 0;  ///< of training, evaluation apart; 0: no limit
+  int64_t max_images = 0;  ///< sampled for training; 0: no limit
+  int64_t updates_per_epoch = 2;
+  double lr = 3e-4;
+  bool lr_decay = false;  ///< linearly to 0 over `epochs`, else constant
+  double adam_beta1 = 0.9;
+  double adam_beta2 = 0.999;
+  double adam_eps = 1e-8;
+  double weight_decay = 1e-4;
+  double max_grad_norm = 1.0;
+  double ema_decay = 0.9;  ///< of the average, which is evaluated and exported
+  int64_t ema_every = 1;   ///< updates from one averaging to the next
+  bool ema_warmup =
+      false;  ///< decay at most (1 + n) / (10 + n) after n updates
+
+  std::string eval_prompts = "shapes:held_out";
+  int64_t eval_images = 612;
+  int64_t eval_every = 10;  ///< epochs; also before the first, after the last
+  double eval_minutes = 0;  ///< also each time so much was trained; 0: not
+  int64_t eval_steps = 10;
+  int64_t eval_drift_steps = 0;  ///< noisiest steps drift is over; 0: N - 1
+
+  int64_t checkpoint_every = 5;  ///< epochs
+
+  torch::Device device = torch::kCPU;
+  torch::ScalarType rollout_type = torch::kBFloat16;
+  TileOptions rollout_tiles, train_tiles;
+
+  /** The resolved config: every value above, as YAML that gives this again. */
+  std::string resolved;
+
+  /** What a user should hear before the run begins, and find in its report:
+   * true of the run as a whole, and no reason to stop. */
+  std::vector<std::string> warnings;
+
+  PolicyOptions policy() const;
+  RolloutPlan plan() const;
+};
+
+/** The `name` of what a config describes: part of a path, so one that is no
+ * folder's name is noted. */
+std::string read_name(const Config& config);
+
+/** Reads a run's config and checks it as a whole. Throws one UsageError with
+ * file, line and key of every mistake. Asks nothing of the device: that is
+ * require_device's (models/loading.h). */
+RunOptions read_run_options(const Config& config);
+
+}  // namespace rsm

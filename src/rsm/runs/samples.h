@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "rsm/runs/evaluation.h"
+
+namespace rsm {
+
+/** Keeps an evaluation in a run's folder as `name`, "before" or "after":
+ * samples/NAME.png, a grid of the same prompts and noise each time, rows by
+ * category, of tiles of at most 128 pixels;
+ * samples/prompts.json {columns, rows, prompts, <metric>_<name>: [scores]} of
+ * the pictures in it, one of `metric` each;
+ * samples/scores-NAME.json, all scores (data/picture_scores.h).
+ * "after" is first paired with what "before" left there (see pair_with).
+ * No reason to end a run: what can't be read, paired or written is added to the
+ * evaluation's warnings instead of thrown. */
+void keep_evaluation(const std::string& run_folder, const std::string& name,
+                     const std::string& metric, const EvaluationSet& set,
+                     Evaluation& evaluation);
+
+}  // namespace rsm
