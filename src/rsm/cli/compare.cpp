@@ -32,10 +32,10 @@ int print_comparison(const std::vector<std::string>& runs,
                      const std::string& output, bool json) {
   check_output_folder("-o", output);
   const auto comparison =
-      report::compare_runs(read_compared_runs(runs), options);
+      report::compare_runs(report::read_compared_runs(runs), options);
   const auto files = report::write_comparison(comparison, output);
   if (json) {
-    std::printf("%s\n", to_json(comparison).dump(2).c_str());
+    std::printf("%s\n", report::to_json(comparison).dump(2).c_str());
   } else {
     std::printf("%s\n%s\n", report::comparison_text(comparison).c_str(),
                 join(files, "\n").c_str());

@@ -23,7 +23,7 @@ int finetune(const RunOptions& options, bool json) {
     std::printf("%s\n", log.back().dump().c_str());
   } else {
     std::printf("%s\n%s/report.html\n",
-                report::summary_text(read_run(options.folder)).c_str(),
+                report::summary_text(report::read_run(options.folder)).c_str(),
                 options.folder.c_str());
   }
   return kDone;

@@ -11,7 +11,6 @@
 namespace rsm::shapes {
 namespace {
 
-constexpr int kSize = kSize;
 constexpr int kShapes = static_cast<int>(kShapeNames.size());
 constexpr int kColors = static_cast<int>(kColorNames.size());
 constexpr int kRelations = static_cast<int>(kRelationNames.size());

@@ -45,7 +45,7 @@ class ShapesReward : public Reward {
     at::parallel_for(0, count, 8, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const float* image = pixels + i * 3 * kSize * kSize;
-        const Verdict verdict = rsm::check(image, specs[i]);
+        const Verdict verdict = shapes::check(image, specs[i]);
         graded_out[i] = static_cast<float>(verdict.graded);
         strict_out[i] = verdict.strict ? 1.0f : 0.0f;
         texture_out[i] = static_cast<float>(background_texture(image));
