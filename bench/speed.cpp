@@ -204,9 +204,11 @@ void measure(const std::string& folder) {
                 static_cast<long long>(tile), flops / 1e6);
     for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
       auto policy = load.policy(type);
-      report(std::string("rollout, ") + c10::toString(type), flops, peak[type],
-             load,
-             [&] { policy.rollout().predict(load.x, load.t, load.condition); });
+      report(
+          std::string("rollout, ") + c10::toString(type), flops, peak[type],
+          load, [&] {
+            policy.copy(Copy::rollout).predict(load.x, load.t, load.condition);
+          });
     }
     auto policy = load.policy(torch::kFloat32);
     // Backward through frozen weights: products with the weights once, those
