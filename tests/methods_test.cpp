@@ -174,13 +174,13 @@ TEST_P(MethodsOn, RunningBaselinesSurviveResuming) {
   const auto whole = latest_checkpoint(folder / "whole", damaged);
   const auto parts = latest_checkpoint(folder / "parts", damaged);
   ASSERT_TRUE(whole && parts);
-  const auto a = whole->statistics.to_json();
-  const auto b = parts->statistics.to_json();
-  EXPECT_EQ(a.size(), b.size());
+  EXPECT_TRUE(whole->tensors.contains("estimator.value.rewards"));
+  EXPECT_EQ(whole->tensors.size(), parts->tensors.size());
   if (!repeats_its_bits()) return;
-  EXPECT_EQ(a, b);
   for (const auto& [name, tensor] : whole->tensors) {
-    EXPECT_TRUE(tensor.equal(parts->tensors.at(name))) << name;
+    // NaN is where a prompt's buffer is not full.
+    EXPECT_TRUE(at::allclose(tensor, parts->tensors.at(name), 0, 0, true))
+        << name;
   }
 }
 

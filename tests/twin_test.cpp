@@ -77,16 +77,17 @@ class Observer {
   /** `weights`: those before the epoch. */
   Epoch observe(int64_t epoch, const StateDict& weights) {
     policy_.load_trainable(weights);
-    policy_.refresh_rollout();
+    policy_.sample_with(Copy::training);
     const auto request = request_of(epoch);
     Epoch out;
-    out.rollout = roll_out(policy_.rollout(), *model_.path, plan_, request);
+    out.rollout =
+        roll_out(policy_.copy(Copy::rollout), *model_.path, plan_, request);
     Prompts judged;
     for (const int64_t p : out.rollout.image_prompt) {
       judged.push_back(request.prompts[p]);
     }
     const auto scores =
-        reward_->score(to_images(out.rollout.latents).to(at::kCPU), judged);
+        reward_->score(model_.decoder->decode(out.rollout.latents), judged);
     out.rewards = scores.value;
     const auto& method = options_.method;
     out.advantages =

@@ -2,6 +2,8 @@
 
 #include <torch/types.h>
 
+#include <utility>
+
 namespace rsm {
 
 /** Text conditions of a batch, as the networks take them: tokens [B,L,E] and
@@ -33,15 +35,36 @@ inline Condition joined(const Condition& first, const Condition& second) {
                                  : torch::Tensor()};
 }
 
+/** Conditions of the rows of a batch by number: one copy of each prompt's,
+ * however many rows take it. Refers to what it is made of. */
+class ConditionRows {
+ public:
+  /** Row b takes condition b. */
+  ConditionRows(const Condition& each) : all_(each) {}  // NOLINT: meant to be
+  /** Row b takes condition index[b]; int64 [B] on the CPU. */
+  ConditionRows(const Condition& all, torch::Tensor index)
+      : all_(all), index_(std::move(index)) {}
+
+  /** Those of some rows, int64 [N] on the CPU. */
+  Condition gathered(const torch::Tensor& rows) const {
+    const auto index = index_.defined() ? index_.index_select(0, rows) : rows;
+    return all_.select(index.to(all_.tokens.device()));
+  }
+
+ private:
+  const Condition& all_;
+  torch::Tensor index_;
+};
+
 /** A network with its parametrisation: x [B,C,H,W], t [B] in [0,1] (1 = noise)
- * and a condition -> y [B,C,H,W] float32 (velocity for flows, noise for
- * diffusion models). Row b of the result depends on row b of the arguments
- * alone. */
+ * and conditions -> y [B,C,H,W] float32 (velocity for flows, noise for
+ * diffusion models), where x lies, whatever device computes. Row b of the
+ * result depends on row b of the arguments alone. */
 class Denoiser {
  public:
   virtual ~Denoiser() = default;
   virtual torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
-                                const Condition& condition) = 0;
+                                const ConditionRows& conditions) = 0;
 };
 
 }  // namespace rsm

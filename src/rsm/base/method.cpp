@@ -22,4 +22,12 @@ int64_t TreeKnobs::children_at(int64_t step) const {
   return sde_steps.empty() || contains(sde_steps, step) ? 1 : 0;
 }
 
+int64_t EstimatorKnobs::rows_at(int64_t step, int64_t steps) const {
+  if (step < 0 || step >= steps - 1) return 0;
+  if (source == Source::rollout) return 1;
+  if (source == Source::tree) return tree.children_at(step);
+  const auto listed = static_cast<int64_t>(branches.size());
+  return step < listed ? branches[step] : 0;
+}
+
 }  // namespace rsm

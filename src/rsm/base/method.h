@@ -88,6 +88,11 @@ struct EstimatorKnobs {
   SamplerNoise noise = SamplerNoise::usual;
   /** All roots of a prompt start from the same noise. */
   bool shared_start = false;
+
+  /** K_i, the rows drawn from a state at `step` of `steps`: the branch count, 1
+   * on a stochastic path, the children of a tree's node. The last step is never
+   * trained: 0. */
+  int64_t rows_at(int64_t step, int64_t steps) const;
 };
 
 /** How strongly guidance acts at each time: g(t) on -A log rho, times scale. */

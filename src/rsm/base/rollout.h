@@ -10,40 +10,73 @@
 
 namespace rsm {
 
-/** What a sampler hands on: states, the rows drawn from them, final pictures.
+/** Who is who in a rollout, known before anything is drawn.
  *
  * A *state* is an (x, t) of one root at which the network is trained; a *row*
  * is one stochastic step drawn from a state; a state without rows is an anchor.
  * Rows of one state share one network pass, unless the rollout is not `shared`:
  * then each row has a copy of the state.
- * Everything float32, sorted by (root, step), rows by (state, member). */
-struct Rollout {
+ * States are sorted by (root, step), rows by (state, member). */
+struct RolloutIndex {
   Prompts prompts;          ///< [P] as asked for; one asked for twice is two
   Transitions transitions;  ///< [N] the stochastic step of each step index
 
-  torch::Tensor x;  ///< [S,C,H,W] states
-  torch::Tensor y;  ///< [S,C,H,W] the rollout network's outputs there
   std::vector<int64_t> state_root;    ///< [S] counts roots over all prompts
   std::vector<int64_t> state_prompt;  ///< [S] index into prompts
   std::vector<int64_t> state_step;    ///< [S] index into transitions
 
-  torch::Tensor x_next;            ///< [R,C,H,W] where each row's step led
   std::vector<int64_t> row_state;  ///< [R] index of the row's state
   std::vector<int64_t> row_image;  ///< [R] index of the picture it led to
   /** [R] how many pictures a row led to, from row_image on; empty: one each. */
   std::vector<int64_t> row_images;
 
-  torch::Tensor latents;              ///< [I,C,H,W] final samples
   std::vector<int64_t> image_prompt;  ///< [I] index into prompts
 
   bool shared = true;
 
-  /** Network evaluations per sample, text guidance counted once. */
-  int64_t evaluations = 0;
-
   int64_t states() const { return static_cast<int64_t>(state_step.size()); }
   int64_t rows() const { return static_cast<int64_t>(row_state.size()); }
   int64_t images() const { return static_cast<int64_t>(image_prompt.size()); }
+  const Transition& transition_of(int64_t state) const {
+    return transitions[state_step[state]];
+  }
+};
+
+/** 0 .. S-1 */
+std::vector<int64_t> all_states(const RolloutIndex& rollout);
+
+/** What a sampler hands on: an index and its tensors, float32 in host memory.
+ */
+struct Rollout : RolloutIndex {
+  torch::Tensor x;        ///< [S,C,H,W] states
+  torch::Tensor y;        ///< [S,C,H,W] the rollout network's outputs there
+  torch::Tensor x_next;   ///< [R,C,H,W] where each row's step led
+  torch::Tensor latents;  ///< [I,C,H,W] final samples
+
+  /** Network evaluations of all samples, text guidance counted once. */
+  int64_t evaluations = 0;
+};
+
+/** [B] float32 times of some states. */
+torch::Tensor times_of(const RolloutIndex& rollout,
+                       const std::vector<int64_t>& states);
+
+/** A network's outputs at some of a rollout's states, in host memory. */
+struct StateOutputs {
+  torch::Tensor y;              ///< [K,C,H,W]
+  std::vector<int64_t> states;  ///< [K] rising
+
+  /** [B,C,H,W] those of `some`. Throws rsm::Error for a state that is not
+   * among `states`. */
+  torch::Tensor of(const std::vector<int64_t>& some) const;
+};
+
+/** What frozen copies of the policy say at a rollout's states. */
+struct Outputs {
+  /** Of the training copy before updates, where states are trained. */
+  StateOutputs old;
+  /** Of the reference, where it pulls or is watched. */
+  StateOutputs reference;
 };
 
 }  // namespace rsm

@@ -55,13 +55,14 @@ int run_evaluation(const EvaluateArguments& args) {
   const auto loaded = load_for_sampling(args);
   auto set = make_evaluation_set(prompts, args.images, args.seed);
   set.latent_shape = loaded.model.latent_shape();
-  set.conditions = loaded.conditions(texts_of(set.prompts));
   TerminalProgress progress;
   loaded.warn_of(texts_of(set.prompts), progress);
   progress.begin("evaluation", set.size());
   const auto evaluation =
-      evaluate(*loaded.denoiser, *loaded.model.path, loaded.times, set, *reward,
-               [&](int64_t done) { progress.update(done, ""); });
+      evaluate(*loaded.denoiser,
+               {TextConditioner(loaded.model, loaded.device),
+                *loaded.model.path, *loaded.model.decoder, loaded.times},
+               set, *reward, [&](int64_t done) { progress.update(done, ""); });
   progress.end();
   for (const auto& text : evaluation.warnings) {
     progress.say("warning: " + text);

@@ -118,8 +118,8 @@ int sample(const SampleArguments& args) {
     write_safetensors(args.latents, {{"latents", latents}});
   }
   make_parent(args.output);
-  write_png(args.output,
-            image_grid(to_images(latents), columns_of(args), 2, args.zoom));
+  write_png(args.output, image_grid(loaded.model.decoder->decode(latents),
+                                    columns_of(args), 2, args.zoom));
   if (args.json) {
     std::printf("%s\n", nlohmann::json{{"images", samples},
                                        {"output", args.output},

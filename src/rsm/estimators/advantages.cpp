@@ -121,7 +121,7 @@ std::vector<Score> compared_scores(const RewardScores& scores,
 }
 
 /** What each unit is compared with; a running baseline first learns. */
-std::vector<Moments> standards(const Rollout& rollout, const Units& units,
+std::vector<Moments> standards(const RolloutIndex& rollout, const Units& units,
                                const Score& score,
                                const std::vector<double>& rewards,
                                const EstimatorKnobs& knobs,
@@ -157,7 +157,7 @@ std::vector<double> unit_rewards(const Units& units,
   return out;
 }
 
-Units rows_as_units(const Rollout& rollout,
+Units rows_as_units(const RolloutIndex& rollout,
                     const std::vector<int64_t>& labels) {
   Units out;
   out.group = dense(labels);
@@ -171,7 +171,7 @@ Units rows_as_units(const Rollout& rollout,
   return out;
 }
 
-Units images_as_units(const Rollout& rollout,
+Units images_as_units(const RolloutIndex& rollout,
                       const std::vector<int64_t>& labels) {
   std::vector<int64_t> image_label(rollout.images(), -1);
   for (size_t r = 0; r < labels.size(); ++r) {
@@ -189,7 +189,7 @@ Units images_as_units(const Rollout& rollout,
   return out;
 }
 
-void check_rows(const Rollout& rollout, Source source) {
+void check_rows(const RolloutIndex& rollout, Source source) {
   const auto& counts = rollout.row_images;
   RSM_CHECK(counts.empty() || counts.size() == rollout.row_image.size(),
             "[advantages] numbers of images of ", counts.size(), " rows for ",
@@ -207,7 +207,7 @@ void check_rows(const Rollout& rollout, Source source) {
   }
 }
 
-void check_statistics(const Rollout& rollout, const EstimatorKnobs& knobs,
+void check_statistics(const RolloutIndex& rollout, const EstimatorKnobs& knobs,
                       const PromptStatistics* statistics) {
   if (knobs.baseline != Baseline::running) return;
   RSM_CHECK(statistics != nullptr,
@@ -225,7 +225,7 @@ void check_statistics(const Rollout& rollout, const EstimatorKnobs& knobs,
 }
 
 /** A path's rows share their image's advantage. */
-void give_to_rows(Advantages& advantages, const Rollout& rollout) {
+void give_to_rows(Advantages& advantages, const RolloutIndex& rollout) {
   const auto row_image = torch::tensor(rollout.row_image, torch::kInt64);
   advantages.value = advantages.value.index_select(0, row_image);
   advantages.alive = advantages.alive.index_select(0, row_image);
@@ -270,7 +270,7 @@ Advantages group_advantages(const torch::Tensor& rewards,
   return clipped(sums, labels, reward, clip);
 }
 
-std::vector<int64_t> row_groups(const Rollout& rollout,
+std::vector<int64_t> row_groups(const RolloutIndex& rollout,
                                 const EstimatorKnobs& knobs) {
   // A path's rows share their image's advantage, so steps don't part them.
   const bool by_step = knobs.source != Source::rollout;
@@ -298,7 +298,8 @@ std::vector<int64_t> row_groups(const Rollout& rollout,
   return labels;
 }
 
-Advantages row_advantages(const Rollout& rollout, const RewardScores& scores,
+Advantages row_advantages(const RolloutIndex& rollout,
+                          const RewardScores& scores,
                           const EstimatorKnobs& knobs, double clip,
                           PromptStatistics* statistics) {
   RSM_CHECK(scores.value.dim() == 1 && scores.value.size(0) == rollout.images(),
@@ -331,7 +332,7 @@ Advantages row_advantages(const Rollout& rollout, const RewardScores& scores,
   return out;
 }
 
-std::vector<StepSpread> spread_by_step(const Rollout& rollout,
+std::vector<StepSpread> spread_by_step(const RolloutIndex& rollout,
                                        const Advantages& advantages) {
   std::vector<std::set<int64_t>> groups(rollout.transitions.size());
   for (size_t r = 0; r < rollout.row_state.size(); ++r) {

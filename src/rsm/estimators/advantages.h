@@ -5,28 +5,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "rsm/base/estimator.h"
 #include "rsm/base/method.h"
-#include "rsm/base/reward.h"
-#include "rsm/base/rollout.h"
 #include "rsm/estimators/prompt_statistics.h"
 
 namespace rsm {
-
-/** How good each row was, compared with the rows of its group. */
-struct Advantages {
-  torch::Tensor value;  ///< [R] float32; 0 for rows that are not alive
-  /** [R] bool; false where the group is dead, and for rows that the method
-   * does not train (TreeKnobs). */
-  torch::Tensor alive;
-  torch::Tensor trained;       ///< [R] bool; false for the latter alone
-  std::vector<int64_t> group;  ///< [R] 0-based, in order of first appearance
-  /** [groups] population standard deviation of each group's rewards. */
-  std::vector<double> spread;
-  std::vector<bool> dead;  ///< [groups] whether there is nothing to learn from
-  int64_t dead_groups = 0;
-
-  int64_t groups() const { return static_cast<int64_t>(spread.size()); }
-};
 
 /** A = clamp((r - baseline) / (spread + offset), -clip, clip), in float64, of
  * rewards [R] with any group labels [R].
@@ -54,7 +37,7 @@ Advantages group_advantages(const torch::Tensor& rewards,
  * (prompt, step), of each (root, step), of each root or one for all; trees: the
  * same and one of each step for all; rows of a path: one of each prompt, of
  * each root or one for all. */
-std::vector<int64_t> row_groups(const Rollout& rollout,
+std::vector<int64_t> row_groups(const RolloutIndex& rollout,
                                 const EstimatorKnobs& knobs);
 
 /** Advantages of a rollout's rows from the scores of its images [I].
@@ -81,7 +64,8 @@ std::vector<int64_t> row_groups(const Rollout& rollout,
  * sized `statistics` with a running baseline, for scores that are not one an
  * image, parts that all weigh 0, and rows without images. Errors leave
  * `statistics` as it was. */
-Advantages row_advantages(const Rollout& rollout, const RewardScores& scores,
+Advantages row_advantages(const RolloutIndex& rollout,
+                          const RewardScores& scores,
                           const EstimatorKnobs& knobs, double clip,
                           PromptStatistics* statistics);
 
@@ -93,7 +77,7 @@ struct StepSpread {
 };
 
 /** [N] by step index; zeros at steps without rows. */
-std::vector<StepSpread> spread_by_step(const Rollout& rollout,
+std::vector<StepSpread> spread_by_step(const RolloutIndex& rollout,
                                        const Advantages& advantages);
 
 }  // namespace rsm

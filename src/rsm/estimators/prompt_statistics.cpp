@@ -1,23 +1,23 @@
 #include "rsm/estimators/prompt_statistics.h"
 
+#include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
+#include <cstring>
 
 #include "rsm/base/error.h"
 
 namespace rsm {
 namespace {
 
-/** One [prompt, [reward, ...]] of a saved file. */
-bool is_buffer(const nlohmann::json& entry, int64_t size) {
-  if (!entry.is_array() || entry.size() != 2 || !entry[0].is_number_integer() ||
-      !entry[1].is_array() || static_cast<int64_t>(entry[1].size()) > size) {
-    return false;
-  }
-  for (const auto& reward : entry[1]) {
-    if (!reward.is_number()) return false;
-  }
-  return true;
+constexpr const char* kPrompts = ".prompts";
+constexpr const char* kRewards = ".rewards";
+
+/** Rewards up to the first NaN. */
+std::vector<double> buffer_of(const torch::Tensor& row) {
+  const double* first = row.const_data_ptr<double>();
+  const double* last = first + row.numel();
+  return {first,
+          std::find_if(first, last, [](double r) { return std::isnan(r); })};
 }
 
 }  // namespace
@@ -58,40 +58,47 @@ Moments PromptStatistics::moments(const std::string& name,
                                          : moments_of(buffer->second);
 }
 
-nlohmann::json PromptStatistics::to_json() const {
-  auto rewards = nlohmann::json::object();
+StateDict PromptStatistics::state() const {
+  StateDict out;
   for (const auto& [name, buffers] : buffers_) {
-    auto& list = rewards[name] = nlohmann::json::array();
+    std::vector<int64_t> prompts;
+    std::vector<double> rewards;
     for (const auto& [prompt, buffer] : buffers) {
-      list.push_back(nlohmann::json::array({prompt, buffer}));
+      prompts.push_back(prompt);
+      rewards.insert(rewards.end(), buffer.begin(), buffer.end());
+      rewards.resize(prompts.size() * size_, NAN);
     }
-  }
-  return {{"size", size_}, {"rewards", rewards}};
-}
-
-PromptStatistics PromptStatistics::from_json(const nlohmann::json& saved) {
-  const auto check = [](bool ok, const std::string& what) {
-    RSM_CHECK(ok, "[prompt_statistics] saved statistics ", what,
-              "; expected what to_json writes: resume from an older checkpoint "
-              "or start a new run");
-  };
-  check(saved.is_object() && saved.contains("size") &&
-            saved["size"].is_number_integer() && saved.contains("rewards") &&
-            saved["rewards"].is_object(),
-        "without a size and an object of rewards");
-  PromptStatistics out(saved["size"].get<int64_t>());
-  for (const auto& [name, list] : saved["rewards"].items()) {
-    check(list.is_array(), cat("whose rewards \"", name, "\" are no list"));
-    auto& buffers = out.buffers_[name];
-    for (const auto& entry : list) {
-      check(is_buffer(entry, out.size_),
-            cat("whose rewards \"", name,
-                "\" hold an entry that is not [prompt, rewards], at most ",
-                out.size_, " of them"));
-      buffers[entry[0].get<int64_t>()] = entry[1].get<std::vector<double>>();
-    }
+    out[name + kPrompts] = torch::tensor(prompts, at::kLong);
+    out[name + kRewards] =
+        torch::tensor(rewards, at::kDouble).view({std::ssize(prompts), size_});
   }
   return out;
+}
+
+void PromptStatistics::load_state(const StateDict& saved) {
+  std::map<std::string, Buffers> loaded;
+  for (const auto& [key, prompts] : saved) {
+    if (!key.ends_with(kPrompts)) continue;
+    const auto name = key.substr(0, key.size() - std::strlen(kPrompts));
+    const auto found = saved.find(name + kRewards);
+    RSM_CHECK(
+        found != saved.end() && prompts.dim() == 1 &&
+            prompts.scalar_type() == at::kLong &&
+            found->second.scalar_type() == at::kDouble &&
+            found->second.sizes() == at::IntArrayRef({prompts.size(0), size_}),
+        "[prompt_statistics] saved rewards \"", name,
+        "\" are not prompts [P] and rewards [P,", size_,
+        "]; resume from an older checkpoint or start a new run");
+    const auto rewards = found->second.contiguous();
+    for (int64_t p = 0; p < prompts.size(0); ++p) {
+      loaded[name][prompts[p].item<int64_t>()] = buffer_of(rewards[p]);
+    }
+  }
+  RSM_CHECK(2 * loaded.size() == saved.size(), "[prompt_statistics] ",
+            saved.size(), " saved tensors for ", loaded.size(),
+            " rewards; two each are expected: resume from an older checkpoint "
+            "or start a new run");
+  buffers_ = std::move(loaded);
 }
 
 }  // namespace rsm

@@ -2,10 +2,10 @@
 
 #include <cstdint>
 #include <map>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
+#include "rsm/base/state_dict.h"
 #include "rsm/estimators/moments.h"
 
 namespace rsm {
@@ -29,11 +29,11 @@ class PromptStatistics {
   /** Of the rewards held; count 0 for a prompt that never came. */
   Moments moments(const std::string& name, int64_t prompt) const;
 
-  /** {"size": n, "rewards": {name: [[prompt, [oldest, ...]], ...]}}; text
-   * written from it gives the same doubles back. */
-  nlohmann::json to_json() const;
-  /** Throws rsm::Error for what is not of that form. */
-  static PromptStatistics from_json(const nlohmann::json& saved);
+  /** For each name "NAME.prompts" int64 [P] and "NAME.rewards" float64
+   * [P,size], the oldest first and NaN where a buffer is not full. */
+  StateDict state() const;
+  /** The reverse. Throws rsm::Error for what is not of that form. */
+  void load_state(const StateDict& saved);
 
  private:
   using Buffers = std::map<int64_t, std::vector<double>>;

@@ -12,16 +12,16 @@ namespace {
 /** Pictures; a share times a count may miss a whole number by rounding. */
 constexpr double kRounding = 1e-9;
 
-int64_t pictures_of(const Rollout& rollout, size_t row) {
+int64_t pictures_of(const RolloutIndex& rollout, size_t row) {
   return rollout.row_images.empty() ? 1 : rollout.row_images[row];
 }
 
-int64_t step_of(const Rollout& rollout, size_t row) {
+int64_t step_of(const RolloutIndex& rollout, size_t row) {
   return rollout.state_step[rollout.row_state[row]];
 }
 
 /** The last step that splits and has rows; -1 without one. */
-int64_t last_split(const Rollout& rollout, const TreeKnobs& knobs) {
+int64_t last_split(const RolloutIndex& rollout, const TreeKnobs& knobs) {
   int64_t last = -1;
   for (size_t r = 0; r < rollout.row_state.size(); ++r) {
     const int64_t step = step_of(rollout, r);
@@ -32,7 +32,7 @@ int64_t last_split(const Rollout& rollout, const TreeKnobs& knobs) {
 
 /** Pictures of each root, in their order. */
 std::map<int64_t, std::vector<int64_t>> pictures_by_root(
-    const Rollout& rollout) {
+    const RolloutIndex& rollout) {
   std::map<int64_t, std::vector<int64_t>> out;
   std::vector<bool> seen(rollout.images(), false);
   for (size_t r = 0; r < rollout.row_state.size(); ++r) {
@@ -50,7 +50,7 @@ std::map<int64_t, std::vector<int64_t>> pictures_by_root(
 }
 
 /** [I] the pictures that are kept. */
-std::vector<bool> kept_pictures(const Rollout& rollout,
+std::vector<bool> kept_pictures(const RolloutIndex& rollout,
                                 const std::vector<double>& rewards,
                                 const TreeKnobs& knobs) {
   const bool extremes = knobs.keep == TreeKnobs::Keep::extremes;
@@ -86,7 +86,7 @@ std::vector<int64_t> skipped_steps(const TreeKnobs& knobs, int64_t epoch) {
   return steps;
 }
 
-std::vector<bool> trained_rows(const Rollout& rollout,
+std::vector<bool> trained_rows(const RolloutIndex& rollout,
                                const std::vector<double>& rewards,
                                const TreeKnobs& knobs) {
   RSM_CHECK(knobs.keep_leaves > 0 && knobs.keep_leaves <= 1,

@@ -23,7 +23,7 @@ std::vector<int64_t> skipped_steps(const TreeKnobs& knobs, int64_t epoch);
  * skip_steps: no row of these steps is trained.
  * Throws rsm::Error for a share outside (0,1] and for a row after the last
  * split that leads to several pictures. */
-std::vector<bool> trained_rows(const Rollout& rollout,
+std::vector<bool> trained_rows(const RolloutIndex& rollout,
                                const std::vector<double>& rewards,
                                const TreeKnobs& knobs);
 

@@ -8,10 +8,9 @@
 #include <string>
 #include <vector>
 
-namespace rsm {
+#include "rsm/base/state_dict.h"
 
-/** Tensors by their dotted parameter names. */
-using StateDict = std::map<std::string, torch::Tensor>;
+namespace rsm {
 
 struct SafetensorsFile {
   StateDict tensors;  ///< contiguous, on the CPU, owning their memory

@@ -128,7 +128,7 @@ json described(const Method& method) {
     const auto rows = row_factors(method, transitions[i], 1);
     const auto scores = score_factors(method, transitions[i]);
     const auto& update = method.regularisation;
-    const int64_t count = rows_at(method.estimator, i, kSteps);
+    const int64_t count = method.estimator.rows_at(i, kSteps);
     const bool pulled =
         update.beta > 0 && (count > 0 ? update.pull_rows : update.anchors);
     const bool clips =

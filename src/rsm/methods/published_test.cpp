@@ -125,7 +125,7 @@ TEST(Catalogue, EveryEntryHasItsPublishedGradient) {
           expect_every_kind_of_row(problem, result.rows.clipped);
         }
         EXPECT_LT(relative(result.gradient, reference.gradient), 1e-9);
-        EXPECT_NEAR(result.kl, reference.kl, 1e-12 * reference.kl);
+        EXPECT_NEAR(result.pull, reference.kl, 1e-12 * reference.kl);
       }
     }
   }

@@ -11,16 +11,12 @@
 namespace rsm {
 namespace {
 
-/** Rows [first, first + count), the last repeated up to `tile`. */
-torch::Tensor padded(const torch::Tensor& all, int64_t first, int64_t count,
-                     int64_t tile) {
-  const auto rows = all.slice(0, first, first + count);
-  if (count == tile) {
-    return rows;
-  }
-  auto shape = rows.sizes().vec();
-  shape[0] = tile - count;
-  return at::cat({rows, rows.slice(0, count - 1).expand(shape)});
+/** The last one repeated up to `tile`. */
+torch::Tensor padded(const torch::Tensor& rows, int64_t tile) {
+  const int64_t count = rows.size(0);
+  return count == tile
+             ? rows
+             : at::cat({rows, rows.slice(0, count - 1).expand({tile - count})});
 }
 
 /** Adds up gradients in the order of their numbers as they arrive. */
@@ -59,6 +55,7 @@ class OrderedSum {
 GuidedNetwork::GuidedNetwork(Network network, Condition unconditional,
                              double scale, const TileOptions& tiles)
     : network_(std::move(network)),
+      device_(network_->parameters().front().device()),
       unconditional_(std::move(unconditional)),
       scale_(scale),
       tiles_(tiles) {
@@ -80,14 +77,14 @@ void GuidedNetwork::for_each_tile(
 
 torch::Tensor GuidedNetwork::run_tile(const torch::Tensor& x,
                                       const torch::Tensor& t,
-                                      const Condition& condition, int64_t first,
-                                      int64_t count) {
-  const int64_t tile = tiles_.tile;
-  const auto xs = padded(x, first, count, tile);
-  const auto times = padded(t, first, count, tile);
-  const auto own = condition.map([&](const torch::Tensor& all) {
-    return padded(all, first, count, tile);
-  });
+                                      const ConditionRows& conditions,
+                                      const torch::Tensor& rows) {
+  const int64_t tile = tiles_.tile, count = rows.size(0);
+  const auto all = padded(rows, tile);
+  const auto here = all.to(x.device());
+  const auto xs = x.index_select(0, here).to(device_);
+  const auto times = t.index_select(0, all.to(t.device())).to(device_);
+  const auto own = conditions.gathered(all).to(device_);
   if (scale_ == 1) {
     return network_->predict(xs, times, own).to(at::kFloat).slice(0, 0, count);
   }
@@ -108,23 +105,26 @@ torch::Tensor GuidedNetwork::run_tile(const torch::Tensor& x,
 
 torch::Tensor GuidedNetwork::predict(const torch::Tensor& x,
                                      const torch::Tensor& t,
-                                     const Condition& condition) {
+                                     const ConditionRows& conditions) {
   auto out = at::empty(x.sizes(), x.options().dtype(at::kFloat));
   for_each_tile(x.size(0), [&](int64_t first, int64_t count) {
     const torch::NoGradGuard no_grad;
     out.slice(0, first, first + count)
-        .copy_(run_tile(x, t, condition, first, count));
+        .copy_(run_tile(x, t, conditions, at::arange(first, first + count)));
   });
   return out;
 }
 
 std::vector<torch::Tensor> GuidedNetwork::gradients(
-    const torch::Tensor& x, const torch::Tensor& t, const Condition& condition,
+    const torch::Tensor& x, const torch::Tensor& t,
+    const ConditionRows& conditions,
     const std::vector<torch::Tensor>& parameters,
-    const OutputGradient& output_gradient) {
+    const OutputGradient& output_gradient, const torch::Tensor& rows) {
+  const auto all = rows.defined() ? rows : at::arange(x.size(0));
   OrderedSum sum;
-  for_each_tile(x.size(0), [&](int64_t first, int64_t count) {
-    const auto y = run_tile(x, t, condition, first, count);
+  for_each_tile(all.size(0), [&](int64_t first, int64_t count) {
+    const auto y =
+        run_tile(x, t, conditions, all.slice(0, first, first + count));
     const auto seed = output_gradient(first, count, y.detach());
     auto part = torch::autograd::grad({y}, parameters, {seed},
                                       /*retain_graph=*/false,

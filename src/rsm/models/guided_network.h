@@ -36,21 +36,26 @@ class GuidedNetwork : public Denoiser {
    * to outlive that; nullptr: no more. */
   void watch(const Progress* progress) { progress_ = progress; }
 
-  /** Without gradient, tile by tile. */
+  /** Without gradient, tile by tile: only a tile of x, its conditions and its
+   * outputs are on the network's device at once. */
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
-                        const Condition& condition) override;
+                        const ConditionRows& conditions) override;
 
-  /** Given rows [first, first + count) and their outputs y [count,C,H,W],
-   * returns dL/dy. Called from several threads, each row once. */
+  /** Given rows [first, first + count) and their outputs y [count,C,H,W] on the
+   * network's device, returns dL/dy. Called from several threads, each row
+   * once. */
   using OutputGradient = std::function<torch::Tensor(
       int64_t first, int64_t count, const torch::Tensor& y)>;
 
   /** dL/d parameters, summed over tiles in their order whatever the number of
-   * workers. One forward and one backward pass a row. */
+   * workers. One forward and one backward pass a row. `rows` int64 [N] on the
+   * CPU says which rows of x, t and the conditions the N are, and in which
+   * order; undefined: all. */
   std::vector<torch::Tensor> gradients(
       const torch::Tensor& x, const torch::Tensor& t,
-      const Condition& condition, const std::vector<torch::Tensor>& parameters,
-      const OutputGradient& output_gradient);
+      const ConditionRows& conditions,
+      const std::vector<torch::Tensor>& parameters,
+      const OutputGradient& output_gradient, const torch::Tensor& rows = {});
 
   Network network() const { return network_; }
 
@@ -58,11 +63,13 @@ class GuidedNetwork : public Denoiser {
   /** work(first, count) for the rows of every tile. */
   void for_each_tile(int64_t rows,
                      const std::function<void(int64_t, int64_t)>& work) const;
+  /** Outputs of `rows`, at most a tile of them. */
   torch::Tensor run_tile(const torch::Tensor& x, const torch::Tensor& t,
-                         const Condition& condition, int64_t first,
-                         int64_t count);
+                         const ConditionRows& conditions,
+                         const torch::Tensor& rows);
 
   Network network_;
+  torch::Device device_;  ///< of its weights
   Condition unconditional_;
   double scale_;
   TileOptions tiles_;

@@ -25,6 +25,8 @@ constexpr const char* kTextWeights = "model";
 /** Networks are asked at timesteps up to this. */
 constexpr int64_t kTimesteps = 1000;
 
+constexpr size_t kTextsAtOnce = 16;
+
 std::string scheduler_file(const std::string& folder) {
   return folder + "/scheduler/scheduler_config.json";
 }
@@ -229,7 +231,19 @@ Condition ImageModel::encode_ids(const torch::Tensor& ids) const {
 Condition ImageModel::encode(const std::vector<std::string>& texts) const {
   const torch::NoGradGuard no_grad;
   const auto device = text_encoder->parameters().front().device();
-  return encode_ids(tokenizer.encode_batch(texts).to(device));
+  std::vector<torch::Tensor> tokens, pooled;
+  for (size_t first = 0; first < texts.size(); first += kTextsAtOnce) {
+    const size_t count = std::min(kTextsAtOnce, texts.size() - first);
+    const auto begin = texts.begin() + static_cast<std::ptrdiff_t>(first);
+    std::vector<std::string> some(begin,
+                                  begin + static_cast<std::ptrdiff_t>(count));
+    some.resize(kTextsAtOnce);
+    const auto out = encode_ids(tokenizer.encode_batch(some).to(device));
+    const auto rows = static_cast<int64_t>(count);
+    tokens.push_back(out.tokens.slice(0, 0, rows));
+    if (out.pooled.defined()) pooled.push_back(out.pooled.slice(0, 0, rows));
+  }
+  return {at::cat(tokens), pooled.empty() ? torch::Tensor() : at::cat(pooled)};
 }
 
 std::shared_ptr<const Path> load_path(const std::string& folder) {
@@ -277,8 +291,16 @@ std::string truncation_warning(const ClipTokenizer& tokenizer,
              shown_text(example), "\"");
 }
 
-torch::Tensor to_images(const torch::Tensor& latents) {
-  return ((latents + 1) * 0.5).clamp(0, 1);
+std::shared_ptr<const Decoder> pixel_decoder() {
+  class Pixels : public Decoder {
+   public:
+    torch::Tensor decode(const torch::Tensor& latents) const override {
+      return ((latents + 1) * 0.5).clamp(0, 1).to(at::kCPU);
+    }
+    int64_t scale() const override { return 1; }
+  };
+  static const auto decoder = std::make_shared<const Pixels>();
+  return decoder;
 }
 
 }  // namespace rsm

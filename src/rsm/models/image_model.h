@@ -4,13 +4,17 @@
 #include <string>
 #include <vector>
 
-#include "rsm/base/denoiser.h"
+#include "rsm/base/conditioner.h"
+#include "rsm/base/decoder.h"
 #include "rsm/models/network.h"
 #include "rsm/paths/path.h"
 #include "rsm/text/clip_text.h"
 #include "rsm/text/clip_tokenizer.h"
 
 namespace rsm {
+
+/** Of latents that are pictures in [-1,1]. */
+std::shared_ptr<const Decoder> pixel_decoder();
 
 /** A text-to-image model in diffusers' folder layout: transformer/ or unet/,
  * text_encoder/, tokenizer/, scheduler/, model_index.json. Without a VAE:
@@ -27,6 +31,7 @@ struct ImageModel {
   /** Where the tokenizer's files lie, for save(); empty: where save() writes
    * the model. */
   std::string tokenizer_folder = {};
+  std::shared_ptr<const Decoder> decoder = pixel_decoder();
 
   /** Reads a folder; networks in float32 on the CPU. Throws rsm::Error naming
    * the file, key or tensor that is missing or wrong; the sizes of the configs
@@ -44,7 +49,8 @@ struct ImageModel {
    * mode is on. */
   Condition encode_ids(const torch::Tensor& ids) const;
 
-  /** Texts -> conditions, without gradient. */
+  /** Texts -> conditions, without gradient, a fixed number of texts a call, so
+   * that a text's condition does not depend on the others. */
   Condition encode(const std::vector<std::string>& texts) const;
 
   /** [C,H,W] of one latent. */
@@ -70,7 +76,19 @@ std::string truncation_warning(const ClipTokenizer& tokenizer,
                                const std::vector<std::string>& texts,
                                const std::string& what);
 
-/** Latents in [-1,1] -> pictures in [0,1]. */
-torch::Tensor to_images(const torch::Tensor& latents);
+/** A model's text encoder, whose conditions go to a device. */
+class TextConditioner : public Conditioner {
+ public:
+  /** The model must outlive it. */
+  TextConditioner(const ImageModel& model, torch::Device device)
+      : model_(model), device_(device) {}
+  Condition encode(const std::vector<std::string>& texts) const override {
+    return model_.encode(texts).to(device_);
+  }
+
+ private:
+  const ImageModel& model_;
+  torch::Device device_;
+};
 
 }  // namespace rsm

@@ -225,7 +225,8 @@ TEST(CopyOf, SharesNothingAndHasTheTypeAskedFor) {
 }
 
 TEST(ToImages, MapsLatentsToUnitRangeAndClamps) {
-  const auto images = to_images(at::tensor({-2.0F, -1.0F, 0.0F, 0.5F, 3.0F}));
+  const auto images =
+      pixel_decoder()->decode(at::tensor({-2.0F, -1.0F, 0.0F, 0.5F, 3.0F}));
   EXPECT_TRUE(images.equal(at::tensor({0.0F, 0.0F, 0.5F, 0.75F, 1.0F})));
 }
 

@@ -245,6 +245,7 @@ void LoraAdapter::load_state(const StateDict& state) {
 }
 
 void LoraAdapter::set_enabled(bool enabled) {
+  enabled_ = enabled;
   for (const auto& [name, layer] : layers_) {
     layer->lora.enabled = enabled;
   }

@@ -98,6 +98,7 @@ class LoraAdapter {
 
   /** Without it the model computes as if nothing were attached. */
   void set_enabled(bool enabled);
+  bool enabled() const { return enabled_; }
 
   /** merged() of the model's own weights and these. */
   StateDict merged() const;
@@ -107,6 +108,7 @@ class LoraAdapter {
   LoraConfig config_;
   std::vector<std::pair<std::string, std::shared_ptr<LinearImpl>>> layers_;
   std::vector<std::string> names_;
+  bool enabled_ = true;
 };
 
 }  // namespace rsm

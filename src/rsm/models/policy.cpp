@@ -5,38 +5,59 @@
 
 namespace rsm {
 
-/** The training copy with its LoRA switched off. */
-class Policy::FrozenView : public Denoiser {
+/** The training copy with a copy's weights in place of its own. */
+class Policy::View : public Denoiser {
  public:
-  FrozenView(std::shared_ptr<GuidedNetwork> flow, LoraAdapter& adapter)
-      : flow_(std::move(flow)), adapter_(adapter) {}
+  View(Policy& policy, Copy which) : policy_(policy), which_(which) {}
 
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
-                        const Condition& condition) override {
-    const Off off(adapter_);
-    return flow_->predict(x, t, condition);
+                        const ConditionRows& conditions) override {
+    const bool samples = which_ == Copy::rollout;
+    const Swap swap(policy_, samples ? policy_.sampled_with_ : which_);
+    return policy_.training_->predict(x, t, conditions);
   }
 
  private:
-  /** The adapter is on again whatever happens. */
-  struct Off {
-    explicit Off(LoraAdapter& one) : adapter(one) { one.set_enabled(false); }
-    ~Off() { adapter.set_enabled(true); }
-    Off(const Off&) = delete;
-    Off& operator=(const Off&) = delete;
-    LoraAdapter& adapter;
+  /** The weights are the training copy's again whatever happens. */
+  class Swap {
+   public:
+    Swap(Policy& policy, Copy which) : policy_(policy), which_(which) {
+      exchange();
+    }
+    ~Swap() { exchange(); }
+    Swap(const Swap&) = delete;
+
+   private:
+    void exchange() {
+      if (which_ == Copy::training) return;
+      const auto found = policy_.values_.find(which_);
+      if (found == policy_.values_.end()) {  // the LoRA's absence
+        policy_.adapter_->set_enabled(!policy_.adapter_->enabled());
+        return;
+      }
+      for (size_t i = 0; i < policy_.names_.size(); ++i) {
+        auto& other = found->second.at(policy_.names_[i]);
+        auto parameter = policy_.parameters_[i];
+        const auto own = parameter.detach();
+        parameter.set_data(other);
+        other = own;
+      }
+    }
+
+    Policy& policy_;
+    Copy which_;
   };
 
-  std::shared_ptr<GuidedNetwork> flow_;
-  LoraAdapter& adapter_;
+  Policy& policy_;
+  Copy which_;
 };
 
 Policy::Policy(const ImageModel& model, const PolicyOptions& options)
     : options_(options) {
   const auto unconditional = model.encode({""}).to(options.device);
   const auto guided = [&](const Network& network, const TileOptions& tiles) {
-    return networks_.emplace_back(std::make_shared<GuidedNetwork>(
-        network, unconditional, options.guidance_scale, tiles));
+    return std::make_shared<GuidedNetwork>(network, unconditional,
+                                           options.guidance_scale, tiles);
   };
   auto network = copy_of(model.network, torch::kFloat32, options.device);
   training_ = guided(network, options.train_tiles);
@@ -48,15 +69,14 @@ Policy::Policy(const ImageModel& model, const PolicyOptions& options)
         std::make_unique<LoraAdapter>(*network, *options.lora, options.seed);
     names_ = adapter_->names();
     parameters_ = adapter_->parameters();
-    reference_ = std::make_shared<FrozenView>(training_, *adapter_);
   } else {
     for (const auto& p : network->named_parameters()) {
       names_.push_back(p.key());
       parameters_.push_back(p.value());
     }
-    reference_ = guided(copy_of(model.network, torch::kFloat32, options.device),
-                        options.train_tiles);
+    values_[Copy::reference] = trainable();
   }
+  values_[Copy::average] = trainable();
   if (options.rollout_is_training()) {
     rollout_ = training_;
   } else {
@@ -64,15 +84,23 @@ Policy::Policy(const ImageModel& model, const PolicyOptions& options)
     sampler->set_fast(true);
     rollout_ = guided(sampler, options.rollout_tiles);
   }
-  refresh_rollout();
+  for (const Copy which : {Copy::rollout, Copy::reference, Copy::average}) {
+    views_[which] = std::make_unique<View>(*this, which);
+  }
+  sample_with(Copy::training);
 }
 
 Policy::~Policy() = default;
 
+Denoiser& Policy::copy(Copy which) {
+  if (which == Copy::training) return *training_;
+  if (which == Copy::rollout && !rollout_is_training()) return *rollout_;
+  return *views_.at(which);
+}
+
 void Policy::watch(const Progress* progress) {
-  for (const auto& network : networks_) {
-    network->watch(progress);
-  }
+  training_->watch(progress);
+  rollout_->watch(progress);
 }
 
 StateDict Policy::trainable() const {
@@ -95,6 +123,18 @@ void Policy::load_trainable(const StateDict& values) {
   }
 }
 
+void Policy::load_average(const StateDict& values) {
+  copy_tensors(values_.at(Copy::average), values, "Policy, average");
+}
+
+void Policy::update_average(double decay) {
+  for (size_t i = 0; i < names_.size(); ++i) {
+    values_.at(Copy::average)
+        .at(names_[i])
+        .lerp_(parameters_[i].detach(), 1 - decay);
+  }
+}
+
 StateDict with_trained(const Network& network, const StateDict& trained,
                        const std::optional<LoraConfig>& lora) {
   auto weights = state_dict(*network);
@@ -107,11 +147,14 @@ StateDict with_trained(const Network& network, const StateDict& trained,
   return weights;
 }
 
-void Policy::refresh_rollout() {
+void Policy::sample_with(Copy which) {
+  sampled_with_ = which;
   if (!rollout_is_training()) {
     load_parameters(
         *rollout_->network(),
-        with_trained(training_->network(), trainable(), options_.lora),
+        with_trained(training_->network(),
+                     which == Copy::training ? trainable() : values_.at(which),
+                     options_.lora),
         "Policy");
   }
 }

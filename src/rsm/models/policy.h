@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,13 +36,19 @@ struct PolicyOptions {
 StateDict with_trained(const Network& network, const StateDict& trained,
                        const std::optional<LoraConfig>& lora);
 
-/** The model being trained, in the copies a run needs:
- *
- * - training: float32, LoRA unmerged; what the loss sees;
- * - reference: the weights before training, frozen;
- * - rollout: LoRA merged, any precision; what samples.
- *
- * Where a copy is the same computation as another, they share weights. */
+/** Whose outputs. All but `rollout` compute as training does: float32, LoRA
+ * unmerged, in the training tile. */
+enum class Copy {
+  training,   ///< what the loss sees
+  rollout,    ///< what samples: LoRA merged, any precision
+  reference,  ///< the weights before training
+  average,    ///< the moving average of the trained weights
+};
+
+/** The model being trained. All copies share one network, into which their
+ * trained weights are put for the time of a call: so one is asked at a time.
+ * The rollout copy is a network of its own, unless it is the same computation.
+ */
 class Policy {
  public:
   Policy(const ImageModel& model, const PolicyOptions& options);
@@ -53,21 +60,25 @@ class Policy {
   const std::vector<torch::Tensor>& parameters() const { return parameters_; }
   /** Their values, copied. */
   StateDict trainable() const;
-  /** Sets them; the rollout copy follows at the next refresh_rollout(). */
+  /** Sets them; the rollout copy follows at the next sample_with(). */
   void load_trainable(const StateDict& values);
 
-  /** Outputs of the training copy, without gradient. */
-  Denoiser& training() { return *training_; }
-  Denoiser& reference() { return *reference_; }
-  Denoiser& rollout() { return *rollout_; }
+  /** The moving average; at first what the weights were when it was made. */
+  const StateDict& average() const { return values_.at(Copy::average); }
+  void load_average(const StateDict& values);
+  /** average = decay average + (1 - decay) weights. */
+  void update_average(double decay);
+
+  /** Outputs, without gradient. */
+  Denoiser& copy(Copy which);
   GuidedNetwork& trained_network() { return *training_; }
 
   /** From now on every tile of every copy begins with a stop_point() of
    * `progress`, which has to outlive that; nullptr: no more. */
   void watch(const Progress* progress);
 
-  /** Brings the rollout copy to the present weights. */
-  void refresh_rollout();
+  /** Brings the rollout copy to the present weights of another copy. */
+  void sample_with(Copy which);
   /** True where rollout and training are one computation, so that the
    * rollout's outputs are the loss's y_old, bit for bit. */
   bool rollout_is_training() const { return options_.rollout_is_training(); }
@@ -75,15 +86,16 @@ class Policy {
   const PolicyOptions& options() const { return options_; }
 
  private:
-  class FrozenView;
+  class View;
 
   PolicyOptions options_;
   std::shared_ptr<GuidedNetwork> training_, rollout_;
   std::unique_ptr<LoraAdapter> adapter_;  // before the network it hangs on
-  std::shared_ptr<Denoiser> reference_;
-  std::vector<std::shared_ptr<GuidedNetwork>> networks_;
   std::vector<std::string> names_;
   std::vector<torch::Tensor> parameters_;
+  std::map<Copy, StateDict> values_;  ///< of copies that have their own
+  std::map<Copy, std::unique_ptr<Denoiser>> views_;
+  Copy sampled_with_ = Copy::training;
 };
 
 }  // namespace rsm

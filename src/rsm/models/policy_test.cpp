@@ -27,16 +27,22 @@ TEST(Policy, KeepsItsLoraWhereTheReferenceThrows) {
   const auto x = counted_normal(1, {2, 3, 32, 32});
   const auto t = at::full({2}, 0.5);
   const auto condition = model.encode({"a red circle", "a cross"});
-  const auto trained = policy.training().predict(x, t, condition);
-  ASSERT_FALSE(policy.reference().predict(x, t, condition).equal(trained));
-  EXPECT_ANY_THROW(policy.reference().predict(x.slice(1, 0, 2), t, condition));
-  EXPECT_TRUE(policy.training().predict(x, t, condition).equal(trained));
+  const auto trained = policy.copy(Copy::training).predict(x, t, condition);
+  ASSERT_FALSE(
+      policy.copy(Copy::reference).predict(x, t, condition).equal(trained));
+  EXPECT_ANY_THROW(
+      policy.copy(Copy::reference).predict(x.slice(1, 0, 2), t, condition));
+  EXPECT_TRUE(
+      policy.copy(Copy::training).predict(x, t, condition).equal(trained));
   const Stopping stopping;
   policy.watch(&stopping);
-  EXPECT_THROW(policy.reference().predict(x, t, condition), Interrupted);
-  EXPECT_THROW(policy.rollout().predict(x, t, condition), Interrupted);
+  EXPECT_THROW(policy.copy(Copy::reference).predict(x, t, condition),
+               Interrupted);
+  EXPECT_THROW(policy.copy(Copy::rollout).predict(x, t, condition),
+               Interrupted);
   policy.watch(nullptr);
-  EXPECT_TRUE(policy.training().predict(x, t, condition).equal(trained));
+  EXPECT_TRUE(
+      policy.copy(Copy::training).predict(x, t, condition).equal(trained));
 }
 
 TEST(PolicyOptions, RolloutsAreTrainingInOnePrecisionAndTileOnly) {

@@ -9,18 +9,26 @@ namespace rsm {
 
 double even_factor(const Transition& step) { return kEvenWeight / step.w(); }
 
-OutputMap::OutputMap(const Rollout& rollout, torch::Device device) {
+OutputMap::OutputMap(const RolloutIndex& rollout) {
   std::vector<float> factors;
-  for (const int64_t step : rollout.state_step) {
+  for (int64_t state = 0; state < rollout.states(); ++state) {
     factors.push_back(
-        static_cast<float>(even_factor(rollout.transitions[step])));
+        static_cast<float>(even_factor(rollout.transition_of(state))));
   }
-  factor_ = torch::tensor(factors).view({-1, 1, 1, 1}).to(device);
+  factor_ = torch::tensor(factors).view({-1, 1, 1, 1});
 }
 
-OutputMap OutputMap::select(const torch::Tensor& states) const {
+OutputMap OutputMap::of(const Method& method, const RolloutIndex& rollout) {
+  return method.strength.even_output ? OutputMap(rollout) : OutputMap();
+}
+
+OutputMap OutputMap::select(const std::vector<int64_t>& states,
+                            torch::Device device) const {
   OutputMap part;
-  if (factor_.defined()) part.factor_ = factor_.index_select(0, states);
+  if (factor_.defined()) {
+    part.factor_ =
+        factor_.index_select(0, torch::tensor(states, at::kLong)).to(device);
+  }
   return part;
 }
 
@@ -47,15 +55,15 @@ double EvenOutput::factor_at(double t) const {
 
 torch::Tensor EvenOutput::predict(const torch::Tensor& x,
                                   const torch::Tensor& t,
-                                  const Condition& condition) {
+                                  const ConditionRows& conditions) {
   std::vector<float> factors;
   const auto times = t.to(at::kCPU, at::kDouble).contiguous();
   for (int64_t i = 0; i < times.size(0); ++i) {
     factors.push_back(
         static_cast<float>(factor_at(times.const_data_ptr<double>()[i])));
   }
-  const auto y = network_.predict(x, t, condition);
-  const auto y_ref = reference_.predict(x, t, condition);
+  const auto y = network_.predict(x, t, conditions);
+  const auto y_ref = reference_.predict(x, t, conditions);
   return at::lerp(y_ref, y,
                   torch::tensor(factors).to(y.device()).view({-1, 1, 1, 1}));
 }

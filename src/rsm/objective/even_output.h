@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "rsm/base/denoiser.h"
+#include "rsm/base/method.h"
 #include "rsm/base/rollout.h"
 #include "rsm/base/transition.h"
 
@@ -13,15 +14,21 @@ namespace rsm {
  * 2509.25774). */
 double even_factor(const Transition& step);
 
-/** That for a rollout's states while training; until then, no change. */
+/** That for a rollout's states. */
 class OutputMap {
  public:
+  /** No change. */
   OutputMap() = default;
-  OutputMap(const Rollout& rollout, torch::Device device);
+  explicit OutputMap(const RolloutIndex& rollout);
+  /** That of a method's policy. */
+  static OutputMap of(const Method& method, const RolloutIndex& rollout);
 
-  /** The part for some states (int64 [B], on the device). */
-  OutputMap select(const torch::Tensor& states) const;
-  /** What stands in place of y [B,C,H,W]. */
+  bool changes() const { return factor_.defined(); }
+  /** The part for some states, on a device. */
+  OutputMap select(const std::vector<int64_t>& states,
+                   torch::Device device) const;
+  /** What stands in place of y [B,C,H,W]; y_ref is not looked at where nothing
+   * changes. */
   torch::Tensor forward(const torch::Tensor& y,
                         const torch::Tensor& y_ref) const;
   /** The gradient of y from the gradient of that. */
@@ -40,7 +47,7 @@ class EvenOutput : public Denoiser {
 
   /** Throws rsm::Error for a time that is no step's. */
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
-                        const Condition& condition) override;
+                        const ConditionRows& conditions) override;
 
  private:
   double factor_at(double t) const;

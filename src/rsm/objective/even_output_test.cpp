@@ -57,7 +57,7 @@ TEST(OutputMap, GivesPcposEvenWeightItsPublishedGradient) {
   method.estimator = EstimatorKnobs();
   method.estimator.branches = {3, 4, 2, 5, 2, 2, 3, 2, 4, 0};
   const auto problem = random_problem(method, ddim_steps());
-  const OutputMap map(problem.rollout, torch::kCPU);
+  const OutputMap map(problem.rollout);
   // The outputs that are moved to the problem's.
   std::vector<double> factors;
   for (const int64_t step : problem.rollout.state_step) {
@@ -88,7 +88,7 @@ class Constant : public Denoiser {
  public:
   explicit Constant(double value) : value_(value) {}
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& /*t*/,
-                        const Condition& /*condition*/) override {
+                        const ConditionRows& /*conditions*/) override {
     return torch::full_like(x, value_);
   }
 

@@ -36,8 +36,11 @@ void check(const torch::Tensor& y, const LossStates& states,
             "[rsm_loss] rows.state must be [R] int64");
   const int64_t size = rows.state.size(0);
   check_fields(states.y_old, y, y.size(0), "y_old");
-  check_scalars(states.k_ref, y.size(0), "k_ref");
-  check_fields(rows.eps, y, size, "eps");
+  for (const auto& pull : states.pulls) {
+    check_fields(pull.toward, y, y.size(0), "pulls[].toward");
+    check_scalars(pull.k, y.size(0), "pulls[].k");
+  }
+  check_fields(rows.direction, y, size, "direction");
   check_scalars(rows.guidance, size, "guidance");
   check_scalars(rows.trust, size, "trust");
   check_scalars(rows.weight, size, "weight");
@@ -63,7 +66,7 @@ RowLosses losses_of_change(const torch::Tensor& change, const LossRows& rows) {
   const auto squares = mean_product(change, change);
   const auto row_squares = squares.index_select(0, rows.state);
   const auto products =
-      mean_product(change.index_select(0, rows.state), rows.eps);
+      mean_product(change.index_select(0, rows.state), rows.direction);
   out.t1 = 0.5 * rows.slope.square() * row_squares;
   out.t2 = -rows.slope * products;
   out.scaled = rows.exponent * (rows.square * out.t1 + out.t2);
@@ -113,26 +116,19 @@ LossResult rsm_loss(const torch::Tensor& y, const LossStates& states,
   const auto outer =
       torch::where(out.rows.clipped, torch::zeros_like(rows.weight),
                    out.rows.importance * rows.weight);
-  const auto trust = torch::zeros_like(states.k_ref)
+  const auto trust = torch::zeros({y.size(0)}, rows.trust.options())
                          .index_add_(0, rows.state, outer * rows.trust);
   out.gradient = column(trust, y) * change;
   out.gradient.index_add_(0, rows.state,
-                          column(-outer * rows.guidance, y) * rows.eps);
-  out.state_kl = torch::zeros_like(states.k_ref);
-  if (states.y_ref.defined()) {
-    check_fields(states.y_ref, y, y.size(0), "y_ref");
-    const auto pull = y - states.y_ref;
-    out.gradient += column(states.k_ref, y) * pull;
-    out.state_kl = states.k_ref * mean_product(pull, pull);
-  } else {
-    RSM_CHECK(!states.k_ref.any().item<bool>(),
-              "[rsm_loss] a reference pull without y_ref; give the reference's "
-              "outputs or set beta to 0");
+                          column(-outer * rows.guidance, y) * rows.direction);
+  for (const auto& pull : states.pulls) {
+    const auto apart = y - pull.toward;
+    out.gradient += column(pull.k, y) * apart;
+    out.pull += (pull.k * mean_product(apart, apart)).sum().item<double>();
   }
   const auto elements = static_cast<double>(y[0].numel());
   out.gradient *= 2 / elements;
   out.policy = (rows.weight * out.rows.loss).sum().item<double>();
-  out.kl = out.state_kl.sum().item<double>();
   return out;
 }
 

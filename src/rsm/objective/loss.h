@@ -2,6 +2,8 @@
 
 #include <torch/types.h>
 
+#include <vector>
+
 #include "rsm/base/method.h"
 
 namespace rsm {
@@ -9,12 +11,12 @@ namespace rsm {
 // The one loss, in network-output space. Every method's loss of a row has a
 // gradient of the shape (D latent elements, <.> their mean)
 //
-//     (D/2) dL/dy = k_ref (y - y_ref)
+//     (D/2) dL/dy = sum over pulls: k (y - y_pull)
 //                 + sum over rows: weight R c [trust (y - y_old) - p]
 //
-// with p = guidance eps. R is the importance factor, c in {0, 1} clipping; both
-// touch the bracket only. With n = m_y / s and D_y = y - y_old, the exact
-// log-ratio of a row is
+// with p = guidance direction. R is the importance factor, c in {0, 1}
+// clipping; both touch the bracket only. With n = m_y / s and D_y = y - y_old,
+// the exact log-ratio of a row is
 //
 //     log rho = -(T1 + T2),  T1 = n^2 <D_y^2> / 2,  T2 = -n <D_y eps>
 //
@@ -28,12 +30,12 @@ namespace rsm {
 //
 // Source: arXiv 2604.17415; the forms are derived in docs/methods.md.
 
-/** R rows of S states. `eps` has the dtype of y, `state` is int64, all else
- * float64 on y's device. */
+/** R rows of S states. `direction` has the dtype of y, `state` is int64, all
+ * else float64 on y's device. */
 struct LossRows {
   torch::Tensor state;      ///< [R] index of the row's state
-  torch::Tensor eps;        ///< [R,C,H,W] noise of the row's step
-  torch::Tensor guidance;   ///< [R] p = guidance * eps
+  torch::Tensor direction;  ///< [R,C,H,W] noise eps of the row's step
+  torch::Tensor guidance;   ///< [R] p = guidance * direction
   torch::Tensor trust;      ///< [R]
   torch::Tensor weight;     ///< [R] of the weighted sum; 0 rejects a row
   torch::Tensor advantage;  ///< [R] A; its sign says which side clips
@@ -47,13 +49,18 @@ struct LossRows {
   double clip_range = 1e-4;  ///< xi; unused by `none`
 };
 
-/** S states, [S,C,H,W] in the dtype of y. */
+/** A standing pull of S states, which clipping never touches. */
+struct Pull {
+  torch::Tensor toward;  ///< [S,C,H,W] outputs of a frozen copy, y's dtype
+  /** [S] float64, weights of the state's rows (or of the anchor it is)
+   * included. */
+  torch::Tensor k;
+};
+
+/** S states. */
 struct LossStates {
-  torch::Tensor y_old;  ///< outputs when the rows were weighed
-  torch::Tensor y_ref;  ///< reference outputs; may be undefined if k_ref is 0
-  /** [S] float64: the reference pull of the state, weights of its rows (or of
-   * the anchor it is) included. */
-  torch::Tensor k_ref;
+  torch::Tensor y_old;  ///< [S,C,H,W] outputs when rows were weighed, y's dtype
+  std::vector<Pull> pulls;
 };
 
 /** Per row, float64 unless said. */
@@ -73,12 +80,11 @@ struct RowLosses {
 struct LossResult {
   /** [S,C,H,W] dL/dy of the weighted sum, ready for y.backward(gradient). */
   torch::Tensor gradient;
-  double policy = 0;       ///< sum of weight * row loss
-  double kl = 0;           ///< sum of k_ref <(y - y_ref)^2>, beta included
-  torch::Tensor state_kl;  ///< [S] float64, the terms of `kl`
-  RowLosses rows;          ///< [R]
+  double policy = 0;  ///< sum of weight * row loss
+  double pull = 0;    ///< sum over pulls of k <(y - toward)^2>
+  RowLosses rows;     ///< [R]
 
-  double loss() const { return policy + kl; }
+  double loss() const { return policy + pull; }
 };
 
 /** The rows' ratios, clipping and published scalars at the outputs y. */

@@ -56,14 +56,13 @@ TEST(RsmLoss, SharedStatesGiveTheGradientOfOnePassARow) {
     SCOPED_TRACE(label(method));
     const auto problem = random_problem(method);
     auto terms = terms_of(method, problem, problem.states);
-    terms.states.k_ref.zero_();
+    terms.states.pulls.clear();
     const auto shared = rsm_loss(problem.y, terms.states, terms.rows);
     const auto state = terms.rows.state;
     auto rows = terms.rows;
     rows.state = torch::arange(state.size(0));
     LossStates copies;
     copies.y_old = terms.states.y_old.index_select(0, state);
-    copies.k_ref = torch::zeros({state.size(0)}, torch::kFloat64);
     const auto single =
         rsm_loss(problem.y.index_select(0, state), copies, rows);
     const auto summed = torch::zeros_like(shared.gradient)
@@ -97,6 +96,32 @@ TEST(RsmLoss, MicroBatchesOnlyAddUp) {
   EXPECT_NEAR(loss, whole.loss(), 1e-14);
 }
 
+TEST(RsmLoss, PullsOnlyAddUp) {
+  for (const auto& method : every_form()) {
+    SCOPED_TRACE(label(method));
+    const auto problem = random_problem(method);
+    const auto one = terms_of(method, problem, problem.states);
+    auto none = one, three = one;
+    none.states.pulls.clear();
+    const auto bare = rsm_loss(problem.y, none.states, none.rows);
+    const auto with = rsm_loss(problem.y, one.states, one.rows);
+    // Toward the old outputs, and the reference twice.
+    const auto& pull = one.states.pulls.at(0);
+    three.states.pulls = {pull, {one.states.y_old, pull.k}, pull};
+    const auto more = rsm_loss(problem.y, three.states, three.rows);
+    const auto apart = problem.y - one.states.y_old;
+    const auto old = 2.0 / 24 * pull.k.view({-1, 1, 1, 1}) * apart;
+    EXPECT_LT(relative(more.gradient - bare.gradient,
+                       2 * (with.gradient - bare.gradient) + old),
+              1e-12);
+    EXPECT_NEAR(
+        more.pull,
+        2 * with.pull +
+            (pull.k * apart.square().flatten(1).mean(1)).sum().item<double>(),
+        1e-14);
+  }
+}
+
 TEST(RsmLoss, StartsAtGuidanceAloneWithRatioOne) {
   for (auto method : every_form()) {
     SCOPED_TRACE(label(method));
@@ -110,12 +135,12 @@ TEST(RsmLoss, StartsAtGuidanceAloneWithRatioOne) {
     EXPECT_TRUE(result.rows.log_ratio().eq(0).all().item<bool>());
     const auto p =
         (terms.rows.weight * terms.rows.guidance).view({-1, 1, 1, 1}) *
-        terms.rows.eps;
+        terms.rows.direction;
     const auto expected = torch::zeros_like(problem.y)
                               .index_add_(0, terms.rows.state, p)
                               .mul_(-2.0 / 24);
     EXPECT_LT(relative(result.gradient, expected), 1e-14);
-    EXPECT_EQ(result.kl, 0);
+    EXPECT_EQ(result.pull, 0);
   }
 }
 
@@ -173,7 +198,7 @@ TEST(RsmLoss, RefusesWhatDoesNotFit) {
   EXPECT_THROW(rsm_loss(problem.y.to(torch::kFloat32), good.states, good.rows),
                Error);
   auto unreferenced = good;
-  unreferenced.states.y_ref = torch::Tensor();
+  unreferenced.states.pulls.at(0).toward = torch::Tensor();
   EXPECT_THROW(rsm_loss(problem.y, unreferenced.states, unreferenced.rows),
                Error);
   auto short_rows = good;

@@ -153,14 +153,12 @@ inline Problem moved(Problem problem, torch::Device device) {
 /** Terms of `states` of an update that takes them all. */
 inline LossTerms terms_of(const Method& method, const Problem& problem,
                           const std::vector<int64_t>& states) {
-  auto terms =
-      loss_terms(method, problem.rollout, problem.y_old, problem.advantages,
-                 update_weights(method, problem.rollout, problem.advantages,
-                                problem.states),
-                 states);
-  terms.states.y_ref = problem.y_ref.index_select(
-      0, torch::tensor(states, torch::kInt64).to(problem.y_ref.device()));
-  return terms;
+  return loss_terms(method, problem.rollout,
+                    outputs_of(problem.y_old, problem.y_ref),
+                    problem.advantages,
+                    update_weights(method, problem.rollout, problem.advantages,
+                                   problem.states),
+                    states, problem.y.device());
 }
 
 inline LossResult loss_of(const Method& method, const Problem& problem) {

@@ -24,7 +24,7 @@ void expect_published(const Method& method, const Transitions& steps,
   const auto expected = published_loss(method, problem);
   // Rounding in float64; (1 + xi A) - 1 costs the ratio a few digits.
   EXPECT_LT(relative(result.gradient.to(at::kCPU), expected.gradient), 1e-9);
-  EXPECT_NEAR(result.kl, expected.kl, 1e-12 * expected.kl);
+  EXPECT_NEAR(result.pull, expected.kl, 1e-12 * expected.kl);
   if (same_scalar) {
     EXPECT_NEAR(result.policy, expected.policy,
                 1e-9 * std::abs(expected.policy));

@@ -1,10 +1,10 @@
 #include "rsm/objective/rows.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "rsm/base/error.h"
-#include "rsm/base/random.h"
 #include "rsm/objective/strength.h"
 
 namespace rsm {
@@ -22,29 +22,44 @@ constexpr double kEvenKlWeight = 4.5;
 /** An advantage below this is 0 but for the rounding of its mean. */
 constexpr double kNoAdvantage = 1e-12;
 
-int64_t steps_of(const Rollout& rollout) {
-  return static_cast<int64_t>(rollout.transitions.size());
-}
-
-const Transition& transition_of(const Rollout& rollout, int64_t state) {
-  return rollout.transitions[rollout.state_step[state]];
-}
-
 /** First and last + 1 of a state's rows, which are sorted by state. */
-std::pair<int64_t, int64_t> rows_of(const Rollout& rollout, int64_t state) {
+std::pair<int64_t, int64_t> rows_of(const RolloutIndex& rollout,
+                                    int64_t state) {
   const auto& rows = rollout.row_state;
   const auto [first, last] = std::equal_range(rows.begin(), rows.end(), state);
   return {first - rows.begin(), last - rows.begin()};
 }
 
-/** kappa_i: Kbar / K_i of branches, 1 of other rows. */
-double kappa(const Method& method, const Rollout& rollout, int64_t state) {
-  if (method.estimator.source != EstimatorKnobs::Source::branches) return 1;
-  const int64_t steps = steps_of(rollout);
-  const int64_t here =
-      rows_at(method.estimator, rollout.state_step[state], steps);
-  return mean_rows(method.estimator, steps) / static_cast<double>(here);
-}
+/** kappa_i = Kbar / K_i of branches, 1 of other rows. */
+class Balance {
+ public:
+  Balance(const EstimatorKnobs& knobs, const RolloutIndex& rollout)
+      : on_(knobs.source == EstimatorKnobs::Source::branches),
+        rollout_(rollout) {
+    for (const int64_t state : rollout.row_state) {
+      ++rows_[place_of(state)];
+    }
+  }
+  double mean_rows() const {
+    return on_ && !rows_.empty() ? static_cast<double>(rollout_.rows()) /
+                                       static_cast<double>(rows_.size())
+                                 : static_cast<double>(on_ ? 0 : 1);
+  }
+  double kappa(int64_t state) const {
+    return on_ ? mean_rows() / static_cast<double>(rows_.at(place_of(state)))
+               : 1;
+  }
+
+ private:
+  /** Root and step: copies of a state stand at one. */
+  std::pair<int64_t, int64_t> place_of(int64_t state) const {
+    return {rollout_.state_root[state], rollout_.state_step[state]};
+  }
+
+  bool on_;
+  const RolloutIndex& rollout_;
+  std::map<std::pair<int64_t, int64_t>, int64_t> rows_;
+};
 
 /** Factor of <(y - y_ref)^2> in beta KL. */
 double kl_factor(const RegularisationKnobs& knobs,
@@ -62,8 +77,7 @@ double kl_factor(const RegularisationKnobs& knobs,
   throw Error("[update_weights] a KL form outside its enum");
 }
 
-void check_states(const Method& method, const Rollout& rollout,
-                  const Advantages& advantages,
+void check_states(const RolloutIndex& rollout, const Advantages& advantages,
                   const std::vector<int64_t>& states) {
   RSM_CHECK(advantages.value.size(0) == rollout.rows(), "[update_weights] ",
             advantages.value.size(0), " advantages for ", rollout.rows(),
@@ -75,14 +89,6 @@ void check_states(const Method& method, const Rollout& rollout,
               " is out of range or listed twice; an update takes each of its "
               "states once");
     seen[state] = true;
-    const auto [first, last] = rows_of(rollout, state);
-    const int64_t step = rollout.state_step[state];
-    const int64_t branches = rows_at(method.estimator, step, steps_of(rollout));
-    const int64_t expected =
-        rollout.shared ? branches : std::min<int64_t>(branches, 1);
-    RSM_CHECK(last - first == expected, "[update_weights] state ", state,
-              " at step ", step, " has ", last - first, " rows, the method ",
-              expected, "; roll out with the branches the method lists");
   }
 }
 
@@ -100,41 +106,30 @@ torch::Tensor live_rows(Mask mask, const Advantages& advantages) {
   throw Error("[update_weights] a mask outside its enum");
 }
 
-torch::Tensor scalars(const std::vector<double>& values, torch::Device device) {
-  return torch::tensor(values, torch::kFloat64).to(device);
+/** The noise of rows, [R,C,H,W] in y_old's dtype; a_x, m_y and s are [R]. */
+torch::Tensor row_noise(const torch::Tensor& x_next, const torch::Tensor& x,
+                        const torch::Tensor& y_old, const torch::Tensor& a_x,
+                        const torch::Tensor& m_y, const torch::Tensor& s) {
+  const auto column = [&](const torch::Tensor& values) {
+    return values.to(y_old.scalar_type()).view({-1, 1, 1, 1});
+  };
+  return (x_next - column(a_x) * x - column(m_y) * y_old) / column(s);
 }
 
-/** The noise of each row, in y_old's dtype. */
-torch::Tensor row_noise(const Rollout& rollout, const torch::Tensor& y_old,
-                        const std::vector<int64_t>& row,
-                        const std::vector<int64_t>& row_state) {
-  std::vector<double> a_x, m_y, s;
-  for (const int64_t state : row_state) {
-    const Transition& transition = transition_of(rollout, state);
-    a_x.push_back(transition.a_x);
-    m_y.push_back(transition.m_y);
-    s.push_back(transition.s);
-  }
-  const auto like_y = y_old.options();
-  const auto column = [&](const std::vector<double>& values) {
-    return scalars(values, y_old.device()).to(like_y).view({-1, 1, 1, 1});
-  };
-  const auto index = torch::tensor(row, torch::kInt64);
-  const auto state = torch::tensor(row_state, torch::kInt64);
-  const auto pick = [&](const torch::Tensor& from, const torch::Tensor& which) {
-    return from.index_select(0, which.to(from.device())).to(like_y);
-  };
-  return (pick(rollout.x_next, index) - column(a_x) * pick(rollout.x, state) -
-          column(m_y) * pick(y_old, state)) /
-         column(s);
+/** Rows of `all` on another device, in a type. */
+torch::Tensor picked(const torch::Tensor& all, const std::vector<int64_t>& rows,
+                     torch::Device device, torch::ScalarType type) {
+  return all.index_select(0, torch::tensor(rows, at::kLong).to(all.device()))
+      .to(device, type);
 }
 
 }  // namespace
 
-UpdateWeights update_weights(const Method& method, const Rollout& rollout,
+UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
                              const Advantages& advantages,
                              const std::vector<int64_t>& states) {
-  check_states(method, rollout, advantages, states);
+  check_states(rollout, advantages, states);
+  const Balance balance(method.estimator, rollout);
   const auto mask = method.regularisation.mask;
   const auto counted = live_rows(mask, advantages);
   const bool* live = counted.const_data_ptr<bool>();
@@ -149,19 +144,20 @@ UpdateWeights update_weights(const Method& method, const Rollout& rollout,
   }
   const bool mask_kl = mask == Mask::rows && out.live_rows > 0;
   const auto kl_rows = static_cast<double>(mask_kl ? out.live_rows : out.rows);
-  const double mean = mean_rows(method.estimator, steps_of(rollout));
   const auto anchors = static_cast<double>(out.anchors);
   // Else a state's pull would depend on what the shuffle put beside it.
   const bool averaged = !method.regularisation.pull_rows ||
                         (out.rows == 0 && !method.as_published);
   const double anchor =
-      averaged ? 1 / anchors : mean / (method.as_published ? anchors : kl_rows);
+      averaged
+          ? 1 / anchors
+          : balance.mean_rows() / (method.as_published ? anchors : kl_rows);
   for (const int64_t state : states) {
     const auto [first, last] = rows_of(rollout, state);
     double kl_weight = 0;
     if (first == last && method.regularisation.anchors) kl_weight = anchor;
     for (int64_t r = first; r < last; ++r) {
-      const double share = kappa(method, rollout, state);
+      const double share = balance.kappa(state);
       if (live[r]) out.row[r] = share / static_cast<double>(out.live_rows);
       if (method.regularisation.pull_rows && (live[r] || !mask_kl)) {
         kl_weight += share / kl_rows;
@@ -169,81 +165,68 @@ UpdateWeights update_weights(const Method& method, const Rollout& rollout,
     }
     if (kl_weight > 0) {
       out.k_ref[state] = kl_weight * kl_factor(method.regularisation,
-                                               transition_of(rollout, state));
+                                               rollout.transition_of(state));
     }
   }
   return out;
 }
 
-std::vector<int64_t> trained_states(const Method& method,
-                                    const Rollout& rollout, uint64_t seed) {
-  std::vector<int64_t> states, anchors;
-  for (int64_t state = 0; state < rollout.states(); ++state) {
-    const auto [first, last] = rows_of(rollout, state);
-    (first == last ? anchors : states).push_back(state);
-  }
-  const auto all = static_cast<int64_t>(anchors.size());
-  const double share = method.regularisation.anchor_share;
-  const int64_t wanted =
-      share > 0
-          ? std::min(all, static_cast<int64_t>(
-                              share * static_cast<double>(rollout.rows())))
-          : all;
-  const auto order = counted_permutation(seed, all);
-  for (int64_t k = 0; k < wanted; ++k) {
-    states.push_back(anchors[order[k]]);
-  }
-  std::sort(states.begin(), states.end());
-  return states;
-}
-
 LossTerms loss_terms(const Method& method, const Rollout& rollout,
-                     const torch::Tensor& y_old, const Advantages& advantages,
+                     const Outputs& outputs, const Advantages& advantages,
                      const UpdateWeights& weights,
-                     const std::vector<int64_t>& states) {
+                     const std::vector<int64_t>& states, torch::Device device) {
   const torch::NoGradGuard no_grad;
-  RSM_CHECK(y_old.sizes() == rollout.x.sizes(), "[loss_terms] y_old of shape ",
-            y_old.sizes(), " for states of shape ", rollout.x.sizes(),
-            "; one output a state of the rollout is needed");
   const auto value = advantages.value.cpu().contiguous();
   const float* advantage = value.const_data_ptr<float>();
   std::vector<int64_t> row, row_state, local_state;
-  std::vector<double> k_ref;
-  std::vector<double> guidance, trust, weight, a, slope, exponent, square, post;
+  constexpr int64_t kNumbers = 11;  // of a row
+  std::vector<double> k_ref, numbers;
+  bool pulls = false;
   for (size_t local = 0; local < states.size(); ++local) {
-    k_ref.push_back(weights.k_ref.at(states[local]));
-    const auto [first, last] = rows_of(rollout, states[local]);
+    const int64_t state = states[local];
+    const auto& step = rollout.transition_of(state);
+    k_ref.push_back(weights.k_ref.at(state));
+    pulls = pulls || k_ref.back() != 0;
+    const auto [first, last] = rows_of(rollout, state);
     for (int64_t r = first; r < last; ++r) {
-      const RowFactors factors = row_factors(
-          method, transition_of(rollout, states[local]), advantage[r]);
+      const auto f = row_factors(method, step, advantage[r]);
       row.push_back(r);
-      row_state.push_back(states[local]);
+      row_state.push_back(state);
       local_state.push_back(static_cast<int64_t>(local));
-      weight.push_back(weights.row.at(r));
-      a.push_back(advantage[r]);
-      guidance.push_back(factors.guidance);
-      trust.push_back(factors.trust);
-      slope.push_back(factors.slope);
-      exponent.push_back(factors.exponent);
-      square.push_back(factors.square);
-      post.push_back(factors.post);
+      numbers.insert(
+          numbers.end(),
+          {f.guidance, f.trust, weights.row.at(r), advantage[r], f.slope,
+           f.exponent, f.square, f.post, step.a_x, step.m_y, step.s});
     }
   }
-  const auto device = y_old.device();
-  const auto index = torch::tensor(states, torch::kInt64).to(device);
+  const auto old = outputs.old.of(states).to(device);
+  const auto type = old.scalar_type();
+  // One tensor for all, since each is moved to the device by itself.
+  const auto of_rows = torch::tensor(numbers, at::kDouble)
+                           .view({std::ssize(row), kNumbers})
+                           .t()
+                           .contiguous()
+                           .to(device)
+                           .unbind();
   LossTerms out;
-  out.states.y_old = y_old.index_select(0, index);
-  out.states.k_ref = scalars(k_ref, device);
-  out.rows.state = torch::tensor(local_state, torch::kInt64).to(device);
-  out.rows.eps = row_noise(rollout, y_old, row, row_state);
-  out.rows.guidance = scalars(guidance, device);
-  out.rows.trust = scalars(trust, device);
-  out.rows.weight = scalars(weight, device);
-  out.rows.advantage = scalars(a, device);
-  out.rows.slope = scalars(slope, device);
-  out.rows.exponent = scalars(exponent, device);
-  out.rows.square = scalars(square, device);
-  out.rows.post = scalars(post, device);
+  out.states.y_old = old;
+  if (pulls) {
+    out.states.pulls.push_back({outputs.reference.of(states).to(device, type),
+                                torch::tensor(k_ref, at::kDouble).to(device)});
+  }
+  out.rows.state = torch::tensor(local_state, at::kLong).to(device);
+  out.rows.guidance = of_rows[0];
+  out.rows.trust = of_rows[1];
+  out.rows.weight = of_rows[2];
+  out.rows.advantage = of_rows[3];
+  out.rows.slope = of_rows[4];
+  out.rows.exponent = of_rows[5];
+  out.rows.square = of_rows[6];
+  out.rows.post = of_rows[7];
+  out.rows.direction = row_noise(picked(rollout.x_next, row, device, type),
+                                 picked(rollout.x, row_state, device, type),
+                                 old.index_select(0, out.rows.state),
+                                 of_rows[8], of_rows[9], of_rows[10]);
   out.rows.importance = method.regularisation.importance;
   out.rows.clip_range = method.regularisation.clip_range;
   return out;

@@ -46,32 +46,29 @@ struct UpdateWeights {
 /** `states` lists the update's states (indices into the rollout, each once).
  * KL per output is <(y - y_ref)^2> w^2 / 2, times dt in the heuristic form,
  * with 4.5 for w in the even one; times beta. States with rows count only with
- * pull_rows, anchors only where the method has them.
- * Throws rsm::Error for a repeated state and for states whose rows differ in
- * number from the method's K_i (from 1 where they are not shared). */
-UpdateWeights update_weights(const Method& method, const Rollout& rollout,
+ * pull_rows, anchors only where the method has them. K_i is the number of rows
+ * of the state's root and step, Kbar its mean over roots and steps with rows.
+ * Throws rsm::Error for a state out of range or repeated, or advantages that
+ * are not one a row. */
+UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
                              const Advantages& advantages,
                              const std::vector<int64_t>& states);
 
-/** States an epoch's updates take, rising: all that have rows, and its anchors,
- * or anchor_share anchors for each row, chosen at random by `seed`. */
-std::vector<int64_t> trained_states(const Method& method,
-                                    const Rollout& rollout, uint64_t seed);
-
-/** Everything rsm_loss needs but y and y_ref. */
+/** What rsm_loss needs beside y. */
 struct LossTerms {
-  LossStates states;  ///< in the order asked for; y_ref is left undefined
+  LossStates states;  ///< in the order asked for
   LossRows rows;      ///< all rows of these states
 };
 
-/** The terms of `states`, a micro-batch of the update that `weights` belongs
- * to. y_old [S,C,H,W] are the training network's outputs at all states of the
- * rollout before the epoch's first update (float32; float64 computes in
- * float64); the rows' noise is eps = (x_next - a_x x - m_y y_old) / s. */
+/** The terms of `states`, some of the update that `weights` belongs to, on a
+ * device. The rows' direction is their noise eps = (x_next - a_x x - m_y
+ * y_old) / s, where y_old is `outputs.old` (float32; float64 computes in
+ * float64). Throws rsm::Error where outputs of a state are missing. */
 LossTerms loss_terms(const Method& method, const Rollout& rollout,
-                     const torch::Tensor& y_old, const Advantages& advantages,
+                     const Outputs& outputs, const Advantages& advantages,
                      const UpdateWeights& weights,
-                     const std::vector<int64_t>& states);
+                     const std::vector<int64_t>& states,
+                     torch::Device device = torch::kCPU);
 
 /** The numbers of a row that depend on its time and advantage alone. */
 struct RowFactors {

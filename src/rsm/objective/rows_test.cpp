@@ -59,7 +59,8 @@ RowLosses published_case(const Method& method, int64_t i, float advantage) {
   const auto rollout = one_row(i, eps);
   const auto advantages = given({advantage});
   const auto weights = update_weights(method, rollout, advantages, {0});
-  const auto terms = loss_terms(method, rollout, torch::zeros_like(y),
+  const auto zero = torch::zeros_like(y);
+  const auto terms = loss_terms(method, rollout, outputs_of(zero, zero),
                                 advantages, weights, {0});
   return row_losses(y, terms.states, terms.rows);
 }
@@ -198,11 +199,10 @@ double published_kl(int64_t i, RegularisationKnobs::KlForm form) {
   const auto y = latent({2e-4, -4e-4, 6e-4, 1e-4});
   const auto rollout = one_row(i, torch::ones_like(y));
   const auto advantages = given({1});
-  auto terms =
-      loss_terms(method, rollout, y, advantages,
-                 update_weights(method, rollout, advantages, {0}), {0});
-  terms.states.y_ref = torch::zeros_like(y);
-  return rsm_loss(y, terms.states, terms.rows).kl;
+  const auto terms = loss_terms(
+      method, rollout, outputs_of(y, torch::zeros_like(y)), advantages,
+      update_weights(method, rollout, advantages, {0}), {0});
+  return rsm_loss(y, terms.states, terms.rows).pull;
 }
 
 TEST(ReferenceKl, ReproducesPublishedValues) {

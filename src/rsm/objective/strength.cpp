@@ -31,35 +31,13 @@ double guidance_strength(const StrengthKnobs& knobs,
   return strength(knobs, transition) * transition.M() / 2;
 }
 
-int64_t rows_at(const EstimatorKnobs& knobs, int64_t step, int64_t steps) {
-  if (step < 0 || step >= steps - 1) return 0;
-  if (knobs.source == EstimatorKnobs::Source::rollout) return 1;
-  if (knobs.source == EstimatorKnobs::Source::tree) {
-    return knobs.tree.children_at(step);
-  }
-  const auto listed = static_cast<int64_t>(knobs.branches.size());
-  return step < listed ? knobs.branches[step] : 0;
-}
-
-double mean_rows(const EstimatorKnobs& knobs, int64_t steps) {
-  int64_t rows = 0;
-  int64_t active = 0;
-  for (int64_t step = 0; step < steps; ++step) {
-    const int64_t here = rows_at(knobs, step, steps);
-    rows += here;
-    active += here > 0 ? 1 : 0;
-  }
-  return active == 0 ? 0
-                     : static_cast<double>(rows) / static_cast<double>(active);
-}
-
 std::vector<double> normalised_h(const Method& method,
                                  const Transitions& transitions) {
   const auto steps = static_cast<int64_t>(transitions.size());
   std::vector<double> h(transitions.size(), 0);
   double sum = 0;
   for (int64_t i = 0; i < steps; ++i) {
-    if (rows_at(method.estimator, i, steps) == 0) continue;
+    if (method.estimator.rows_at(i, steps) == 0) continue;
     h[i] = guidance_strength(method.strength, transitions[i]);
     if (method.strength.even_output) h[i] *= kEvenWeight / transitions[i].w();
     sum += h[i];

@@ -36,15 +36,6 @@ double strength(const StrengthKnobs& knobs, const Transition& transition);
 double guidance_strength(const StrengthKnobs& knobs,
                          const Transition& transition);
 
-/** K_i, the rows drawn from a state at `step` of `steps`: the branch count, 1
- * on a stochastic path, the children of a tree's node. The last step is never
- * trained: 0. */
-int64_t rows_at(const EstimatorKnobs& knobs, int64_t step, int64_t steps);
-
-/** Kbar, the mean of the K_i that are not 0; 0 where all are. Rows of paths and
- * trees all weigh the same: there it is not used. */
-double mean_rows(const EstimatorKnobs& knobs, int64_t steps);
-
 /** [N] h(t) of each step, 0 where K_i = 0, normalised to sum 1 (all 0 where
  * nothing is trained). K_i changes the estimate's variance, not h. */
 std::vector<double> normalised_h(const Method& method,

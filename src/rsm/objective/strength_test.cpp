@@ -149,15 +149,14 @@ TEST(NormalisedH, DoesNotDependOnTheNumberOfBranches) {
   EXPECT_EQ(normalised_h(few, ten_steps()), normalised_h(many, ten_steps()));
 }
 
-TEST(MeanRows, LeavesOutTheLastStepAndStepsWithoutBranches) {
+TEST(RowsAt, AreNoneAtTheLastStep) {
   EstimatorKnobs knobs;
   knobs.branches = {6, 6, 8, 10, 0, 0, 0, 0, 0, 6};
-  EXPECT_EQ(mean_rows(knobs, 10), 7.5);
-  EXPECT_EQ(rows_at(knobs, 9, 10), 0);
+  EXPECT_EQ(knobs.rows_at(3, 10), 10);
+  EXPECT_EQ(knobs.rows_at(9, 10), 0);
   knobs.source = EstimatorKnobs::Source::rollout;
-  EXPECT_EQ(mean_rows(knobs, 10), 1);
-  EXPECT_EQ(rows_at(knobs, 9, 10), 0);
-  EXPECT_EQ(rows_at(knobs, 8, 10), 1);
+  EXPECT_EQ(knobs.rows_at(9, 10), 0);
+  EXPECT_EQ(knobs.rows_at(8, 10), 1);
 }
 
 }  // namespace

@@ -60,6 +60,14 @@ inline Advantages given(std::vector<float> values) {
   return out;
 }
 
+/** Outputs at all states of a rollout, of training and of the reference. */
+inline Outputs outputs_of(const torch::Tensor& y_old,
+                          const torch::Tensor& y_ref) {
+  std::vector<int64_t> all;
+  for (int64_t s = 0; s < y_old.size(0); ++s) all.push_back(s);
+  return {{y_old, all}, {y_ref, all}};
+}
+
 /** One row; tensors [1,C,H,W]. */
 struct Sample {
   Transition step;

@@ -205,9 +205,6 @@ TEST(UpdateWeights, RefuseWhatDoesNotFitTogether) {
   EXPECT_THROW(update_weights(branched_method(), rollout, ones, {6}), Error);
   EXPECT_THROW(update_weights(branched_method(), rollout, given({1}), {0}),
                Error);
-  auto other = branched_method();
-  other.estimator.branches = {3, 3, 0, 0};
-  EXPECT_THROW(update_weights(other, rollout, ones, {0}), Error);
 }
 
 TEST(LossTerms, NoiseIsWhatLedToTheNextState) {
@@ -216,15 +213,36 @@ TEST(LossTerms, NoiseIsWhatLedToTheNextState) {
   const auto ones = given(std::vector<float>(10, 1));
   const auto y_old = counted_normal(3, {6, 1, 2, 2});
   const auto weights = update_weights(method, rollout, ones, kAll);
-  const auto terms = loss_terms(method, rollout, y_old, ones, weights, {4, 2});
+  const auto terms = loss_terms(method, rollout, outputs_of(y_old, y_old), ones,
+                                weights, {4, 2});
   ASSERT_EQ(terms.rows.state.numel(), 3);
   EXPECT_EQ(terms.rows.state.sum().item<int64_t>(), 0);
   EXPECT_TRUE(torch::equal(terms.states.y_old[1], y_old[2]));
   const auto& step = rollout.transitions[1];
   const auto x_next = step.a_x * rollout.x[4] + step.m_y * y_old[4] +
-                      step.s * terms.rows.eps[2];
+                      step.s * terms.rows.direction[2];
   // A few float32 roundings of values of order 1.
   EXPECT_TRUE(torch::allclose(x_next, rollout.x_next[9], 0, 1e-6));
+}
+
+TEST(LossTerms, RefuseStatesWhoseOutputsAreNotThere) {
+  const auto rollout = branched();
+  auto method = branched_method();
+  const auto ones = given(std::vector<float>(10, 1));
+  const auto y = counted_normal(3, {6, 1, 2, 2});
+  auto outputs = outputs_of(y, y);
+  outputs.reference = {y.slice(0, 0, 3), {0, 1, 3}};
+  const auto terms = [&](const std::vector<int64_t>& states) {
+    return loss_terms(method, rollout, outputs, ones,
+                      update_weights(method, rollout, ones, kAll), states);
+  };
+  EXPECT_TRUE(torch::equal(terms({3, 0}).states.pulls.at(0).toward[0], y[2]));
+  EXPECT_THROW(terms({0, 2}), Error);
+  // Without a pull the reference is not asked for.
+  method.regularisation.beta = 0;
+  EXPECT_TRUE(terms({0, 2}).states.pulls.empty());
+  outputs.old = {y.slice(0, 1), {1, 2, 3, 4, 5}};
+  EXPECT_THROW(terms({0, 2}), Error);
 }
 
 }  // namespace

@@ -99,28 +99,26 @@ torch::Tensor by_image(const torch::Tensor& x,
 
 }  // namespace
 
-torch::Tensor draw_branches(Sampling& sampling) {
+void draw_branches(Sampling& sampling) {
   const auto& plan = sampling.plan();
   const auto prompts = sampling.prompts_of_roots(1);
   const auto roots = static_cast<int64_t>(prompts.size());
   std::map<int64_t, Way> ways;
   std::vector<Branch> branches;
   std::vector<torch::Tensor> drawn;
-  int64_t first_image = 0;  // within a root
   auto x = sampling.start();
   for (int64_t i = 0; i < plan.root_steps(); ++i) {
     const auto y = sampling.evaluate_at(x, i);
     const int64_t count = plan.branches_at(i);
     if (count > 0) {
-      drawn.push_back(sampling.draw_rows(x, y, i, first_image, 1));
+      drawn.push_back(sampling.draw_rows(x, y, i));
       const Way* way = &(ways[i] = way_from(sampling, i));
       for (int64_t b = 0; b < roots * count; ++b) {
         const int64_t root = b / count;
         branches.push_back(
             {way, prompts[root],
-             root * plan.images_per_root() + first_image + b % count});
+             root * plan.images_per_root() + plan.rows_before(i) + b % count});
       }
-      first_image += count;
     } else if (plan.anchors) {
       sampling.keep_states(x, y, i);
     }
@@ -130,7 +128,7 @@ torch::Tensor draw_branches(Sampling& sampling) {
   }
   const auto all = at::cat(drawn);
   continue_to_pictures(sampling, branches, all);
-  return by_image(all, branches);
+  sampling.keep_latents(by_image(all, branches));
 }
 
 }  // namespace rsm

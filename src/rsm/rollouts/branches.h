@@ -7,8 +7,7 @@
 namespace rsm {
 
 /** A deterministic root; K_i one-step branches from its state at step i; each
- * branch deterministic to its picture. Returns the pictures' latents, root by
- * root and branches by step: [roots * images,C,H,W].
+ * branch deterministic to its picture.
  *
  * Branches go on together, the k-th evaluation of all in one batch, each on its
  * own grid: the remaining ODE steps, or the plan's cheap continuation by Adams
@@ -16,6 +15,6 @@ namespace rsm {
  * m_y y the path's ODE step and h its length in the path's solver_time,
  *
  *     x' = a_x x + m_y (y + h / (2 h_before) (y - y_before)) */
-torch::Tensor draw_branches(Sampling& sampling);
+void draw_branches(Sampling& sampling);
 
 }  // namespace rsm

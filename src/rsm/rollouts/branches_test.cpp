@@ -17,7 +17,7 @@ RolloutPlan branching(const Path& path, int64_t steps,
   RolloutPlan plan;
   plan.steps = steps;
   plan.noise.level = usual_level(SamplerNoise::usual, path.family());
-  plan.branches = std::move(branches);
+  plan.estimator.branches = std::move(branches);
   return plan;
 }
 

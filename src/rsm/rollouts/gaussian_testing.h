@@ -45,7 +45,7 @@ class GaussianDenoiser : public Denoiser {
   explicit GaussianDenoiser(PathPointer path) : path_(std::move(path)) {}
 
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
-                        const Condition& condition) override {
+                        const ConditionRows& conditions) override {
     rows += x.size(0);
     std::vector<float> signals, noises;
     const auto times = t.accessor<float, 1>();
@@ -55,7 +55,8 @@ class GaussianDenoiser : public Denoiser {
     }
     const auto a = torch::tensor(signals).view({-1, 1, 1, 1});
     const auto n = torch::tensor(noises).view({-1, 1, 1, 1});
-    const auto mean = condition.pooled.view({-1, 1, 1, 1});
+    const auto own = conditions.gathered(at::arange(x.size(0)));
+    const auto mean = own.pooled.view({-1, 1, 1, 1});
     const auto share = (x - a * mean) / (a * a * kStd * kStd + n * n);
     return path_->target(mean + a * kStd * kStd * share, n * share);
   }

@@ -14,30 +14,56 @@ namespace {
 constexpr int64_t kMostLeaves = 4096;
 
 bool splits_at(const RolloutPlan& plan, int64_t step) {
-  return plan.source == Source::tree && plan.tree.splits_at(step);
+  return plan.estimator.source == Source::tree &&
+         plan.estimator.tree.splits_at(step);
 }
 
 void check_tree(const RolloutPlan& plan, const std::string& name) {
-  RSM_CHECK(plan.tree.children >= 2, "[plan] method ", name, " has ",
-            plan.tree.children,
+  RSM_CHECK(plan.estimator.tree.children >= 2, "[plan] method ", name, " has ",
+            plan.estimator.tree.children,
             " children a split; at least 2 are needed, or nothing splits");
-  RSM_CHECK(plan.tree.split_noise > 0, "[plan] method ", name,
-            " has split_noise = ", plan.tree.split_noise,
+  RSM_CHECK(plan.estimator.tree.split_noise > 0, "[plan] method ", name,
+            " has split_noise = ", plan.estimator.tree.split_noise,
             "; it must be above 0, or there is nothing to compare");
   int64_t before = -1;
   int64_t leaves = 1;
-  for (const int64_t step : plan.tree.split_steps) {
+  for (const int64_t step : plan.estimator.tree.split_steps) {
     RSM_CHECK(step > before && step <= plan.steps - 2, "[plan] method ", name,
               " splits at step ", step,
               before < 0 ? std::string() : cat(" after step ", before), " of ",
               plan.steps, "; split_steps must rise within 0 to ",
               plan.steps - 2, ": the last step is not trained");
-    leaves *= plan.tree.children;
+    leaves *= plan.estimator.tree.children;
     RSM_CHECK(leaves <= kMostLeaves, "[plan] method ", name, " has more than ",
-              kMostLeaves, " leaves a root with ", plan.tree.children,
-              " children at each of ", plan.tree.split_steps.size(),
+              kMostLeaves, " leaves a root with ", plan.estimator.tree.children,
+              " children at each of ", plan.estimator.tree.split_steps.size(),
               " splits; take fewer of either");
     before = step;
+  }
+}
+
+/** The states of one root at `step`, and their rows. */
+void lay_out_step(RolloutIndex& out, const RolloutPlan& plan, int64_t root,
+                  int64_t prompt, int64_t step) {
+  const bool tree = plan.estimator.source != Source::branches;
+  const int64_t drawn = plan.branches_at(step);
+  const int64_t per_state = out.shared ? drawn : std::min<int64_t>(drawn, 1);
+  // Branches lead to a picture each, in the order of rows; the leaves below a
+  // node's children stand together.
+  const int64_t images = plan.images_per_root();
+  const int64_t each = tree ? images / plan.nodes_at(step + 1) : 1;
+  int64_t image = root * images + (tree ? 0 : plan.rows_before(step));
+  for (int64_t state = 0; state < plan.states_at(step); ++state) {
+    for (int64_t row = 0; row < per_state; ++row, image += each) {
+      out.row_state.push_back(out.states());
+      out.row_image.push_back(image);
+      if (plan.estimator.source == Source::tree) {
+        out.row_images.push_back(each);
+      }
+    }
+    out.state_root.push_back(root);
+    out.state_prompt.push_back(prompt);
+    out.state_step.push_back(step);
   }
 }
 
@@ -45,23 +71,16 @@ void check_tree(const RolloutPlan& plan, const std::string& name) {
 
 int64_t RolloutPlan::nodes_at(int64_t step) const {
   int64_t nodes = 1;
-  if (source == Source::tree) {
-    for (const int64_t split : tree.split_steps) {
-      nodes *= split < step ? tree.children : 1;
+  if (estimator.source == Source::tree) {
+    for (const int64_t split : estimator.tree.split_steps) {
+      nodes *= split < step ? estimator.tree.children : 1;
     }
   }
   return nodes;
 }
 
 int64_t RolloutPlan::branches_at(int64_t step) const {
-  if (step < 0 || step >= steps - 1) {
-    return 0;
-  }
-  if (source == Source::branches) {
-    const bool listed = step < static_cast<int64_t>(branches.size());
-    return listed ? branches[step] : 0;
-  }
-  return source == Source::tree ? tree.children_at(step) : 1;
+  return estimator.rows_at(step, steps);
 }
 
 int64_t RolloutPlan::continuation_at(int64_t step) const {
@@ -70,7 +89,7 @@ int64_t RolloutPlan::continuation_at(int64_t step) const {
 }
 
 int64_t RolloutPlan::root_steps() const {
-  if (source != Source::branches) {
+  if (estimator.source != Source::branches) {
     return steps;
   }
   int64_t count = anchors ? steps - 1 : 0;
@@ -82,37 +101,46 @@ int64_t RolloutPlan::root_steps() const {
   return count;
 }
 
-int64_t RolloutPlan::rows_per_root() const {
+int64_t RolloutPlan::rows_before(int64_t step) const {
   int64_t rows = 0;
-  for (int64_t i = 0; i < steps - 1; ++i) {
+  for (int64_t i = 0; i < step; ++i) {
     rows += nodes_at(i) * branches_at(i);
   }
   return rows;
 }
 
-int64_t RolloutPlan::images_per_root() const {
-  return source == Source::branches ? rows_per_root() : nodes_at(steps - 1);
-}
-
-int64_t RolloutPlan::states_per_root() const {
+int64_t RolloutPlan::states_before(int64_t step) const {
   int64_t states = 0;
-  for (int64_t i = 0; i < steps - 1; ++i) {
+  for (int64_t i = 0; i < step; ++i) {
     states += states_at(i);
   }
   return states;
 }
 
+int64_t RolloutPlan::rows_per_root() const { return rows_before(steps - 1); }
+
+int64_t RolloutPlan::states_per_root() const {
+  return states_before(steps - 1);
+}
+
+int64_t RolloutPlan::images_per_root() const {
+  return estimator.source == Source::branches ? rows_per_root()
+                                              : nodes_at(steps - 1);
+}
+
 int64_t RolloutPlan::states_at(int64_t step) const {
   const int64_t branches = branches_at(step);
   if (branches == 0) {
-    return anchors && step >= 0 && step < steps - 1 ? 1 : 0;
+    const bool anchored = anchors && estimator.source == Source::branches;
+    return anchored && step >= 0 && step < steps - 1 ? 1 : 0;
   }
   return nodes_at(step) * (sharing == Sharing::all ? 1 : branches);
 }
 
 bool RolloutPlan::evaluates_again_at(int64_t step) const {
   // What has one row by itself shares nothing.
-  const bool could_share = source == Source::branches || splits_at(*this, step);
+  const bool could_share =
+      estimator.source == Source::branches || splits_at(*this, step);
   return sharing == Sharing::none && could_share && branches_at(step) > 0;
 }
 
@@ -121,7 +149,7 @@ int64_t RolloutPlan::evaluations_per_root() const {
   for (int64_t i = 0; i < root_steps(); ++i) {
     const int64_t rows = nodes_at(i) * branches_at(i);
     evaluations += nodes_at(i) + (evaluates_again_at(i) ? rows : 0);
-    if (source == Source::branches) {
+    if (estimator.source == Source::branches) {
       evaluations += rows * continuation_at(i);
     }
   }
@@ -129,7 +157,7 @@ int64_t RolloutPlan::evaluations_per_root() const {
 }
 
 double RolloutPlan::noise_factor_at(int64_t step) const {
-  return splits_at(*this, step) ? tree.split_noise : 1;
+  return splits_at(*this, step) ? estimator.tree.split_noise : 1;
 }
 
 Transitions RolloutPlan::transitions(const Path& path) const {
@@ -150,25 +178,39 @@ RolloutPlan make_plan(const Method& method, int64_t steps,
             "step is not trained");
   RSM_CHECK(noise.level > 0, "[plan] noise level ", noise.level,
             " arrived; it must be above 0, or there is nothing to compare");
-  const auto& knobs = method.estimator;
   RolloutPlan plan;
-  plan.source = knobs.source;
+  plan.estimator = method.estimator;
   plan.steps = steps;
   plan.noise = noise;
-  plan.shared_start = knobs.shared_start;
   plan.sharing = sharing;
-  plan.branches = knobs.branches;
   plan.anchors = method.regularisation.anchors;
   plan.continuation_steps = continuation_steps;
-  plan.tree = knobs.tree;
   plan.split_noise_recorded = !method.as_published;
-  if (plan.source == Source::tree) {
+  if (plan.estimator.source == Source::tree) {
     check_tree(plan, method.name);
   }
   RSM_CHECK(plan.rows_per_root() > 0, "[plan] method ", method.name,
             " branches nowhere before the last of ", steps,
             " steps; give estimator.branches a count above 0");
   return plan;
+}
+
+RolloutIndex lay_out(const RolloutPlan& plan, const Transitions& transitions,
+                     const Prompts& prompts, int64_t members) {
+  RolloutIndex out;
+  out.prompts = prompts;
+  out.transitions = transitions;
+  out.shared = plan.sharing == Sharing::all;
+  const int64_t roots = members * std::ssize(prompts);
+  for (int64_t root = 0; root < roots; ++root) {
+    const int64_t prompt = root / members;
+    for (int64_t step = 0; step < plan.steps - 1; ++step) {
+      lay_out_step(out, plan, root, prompt, step);
+    }
+    out.image_prompt.insert(out.image_prompt.end(), plan.images_per_root(),
+                            prompt);
+  }
+  return out;
 }
 
 }  // namespace rsm

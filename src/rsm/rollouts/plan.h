@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "rsm/base/method.h"
+#include "rsm/base/rollout.h"
 #include "rsm/base/transition.h"
 #include "rsm/paths/path.h"
 
@@ -20,26 +21,18 @@ enum class Sharing { all, sampling, none };
 /** How rollouts are drawn: data, so that a method asks for the rollout it
  * needs and never drives the sampler. */
 struct RolloutPlan {
-  EstimatorKnobs::Source source = EstimatorKnobs::Source::branches;
+  /** Where states come from, and what is drawn from them. */
+  EstimatorKnobs estimator;
   int64_t steps = 10;  ///< N; the last one is always an ODE step
   StepNoise noise;     ///< of the stochastic steps
-  /** All roots of a prompt start from the noise of its member 0; the noise of
-   * their steps stays their own. */
-  bool shared_start = false;
   Sharing sharing = Sharing::all;
-
-  /** K_i, [N] (shorter: zeros follow); only for `branches`. */
-  std::vector<int64_t> branches;
-  /** Also hand on the states of steps 0..N-2 that do not branch. */
+  /** Also hand on the states of steps 0..N-2 that do not branch; only for
+   * branches. */
   bool anchors = false;
   /** Evaluations of a branch's way to its picture: 0 takes the remaining ODE
    * steps; n > 0 takes n steps of a second-order solver on a grid of its own
    * wherever more ODE steps than that remain. */
   int64_t continuation_steps = 0;
-
-  /** Only for `tree`: split_steps rise within 0..N-2; what is trained of it is
-   * not the plan's. */
-  TreeKnobs tree;
   /** Whether transitions() knows of split_noise. Where not, rows of split steps
    * have noise of this standard deviation, as in Branch-GRPO's release. */
   bool split_noise_recorded = true;
@@ -67,6 +60,10 @@ struct RolloutPlan {
   int64_t branches_at(int64_t step) const;
   /** States one root hands on at `step`, copies counted. */
   int64_t states_at(int64_t step) const;
+  /** Those of all steps before, and the same of rows: where a root's states and
+   * rows of `step` stand among its own. */
+  int64_t states_before(int64_t step) const;
+  int64_t rows_before(int64_t step) const;
   /** Whether rows of `step` evaluate their state once more each. */
   bool evaluates_again_at(int64_t step) const;
   /** Evaluations that continue a branch drawn at `step`. */
@@ -86,5 +83,10 @@ struct RolloutPlan {
 RolloutPlan make_plan(const Method& method, int64_t steps,
                       const StepNoise& noise, int64_t continuation_steps = 0,
                       Sharing sharing = Sharing::all);
+
+/** The index of what the plan draws for `members` roots of each prompt, which
+ * no number drawn can change. `transitions` are the plan's. */
+RolloutIndex lay_out(const RolloutPlan& plan, const Transitions& transitions,
+                     const Prompts& prompts, int64_t members);
 
 }  // namespace rsm

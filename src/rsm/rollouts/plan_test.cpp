@@ -16,7 +16,7 @@ using Source = EstimatorKnobs::Source;
 
 RolloutPlan branching(std::vector<int64_t> branches, bool anchors) {
   RolloutPlan plan;
-  plan.branches = std::move(branches);
+  plan.estimator.branches = std::move(branches);
   plan.anchors = anchors;
   return plan;
 }
@@ -49,7 +49,7 @@ TEST(RolloutPlan, AnchorsReachToTheLastTrainedStep) {
 TEST(RolloutPlan, PathsHaveOneRowAStepButTheLast) {
   for (const auto sharing : {Sharing::all, Sharing::sampling, Sharing::none}) {
     RolloutPlan plan;
-    plan.source = Source::rollout;
+    plan.estimator.source = Source::rollout;
     plan.steps = 7;
     plan.sharing = sharing;
     EXPECT_EQ(plan.rows_per_root(), 6);
@@ -77,7 +77,7 @@ TEST(RolloutPlan, TreesMultiplyAtEverySplit) {
 
 TEST(RolloutPlan, OdeStepsOfATreeCostNoLessAndHaveNoRows) {
   auto plan = splitting(6, {0, 2}, 3);
-  plan.tree.sde_steps = {2, 3};
+  plan.estimator.tree.sde_steps = {2, 3};
   const std::vector<int64_t> branches = {3, 0, 3, 1, 0, 0};
   for (int64_t i = 0; i < 6; ++i) {
     EXPECT_EQ(plan.branches_at(i), branches[i]) << i;
@@ -108,7 +108,7 @@ TEST(RolloutPlan, CostsOfThePublishedTree) {
 TEST(RolloutPlan, TransitionsKnowTheNoiseOfSplitsUnlessAsPublished) {
   const auto path = flow_path();
   auto plan = splitting(10, {0, 3}, 2);
-  plan.tree.split_noise = 4;
+  plan.estimator.tree.split_noise = 4;
   const auto usual = path->noisy_steps(path->times(10), plan.noise);
   const auto corrected = plan.transitions(*path);
   plan.split_noise_recorded = false;
@@ -136,18 +136,18 @@ TEST(MakePlan, TakesAllThatTheMethodSays) {
   method.estimator.shared_start = true;
   const StepNoise noise = {SamplerNoise::cps, 0.4, 3};
   auto plan = make_plan(method, 8, noise, 2, Sharing::sampling);
-  EXPECT_EQ(plan.source, Source::tree);
+  EXPECT_EQ(plan.estimator.source, Source::tree);
   EXPECT_EQ(plan.steps, 8);
   EXPECT_EQ(plan.noise.kind, SamplerNoise::cps);
   EXPECT_EQ(plan.noise.level, 0.4);
   EXPECT_EQ(plan.noise.weight, 3);
   EXPECT_EQ(plan.continuation_steps, 2);
   EXPECT_EQ(plan.sharing, Sharing::sampling);
-  EXPECT_TRUE(plan.shared_start);
-  EXPECT_EQ(plan.tree.split_steps, (std::vector<int64_t>{1, 4}));
-  EXPECT_EQ(plan.tree.children, 3);
-  EXPECT_EQ(plan.tree.split_noise, 2);
-  EXPECT_EQ(plan.tree.sde_steps, (std::vector<int64_t>{2}));
+  EXPECT_TRUE(plan.estimator.shared_start);
+  EXPECT_EQ(plan.estimator.tree.split_steps, (std::vector<int64_t>{1, 4}));
+  EXPECT_EQ(plan.estimator.tree.children, 3);
+  EXPECT_EQ(plan.estimator.tree.split_noise, 2);
+  EXPECT_EQ(plan.estimator.tree.sde_steps, (std::vector<int64_t>{2}));
   EXPECT_TRUE(plan.split_noise_recorded);
   method.as_published = true;
   EXPECT_FALSE(make_plan(method, 8, noise).split_noise_recorded);
@@ -157,7 +157,7 @@ TEST(MakePlan, NeverBranchesAtTheLastStep) {
   const auto plan = branching({0, 0, 0, 0, 0, 0, 0, 0, 0, 6}, false);
   EXPECT_EQ(plan.rows_per_root(), 0);
   Method method = find_method("tempflow-grpo");
-  method.estimator.branches = plan.branches;
+  method.estimator.branches = plan.estimator.branches;
   EXPECT_THROW(make_plan(method, 10, {}), Error);
   EXPECT_THROW(make_plan(find_method("flow-grpo"), 10, {.level = 0}), Error);
   EXPECT_THROW(make_plan(find_method("flow-grpo"), 1, {}), Error);

@@ -47,20 +47,55 @@ std::vector<int64_t> RolloutRequest::first_members() const {
   return first;
 }
 
+Rollout make_room(const Path& path, const RolloutPlan& plan,
+                  const RolloutRequest& request) {
+  check_request(request);
+  Rollout out;
+  static_cast<RolloutIndex&>(out) =
+      lay_out(plan, plan.transitions(path), request.prompts, request.members);
+  const auto room = [&](int64_t count) {
+    std::vector<int64_t> shape = {count};
+    shape.insert(shape.end(), request.latent_shape.begin(),
+                 request.latent_shape.end());
+    return at::empty(shape, at::kFloat);
+  };
+  out.x = room(out.states());
+  out.y = room(out.states());
+  out.x_next = room(out.rows());
+  out.latents = room(out.images());
+  return out;
+}
+
+void draw(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
+          const RolloutRequest& request, PromptRange part, Rollout& out,
+          const OnEvaluations& on_evaluations) {
+  const int64_t prompts = std::ssize(request.prompts);
+  RSM_CHECK(
+      part.first >= 0 && part.count > 0 && part.first <= prompts - part.count,
+      "[roll_out] ", part.count, " prompts from ", part.first,
+      " on of a request with ", prompts, "; at least one, within 0 to ",
+      prompts - 1, ", is needed");
+  const torch::NoGradGuard no_grad;
+  Sampling sampling(denoiser, path, plan, request, part, out, on_evaluations);
+  if (plan.estimator.source == EstimatorKnobs::Source::branches) {
+    draw_branches(sampling);
+  } else {
+    draw_trees(sampling);
+  }
+}
+
 Rollout roll_out(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
                  const RolloutRequest& request,
                  const OnEvaluations& on_evaluations) {
-  check_request(request);
-  const torch::NoGradGuard no_grad;
-  Sampling sampling(denoiser, path, plan, request, on_evaluations);
-  const bool branches = plan.source == EstimatorKnobs::Source::branches;
-  return sampling.finish(branches ? draw_branches(sampling)
-                                  : draw_trees(sampling));
+  auto out = make_room(path, plan, request);
+  draw(denoiser, path, plan, request, {0, std::ssize(request.prompts)}, out,
+       on_evaluations);
+  return out;
 }
 
 torch::Tensor sample_ode(
     Denoiser& denoiser, const Path& path, const std::vector<double>& times,
-    torch::Tensor noise, const Condition& conditions,
+    torch::Tensor noise, const ConditionRows& conditions,
     const std::function<void(int64_t, const torch::Tensor&,
                              const torch::Tensor&)>& watch) {
   const torch::NoGradGuard no_grad;

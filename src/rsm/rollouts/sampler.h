@@ -31,13 +31,33 @@ struct RolloutRequest {
   std::vector<int64_t> first_members() const;
 };
 
-/** Told after each sampler step how many network evaluations are done. */
+/** Told after each sampler step how many network evaluations of the call are
+ * done. */
 using OnEvaluations = std::function<void(int64_t)>;
 
-/** Draws a rollout on the path's grid of the plan's steps. Pictures stand by
- * root; those of a root by (step, branch) of its branches, or by leaf with the
- * leaves of a node together. Throws rsm::Error for a request that does not add
- * up; what the path throws for the plan's noise. */
+/** Prompt entries [first, first + count) of a request. */
+struct PromptRange {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+
+/** Room for the rollout of a request on the path's grid of the plan's steps:
+ * its index, and tensors whose values draw() sets. Pictures stand by root;
+ * those of a root by (step, branch) of its branches, or by leaf with the leaves
+ * of a node together. Throws rsm::Error for a request that does not add up;
+ * what the path throws for the plan's noise. */
+Rollout make_room(const Path& path, const RolloutPlan& plan,
+                  const RolloutRequest& request);
+
+/** Draws what belongs to some of the request's prompts into its places in
+ * `out`, and adds to its evaluations. Where rows of the network do not depend
+ * on each other, the whole does not depend on its parts. Throws rsm::Error for
+ * prompts that the request does not have. */
+void draw(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
+          const RolloutRequest& request, PromptRange part, Rollout& out,
+          const OnEvaluations& on_evaluations = {});
+
+/** Both, for all prompts. */
 Rollout roll_out(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
                  const RolloutRequest& request,
                  const OnEvaluations& on_evaluations = {});
@@ -47,7 +67,7 @@ Rollout roll_out(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
  * step. */
 torch::Tensor sample_ode(
     Denoiser& denoiser, const Path& path, const std::vector<double>& times,
-    torch::Tensor noise, const Condition& conditions,
+    torch::Tensor noise, const ConditionRows& conditions,
     const std::function<void(int64_t step, const torch::Tensor& x,
                              const torch::Tensor& y)>& watch = {});
 

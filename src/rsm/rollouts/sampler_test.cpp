@@ -142,7 +142,7 @@ TEST(RollOut, SharedStartsDifferInTheNoiseOfTheirStepsOnly) {
       SCOPED_TRACE(cat(method, " on ", name_of(*path)));
       auto plan = plan_of(*path, method);
       const auto apart = roll_out_with_gaussian(path, plan, request_for(2, 2));
-      plan.shared_start = true;
+      plan.estimator.shared_start = true;
       const auto shared = roll_out_with_gaussian(path, plan, request_for(2, 2));
       const auto first = [&](const Rollout& rollout, int64_t root) {
         return root_of(rollout, root).x[0];
@@ -243,6 +243,55 @@ TEST(RollOut, RefusesWhatDoesNotFit) {
   EXPECT_THROW(draw(request), Error);
   request.first_member = {3, 0};
   EXPECT_NO_THROW(draw(request));
+}
+
+/** Five entries, two of them of one prompt. */
+RolloutRequest five_entries() {
+  return entries_of(request_for(4, 2), {0, 1, 2, 1, 3});
+}
+
+TEST(Draw, PartsAreTheWhole) {
+  for (const auto& [name, path, plan] : planned_catalogue()) {
+    SCOPED_TRACE(name);
+    const auto request = five_entries();
+    const auto whole = roll_out_with_gaussian(path, plan, request);
+    for (const auto& sizes : std::vector<std::vector<int64_t>>{
+             {2, 3}, {3, 1, 1}, {1, 1, 1, 1, 1}}) {
+      GaussianDenoiser denoiser(path);
+      auto parts = make_room(*path, plan, request);
+      int64_t first = 0;
+      for (const int64_t count : sizes) {
+        draw(denoiser, *path, plan, request, {first, count}, parts);
+        first += count;
+      }
+      expect_equal(parts, whole);
+    }
+  }
+}
+
+TEST(Draw, RefusesPromptsThatAreNotThere) {
+  const auto path = flow_path();
+  const auto plan = plan_on(*path, find_method("rsm-flow"));
+  GaussianDenoiser denoiser(path);
+  auto room = make_room(*path, plan, five_entries());
+  for (const PromptRange part : {PromptRange{3, 3}, {-1, 2}, {0, 0}}) {
+    EXPECT_THROW(draw(denoiser, *path, plan, five_entries(), part, room),
+                 Error);
+  }
+}
+
+TEST(RolloutRequest, NumbersTheMembersOfAPromptAskedForTwice) {
+  EXPECT_EQ(five_entries().first_members(),
+            (std::vector<int64_t>{0, 0, 0, 2, 0}));
+  // Members 2 and 3 of a prompt are those of a whole of four.
+  const auto path = flow_path();
+  const auto plan = plan_on(*path, find_method("rsm-flow"));
+  auto later = request_for(1, 2);
+  later.first_member = {2};
+  const auto second = roll_out_with_gaussian(path, plan, later);
+  const auto whole = roll_out_with_gaussian(path, plan, request_for(1, 4));
+  const int64_t half = whole.images() / 2;
+  EXPECT_TRUE(at::equal(second.latents, whole.latents.slice(0, half)));
 }
 
 }  // namespace

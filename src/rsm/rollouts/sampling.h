@@ -9,16 +9,19 @@
 
 namespace rsm {
 
-/** A rollout while it is drawn, the inside of roll_out(): the roots of a
- * request, their noise, the network, and what is handed on so far.
+/** A part of a rollout while it is drawn, the inside of draw(): the roots of
+ * some of a request's prompts, their noise, the network, and the places in the
+ * rollout that are theirs.
  *
  * States of one step are [roots * m,C,H,W], root by root, with the same m for
- * every root. */
+ * every root. They stay on the network's device; what is handed on is copied to
+ * the rollout. */
 class Sampling {
  public:
   /** All arguments have to outlive it. */
   Sampling(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
-           const RolloutRequest& request, const OnEvaluations& on_evaluations);
+           const RolloutRequest& request, PromptRange part, Rollout& out,
+           const OnEvaluations& on_evaluations);
 
   const RolloutPlan& plan() const { return plan_; }
   const Path& path() const { return path_; }
@@ -41,21 +44,17 @@ class Sampling {
   torch::Tensor ode_step(const torch::Tensor& x, const torch::Tensor& y,
                          int64_t step) const;
 
-  /** Hands on states of one step with their outputs; returns the number of the
-   * first. */
-  int64_t keep_states(const torch::Tensor& x, const torch::Tensor& y,
-                      int64_t step);
+  /** Hands on the states of one step with their outputs. */
+  void keep_states(const torch::Tensor& x, const torch::Tensor& y,
+                   int64_t step);
 
   /** Hands on the states of one step, m = plan().nodes_at(step), and the rows
    * the plan draws from each. Returns where these lead, rows of a state
-   * together. The k-th row of a root leads to `images_each` of the root's
-   * pictures, from first_image + k images_each on. */
-  torch::Tensor draw_rows(torch::Tensor x, torch::Tensor y, int64_t step,
-                          int64_t first_image, int64_t images_each);
+   * together. */
+  torch::Tensor draw_rows(torch::Tensor x, torch::Tensor y, int64_t step);
 
-  /** The rollout, given the pictures' latents root by root. Call it once and
-   * last. */
-  Rollout finish(torch::Tensor latents);
+  /** Hands on the pictures' latents, root by root. */
+  void keep_latents(const torch::Tensor& latents);
 
  private:
   struct Root {
@@ -64,20 +63,22 @@ class Sampling {
   };
 
   int64_t roots() const { return static_cast<int64_t>(roots_.size()); }
+  /** Copies [roots * m,...] to the places `from` on of each of these roots. */
+  void put(torch::Tensor& all, const torch::Tensor& values, int64_t from) const;
   torch::Tensor step_noise_of(const Root& root, int64_t step,
                               int64_t branch) const;
   torch::Tensor noise_of_rows(int64_t step) const;
-  void sort_states();
 
   Denoiser& denoiser_;
   const Path& path_;
   const RolloutPlan& plan_;
   const RolloutRequest& request_;
+  Rollout& out_;
   const OnEvaluations& on_evaluations_;
   std::vector<double> times_;
   std::vector<Root> roots_;
-  std::vector<torch::Tensor> kept_x_, kept_y_, kept_next_;
-  Rollout out_;
+  int64_t first_root_;  ///< among all of the rollout
+  int64_t evaluations_ = 0;
 };
 
 }  // namespace rsm

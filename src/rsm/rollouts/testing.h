@@ -98,11 +98,11 @@ inline RolloutPlan tree_plan(const Path& path, int64_t steps,
                              std::vector<int64_t> split_steps,
                              int64_t children) {
   RolloutPlan plan;
-  plan.source = EstimatorKnobs::Source::tree;
+  plan.estimator.source = EstimatorKnobs::Source::tree;
   plan.steps = steps;
   plan.noise.level = usual_level(SamplerNoise::usual, path.family());
-  plan.tree.split_steps = std::move(split_steps);
-  plan.tree.children = children;
+  plan.estimator.tree.split_steps = std::move(split_steps);
+  plan.estimator.tree.children = children;
   return plan;
 }
 

@@ -2,7 +2,7 @@
 
 namespace rsm {
 
-torch::Tensor draw_trees(Sampling& sampling) {
+void draw_trees(Sampling& sampling) {
   const auto& plan = sampling.plan();
   const int64_t last = plan.steps - 1;
   auto x = sampling.start();
@@ -12,11 +12,10 @@ torch::Tensor draw_trees(Sampling& sampling) {
       x = sampling.ode_step(x, y, i);
       continue;
     }
-    // Children of a node stand together, hence leaves do.
-    const int64_t leaves = plan.images_per_root() / plan.nodes_at(i + 1);
-    x = sampling.draw_rows(x, y, i, 0, leaves);
+    x = sampling.draw_rows(x, y, i);
   }
-  return sampling.ode_step(x, sampling.evaluate_at(x, last), last);
+  sampling.keep_latents(
+      sampling.ode_step(x, sampling.evaluate_at(x, last), last));
 }
 
 }  // namespace rsm

@@ -8,9 +8,8 @@ namespace rsm {
 
 /** Stochastic paths that split into `children` at the plan's split steps, a
  * path being a tree without splits. Every stochastic step is a row of its
- * node's state; a row leads to the leaves below the child it drew. Returns the
- * leaves' latents, root by root and depth first: [roots * leaves,C,H,W].
+ * node's state; a row leads to the leaves below the child it drew.
  * Source: Branch-GRPO, arXiv 2509.06040, and its release. */
-torch::Tensor draw_trees(Sampling& sampling);
+void draw_trees(Sampling& sampling);
 
 }  // namespace rsm

@@ -51,7 +51,7 @@ TEST(Trees, TakeTheOdeStepWhereNoNoiseIsDrawn) {
   for (const auto& path : both_paths()) {
     SCOPED_TRACE(name_of(*path));
     auto plan = tree_plan(*path, 5, {1}, 2);
-    plan.tree.sde_steps = {3};
+    plan.estimator.tree.sde_steps = {3};
     const auto request = request_for(1, 1);
     const auto rollout = roll_out_with_gaussian(path, plan, request);
     EXPECT_EQ(rollout.state_step, (std::vector<int64_t>{1, 3, 3}));
@@ -124,7 +124,7 @@ TEST(Trees, WithoutSplitsArePaths) {
     SCOPED_TRACE(name_of(*path));
     auto plan = tree_plan(*path, 6, {}, 2);
     auto tree = roll_out_with_gaussian(path, plan, request_for(2, 2));
-    plan.source = EstimatorKnobs::Source::rollout;
+    plan.estimator.source = EstimatorKnobs::Source::rollout;
     const auto paths = roll_out_with_gaussian(path, plan, request_for(2, 2));
     EXPECT_EQ(tree.row_images, std::vector<int64_t>(paths.rows(), 1));
     EXPECT_TRUE(paths.row_images.empty());
@@ -163,7 +163,7 @@ TEST(Trees, ShowStandardNoiseUnlessSplitNoiseIsAsPublished) {
   for (const auto& path : both_paths()) {
     SCOPED_TRACE(name_of(*path));
     auto plan = tree_plan(*path, 6, {0, 3}, 2);
-    plan.tree.split_noise = 4;
+    plan.estimator.tree.split_noise = 4;
     const auto corrected =
         roll_out_with_gaussian(path, plan, request_for(1, 32));
     plan.split_noise_recorded = false;
@@ -189,7 +189,7 @@ TEST(Trees, SplitNoiseSpreadsTheLeaves) {
     return (pairs.select(1, 0) - pairs.select(1, 1)).std().item<double>();
   };
   const double usual = spread();
-  plan.tree.split_noise = 3;
+  plan.estimator.tree.split_noise = 3;
   EXPECT_GT(spread(), usual);
 }
 

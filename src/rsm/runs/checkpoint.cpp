@@ -115,7 +115,7 @@ std::optional<Checkpoint> latest_checkpoint(const std::string& run_folder,
   for (const int64_t epoch : epochs_with(run_folder, kMark)) {
     try {
       return read_checkpoint(run_folder, epoch);
-    } catch (const LaterVersion&) {
+    } catch (const OtherVersion&) {
       throw;
     } catch (const Error& failure) {
       damaged.push_back(

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "rsm/estimators/prompt_statistics.h"
 #include "rsm/io/safetensors.h"
 #include "rsm/runs/run_inputs.h"
 
@@ -25,8 +24,7 @@ struct Checkpoint {
   int64_t epoch = 0;
   StateDict tensors;
   Spent spent;
-  PromptStatistics statistics{1};  ///< of a running baseline
-  std::string machine;             ///< machine_fingerprint() of the writer
+  std::string machine;  ///< machine_fingerprint() of the writer
 
   // What earlier versions did not save is empty.
   std::string config;                 ///< the run's resolved config

@@ -50,7 +50,6 @@ std::string mark_text(const Checkpoint& c,
                  {"updates", c.spent.updates},
                  {"train_seconds", c.spent.train_seconds},
                  {"wall_seconds", c.spent.wall_seconds},
-                 {"statistics", c.statistics.to_json()},
                  {"evaluation_due", c.evaluation_due ? 1 : 0},
                  {"healthy_epoch", c.healthy_epoch},
                  {"skipped_in_a_row", c.skipped_in_a_row},
@@ -73,7 +72,7 @@ Checkpoint read_mark(const std::string& path, std::string& tensors_checksum) {
     check_checksum(mark, where);
     const int64_t format = fields.count("format");
     if (format > kFormat) {
-      throw LaterVersion(cat(where, " has format ", format,
+      throw OtherVersion(cat(where, " has format ", format,
                              "; this version of rsm reads formats up to ",
                              kFormat,
                              ": go on with the version that wrote it"));
@@ -89,17 +88,19 @@ Checkpoint read_mark(const std::string& path, std::string& tensors_checksum) {
   const auto counters = fields.object("counters");
   out.spent = spent_of(counters);
   out.machine = counters.text("machine");
+  if (counters.has("statistics") &&
+      !counters.value("statistics").value("rewards", json::object()).empty()) {
+    throw OtherVersion(
+        cat(where,
+            ": counters.statistics: an earlier version kept the prompts' "
+            "rewards there; go on with the version that wrote it"));
+  }
   const auto saved = [&](const char* key) {
     return counters.has(key) ? counters.count(key) : 0;
   };
   out.evaluation_due = saved("evaluation_due") != 0;
   out.healthy_epoch = saved("healthy_epoch");
   out.skipped_in_a_row = saved("skipped_in_a_row");
-  try {
-    out.statistics = PromptStatistics::from_json(counters.value("statistics"));
-  } catch (const Error& wrong) {
-    throw Error(cat(where, ": counters.statistics: ", wrong.what()));
-  }
   return out;
 }
 

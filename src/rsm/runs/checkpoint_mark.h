@@ -18,7 +18,7 @@ std::string mark_text(const Checkpoint& checkpoint,
 Checkpoint read_mark(const std::string& path, std::string& tensors_checksum);
 
 /** Thrown by read_mark for marks of a later version, which are not damaged. */
-class LaterVersion : public Error {
+class OtherVersion : public Error {
  public:
   using Error::Error;
 };

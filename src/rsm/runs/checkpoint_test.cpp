@@ -23,8 +23,6 @@ Checkpoint numbered(int64_t epoch) {
   checkpoint.epoch = epoch;
   checkpoint.tensors = {{"w", at::full({3}, static_cast<double>(epoch))}};
   checkpoint.spent = {10 * epoch, 20 * epoch, epoch, 0.1 * epoch, 0.3 * epoch};
-  checkpoint.statistics = PromptStatistics(3);
-  checkpoint.statistics.update("main", {4, 5}, {0.1, 1.0 / 3});
   checkpoint.machine = "this one";
   checkpoint.config = "seed: 1\n";
   checkpoint.inputs = RunInputs{"m", "/m", {{"a", "1"}}, {}, {}};
@@ -155,12 +153,6 @@ TEST(CheckpointMark, OfAnEarlierVersionCountsWhereEveryFieldIsRight) {
           mark["epoch"] = bad;
         },
         1, {"epoch", "whole number"});
-    expect_after(
-        [&](auto& mark) {
-          earlier(mark);
-          mark["counters"]["statistics"] = bad;
-        },
-        1, {"statistics"});
   }
   expect_after(
       [&](auto& mark) {

@@ -74,7 +74,7 @@ double seconds_per_image(const ImageModel& model, const RunOptions& o,
   }
   std::vector<int64_t> shape = model.latent_shape();
   shape.insert(shape.begin(), kImages);
-  const auto images = to_images(
+  const auto images = model.decoder->decode(
       counted_normal(counted_seed(o.seed, Purpose::bench, {2}), shape));
   const Clock clock;
   reward.score(images, some);
@@ -127,8 +127,8 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
     return seconds * static_cast<double>(count);
   };
   EpochCost cost;
-  const double rollout = predict(policy.rollout(), o.rollout_tiles);
-  const double training = predict(policy.training(), o.train_tiles);
+  const double rollout = predict(policy.copy(Copy::rollout), o.rollout_tiles);
+  const double training = predict(policy.copy(Copy::training), o.train_tiles);
   const double update = update_seconds_per_row(model, o, policy, optimiser);
   cost.rollout_seconds = scaled(rollout, f.evaluations.rollout);
   cost.old_seconds =

@@ -5,15 +5,43 @@
 #include <limits>
 
 #include "rsm/base/error.h"
-#include "rsm/models/image_model.h"
+#include "rsm/rewards/answers.h"
 #include "rsm/rewards/weighted_reward.h"
 #include "rsm/rollouts/sampler.h"
 
 namespace rsm {
 namespace {
 
-/** Pictures sampled between two looks at the progress. */
+/** Pictures sampled at once. */
 constexpr int64_t kChunk = 128;
+
+constexpr int64_t kShownRows = 12;      ///< where no category needs more
+constexpr int64_t kMostShownRows = 48;  ///< further categories are left out
+
+/** The first ones of every category in turn. */
+std::vector<int64_t> shown_pictures(const EvaluationSet& set) {
+  std::map<std::string, std::vector<int64_t>> index;
+  std::vector<std::string> categories;
+  for (int64_t i = 0; i < set.size(); ++i) {
+    auto& members = index[set.prompts[i].category];
+    if (members.empty()) {
+      categories.push_back(set.prompts[i].category);
+    }
+    members.push_back(i);
+  }
+  const auto per_category = std::max<int64_t>(
+      1, kShownRows / static_cast<int64_t>(categories.size()) / 2);
+  std::vector<int64_t> chosen;
+  for (const auto& category : categories) {
+    const auto& members = index[category];
+    const auto count = std::min<int64_t>(per_category * kShownColumns,
+                                         static_cast<int64_t>(members.size()));
+    chosen.insert(chosen.end(), members.begin(), members.begin() + count);
+  }
+  chosen.resize(
+      std::min<size_t>(chosen.size(), kShownColumns * kMostShownRows));
+  return chosen;
+}
 
 std::vector<double> numbers(const torch::Tensor& values) {
   const auto all = values.to(at::kCPU, at::kDouble).contiguous();
@@ -47,9 +75,9 @@ nlohmann::json with_errors(nlohmann::json out, const ScoreSummary& scores) {
 
 }  // namespace
 
-torch::Tensor EvaluationSet::noise(int64_t first, int64_t count) const {
+torch::Tensor EvaluationSet::noise(const std::vector<int64_t>& pictures) const {
   std::vector<torch::Tensor> all;
-  for (int64_t i = first; i < first + count; ++i) {
+  for (const int64_t i : pictures) {
     all.push_back(initial_noise(seed, Purpose::evaluation, 0, prompts[i],
                                 members[i], latent_shape));
   }
@@ -83,6 +111,7 @@ EvaluationSet make_evaluation_set(const Prompts& prompts, int64_t images,
       set.members.push_back(k / size);
     }
   }
+  set.shown = shown_pictures(set);
   return set;
 }
 
@@ -105,36 +134,139 @@ std::vector<double> picture_diversity(const torch::Tensor& images,
   return out;
 }
 
-Evaluation evaluate(Denoiser& denoiser, const Path& path,
-                    const std::vector<double>& times, const EvaluationSet& set,
-                    const Reward& reward,
-                    const std::function<void(int64_t)>& on_images) {
-  const auto device = set.conditions.tokens.device();
-  std::vector<torch::Tensor> images;
-  for (int64_t first = 0; first < set.size(); first += kChunk) {
-    const int64_t count = std::min(kChunk, set.size() - first);
-    const auto where = at::arange(first, first + count, at::kLong).to(device);
-    const auto latents =
-        sample_ode(denoiser, path, times, set.noise(first, count).to(device),
-                   set.conditions.select(where));
-    images.push_back(to_images(latents).to(at::kCPU));
-    if (on_images) {
-      on_images(first + count);
+namespace {
+
+/** Pictures of an evaluation, whole prompts at a time, in the order in which
+ * prompts first come; about `count` each. */
+std::vector<std::vector<int64_t>> by_prompts(const EvaluationSet& set,
+                                             int64_t count) {
+  std::map<int64_t, size_t> place;
+  std::vector<std::vector<int64_t>> of_prompt;
+  for (int64_t i = 0; i < set.size(); ++i) {
+    const auto [at, is_new] =
+        place.emplace(set.prompts[i].id, of_prompt.size());
+    if (is_new) of_prompt.emplace_back();
+    of_prompt[at->second].push_back(i);
+  }
+  std::vector<std::vector<int64_t>> parts;
+  for (const auto& pictures : of_prompt) {
+    if (parts.empty() || std::ssize(parts.back()) >= count) {
+      parts.emplace_back();
+    }
+    parts.back().insert(parts.back().end(), pictures.begin(), pictures.end());
+  }
+  return parts;
+}
+
+/** The prompts of some pictures, each once, and which one each picture has. */
+struct PartPrompts {
+  Prompts of_pictures;
+  std::vector<std::string> texts;
+  std::vector<int64_t> index;
+
+  PartPrompts(const EvaluationSet& set, const std::vector<int64_t>& pictures) {
+    std::map<int64_t, int64_t> place;
+    for (const int64_t i : pictures) {
+      const auto& prompt = set.prompts[i];
+      of_pictures.push_back(prompt);
+      const auto [at, is_new] = place.emplace(prompt.id, std::ssize(texts));
+      if (is_new) texts.push_back(prompt.text);
+      index.push_back(at->second);
     }
   }
-  Evaluation out;
-  out.images = at::cat(images);
-  const auto scores = reward.score(out.images, set.prompts);
-  for (const auto& text : suspicious(scores)) {
-    out.warnings.push_back("in the evaluation, " + text);
+};
+
+torch::Tensor thumbnail(const torch::Tensor& picture) {
+  const int64_t height = picture.size(1), width = picture.size(2);
+  const int64_t side = std::max(height, width);
+  const int64_t most = std::min(side, kThumbnail);
+  const auto scaled = [&](int64_t length) {
+    return std::max<int64_t>(1, length * most / side);
+  };
+  return at::adaptive_avg_pool2d(picture, {scaled(height), scaled(width)});
+}
+
+/** An evaluation while its pictures are drawn. */
+class Scoring {
+ public:
+  explicit Scoring(const EvaluationSet& set) : set_(set) {
+    for (size_t k = 0; k < set.shown.size(); ++k) {
+      place_[set.shown[k]] = k;
+    }
+    thumbnails_.resize(set.shown.size());
   }
-  out.pictures = pictures_of(set.prompts, set.members, set.seed);
-  auto& metrics = out.pictures.metrics;
-  metrics["reward"] = numbers(scores.value);
-  for (const auto& [name, values] : scores.metrics) {
-    metrics.emplace(name, numbers(values));
+
+  void add(const std::vector<int64_t>& pictures, const torch::Tensor& images,
+           const Prompts& prompts, const Reward& reward) {
+    scores_.push_back(reward.score(images, prompts));
+    order_.insert(order_.end(), pictures.begin(), pictures.end());
+    const auto own = picture_diversity(images, prompts);
+    diversity_.insert(diversity_.end(), own.begin(), own.end());
+    for (size_t k = 0; k < pictures.size(); ++k) {
+      const auto found = place_.find(pictures[k]);
+      if (found == place_.end()) continue;
+      thumbnails_[found->second] = thumbnail(images[static_cast<int64_t>(k)]);
+    }
   }
-  metrics.emplace("diversity", picture_diversity(out.images, set.prompts));
+
+  Evaluation finish(const std::string& reward) {
+    const auto scores = join_scores(cat("reward ", reward), scores_);
+    Evaluation out;
+    for (const auto& text : suspicious(scores)) {
+      out.warnings.push_back("in the evaluation, " + text);
+    }
+    out.pictures = pictures_of(set_.prompts, set_.members, set_.seed);
+    auto& metrics = out.pictures.metrics;
+    metrics["reward"] = in_order(numbers(scores.value));
+    for (const auto& [name, values] : scores.metrics) {
+      metrics.emplace(name, in_order(numbers(values)));
+    }
+    metrics.emplace("diversity", in_order(diversity_));
+    out.thumbnails = at::stack(thumbnails_);
+    return out;
+  }
+
+ private:
+  std::vector<double> in_order(const std::vector<double>& values) const {
+    std::vector<double> out(values.size());
+    for (size_t k = 0; k < values.size(); ++k) {
+      out[order_[k]] = values[k];
+    }
+    return out;
+  }
+
+  const EvaluationSet& set_;
+  std::map<int64_t, size_t> place_;  ///< among the thumbnails
+  std::vector<torch::Tensor> thumbnails_;
+  std::vector<RewardScores> scores_;
+  std::vector<int64_t> order_;
+  std::vector<double> diversity_;
+};
+
+}  // namespace
+
+Evaluation evaluate(Denoiser& denoiser, const Drawing& drawing,
+                    const EvaluationSet& set, const Reward& reward,
+                    const std::function<void(int64_t)>& on_images) {
+  Scoring scoring(set);
+  int64_t done = 0;
+  const int64_t count =
+      std::min(kChunk, pictures_at_once(drawing.decoder, set.latent_shape));
+  for (const auto& part : by_prompts(set, count)) {
+    const PartPrompts prompts(set, part);
+    const auto conditions = drawing.conditioner.encode(prompts.texts);
+    const auto latents =
+        sample_ode(denoiser, drawing.path, drawing.times,
+                   set.noise(part).to(conditions.tokens.device()),
+                   {conditions, torch::tensor(prompts.index, at::kLong)});
+    scoring.add(part, drawing.decoder.decode(latents), prompts.of_pictures,
+                reward);
+    done += std::ssize(part);
+    if (on_images) {
+      on_images(done);
+    }
+  }
+  auto out = scoring.finish(reward.name());
   out.all = summary_of(out.pictures);
   for (const auto& category : out.pictures.categories) {
     if (out.by_category.contains(category)) continue;
@@ -143,38 +275,42 @@ Evaluation evaluate(Denoiser& denoiser, const Path& path,
   return out;
 }
 
-double drift(Denoiser& denoiser, Denoiser& reference, const Path& path,
-             const std::vector<double>& times, const EvaluationSet& set,
-             int64_t noisiest) {
-  std::vector<int64_t> firsts;
-  for (int64_t i = 0; i < set.size(); ++i) {
-    if (set.members[i] == 0) {
-      firsts.push_back(i);
-    }
-  }
-  const auto where = torch::tensor(firsts, at::kLong);
-  const auto device = set.conditions.tokens.device();
-  const auto noise = set.noise(0, set.size()).index_select(0, where).to(device);
-  const auto conditions = set.conditions.select(where.to(device));
-  const int64_t all = static_cast<int64_t>(times.size()) - 2;
+double drift(Denoiser& denoiser, Denoiser& reference, const Drawing& drawing,
+             const EvaluationSet& set, int64_t noisiest) {
+  const auto& times = drawing.times;
+  const int64_t all = std::ssize(times) - 2;
   const int64_t steps = noisiest > 0 ? std::min(noisiest, all) : all;
   const auto kind = SamplerNoise::usual;
   const StepNoise usual = {.kind = kind,
-                           .level = usual_level(kind, path.family())};
-  double total = 0;
-  sample_ode(denoiser, path, times, noise, conditions,
-             [&](int64_t i, const torch::Tensor& x, const torch::Tensor& y) {
-               if (i >= steps) {
-                 return;
-               }
-               const auto t = at::full({x.size(0)}, times[i], x.options());
-               const auto y_ref = reference.predict(x, t, conditions);
-               const double w = path.noisy_step(times, i, usual).w();
-               total +=
-                   0.5 * w * w *
-                   (y - y_ref).to(at::kDouble).square().mean().item<double>();
-             });
-  return steps > 0 ? total / static_cast<double>(steps) : 0;
+                           .level = usual_level(kind, drawing.path.family())};
+  double total = 0, compared = 0;
+  std::vector<int64_t> part;
+  const auto compare = [&] {
+    const PartPrompts prompts(set, part);
+    const auto conditions = drawing.conditioner.encode(prompts.texts);
+    sample_ode(denoiser, drawing.path, times,
+               set.noise(part).to(conditions.tokens.device()), conditions,
+               [&](int64_t i, const torch::Tensor& x, const torch::Tensor& y) {
+                 if (i >= steps) {
+                   return;
+                 }
+                 const auto t = at::full({x.size(0)}, times[i], x.options());
+                 const auto y_ref = reference.predict(x, t, conditions);
+                 const double w = drawing.path.noisy_step(times, i, usual).w();
+                 total +=
+                     0.5 * w * w * static_cast<double>(x.size(0)) *
+                     (y - y_ref).to(at::kDouble).square().mean().item<double>();
+               });
+    compared += static_cast<double>(part.size());
+    part.clear();
+  };
+  for (int64_t i = 0; i < set.size(); ++i) {
+    if (set.members[i] != 0) continue;
+    part.push_back(i);
+    if (std::ssize(part) == kChunk) compare();
+  }
+  if (!part.empty()) compare();
+  return steps > 0 ? total / compared / static_cast<double>(steps) : 0;
 }
 
 void pair_with(const PictureScores& before, Evaluation& evaluation) {

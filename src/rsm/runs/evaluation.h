@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "rsm/base/conditioner.h"
+#include "rsm/base/decoder.h"
 #include "rsm/base/denoiser.h"
 #include "rsm/base/prompt.h"
 #include "rsm/base/reward.h"
@@ -15,17 +17,31 @@
 
 namespace rsm {
 
+/** Pixels of a side. */
+constexpr int64_t kThumbnail = 128;
+/** Pictures beside each other where they are shown. */
+constexpr int64_t kShownColumns = 8;
+
 /** What is looked at, the same each time: a fixed list of prompts and noise. */
 struct EvaluationSet {
   Prompts prompts;               ///< one for each picture
   std::vector<int64_t> members;  ///< which sample of its prompt each is
-  Condition conditions;          ///< one for each picture
+  /** Pictures that people are shown, rising within a category. */
+  std::vector<int64_t> shown;
   uint64_t seed = 0;
   std::vector<int64_t> latent_shape;
 
   int64_t size() const { return static_cast<int64_t>(prompts.size()); }
-  /** Initial noise of pictures [first, first + count). */
-  torch::Tensor noise(int64_t first, int64_t count) const;
+  /** Initial noise of some pictures. */
+  torch::Tensor noise(const std::vector<int64_t>& pictures) const;
+};
+
+/** How pictures come about, the network apart. Refers to what it is made of. */
+struct Drawing {
+  const Conditioner& conditioner;
+  const Path& path;
+  const Decoder& decoder;
+  const std::vector<double>& times;  ///< of the ODE's steps
 };
 
 /** `images` pictures, equally many of each category, over a category's prompts
@@ -50,7 +66,8 @@ struct Evaluation {
   ScoreSummary all;
   std::map<std::string, ScoreSummary> by_category;
   PictureScores pictures;
-  torch::Tensor images;      ///< [B,3,H,W] in [0,1]
+  /** [shown,3,h,w] in [0,1], reduced to kThumbnail pixels at most. */
+  torch::Tensor thumbnails;
   std::optional<double> kl;  ///< drift from the reference, where measured
   std::vector<std::string> warnings = {};
 };
@@ -62,10 +79,10 @@ struct Evaluation {
 std::vector<double> picture_diversity(const torch::Tensor& images,
                                       const Prompts& prompts);
 
-/** Samples with the ODE and scores. */
-Evaluation evaluate(Denoiser& denoiser, const Path& path,
-                    const std::vector<double>& times, const EvaluationSet& set,
-                    const Reward& reward,
+/** Samples with the ODE and scores, some prompts with all their pictures at a
+ * time: what is held at once does not grow with the set. */
+Evaluation evaluate(Denoiser& denoiser, const Drawing& drawing,
+                    const EvaluationSet& set, const Reward& reward,
                     const std::function<void(int64_t)>& on_images = {});
 
 /** Drift from the reference along the denoiser's own ODE path: the mean over
@@ -74,9 +91,8 @@ Evaluation evaluate(Denoiser& denoiser, const Path& path,
  * usual noise per latent element, whatever the method samples with; only over
  * the `noisiest` first of these steps where that is not 0. Both should compute
  * in one precision, or the difference of precisions shows as drift. */
-double drift(Denoiser& denoiser, Denoiser& reference, const Path& path,
-             const std::vector<double>& times, const EvaluationSet& set,
-             int64_t noisiest = 0);
+double drift(Denoiser& denoiser, Denoiser& reference, const Drawing& drawing,
+             const EvaluationSet& set, int64_t noisiest = 0);
 
 /** Pairs it with an earlier evaluation, picture by picture: fills
  * `change_errors`. Throws rsm::Error where that is not of the same pictures. */

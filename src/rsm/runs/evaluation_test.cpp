@@ -6,6 +6,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/data/certainty.h"
+#include "rsm/models/image_model.h"
 #include "rsm/paths/ddim.h"
 #include "rsm/paths/flow_matching.h"
 #include "rsm/paths/path.h"
@@ -27,8 +28,11 @@ class ConstantFlow : public Denoiser {
  public:
   explicit ConstantFlow(double shift) : shift_(shift) {}
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor&,
-                        const Condition& condition) override {
-    return condition.pooled.view({-1, 1, 1, 1}).expand(x.sizes()) + shift_;
+                        const ConditionRows& conditions) override {
+    return conditions.gathered(at::arange(x.size(0)))
+               .pooled.view({-1, 1, 1, 1})
+               .expand(x.sizes()) +
+           shift_;
   }
 
  private:
@@ -51,10 +55,28 @@ std::vector<std::shared_ptr<const Path>> paths() {
           Path::from_json(DdimSchedule{}.to_json())};
 }
 
+/** All prompts are alike. */
+class NoText : public Conditioner {
+ public:
+  Condition encode(const std::vector<std::string>& texts) const override {
+    const auto count = std::ssize(texts);
+    return {at::zeros({count, 1, 1}), at::zeros({count, 1})};
+  }
+};
+
+/** What ConstantFlow's pictures are drawn with. */
+struct Setting {
+  explicit Setting(const Path& path) : times(path.times(4)), path(path) {}
+  Drawing drawing() const { return {text, path, *pixel_decoder(), times}; }
+
+  NoText text;
+  std::vector<double> times;
+  const Path& path;
+};
+
 EvaluationSet small_set() {
   auto set = make_evaluation_set(three_categories(), 30, 5);
   set.latent_shape = {3, 2, 2};
-  set.conditions = {at::zeros({30, 1, 1}), at::zeros({30, 1})};
   return set;
 }
 
@@ -87,16 +109,17 @@ TEST(EvaluationSet, APicturesNoiseDoesNotDependOnHowMany) {
   auto few = make_evaluation_set(three_categories(), 6, 5);
   auto many = make_evaluation_set(three_categories(), 60, 5);
   few.latent_shape = many.latent_shape = {3, 2, 2};
-  EXPECT_TRUE(at::equal(few.noise(0, 2), many.noise(0, 2)));
-  EXPECT_FALSE(at::equal(many.noise(0, 1), many.noise(1, 1)));
+  EXPECT_TRUE(at::equal(few.noise({0, 1}), many.noise({0, 1})));
+  EXPECT_FALSE(at::equal(many.noise({0}), many.noise({1})));
 }
 
 TEST(Evaluate, ReportsMeansByCategoryAndWhole) {
   ConstantFlow flow(0);
   const auto set = small_set();
   const auto path = paths()[0];
-  const auto result = evaluate(flow, *path, path->times(4), set, Brightness());
-  EXPECT_EQ(result.images.size(0), 30);
+  const Setting setting(*path);
+  const auto result = evaluate(flow, setting.drawing(), set, Brightness());
+  EXPECT_EQ(result.thumbnails.size(0), std::ssize(set.shown));
   EXPECT_FALSE(result.kl);
   const auto& values = result.pictures.metrics.at("reward");
   EXPECT_EQ(result.all.images, 30);
@@ -116,7 +139,8 @@ TEST(Evaluate, ErrorsTakePicturesOfAPromptTogether) {
   ConstantFlow flow(0);
   const auto set = small_set();
   const auto path = paths()[0];
-  const auto result = evaluate(flow, *path, path->times(4), set, Brightness());
+  const Setting setting(*path);
+  const auto result = evaluate(flow, setting.drawing(), set, Brightness());
   const auto& values = result.pictures.metrics.at("reward");
   std::vector<int64_t> ids;
   std::vector<std::string> categories;
@@ -142,9 +166,10 @@ TEST(Evaluate, ErrorsTakePicturesOfAPromptTogether) {
 TEST(Evaluate, AChangeHasThePairedErrorOfEveryMetric) {
   const auto set = small_set();
   const auto path = paths()[0];
+  const Setting setting(*path);
   const auto of = [&](double shift, double scale) {
     ConstantFlow flow(shift);
-    auto result = evaluate(flow, *path, path->times(4), set, Brightness());
+    auto result = evaluate(flow, setting.drawing(), set, Brightness());
     for (auto& [name, values] : result.pictures.metrics) {
       for (double& value : values) value *= scale;
     }
@@ -171,12 +196,52 @@ TEST(Evaluate, AChangeHasThePairedErrorOfEveryMetric) {
   EXPECT_THROW(pair_with(other, same), Error);
 }
 
+/** One picture fills what may be held at once, and is shown small. */
+class LargePictures : public Decoder {
+ public:
+  torch::Tensor decode(const torch::Tensor& latents) const override {
+    most = std::max(most, latents.size(0));
+    return pixel_decoder()->decode(latents).repeat({1, 1, 256, 128});
+  }
+  int64_t scale() const override { return 1 << 14; }
+
+  mutable int64_t most = 0;
+};
+
+TEST(Evaluate, DoesNotDependOnHowManyPicturesAreHeldAtOnce) {
+  ConstantFlow flow(0.1);
+  const auto set = small_set();
+  const auto path = paths()[0];
+  const Setting setting(*path);
+  const auto all = evaluate(flow, setting.drawing(), set, Brightness());
+  const LargePictures large;
+  const Drawing drawing = {setting.text, *path, large, setting.times};
+  const auto few = evaluate(flow, drawing, set, Brightness());
+  EXPECT_EQ(large.most, 10);  // of the category's only prompt
+  EXPECT_EQ(few.pictures.prompts, all.pictures.prompts);
+  for (const auto& [metric, values] : all.pictures.metrics) {
+    const auto& other = few.pictures.metrics.at(metric);
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (std::isnan(values[i])) {
+        EXPECT_TRUE(std::isnan(other[i])) << metric;
+      } else {
+        // Sums over 32,768 times as many equal pixels.
+        EXPECT_NEAR(other[i], values[i], 1e-4) << metric << " " << i;
+      }
+    }
+  }
+  EXPECT_EQ(few.thumbnails.sizes(),
+            at::IntArrayRef({std::ssize(set.shown), 3, 128, 64}));
+}
+
 TEST(Drift, IsTheExactKlOfTheStochasticSteps) {
   ConstantFlow moved(0.25), reference(0);
   for (const auto& path : paths()) {
     const bool flow = path->family() == Path::Family::flow;
     const auto times = path->times(4);
-    const double measured = drift(moved, reference, *path, times, small_set());
+    const Setting setting(*path);
+    const auto drawing = setting.drawing();
+    const double measured = drift(moved, reference, drawing, small_set());
     double expected = 0;
     for (int64_t i = 0; i < 3; ++i) {
       const StepNoise noise = {.level = flow ? 0.7 : 1.0};
@@ -184,10 +249,10 @@ TEST(Drift, IsTheExactKlOfTheStochasticSteps) {
       expected += 0.5 * w * w * 0.25 * 0.25 / 3;
     }
     EXPECT_NEAR(measured, expected, 1e-6 * expected);
-    EXPECT_EQ(drift(moved, moved, *path, times, small_set()), 0);
+    EXPECT_EQ(drift(moved, moved, drawing, small_set()), 0);
     const StepNoise noise = {.level = flow ? 0.7 : 1.0};
     const double w = path->noisy_step(times, 0, noise).w();
-    EXPECT_NEAR(drift(moved, reference, *path, times, small_set(), 1),
+    EXPECT_NEAR(drift(moved, reference, drawing, small_set(), 1),
                 0.5 * w * w * 0.25 * 0.25, 1e-6 * w * w);
   }
 }

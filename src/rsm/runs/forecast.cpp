@@ -7,56 +7,16 @@
 #include <thread>
 
 #include "rsm/base/error.h"
+#include "rsm/estimators/advantages.h"
+#include "rsm/estimators/estimators.h"
 #include "rsm/rollouts/plan.h"
 #include "rsm/runs/evaluation.h"
+#include "rsm/runs/watched_states.h"
 
 namespace rsm {
 namespace {
 
 using Source = EstimatorKnobs::Source;
-using Grouping = EstimatorKnobs::Grouping;
-
-int64_t groups_of(const RunOptions& o, const RolloutPlan& plan) {
-  const int64_t roots = o.prompts_per_epoch * o.samples_per_prompt;
-  const auto grouping = o.method.estimator.grouping;
-  int64_t with_rows = 0;
-  for (int64_t i = 0; i < plan.steps; ++i) {
-    with_rows += plan.branches_at(i) > 0 ? 1 : 0;
-  }
-  if (grouping == Grouping::batch) {
-    return plan.source == Source::tree ? with_rows : 1;
-  }
-  if (grouping == Grouping::root) {
-    return roots;
-  }
-  const int64_t units =
-      grouping == Grouping::seed ? roots : o.prompts_per_epoch;
-  return plan.source == Source::rollout ? units : units * with_rows;
-}
-
-/** States of the epoch's updates: see trained_states(). */
-int64_t states_of(const RunOptions& o, const RolloutPlan& plan, int64_t roots) {
-  int64_t with_rows = 0;
-  for (int64_t i = 0; i < plan.steps; ++i) {
-    with_rows += plan.branches_at(i) > 0 ? plan.states_at(i) : 0;
-  }
-  const int64_t anchors = roots * (plan.states_per_root() - with_rows);
-  const double share = o.method.regularisation.anchor_share;
-  const auto rows = static_cast<double>(roots * plan.rows_per_root());
-  return roots * with_rows +
-         (share > 0 ? std::min(anchors, static_cast<int64_t>(share * rows))
-                    : anchors);
-}
-
-/** States compared with the reference where the method has no KL term: see
- * watched_states(). */
-int64_t watched_of(const RolloutPlan& plan, int64_t states) {
-  int64_t steps = 0;
-  for (int64_t i = 0; i < plan.steps; ++i) {
-    steps += plan.states_at(i) > 0 ? 1 : 0;
-  }
-  return std::min(states, std::max(kWatchedStates, steps));
-}
 
 int64_t categories_of(const Prompts& prompts) {
   std::set<std::string> names;
@@ -106,15 +66,17 @@ void advise_on_prompts(Adviser& adviser, const RunOptions& o,
 void advise_on_sampling(Adviser& adviser, const RunOptions& o) {
   const auto plan = o.plan();
   adviser.if_so(
-      o.continuation_steps > 0 && plan.source != Source::branches,
+      o.continuation_steps > 0 && plan.estimator.source != Source::branches,
       "sampling.continuation_steps",
       "only branches are continued, and this method has none; leave it out");
-  adviser.if_so(o.sharing != Sharing::all && plan.source == Source::rollout,
-                "sampling.share",
-                "a stochastic path has one row a state: there is nothing to "
-                "share; leave it out");
   adviser.if_so(
-      plan.source == Source::branches && o.continuation_steps >= o.steps - 1,
+      o.sharing != Sharing::all && plan.estimator.source == Source::rollout,
+      "sampling.share",
+      "a stochastic path has one row a state: there is nothing to "
+      "share; leave it out");
+  adviser.if_so(
+      plan.estimator.source == Source::branches &&
+          o.continuation_steps >= o.steps - 1,
       "sampling.continuation_steps", o.continuation_steps, " of ", o.steps,
       " steps: no branch has more steps left, so nothing gets cheaper; try 4");
 }
@@ -198,26 +160,30 @@ int64_t evaluations_of_drift(const RunOptions& o) {
 
 Forecast forecast(const RunOptions& o) {
   const auto plan = o.plan();
+  // Which prompts they are changes none of the sizes.
+  const auto index =
+      lay_out(plan, Transitions(plan.steps), Prompts(o.prompts_per_epoch),
+              o.samples_per_prompt);
+  const auto groups = row_groups(index, o.method.estimator);
+  const auto& update = o.method.regularisation;
+  const auto trained = trained_states(index, update.anchor_share, o.seed);
   Forecast f;
   f.roots = o.prompts_per_epoch * o.samples_per_prompt;
-  f.images = f.roots * plan.images_per_root();
-  f.rows = f.roots * plan.rows_per_root();
-  f.states = states_of(o, plan, f.roots);
-  f.groups = groups_of(o, plan);
+  f.images = index.images();
+  f.rows = index.rows();
+  f.states = std::ssize(trained);
+  f.groups = std::ssize(std::set<int64_t>(groups.begin(), groups.end()));
   f.smallest_update = f.states / o.updates_per_epoch;
   f.largest_update = (f.states + o.updates_per_epoch - 1) / o.updates_per_epoch;
   f.updates = std::min(o.updates_per_epoch, f.states);
-  const bool pulled = o.method.regularisation.beta > 0;
   f.evaluations.rollout = f.roots * plan.evaluations_per_root();
   f.evaluations.old = o.policy().rollout_is_training() ? 0 : f.states;
-  const bool even = o.method.strength.even_output;
   f.evaluations.reference =
-      (pulled || even ? f.states : watched_of(plan, f.states)) +
-      (even ? f.evaluations.rollout : 0);
+      std::ssize(reference_states(o.method, index, trained, o.seed)) +
+      (o.method.strength.even_output ? f.evaluations.rollout : 0);
   f.evaluations.update = f.states;
-  f.update_is_exact =
-      pulled && o.method.regularisation.pull_rows &&
-      o.method.regularisation.mask != RegularisationKnobs::Mask::rows;
+  f.update_is_exact = update.beta > 0 && update.pull_rows &&
+                      update.mask != RegularisationKnobs::Mask::rows;
   f.evaluation_images = o.eval_images;
   f.evaluation_evaluations =
       o.eval_images * o.eval_steps + evaluations_of_drift(o);

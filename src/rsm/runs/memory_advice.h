@@ -3,6 +3,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 namespace rsm {
 
@@ -15,5 +17,17 @@ std::optional<std::string> memory_refused();
  * much was asked for, by `station`, and `advice` on what lowers it. */
 void with_memory_advice(const std::string& station, const std::string& advice,
                         const std::function<void()>& work);
+
+/** The same for work that hands something on. */
+template <typename F>
+requires(!std::is_void_v<std::invoke_result_t<F>>)
+    std::invoke_result_t<F> with_memory_advice(const std::string& station,
+                                               const std::string& advice,
+                                               const F& work) {
+  std::optional<std::invoke_result_t<F>> out;
+  with_memory_advice(station, advice,
+                     std::function<void()>([&] { out.emplace(work()); }));
+  return std::move(*out);
+}
 
 }  // namespace rsm

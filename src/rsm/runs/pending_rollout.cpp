@@ -56,82 +56,45 @@ std::string checksum_of(const Prompts& prompts) {
   return checksum(join(texts_of(prompts), std::string(1, '\0')));
 }
 
-torch::Tensor packed(const std::vector<int64_t>& values) {
-  return torch::tensor(values, at::kLong);
+/** A rollout's tensors by name. */
+std::map<std::string, torch::Tensor Rollout::*> tensors_of_rollouts() {
+  return {{"x", &Rollout::x},
+          {"y", &Rollout::y},
+          {"x_next", &Rollout::x_next},
+          {"latents", &Rollout::latents}};
 }
 
-std::vector<int64_t> unpacked(const torch::Tensor& values) {
-  const int64_t* data = values.const_data_ptr<int64_t>();
-  return {data, data + values.numel()};
-}
-
-/** [N,7] float64, fields in the order of the struct. */
-torch::Tensor packed(const Transitions& steps) {
-  std::vector<double> all;
-  for (const auto& s : steps) {
-    all.insert(all.end(),
-               {s.t, s.t_next, s.a_x, s.m_y, s.s, s.diffusion, s.delta});
-  }
-  return torch::tensor(all, at::kDouble).view({-1, 7});
-}
-
-Transitions unpacked_steps(const torch::Tensor& all) {
-  Transitions steps;
-  for (int64_t i = 0; i < all.size(0); ++i) {
-    const double* v = all.const_data_ptr<double>() + 7 * i;
-    steps.push_back({v[0], v[1], v[2], v[3], v[4], v[5], v[6]});
-  }
-  return steps;
-}
-
-/** The rollout in a whole file; an rsm::Error says what is wrong with it. */
-Rollout rollout_in(const SafetensorsFile& file, const Prompts& prompts,
-                   torch::Device device) {
-  const auto& metadata = file.metadata;
-  const auto& t = file.tensors;
-  RSM_CHECK(checksum_of(t, metadata) == text_at(metadata, kChecksum),
+/** Fills the rollout from a whole file; an rsm::Error says what is wrong with
+ * that. */
+void fill(Rollout& rollout, const SafetensorsFile& file) {
+  RSM_CHECK(checksum_of(file.tensors, file.metadata) ==
+                text_at(file.metadata, kChecksum),
             "it has another checksum than it says");
-  RSM_CHECK(checksum_of(prompts) == text_at(metadata, "prompts"),
+  RSM_CHECK(checksum_of(rollout.prompts) == text_at(file.metadata, "prompts"),
             "it is of other prompts");
-  Rollout r;
-  r.prompts = prompts;
-  r.transitions = unpacked_steps(t.at("transitions"));
-  r.x = t.at("x").to(device);
-  r.y = t.at("y").to(device);
-  r.state_root = unpacked(t.at("state_root"));
-  r.state_prompt = unpacked(t.at("state_prompt"));
-  r.state_step = unpacked(t.at("state_step"));
-  r.x_next = t.at("x_next").to(device);
-  r.row_state = unpacked(t.at("row_state"));
-  r.row_image = unpacked(t.at("row_image"));
-  r.row_images = unpacked(t.at("row_images"));
-  r.latents = t.at("latents").to(device);
-  r.image_prompt = unpacked(t.at("image_prompt"));
-  r.shared = text_at(metadata, "shared") == "1";
-  r.evaluations = number_at(metadata, "evaluations");
-  return r;
+  for (const auto& [name, member] : tensors_of_rollouts()) {
+    const auto found = file.tensors.find(name);
+    RSM_CHECK(found != file.tensors.end() &&
+                  found->second.sizes() == (rollout.*member).sizes(),
+              "its tensor \"", name, "\" is not of the epoch's rollout");
+  }
+  for (const auto& [name, member] : tensors_of_rollouts()) {
+    rollout.*member = file.tensors.at(name);
+  }
+  rollout.evaluations = number_at(file.metadata, "evaluations");
 }
 
 }  // namespace
 
 void save_pending(const std::string& run_folder, int64_t epoch,
-                  const Rollout& r, Progress& progress) {
-  const StateDict tensors = {{"transitions", packed(r.transitions)},
-                             {"x", r.x},
-                             {"y", r.y},
-                             {"state_root", packed(r.state_root)},
-                             {"state_prompt", packed(r.state_prompt)},
-                             {"state_step", packed(r.state_step)},
-                             {"x_next", r.x_next},
-                             {"row_state", packed(r.row_state)},
-                             {"row_image", packed(r.row_image)},
-                             {"row_images", packed(r.row_images)},
-                             {"latents", r.latents},
-                             {"image_prompt", packed(r.image_prompt)}};
+                  const Rollout& rollout, Progress& progress) {
+  StateDict tensors;
+  for (const auto& [name, member] : tensors_of_rollouts()) {
+    tensors[name] = rollout.*member;
+  }
   Metadata metadata = {{"epoch", std::to_string(epoch)},
-                       {"shared", r.shared ? "1" : "0"},
-                       {"evaluations", std::to_string(r.evaluations)},
-                       {"prompts", checksum_of(r.prompts)}};
+                       {"evaluations", std::to_string(rollout.evaluations)},
+                       {"prompts", checksum_of(rollout.prompts)}};
   metadata[kChecksum] = checksum_of(tensors, metadata);
   write_safetensors(path_in(run_folder), tensors, metadata);
   progress.say(cat("the pictures of epoch ", epoch + 1, " are kept in ",
@@ -139,22 +102,20 @@ void save_pending(const std::string& run_folder, int64_t epoch,
                    ": the same command judges them when it gets there"));
 }
 
-std::optional<Rollout> load_pending(const std::string& run_folder,
-                                    int64_t epoch, const Prompts& prompts,
-                                    torch::Device device, Progress& progress) {
+bool load_pending(const std::string& run_folder, int64_t epoch,
+                  Rollout& rollout, Progress& progress) {
   const std::string path = path_in(run_folder);
-  if (!is_there(path)) return std::nullopt;
+  if (!is_there(path)) return false;
   try {
     if (number_at(read_safetensors_metadata(path), "epoch") != epoch) {
-      return std::nullopt;
+      return false;
     }
-    return rollout_in(read_safetensors(path), prompts, device);
+    fill(rollout, read_safetensors(path));
+    return true;
   } catch (const Error& wrong) {
     progress.say(cat("warning: the kept pictures in ", path, " are of no use (",
-                     wrong.what(),
-                     "); they are drawn "
-                     "again"));
-    return std::nullopt;
+                     wrong.what(), "); they are drawn again"));
+    return false;
   }
 }
 

@@ -13,10 +13,6 @@
 
 namespace rsm {
 
-/** How many states an epoch compares with the reference where its method has no
- * KL term of its own: enough to watch the drift. */
-constexpr int64_t kWatchedStates = 256;
-
 /** A fine-tuning run, as its config says. Batch settings are totals: tiles
  * change speed, memory and last bits, threads not even these. */
 struct RunOptions {

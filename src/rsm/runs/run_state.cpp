@@ -6,15 +6,16 @@
 namespace rsm {
 
 Checkpoint to_checkpoint(const RunState& state, const Policy& policy,
-                         torch::optim::AdamW& optimiser) {
+                         torch::optim::AdamW& optimiser,
+                         const Estimator& estimator) {
   Checkpoint checkpoint;
   checkpoint.epoch = state.epoch;
   checkpoint.spent = state.spent;
-  checkpoint.statistics = state.statistics;
   add_with_prefix(checkpoint.tensors, "trained.", policy.trainable());
-  add_with_prefix(checkpoint.tensors, "average.", state.average);
+  add_with_prefix(checkpoint.tensors, "average.", policy.average());
   add_with_prefix(checkpoint.tensors, "adamw.",
                   adamw_state(optimiser, policy.names()));
+  add_with_prefix(checkpoint.tensors, "estimator.", estimator.state());
   checkpoint.evaluation_due = state.evaluation_due;
   checkpoint.healthy_epoch = state.healthy_epoch;
   checkpoint.skipped_in_a_row = state.skipped_in_a_row;
@@ -22,21 +23,19 @@ Checkpoint to_checkpoint(const RunState& state, const Policy& policy,
 }
 
 RunState from_checkpoint(const Checkpoint& checkpoint, Policy& policy,
-                         torch::optim::AdamW& optimiser) {
+                         torch::optim::AdamW& optimiser, Estimator& estimator) {
   RunState state;
   state.epoch = checkpoint.epoch;
   state.spent = checkpoint.spent;
-  state.statistics = checkpoint.statistics;
   state.evaluation_due = checkpoint.evaluation_due;
   state.healthy_epoch = checkpoint.healthy_epoch;
   state.skipped_in_a_row = checkpoint.skipped_in_a_row;
   policy.load_trainable(with_prefix(checkpoint.tensors, "trained."));
-  state.average = policy.trainable();  // on the policy's device
-  copy_tensors(state.average, with_prefix(checkpoint.tensors, "average."),
-               "checkpoint, average");
-  policy.refresh_rollout();
+  policy.load_average(with_prefix(checkpoint.tensors, "average."));
+  policy.sample_with(Copy::training);
   load_adamw_state(optimiser, policy.names(),
                    with_prefix(checkpoint.tensors, "adamw."));
+  estimator.load_state(with_prefix(checkpoint.tensors, "estimator."));
   return state;
 }
 

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "rsm/base/estimator.h"
 #include "rsm/models/policy.h"
 #include "rsm/runs/checkpoint.h"
 
@@ -13,9 +14,7 @@ namespace rsm {
 struct RunState {
   int64_t epoch = 0;  ///< epochs done
   Spent spent;
-  StateDict average;               ///< EMA of the trained weights
-  PromptStatistics statistics{1};  ///< of a running baseline
-  int64_t skipped_in_a_row = 0;    ///< updates without a finite gradient
+  int64_t skipped_in_a_row = 0;  ///< updates without a finite gradient
   /** Of the newest checkpoint that an epoch found near the reference. */
   int64_t healthy_epoch = 0;
   /** The last epoch's line of the log. */
@@ -24,14 +23,15 @@ struct RunState {
   bool evaluation_due = false;
 };
 
-/** The state, the weights and the optimiser: a checkpoint but for what says
- * which run it is of (machine, config, inputs, log). */
+/** The state, the weights, the optimiser and the estimator: a checkpoint but
+ * for what says which run it is of (machine, config, inputs, log). */
 Checkpoint to_checkpoint(const RunState& state, const Policy& policy,
-                         torch::optim::AdamW& optimiser);
+                         torch::optim::AdamW& optimiser,
+                         const Estimator& estimator);
 
-/** The reverse. Sets the policy's and the optimiser's tensors. Throws
+/** The reverse. Sets the tensors of policy, optimiser and estimator. Throws
  * rsm::Error naming the tensor where those of the checkpoint are not theirs. */
 RunState from_checkpoint(const Checkpoint& checkpoint, Policy& policy,
-                         torch::optim::AdamW& optimiser);
+                         torch::optim::AdamW& optimiser, Estimator& estimator);
 
 }  // namespace rsm

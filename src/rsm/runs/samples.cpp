@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
@@ -15,54 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kColumns = 8;
-constexpr int64_t kRows = 12;      ///< where no category needs more
-constexpr int64_t kMostRows = 48;  ///< further categories are left out
-constexpr int64_t kGap = 2;        ///< pixels
-constexpr int64_t kLargestTile = 128;
+constexpr int64_t kGap = 2;  ///< pixels
 constexpr int64_t kMostZoom = 2;
-
-/** Pictures of the grid: the first ones of every category in turn. */
-std::vector<int64_t> grid_pictures(const EvaluationSet& set) {
-  std::map<std::string, std::vector<int64_t>> index;
-  std::vector<std::string> categories;
-  for (int64_t i = 0; i < set.size(); ++i) {
-    auto& members = index[set.prompts[i].category];
-    if (members.empty()) {
-      categories.push_back(set.prompts[i].category);
-    }
-    members.push_back(i);
-  }
-  const auto per_category =
-      std::max<int64_t>(1, kRows / static_cast<int64_t>(categories.size()) / 2);
-  std::vector<int64_t> chosen;
-  for (const auto& category : categories) {
-    const auto& members = index[category];
-    const auto count = std::min<int64_t>(per_category * kColumns,
-                                         static_cast<int64_t>(members.size()));
-    chosen.insert(chosen.end(), members.begin(), members.begin() + count);
-  }
-  chosen.resize(std::min<size_t>(chosen.size(), kColumns * kMostRows));
-  return chosen;
-}
-
-/** The chosen images as tiles of at most kLargestTile, small ones enlarged. */
-torch::Tensor grid_of(const torch::Tensor& images,
-                      const std::vector<int64_t>& chosen) {
-  const int64_t height = images.size(2), width = images.size(3);
-  const int64_t side = std::max(height, width);
-  const int64_t tile = std::min(side, kLargestTile);
-  const auto scaled = [&](int64_t length) {
-    return std::max<int64_t>(1, length * tile / side);
-  };
-  std::vector<torch::Tensor> tiles;
-  for (const int64_t i : chosen) {
-    tiles.push_back(
-        at::adaptive_avg_pool2d(images[i], {scaled(height), scaled(width)}));
-  }
-  return image_grid(at::stack(tiles), kColumns, kGap,
-                    std::min(kMostZoom, kLargestTile / tile));
-}
 
 /** What prompts.json says so far; nothing where it is new or damaged. */
 nlohmann::json known_prompts(const std::string& path,
@@ -108,21 +61,23 @@ void keep_evaluation(const std::string& run_folder, const std::string& name,
       problems.push_back(cat(path, " is not kept: ", error.what()));
     }
   };
-  const auto chosen = grid_pictures(set);
   keep(name + ".png", [&](const std::string& path) {
-    write_png(path, grid_of(evaluation.images, chosen));
+    const auto& tiles = evaluation.thumbnails;
+    const int64_t side = std::max(tiles.size(2), tiles.size(3));
+    const int64_t zoom = std::min(kMostZoom, kThumbnail / side);
+    write_png(path, image_grid(tiles, kShownColumns, kGap, zoom));
   });
   keep("prompts.json", [&](const std::string& path) {
     auto about = known_prompts(path, problems);
-    const auto count = static_cast<int64_t>(chosen.size());
-    about["columns"] = kColumns;
-    about["rows"] = (count + kColumns - 1) / kColumns;
+    const auto count = std::ssize(set.shown);
+    about["columns"] = kShownColumns;
+    about["rows"] = (count + kShownColumns - 1) / kShownColumns;
     about["prompts"] = nlohmann::json::array();
     auto& scores = about[metric + "_" + name] = nlohmann::json::array();
     const auto& all = evaluation.pictures.metrics;
     const auto main = all.find(metric);
     const auto& values = main == all.end() ? all.at("reward") : main->second;
-    for (const int64_t i : chosen) {
+    for (const int64_t i : set.shown) {
       about["prompts"].push_back(set.prompts[i].text);
       scores.push_back(values[i]);
     }

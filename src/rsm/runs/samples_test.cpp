@@ -25,7 +25,7 @@ EvaluationSet example_set() {
 
 Evaluation example_evaluation(const EvaluationSet& set, double gain) {
   Evaluation out;
-  out.images = at::full({set.size(), 3, 4, 4}, 0.5);
+  out.thumbnails = at::full({std::ssize(set.shown), 3, 4, 4}, 0.5);
   out.pictures = pictures_of(set.prompts, set.members, set.seed);
   for (int64_t i = 0; i < set.size(); ++i) {
     const auto value = static_cast<double>(i % 5);
@@ -111,7 +111,7 @@ TEST(KeepEvaluation, LargePicturesOfManyCategoriesStaySmall) {
   for (int64_t i = 0; i < 60; ++i) prompts.push_back({i, "p", cat(i)});
   kept.set = make_evaluation_set(prompts, 480, 5);
   auto large = example_evaluation(kept.set, 0);
-  large.images = at::full({1, 1, 1, 1}, 0.5).expand({480, 3, 256, 128});
+  large.thumbnails = at::full({8 * 48, 3, 128, 64}, 0.5);
   keep_evaluation(kept.folder.path(), "before", "strict", kept.set, large);
   EXPECT_TRUE(large.warnings.empty()) << large.warnings[0];
   const auto grid = read_png(kept.path("before.png"));

@@ -6,7 +6,6 @@
 #include "rsm/base/error.h"
 #include "rsm/data/prompts.h"
 #include "rsm/rewards/answers.h"
-#include "rsm/rollouts/chunks.h"
 #include "rsm/runs/pending_rollout.h"
 #include "rsm/train/health.h"
 
@@ -19,20 +18,19 @@ constexpr int64_t kParts = 4;
 
 }  // namespace
 
-EpochData Collector::collect(int64_t epoch, Denoiser& denoiser) {
-  EpochData data;
+Collected Collector::collect(int64_t epoch, Denoiser& denoiser) {
+  Collected out;
   const auto whole = request(epoch);
-  data.conditions = whole.conditions;
-  if (auto kept = load_pending(options_.folder, epoch, whole.prompts,
-                               options_.device, progress_)) {
+  out.conditions = whole.conditions;
+  out.rollout = make_room(*model_.path, plan_, whole);
+  if (load_pending(options_.folder, epoch, out.rollout, progress_)) {
     progress_.say(cat("epoch ", epoch + 1,
                       ": the pictures drawn before are judged again"));
-    judge_kept(data, std::move(*kept));
+    judge_kept(out);
   } else {
-    draw_and_judge(data, whole, denoiser);
+    draw_and_judge(out, whole, denoiser);
   }
-  data.evaluations.rollout = data.rollout.evaluations;
-  return data;
+  return out;
 }
 
 RolloutRequest Collector::request(int64_t epoch) const {
@@ -42,8 +40,8 @@ RolloutRequest Collector::request(int64_t epoch) const {
   for (const int64_t i : chosen) {
     out.prompts.push_back(prompts_[i]);
   }
-  const auto index = torch::tensor(chosen, at::kLong).to(options_.device);
-  out.conditions = conditions_.select(index);
+  out.conditions =
+      TextConditioner(model_, options_.device).encode(texts_of(out.prompts));
   out.members = options_.samples_per_prompt;
   out.run_seed = options_.seed;
   out.epoch = epoch;
@@ -51,53 +49,61 @@ RolloutRequest Collector::request(int64_t epoch) const {
   return out;
 }
 
-RewardScores Collector::judge(const Rollout& rollout) const {
-  Prompts prompts;
-  for (const int64_t p : rollout.image_prompt) {
-    prompts.push_back(rollout.prompts[p]);
+RewardScores Collector::judge(const Rollout& rollout, int64_t first,
+                              int64_t count) const {
+  const int64_t most = pictures_at_once(*model_.decoder, model_.latent_shape());
+  std::vector<RewardScores> scores;
+  for (int64_t i = first; i < first + count; i += most) {
+    const int64_t end = std::min(i + most, first + count);
+    Prompts prompts;
+    for (int64_t image = i; image < end; ++image) {
+      prompts.push_back(rollout.prompts[rollout.image_prompt[image]]);
+    }
+    scores.push_back(reward_.score(
+        model_.decoder->decode(rollout.latents.slice(0, i, end)), prompts));
   }
-  return reward_.score(to_images(rollout.latents).to(at::kCPU), prompts);
+  return join_scores(cat("reward ", reward_.name()), scores);
 }
 
-void Collector::judge_kept(EpochData& data, Rollout kept) {
+void Collector::judge_kept(Collected& out) {
   const Clock clock;
-  data.rollout = std::move(kept);
-  check_finite(data.rollout.latents, options_.folder);
-  data.scores = judge(data.rollout);
-  data.seconds.reward = clock.seconds();
+  check_finite(out.rollout.latents, options_.folder);
+  out.scores = judge(out.rollout, 0, out.rollout.images());
+  out.reward_seconds = clock.seconds();
 }
 
-void Collector::draw_and_judge(EpochData& data, const RolloutRequest& whole,
+void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
                                Denoiser& denoiser) {
   const Clock clock;
-  const auto prompts = static_cast<int64_t>(whole.prompts.size());
+  auto& rollout = out.rollout;
+  const auto prompts = std::ssize(whole.prompts);
   const int64_t parts = reward_.waits() ? std::min(kParts, prompts) : 1;
-  const auto first = [&](int64_t part) { return prompts * part / parts; };
+  const int64_t of_prompt = rollout.images() / prompts;
   progress_.begin(cat("epoch ", whole.epoch + 1, " rollout"),
                   prompts * whole.members * plan_.evaluations_per_root());
-  std::vector<Rollout> drawn(parts);
   std::vector<std::future<RewardScores>> judging;
-  int64_t before = 0;
   for (int64_t p = 0; p < parts; ++p) {
-    drawn[p] =
-        roll_out(denoiser, *model_.path, plan_,
-                 part_of(whole, first(p), first(p + 1) - first(p)),
-                 [&](int64_t done) { progress_.update(before + done, ""); });
-    before += drawn[p].evaluations;
-    check_finite(drawn[p].latents, options_.folder);
-    judging.push_back(
-        std::async(parts > 1 ? std::launch::async : std::launch::deferred,
-                   [this, &rollout = drawn[p]] { return judge(rollout); }));
+    const int64_t first = prompts * p / parts;
+    const int64_t count = prompts * (p + 1) / parts - first;
+    const int64_t before = rollout.evaluations;
+    draw(denoiser, *model_.path, plan_, whole, {first, count}, rollout,
+         [&](int64_t done) { progress_.update(before + done, ""); });
+    const int64_t image = first * of_prompt, images = count * of_prompt;
+    check_finite(rollout.latents.slice(0, image, image + images),
+                 options_.folder);
+    judging.push_back(std::async(
+        parts > 1 ? std::launch::async : std::launch::deferred,
+        [=, this, &rollout] { return judge(rollout, image, images); }));
   }
   progress_.end();
-  data.seconds.rollout = clock.seconds();
+  out.rollout_seconds = clock.seconds();
   try {
     std::vector<RewardScores> scores;
     for (auto& part : judging) {
       progress_.stop_point();
       scores.push_back(part.get());
     }
-    data.scores = join_scores(cat("reward ", reward_.name()), scores);
+    out.scores = join_scores(cat("reward ", reward_.name()), scores);
   } catch (...) {
     for (auto& part : judging) {
       // A deferred one would only begin now.
@@ -106,12 +112,10 @@ void Collector::draw_and_judge(EpochData& data, const RolloutRequest& whole,
         part.wait();
       }
     }
-    save_pending(options_.folder, whole.epoch, joined(std::move(drawn)),
-                 progress_);
+    save_pending(options_.folder, whole.epoch, rollout, progress_);
     throw;
   }
-  data.rollout = joined(std::move(drawn));
-  data.seconds.reward = clock.seconds() - data.seconds.rollout;
+  out.reward_seconds = clock.seconds() - out.rollout_seconds;
 }
 
 }  // namespace rsm

@@ -8,7 +8,7 @@
 #include "rsm/base/memory.h"
 #include "rsm/base/random.h"
 #include "rsm/data/prompts.h"
-#include "rsm/estimators/pruning.h"
+#include "rsm/estimators/estimators.h"
 #include "rsm/io/run_log.h"
 #include "rsm/objective/even_output.h"
 #include "rsm/rewards/rewards.h"
@@ -18,15 +18,12 @@
 #include "rsm/runs/run_folder.h"
 #include "rsm/runs/run_origin.h"
 #include "rsm/runs/samples.h"
+#include "rsm/runs/watched_states.h"
 #include "rsm/train/collector.h"
-#include "rsm/train/epoch_data.h"
 #include "rsm/train/health.h"
 
 namespace rsm {
 namespace {
-
-/** Prompts encoded between two looks at whether to stop. */
-constexpr size_t kEncodedAtOnce = 4096;
 
 /** Which keys lower what an epoch takes, "rollout_tile" or "train_tile" first.
  */
@@ -46,6 +43,26 @@ double kl_of(const nlohmann::json& line) {
   return found->is_number() ? found->get<double>() : NAN;
 }
 
+/** A copy's outputs at some states, which are taken a few at a time. */
+StateOutputs outputs_at(Denoiser& copy, const Sampled& sampled,
+                        const std::vector<int64_t>& states) {
+  constexpr int64_t kAtOnce = 1024;
+  const auto& rollout = sampled.rollout;
+  auto shape = rollout.x.sizes().vec();
+  shape[0] = std::ssize(states);
+  StateOutputs out{at::empty(shape, at::kFloat), states};
+  for (int64_t first = 0; first < shape[0]; first += kAtOnce) {
+    const int64_t last = std::min(first + kAtOnce, shape[0]);
+    const std::vector<int64_t> some(states.begin() + first,
+                                    states.begin() + last);
+    out.y.slice(0, first, last)
+        .copy_(copy.predict(
+            rollout.x.index_select(0, torch::tensor(some, at::kLong)),
+            times_of(rollout, some), sampled.conditions_of(some)));
+  }
+  return out;
+}
+
 }  // namespace
 
 Finetune::Finetune(const RunOptions& options, Progress& progress)
@@ -61,19 +78,21 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
       plan_(options.plan()),
       transitions_(plan_.transitions(*model_.path)) {
   reward_->check();
-  state_.statistics = PromptStatistics(options.method.estimator.buffer_size);
+  estimator_ = make_estimator(options.method, options.seed);
+  if (options.method.strength.even_output) {
+    even_output_ = std::make_unique<EvenOutput>(policy_->copy(Copy::rollout),
+                                                policy_->copy(Copy::reference),
+                                                transitions_);
+  }
   optimiser_ = std::make_unique<torch::optim::AdamW>(
       policy_->parameters(),
       torch::optim::AdamWOptions(options.lr)
           .betas({options.adam_beta1, options.adam_beta2})
           .eps(options.adam_eps)
           .weight_decay(options.weight_decay));
-  state_.average = policy_->trainable();
-  train_conditions_ = conditions_of(train_prompts_);
   evaluation_set_ = make_evaluation_set(load_prompts(options.eval_prompts),
                                         options.eval_images, options.seed);
   evaluation_set_.latent_shape = model_.latent_shape();
-  evaluation_set_.conditions = conditions_of(evaluation_set_.prompts);
   for (const auto& [prompts, what] :
        {std::pair{&train_prompts_, "training prompts"},
         std::pair{&evaluation_set_.prompts, "evaluation prompts"}}) {
@@ -93,31 +112,6 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
 
 Finetune::~Finetune() = default;
 
-Condition Finetune::conditions_of(const Prompts& prompts) {
-  const auto texts = texts_of(prompts);
-  std::vector<Condition> parts;
-  for (size_t first = 0; first < texts.size(); first += kEncodedAtOnce) {
-    progress_.stop_point();
-    const auto last = std::min(first + kEncodedAtOnce, texts.size());
-    parts.push_back(model_.encode({texts.begin() + first, texts.begin() + last})
-                        .to(options_.device));
-  }
-  while (parts.size() > 1) {
-    const auto last = parts.back();
-    parts.pop_back();
-    parts.back() = joined(parts.back(), last);
-  }
-  return parts.at(0);
-}
-
-double Finetune::learning_rate() const {
-  if (!options_.lr_decay) {
-    return options_.lr;
-  }
-  return options_.lr * static_cast<double>(options_.epochs - state_.epoch) /
-         static_cast<double>(options_.epochs);
-}
-
 bool Finetune::budget_is_spent() const {
   const auto& spent = state_.spent;
   return (options_.max_minutes > 0 &&
@@ -131,47 +125,53 @@ bool Finetune::finished() const {
 
 nlohmann::json Finetune::run_epoch() {
   const Clock clock;
-  const double lr = learning_rate();
   const double before = state_.spent.train_seconds;
-  const EpochData data = train_epoch();
+  auto line = train_epoch();
   ++state_.epoch;
-  state_.spent.train_seconds += clock.seconds();
-  state_.spent.wall_seconds += clock.seconds();
-  auto& line = state_.line;
-  line = log_line(data);
-  line["epoch"] = state_.epoch;
-  line["images"] = state_.spent.images;
-  line["evals"] = state_.spent.evaluations;
-  line["updates"] = state_.spent.updates;
-  line["train_s"] = state_.spent.train_seconds;
-  line["wall_s"] = state_.spent.wall_seconds;
-  line["lr"] = lr;
-  line["peak_memory_mb"] = peak_memory_mb();
+  auto& spent = state_.spent;
+  spent.train_seconds += clock.seconds();
+  spent.wall_seconds += clock.seconds();
+  line.update({{"epoch", state_.epoch},
+               {"images", spent.images},
+               {"evals", spent.evaluations},
+               {"updates", spent.updates},
+               {"train_s", spent.train_seconds},
+               {"wall_s", spent.wall_seconds},
+               {"peak_memory_mb", peak_memory_mb()}});
+  state_.line = std::move(line);
   state_.evaluation_due = evaluation_is_due(before);
   if (state_.epoch % options_.checkpoint_every == 0 || state_.evaluation_due) {
     save();
   }
-  log_->append(line);
+  log_->append(state_.line);
   if (state_.evaluation_due) {
     add_due_evaluation();
   }
-  return line;
+  return state_.line;
 }
 
-EpochData Finetune::train_epoch() {
-  const RunState before = state_;
+nlohmann::json Finetune::train_epoch() {
+  const RunState state = state_;
+  const StateDict learnt = estimator_->state();
+  const auto rollout = epoch_memory_advice("rollout_tile", options_);
+  const auto train = epoch_memory_advice("train_tile", options_);
   try {
-    EpochData data;
-    const auto rollout = epoch_memory_advice("rollout_tile", options_);
-    const auto train = epoch_memory_advice("train_tile", options_);
-    with_memory_advice("the rollout", rollout, [&] { data = sample(); });
-    with_memory_advice("comparing rewards", rollout, [&] { compare(data); });
-    with_memory_advice("y_old and y_ref", train, [&] { weigh(data); });
-    with_memory_advice("the update", train, [&] { update(data); });
-    return data;
+    const auto sampled =
+        with_memory_advice("the rollout", rollout, [&] { return collect(); });
+    const auto guidance = with_memory_advice("comparing rewards", rollout,
+                                             [&] { return guide(sampled); });
+    const auto frozen = with_memory_advice(
+        "y_old and y_ref", train, [&] { return freeze(sampled, guidance); });
+    const Prepared epoch{sampled, guidance, frozen};
+    const auto updates =
+        with_memory_advice("the update", train, [&] { return update(epoch); });
+    estimator_->learn(sampled, frozen);
+    policy_->sample_with(Copy::training);
+    return log_line(epoch, updates);
   } catch (...) {
-    if (state_.spent.updates == before.spent.updates) {
-      state_ = before;
+    if (state_.spent.updates == state.spent.updates) {
+      state_ = state;
+      estimator_->load_state(learnt);
     }
     throw;
   }
@@ -186,108 +186,89 @@ bool Finetune::evaluation_is_due(double seconds_before) const {
           periods(state_.spent.train_seconds) > periods(seconds_before));
 }
 
-EpochData Finetune::sample() {
+Collected Finetune::collect() {
   Collector collector(options_, model_, plan_, *reward_, train_prompts_,
-                      train_conditions_, progress_);
-  const bool even = options_.method.strength.even_output;
-  EvenOutput evened(policy_->rollout(), policy_->reference(), transitions_);
-  auto data = collector.collect(
-      state_.epoch, even ? static_cast<Denoiser&>(evened) : policy_->rollout());
-  data.evaluations.reference = even ? data.rollout.evaluations : 0;
-  state_.spent.images += data.rollout.images();
-  state_.spent.evaluations += data.rollout.evaluations;
-  return data;
+                      progress_);
+  auto out = collector.collect(
+      state_.epoch,
+      even_output_ ? *even_output_ : policy_->copy(Copy::rollout));
+  out.reference_evaluations = even_output_ ? out.rollout.evaluations : 0;
+  state_.spent.images += out.rollout.images();
+  state_.spent.evaluations += out.rollout.evaluations;
+  return out;
 }
 
-void Finetune::compare(EpochData& data) {
+Guided Finetune::guide(const Collected& sampled) {
+  Guided out;
+  out.warnings = suspicious(sampled.scores);
   try {
-    for (const auto& text : suspicious(data.scores)) {
-      data.warnings.push_back(text);
-    }
-    auto knobs = options_.method.estimator;
-    knobs.tree.skip_steps = skipped_steps(knobs.tree, state_.epoch);
-    data.advantages = row_advantages(
-        data.rollout, data.scores, knobs,
-        options_.method.regularisation.advantage_clip, &state_.statistics);
-    name_dead_groups(data, reward_->name(), kl_of(state_.line),
-                     options_.folder);
+    static_cast<Guidance&>(out) = estimator_->guide(sampled, state_.epoch);
+    const auto dead =
+        dead_groups_warning(sampled, out.advantages, reward_->name(),
+                            kl_of(state_.line), options_.folder);
+    if (!dead.empty()) out.warnings.push_back(dead);
   } catch (...) {
-    save_pending(options_.folder, state_.epoch, data.rollout, progress_);
+    save_pending(options_.folder, state_.epoch, sampled.rollout, progress_);
     throw;
   }
   remove_pending(options_.folder, state_.epoch);
-  data.trained =
-      trained_states(options_.method, data.rollout,
-                     counted_seed(options_.seed, Purpose::anchors,
-                                  {static_cast<uint64_t>(state_.epoch)}));
+  return out;
 }
 
-void Finetune::weigh(EpochData& data) {
+Frozen Finetune::freeze(const Collected& sampled, const Guided& guidance) {
   const Clock clock;
-  const auto& rollout = data.rollout;
-  const auto epoch = static_cast<uint64_t>(state_.epoch);
-  std::vector<double> t(rollout.states());
-  for (int64_t s = 0; s < rollout.states(); ++s) {
-    t[s] = times_[rollout.state_step[s]];
-  }
-  data.t = torch::tensor(t, at::kFloat).to(options_.device);
-  data.prompt =
-      torch::tensor(rollout.state_prompt, at::kLong).to(options_.device);
-  /** Outputs at some states, zeros at the others. */
-  const auto outputs = [&](Denoiser& denoiser,
-                           const std::vector<int64_t>& states, int64_t& count) {
-    const auto index = torch::tensor(states, at::kLong).to(options_.device);
-    count += static_cast<int64_t>(states.size());
-    const auto y = denoiser.predict(
-        rollout.x.index_select(0, index), data.t.index_select(0, index),
-        data.conditions.select(data.prompt.index_select(0, index)));
-    return at::zeros_like(rollout.y).index_copy_(0, index, y);
+  const auto& rollout = sampled.rollout;
+  Frozen out;
+  const auto outputs = [&](Copy which, const std::vector<int64_t>& states) {
+    return outputs_at(policy_->copy(which), sampled, states);
   };
-  data.y_old =
-      policy_->rollout_is_training()
-          ? rollout.y
-          : outputs(policy_->training(), data.trained, data.evaluations.old);
-  const bool even = options_.method.strength.even_output;
-  data.kl_states =
-      options_.method.regularisation.beta > 0 || even
-          ? data.trained
-          : watched_states(
-                rollout, data.trained, kWatchedStates,
-                counted_seed(options_.seed, Purpose::watched_states, {epoch}));
-  data.y_ref =
-      outputs(policy_->reference(), data.kl_states, data.evaluations.reference);
-  if (even) {
-    data.output_map = OutputMap(rollout, options_.device);
-    if (!policy_->rollout_is_training()) {
-      data.y_old = data.output_map.forward(data.y_old, data.y_ref);
+  const bool known = policy_->rollout_is_training();
+  out.old = known ? StateOutputs{rollout.y, all_states(rollout)}
+                  : outputs(Copy::training, guidance.trained);
+  out.old_evaluations = known ? 0 : std::ssize(guidance.trained);
+  out.reference = outputs(
+      Copy::reference,
+      reference_states(options_.method, rollout, guidance.trained,
+                       counted_seed(options_.seed, Purpose::watched_states,
+                                    {static_cast<uint64_t>(state_.epoch)})));
+  out.reference_evaluations = std::ssize(out.reference.states);
+  out.map = OutputMap::of(options_.method, rollout);
+  if (!known) {
+    if (out.map.changes()) {
+      out.old.y = out.map.select(out.old.states, torch::kCPU)
+                      .forward(out.old.y, out.reference.y);
     }
+    out.rollout_gap =
+        rollout_gap(options_.method, rollout, out, guidance.advantages);
   }
-  measure_states(options_.method, data);
-  const bool far = warn_of_drift(data, options_.folder);
-  if (!far && saved_epoch_ == state_.epoch) {
+  out.drift = measure_drift(rollout, out);
+  const auto far = drift_warning(out.drift.mean_kl(rollout, guidance.trained),
+                                 out.drift.output_ratio, options_.folder);
+  if (!far.empty()) {
+    out.warnings.push_back(far);
+  } else if (saved_epoch_ == state_.epoch) {
     state_.healthy_epoch = saved_epoch_;
   }
-  data.seconds.old = clock.seconds();
-  state_.spent.evaluations += data.evaluations.old + data.evaluations.reference;
+  out.seconds = clock.seconds();
+  state_.spent.evaluations += out.old_evaluations + out.reference_evaluations;
+  return out;
 }
 
 Evaluation Finetune::evaluate_now(const std::string& samples) {
   const Clock clock;
-  const StateDict kept = policy_->trainable();
-  const auto put_back = [&] {
-    policy_->load_trainable(kept);
-    policy_->refresh_rollout();
-  };
-  policy_->load_trainable(state_.average);
-  policy_->refresh_rollout();
+  const TextConditioner conditioner(model_, options_.device);
+  const Drawing drawing = {conditioner, *model_.path, *model_.decoder,
+                           eval_times_};
   progress_.begin("evaluation", evaluation_set_.size());
   Evaluation result;
   const auto work = [&] {
+    policy_->sample_with(Copy::average);
     result =
-        evaluate(policy_->rollout(), *model_.path, eval_times_, evaluation_set_,
+        evaluate(policy_->copy(Copy::rollout), drawing, evaluation_set_,
                  *reward_, [&](int64_t done) { progress_.update(done, ""); });
-    result.kl = drift(policy_->training(), policy_->reference(), *model_.path,
-                      eval_times_, evaluation_set_, options_.eval_drift_steps);
+    result.kl =
+        drift(policy_->copy(Copy::average), policy_->copy(Copy::reference),
+              drawing, evaluation_set_, options_.eval_drift_steps);
   };
   try {
     with_memory_advice(
@@ -298,11 +279,11 @@ Evaluation Finetune::evaluate_now(const std::string& samples) {
             ") or evaluation.images (", options_.eval_images, ")"),
         work);
   } catch (...) {
-    put_back();
+    policy_->sample_with(Copy::training);
     throw;
   }
   progress_.end();
-  put_back();
+  policy_->sample_with(Copy::training);
   result.pictures.epoch = state_.epoch;
   keep_evaluation(options_.folder, samples, reward_->main_metric(),
                   evaluation_set_, result);

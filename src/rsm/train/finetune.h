@@ -17,7 +17,7 @@
 #include "rsm/runs/run_inputs.h"
 #include "rsm/runs/run_options.h"
 #include "rsm/runs/run_state.h"
-#include "rsm/train/epoch_data.h"
+#include "rsm/train/epoch.h"
 
 namespace rsm {
 
@@ -60,31 +60,32 @@ class Finetune {
   void redraw(const std::string& samples, int64_t epoch);
   /** run.json */
   void describe(bool finished) const;
-  Condition conditions_of(const Prompts& prompts);
-  /** The stations below, or nothing where one before the updates fails. */
-  EpochData train_epoch();
+
+  /** The stations below, or nothing where one before the updates fails. Returns
+   * the epoch's line of the log, but for its counters. */
+  nlohmann::json train_epoch();
   /** prompts -> rollout -> rewards */
-  EpochData sample();
-  /** rewards -> advantages */
-  void compare(EpochData& data);
-  /** The loss's own view of the states: y_old, y_ref, drift. */
-  void weigh(EpochData& data);
-  /** advantages -> guidance -> loss -> update */
-  void update(EpochData& data);
-  void one_update(EpochData& data, const std::vector<int64_t>& states,
-                  bool first);
-  /** States of the update that have a gradient: those with a live row of
-   * advantage other than 0, or with a reference term. */
-  std::vector<int64_t> states_that_matter(
-      const EpochData& data, const UpdateWeights& weights,
-      const std::vector<int64_t>& states) const;
-  void optimiser_step(EpochData& data, std::vector<torch::Tensor> gradients);
+  Collected collect();
+  /** rewards -> guidance. What fails here leaves the pictures to be judged
+   * again. */
+  Guided guide(const Collected& sampled);
+  /** What frozen copies say at the states: y_old, what pulls, drift. */
+  Frozen freeze(const Collected& sampled, const Guided& guidance);
+  /** guidance -> loss -> update */
+  UpdateLog update(const Prepared& epoch);
+  /** Of the weighted mean over some states' rows and pulls. */
+  std::vector<torch::Tensor> gradients_of(const Prepared& epoch,
+                                          const UpdateWeights& weights,
+                                          const std::vector<int64_t>& states,
+                                          UpdateLog& log);
+  /** An update of the weights, or none where a gradient is not finite. */
+  void step(std::vector<torch::Tensor> gradients, const Prepared& epoch,
+            UpdateLog& log);
   /** Counts and names an update whose gradient is not finite. Throws rsm::Error
    * where there were too many in a row. */
-  void skip_update(EpochData& data,
-                   const std::vector<torch::Tensor>& gradients);
-  /** One step of the average towards the present weights. */
-  void update_average();
+  void skip(const std::vector<torch::Tensor>& gradients, const Prepared& epoch,
+            UpdateLog& log);
+
   /** Evaluates, and adds that to the last line of the log. Returns its
    * warnings, which are there too. */
   std::vector<std::string> add_due_evaluation();
@@ -94,8 +95,6 @@ class Finetune {
   void add_evaluation(nlohmann::json& line, const Evaluation& evaluation) const;
   bool budget_is_spent() const;
   bool evaluation_is_due(double seconds_before) const;
-  /** Of the epoch under way. */
-  double learning_rate() const;
 
   RunOptions options_;
   Progress& progress_;
@@ -103,13 +102,14 @@ class Finetune {
   ImageModel model_;
   std::unique_ptr<Policy> policy_;
   std::unique_ptr<Reward> reward_;
+  std::unique_ptr<Estimator> estimator_;
   std::unique_ptr<torch::optim::AdamW> optimiser_;
   Prompts train_prompts_;
-  Condition train_conditions_;
   EvaluationSet evaluation_set_;
   std::vector<double> times_, eval_times_;
   RolloutPlan plan_;
   Transitions transitions_;
+  std::unique_ptr<Denoiser> even_output_;  ///< where the method samples by one
   RunState state_;
   RunInputs inputs_;
   int64_t saved_epoch_ = -1;  ///< of the newest checkpoint

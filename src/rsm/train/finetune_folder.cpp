@@ -54,7 +54,7 @@ std::vector<std::string> Finetune::add_due_evaluation() {
 }
 
 void Finetune::continue_from(const Checkpoint& checkpoint) {
-  state_ = from_checkpoint(checkpoint, *policy_, *optimiser_);
+  state_ = from_checkpoint(checkpoint, *policy_, *optimiser_, *estimator_);
   if (lock_.held()) tidy_run(options_.folder, state_.epoch, progress_);
   write_file_atomic(options_.folder + "/config.yaml", options_.resolved);
   describe(false);
@@ -114,7 +114,7 @@ void Finetune::save() {
   if (saved_epoch_ == state_.epoch) {
     return;
   }
-  auto checkpoint = to_checkpoint(state_, *policy_, *optimiser_);
+  auto checkpoint = to_checkpoint(state_, *policy_, *optimiser_, *estimator_);
   checkpoint.machine =
       machine_fingerprint(options_.device, options_.train_tiles.tile);
   checkpoint.config = options_.resolved;
@@ -131,7 +131,7 @@ void Finetune::save() {
 }
 
 void Finetune::finish() {
-  write_final(options_, model_, state_.average);
+  write_final(options_, model_, policy_->average());
   describe(true);
 }
 

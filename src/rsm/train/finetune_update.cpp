@@ -1,4 +1,4 @@
-// Advantages to new weights: an epoch's updates.
+// Guidance to new weights: an epoch's updates.
 
 #include <algorithm>
 #include <cmath>
@@ -6,6 +6,7 @@
 #include "rsm/base/clock.h"
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
+#include "rsm/objective/rows.h"
 #include "rsm/runs/average.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/health.h"
@@ -21,100 +22,126 @@ double norm_of(const std::vector<torch::Tensor>& gradients) {
   return std::sqrt(square);
 }
 
-}  // namespace
+/** Learning rate of an epoch. */
+double learning_rate(const RunOptions& options, int64_t epoch) {
+  return options.lr_decay
+             ? options.lr * static_cast<double>(options.epochs - epoch) /
+                   static_cast<double>(options.epochs)
+             : options.lr;
+}
 
-void Finetune::update(EpochData& data) {
-  const Clock clock;
+/** The trained states of each update, shuffled. */
+std::vector<std::vector<int64_t>> split_into_updates(
+    const RunOptions& options, int64_t epoch,
+    const std::vector<int64_t>& trained) {
   const auto order =
-      counted_permutation(counted_seed(options_.seed, Purpose::update_order,
-                                       {static_cast<uint64_t>(state_.epoch)}),
-                          static_cast<int64_t>(data.trained.size()));
-  const auto count = static_cast<size_t>(options_.updates_per_epoch);
+      counted_permutation(counted_seed(options.seed, Purpose::update_order,
+                                       {static_cast<uint64_t>(epoch)}),
+                          std::ssize(trained));
+  const auto count = static_cast<size_t>(options.updates_per_epoch);
+  std::vector<std::vector<int64_t>> updates(count);
   for (size_t u = 0; u < count; ++u) {
-    std::vector<int64_t> states;
     for (size_t i = order.size() * u / count;
          i < order.size() * (u + 1) / count; ++i) {
-      states.push_back(data.trained[order[i]]);
+      updates[u].push_back(trained[order[i]]);
     }
-    one_update(data, states, u == 0);
   }
-  policy_->watch(&progress_);
-  policy_->refresh_rollout();
-  data.seconds.update = clock.seconds();
+  return updates;
 }
 
-void Finetune::one_update(EpochData& data, const std::vector<int64_t>& states,
-                          bool first) {
-  const auto weights =
-      update_weights(options_.method, data.rollout, data.advantages, states);
-  const auto used = states_that_matter(data, weights, states);
-  if (used.empty()) {
-    return;
-  }
-  const auto index = torch::tensor(used, at::kLong).to(options_.device);
-  UpdateRecorder recorder(data, used);
-  const double clip = options_.method.regularisation.clip_range;
-  auto gradients = policy_->trained_network().gradients(
-      data.rollout.x.index_select(0, index), data.t.index_select(0, index),
-      data.conditions.select(data.prompt.index_select(0, index)),
-      policy_->parameters(),
-      [&](int64_t begin, int64_t count, const torch::Tensor& y) {
-        const std::vector<int64_t> part(used.begin() + begin,
-                                        used.begin() + begin + count);
-        auto terms = loss_terms(options_.method, data.rollout, data.y_old,
-                                data.advantages, weights, part);
-        const auto index = torch::tensor(part, at::kLong).to(y.device());
-        terms.states.y_ref = data.y_ref.index_select(0, index);
-        const auto map = data.output_map.select(index);
-        const auto output = map.forward(y, terms.states.y_ref);
-        auto result = rsm_loss(output, terms.states, terms.rows);
-        const double gap =
-            first ? first_gap(result.rows, output, terms.states, clip) : 0;
-        const auto gradient = map.backward(result.gradient);
-        recorder.record(part, result, gap);
-        return gradient;
-      });
-  recorder.finish();
-  if (first && data.first_gap > 0) {
-    data.warnings.push_back(
-        cat("before the first update a log-ratio is ", data.first_gap,
-            ", not 0: the device gives other last bits for the same state"));
-  }
-  data.evaluations.update += static_cast<int64_t>(used.size());
-  state_.spent.evaluations += static_cast<int64_t>(used.size());
-  optimiser_step(data, std::move(gradients));
-}
-
-std::vector<int64_t> Finetune::states_that_matter(
-    const EpochData& data, const UpdateWeights& weights,
-    const std::vector<int64_t>& states) const {
-  std::vector<char> matters(data.rollout.states(), 0);
-  const auto advantage = data.advantages.value.to(at::kCPU).contiguous();
-  const float* a = advantage.const_data_ptr<float>();
-  for (int64_t r = 0; r < data.rollout.rows(); ++r) {
-    if (weights.row[r] > 0 && a[r] != 0) {
-      matters[data.rollout.row_state[r]] = 1;
+/** States of an update that have a gradient: those with a row that weighs
+ * something and has an advantage, or with a pull. */
+std::vector<int64_t> states_that_matter(const RolloutIndex& rollout,
+                                        const Advantages& advantages,
+                                        const UpdateWeights& weights,
+                                        const std::vector<int64_t>& states) {
+  std::vector<bool> matters(rollout.states(), false);
+  const auto values = advantages.value.to(at::kCPU).contiguous();
+  const float* value = values.const_data_ptr<float>();
+  for (int64_t r = 0; r < rollout.rows(); ++r) {
+    if (weights.row[r] > 0 && value[r] != 0) {
+      matters[rollout.row_state[r]] = true;
     }
   }
   std::vector<int64_t> used;
-  for (const int64_t s : states) {
-    if (matters[s] != 0 || weights.k_ref[s] > 0) {
-      used.push_back(s);
-    }
-  }
+  std::copy_if(states.begin(), states.end(), std::back_inserter(used),
+               [&](int64_t s) { return matters[s] || weights.k_ref[s] > 0; });
   return used;
 }
 
-void Finetune::optimiser_step(EpochData& data,
-                              std::vector<torch::Tensor> gradients) {
+}  // namespace
+
+UpdateLog Finetune::update(const Prepared& epoch) {
+  const Clock clock;
+  const auto& rollout = epoch.sampled.rollout;
+  const auto& advantages = epoch.guidance.advantages;
+  UpdateLog log;
+  log.lr = learning_rate(options_, state_.epoch);
+  for (const auto& states :
+       split_into_updates(options_, state_.epoch, epoch.guidance.trained)) {
+    const auto weights =
+        update_weights(options_.method, rollout, advantages, states);
+    const auto used = states_that_matter(rollout, advantages, weights, states);
+    if (used.empty()) continue;
+    step(gradients_of(epoch, weights, used, log), epoch, log);
+  }
+  policy_->watch(&progress_);
+  log.seconds = clock.seconds();
+  return log;
+}
+
+std::vector<torch::Tensor> Finetune::gradients_of(
+    const Prepared& epoch, const UpdateWeights& weights,
+    const std::vector<int64_t>& states, UpdateLog& log) {
+  const auto& [sampled, guidance, frozen] = epoch;
+  const auto& rollout = sampled.rollout;
+  const auto all = all_states(rollout);
+  const bool first = log.updates == 0;
+  UpdateRecorder recorder(rollout, states, log);
+  auto gradients = policy_->trained_network().gradients(
+      rollout.x, times_of(rollout, all), sampled.conditions_of(all),
+      policy_->parameters(),
+      [&](int64_t begin, int64_t count, const torch::Tensor& y) {
+        const std::vector<int64_t> part(states.begin() + begin,
+                                        states.begin() + begin + count);
+        auto terms = loss_terms(options_.method, rollout, frozen,
+                                guidance.advantages, weights, part, y.device());
+        const auto map = frozen.map.select(part, y.device());
+        const auto y_ref = map.changes()
+                               ? frozen.reference.of(part).to(y.device())
+                               : torch::Tensor();
+        const auto output = map.forward(y, y_ref);
+        estimator_->at_output(output, terms);
+        const auto result = rsm_loss(output, terms.states, terms.rows);
+        recorder.record(
+            part, result,
+            first ? first_gap(result.rows, output, terms.states,
+                              options_.method.regularisation.clip_range)
+                  : 0);
+        return map.backward(result.gradient);
+      },
+      torch::tensor(states, at::kLong));
+  recorder.finish();
+  if (first && log.first_gap > 0) {
+    log.warnings.push_back(
+        cat("before the first update a log-ratio is ", log.first_gap,
+            ", not 0: the device gives other last bits for the same state"));
+  }
+  log.evaluations += std::ssize(states);
+  state_.spent.evaluations += std::ssize(states);
+  return gradients;
+}
+
+void Finetune::step(std::vector<torch::Tensor> gradients, const Prepared& epoch,
+                    UpdateLog& log) {
   const torch::NoGradGuard no_grad;
   const double norm = norm_of(gradients);
   if (!std::isfinite(norm)) {
-    skip_update(data, gradients);
+    skip(gradients, epoch, log);
     return;
   }
   state_.skipped_in_a_row = 0;
-  data.grad_norms.push_back(norm);
+  log.grad_norms.push_back(norm);
   const double factor = std::min(1.0, options_.max_grad_norm / (norm + 1e-6));
   const auto& parameters = policy_->parameters();
   for (size_t i = 0; i < parameters.size(); ++i) {
@@ -122,39 +149,33 @@ void Finetune::optimiser_step(EpochData& data,
   }
   static_cast<torch::optim::AdamWOptions&>(
       optimiser_->param_groups()[0].options())
-      .lr(learning_rate());
+      .lr(log.lr);
   policy_->watch(nullptr);  // half an epoch's updates would be no epoch
   optimiser_->step();
   optimiser_->zero_grad();
   ++state_.spent.updates;
   if (state_.spent.updates % options_.ema_every == 0) {
-    update_average();
+    policy_->update_average(average_decay(options_, state_.spent.updates));
   }
 }
 
-void Finetune::skip_update(EpochData& data,
-                           const std::vector<torch::Tensor>& gradients) {
-  ++data.skipped_updates;
+void Finetune::skip(const std::vector<torch::Tensor>& gradients,
+                    const Prepared& epoch, UpdateLog& log) {
+  ++log.skipped;
   ++state_.skipped_in_a_row;
   const auto found = std::find_if(
       gradients.begin(), gradients.end(),
       [](const torch::Tensor& g) { return !g.isfinite().all().item<bool>(); });
-  const auto& name = policy_->names()[found - gradients.begin()];
   const std::string what =
-      cat("the gradient of ", name, " is not finite; ", why_not_finite(data));
+      cat("the gradient of ", policy_->names()[found - gradients.begin()],
+          " is not finite; ",
+          why_not_finite(epoch.frozen.old.y, epoch.mean_kl(),
+                         epoch.frozen.drift.output_ratio));
   RSM_CHECK(state_.skipped_in_a_row < kMostSkippedInARow, "[finetune] epoch ",
             state_.epoch + 1, ": ", kMostSkippedInARow,
             " updates in a row were skipped: ", what, ". ",
             way_back(options_.folder));
-  data.warnings.push_back("update skipped: " + what);
-}
-
-void Finetune::update_average() {
-  const double decay = average_decay(options_, state_.spent.updates);
-  for (size_t i = 0; i < policy_->names().size(); ++i) {
-    state_.average.at(policy_->names()[i])
-        .lerp_(policy_->parameters()[i].detach(), 1 - decay);
-  }
+  log.warnings.push_back("update skipped: " + what);
 }
 
 }  // namespace rsm

@@ -36,15 +36,13 @@ std::string way_back(const std::string& run_folder) {
       "train.lr from the newest checkpoint that was still whole");
 }
 
-bool warn_of_drift(EpochData& data, const std::string& run_folder) {
-  const double kl = mean_kl(data);
-  if (kl <= kMostKl && !is_apart(data.output_ratio)) {
-    return false;
+std::string drift_warning(double mean_kl, double output_ratio,
+                          const std::string& run_folder) {
+  if (mean_kl <= kMostKl && !is_apart(output_ratio)) {
+    return "";
   }
-  data.warnings.push_back(cat("the model is far from where it began (",
-                              drift_text(kl, data.output_ratio), "). ",
-                              way_back(run_folder)));
-  return true;
+  return cat("the model is far from where it began (",
+             drift_text(mean_kl, output_ratio), "). ", way_back(run_folder));
 }
 
 std::string broken_pictures(const torch::Tensor& latents) {
@@ -70,40 +68,42 @@ void check_finite(const torch::Tensor& latents, const std::string& run_folder) {
             way_back(run_folder));
 }
 
-void name_dead_groups(EpochData& data, const std::string& reward,
-                      double kl_before, const std::string& run_folder) {
-  const auto& a = data.advantages;
-  if (a.dead_groups >= a.groups()) {
-    auto broken = broken_pictures(data.rollout.latents);
+std::string dead_groups_warning(const Sampled& sampled,
+                                const Advantages& advantages,
+                                const std::string& reward, double kl_before,
+                                const std::string& run_folder) {
+  const int64_t dead = advantages.dead_groups, all = advantages.groups();
+  if (dead >= all) {
+    auto broken = broken_pictures(sampled.rollout.latents);
     if (broken.empty() && !(kl_before <= kMostKl)) {
       broken = cat("KL to the reference was ", kl_before,
                    " a step and latent element in the epoch before");
     }
-    RSM_CHECK(broken.empty(), "[finetune] all ", a.groups(),
+    RSM_CHECK(broken.empty(), "[finetune] all ", all,
               " groups have rewards without spread, and the model is broken: ",
               broken, ". ", way_back(run_folder));
     throw Error(
-        cat("[reward ", reward, "] all ", a.groups(),
+        cat("[reward ", reward, "] all ", all,
             " groups have rewards without spread (the first reward is ",
-            data.scores.value[0].item<float>(),
+            sampled.scores.value[0].item<float>(),
             "), so nothing can be learnt; use a graded reward, easier or other "
             "prompts, more samples a group, or more noise "
             "(sampling.noise_level)"));
   }
-  if (2 * a.dead_groups >= a.groups()) {
-    data.warnings.push_back(cat(a.dead_groups, " of ", a.groups(),
-                                " groups have no reward spread"));
-  }
+  return 2 * dead >= all
+             ? cat(dead, " of ", all, " groups have no reward spread")
+             : "";
 }
 
-std::string why_not_finite(const EpochData& data) {
-  if (!data.y_old.isfinite().all().item<bool>()) {
+std::string why_not_finite(const torch::Tensor& y_old, double mean_kl,
+                           double output_ratio) {
+  if (!y_old.isfinite().all().item<bool>()) {
     return "the network's outputs are not finite already, so its weights are "
            "broken";
   }
-  if (mean_kl(data) > kMostKl || is_apart(data.output_ratio)) {
+  if (mean_kl > kMostKl || is_apart(output_ratio)) {
     return cat("the model is far from where it began (",
-               drift_text(mean_kl(data), data.output_ratio),
+               drift_text(mean_kl, output_ratio),
                "), so train.lr is likely too high");
   }
   return "outputs and drift are as usual: a single overflow, which a lower "

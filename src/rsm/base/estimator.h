@@ -1,0 +1,75 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "rsm/base/denoiser.h"
+#include "rsm/base/reward.h"
+#include "rsm/base/rollout.h"
+#include "rsm/base/state_dict.h"
+
+namespace rsm {
+
+struct LossTerms;  // objective/rows.h
+
+/** Prompts -> rollout -> rewards: what an epoch has seen. */
+struct Sampled {
+  Rollout rollout;
+  Condition conditions;  ///< [P] of the rollout's prompts
+  RewardScores scores;   ///< [I] of its pictures
+
+  /** Conditions of states. */
+  ConditionRows conditions_of(const std::vector<int64_t>& states) const;
+};
+
+/** How good each row was, compared with the rows of its group. */
+struct Advantages {
+  torch::Tensor value;  ///< [R] float32; 0 for rows that are not alive
+  /** [R] bool; false where the group is dead, and for rows that the method
+   * does not train (TreeKnobs). */
+  torch::Tensor alive;
+  torch::Tensor trained;       ///< [R] bool; false for the latter alone
+  std::vector<int64_t> group;  ///< [R] 0-based, in order of first appearance
+  /** [groups] population standard deviation of each group's rewards. */
+  std::vector<double> spread;
+  std::vector<bool> dead;  ///< [groups] whether there is nothing to learn from
+  int64_t dead_groups = 0;
+
+  int64_t groups() const { return static_cast<int64_t>(spread.size()); }
+};
+
+/** What an update regresses onto: rows' advantages, and which states. */
+struct Guidance {
+  Advantages advantages;
+  std::vector<int64_t> trained;  ///< states of the epoch's updates, rising
+};
+
+/** How the value guidance is estimated; made from a method's knobs by
+ * make_estimator (estimators/estimators.h). One object lives as long as its
+ * run. */
+class Estimator {
+ public:
+  virtual ~Estimator() = default;
+
+  /** Rewards -> guidance; once an epoch, counted from 0. Throws rsm::Error for
+   * rewards that can't be compared; its state is unchanged then. */
+  virtual Guidance guide(const Sampled& sampled, int64_t epoch) = 0;
+
+  /** Second stage: fills in what depends on the outputs y [B,C,H,W] of the
+   * states that `terms` are of, between forward and backward, without
+   * gradient. Called from several threads. */
+  virtual void at_output(const torch::Tensor& /*y*/,
+                         LossTerms& /*terms*/) const {}
+
+  /** Trains its own networks on what an epoch has seen, after its updates. */
+  virtual void learn(const Sampled& /*sampled*/, const Outputs& /*outputs*/) {}
+
+  /** All that a checkpoint needs of it, by name; load_state() is the reverse,
+   * and throws rsm::Error naming the tensor that does not fit. */
+  virtual StateDict state() const { return {}; }
+  virtual void load_state(const StateDict& state);
+};
+
+}  // namespace rsm

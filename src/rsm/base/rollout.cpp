@@ -1,0 +1,37 @@
+#include "rsm/base/rollout.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+
+std::vector<int64_t> all_states(const RolloutIndex& rollout) {
+  std::vector<int64_t> all(rollout.states());
+  std::iota(all.begin(), all.end(), int64_t{0});
+  return all;
+}
+
+torch::Tensor times_of(const RolloutIndex& rollout,
+                       const std::vector<int64_t>& states) {
+  std::vector<double> times;
+  for (const int64_t state : states) {
+    times.push_back(rollout.transition_of(state).t);
+  }
+  return torch::tensor(times, at::kFloat);
+}
+
+torch::Tensor StateOutputs::of(const std::vector<int64_t>& some) const {
+  std::vector<int64_t> place;
+  for (const int64_t state : some) {
+    const auto found = std::lower_bound(states.begin(), states.end(), state);
+    RSM_CHECK(found != states.end() && *found == state,
+              "[outputs] none of state ", state, " among those of ",
+              states.size(), " states; ask for what was evaluated");
+    place.push_back(found - states.begin());
+  }
+  return y.index_select(0, torch::tensor(place, at::kLong).to(y.device()));
+}
+
+}  // namespace rsm

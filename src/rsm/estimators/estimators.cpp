@@ -1,0 +1,39 @@
+#include "rsm/estimators/estimators.h"
+
+#include <algorithm>
+
+#include "rsm/base/random.h"
+#include "rsm/estimators/zeroth_order.h"
+
+namespace rsm {
+
+std::unique_ptr<Estimator> make_estimator(const Method& method, uint64_t seed) {
+  return std::make_unique<ZerothOrder>(method, seed);
+}
+
+std::vector<int64_t> trained_states(const RolloutIndex& rollout,
+                                    double anchor_share, uint64_t seed) {
+  std::vector<bool> has_rows(rollout.states(), false);
+  for (const int64_t state : rollout.row_state) {
+    has_rows[state] = true;
+  }
+  std::vector<int64_t> states, anchors;
+  for (int64_t state = 0; state < rollout.states(); ++state) {
+    (has_rows[state] ? states : anchors).push_back(state);
+  }
+  const auto all = static_cast<int64_t>(anchors.size());
+  const int64_t wanted =
+      anchor_share > 0
+          ? std::min(all,
+                     static_cast<int64_t>(anchor_share *
+                                          static_cast<double>(rollout.rows())))
+          : all;
+  const auto order = counted_permutation(seed, all);
+  for (int64_t k = 0; k < wanted; ++k) {
+    states.push_back(anchors[order[k]]);
+  }
+  std::sort(states.begin(), states.end());
+  return states;
+}
+
+}  // namespace rsm
