@@ -54,7 +54,7 @@ int run_evaluation(const EvaluateArguments& args) {
   reward->check();
   const auto loaded = load_for_sampling(args);
   auto set = make_evaluation_set(prompts, args.images, args.seed);
-  set.latent_shape = loaded.model.latent_shape();
+  set.latent_shape = loaded.latent_shape;
   TerminalProgress progress;
   loaded.warn_of(texts_of(set.prompts), progress);
   progress.begin("evaluation", set.size());

@@ -17,6 +17,12 @@ void ModelArguments::add_to(CLI::App& command) {
       .add_option("--guidance", guidance_scale,
                   "classifier-free guidance scale")
       ->capture_default_str();
+  command
+      .add_option("--size", size,
+                  "pixels of a side, or height and width (default: the "
+                  "network's own)")
+      ->expected(1, 2)
+      ->check(CLI::Range(1, 16384));
   command.add_option("--steps", steps, "steps of the ODE")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
@@ -44,6 +50,9 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
                     {},
                     folder_warnings(arguments.model),
                     device};
+  auto size = arguments.size;
+  if (size.size() == 1) size.push_back(size[0]);
+  out.latent_shape = out.model.latent_shape(size);
   if (!arguments.lora.empty()) {
     const auto weights = state_dict(*out.model.network);
     const auto lora =

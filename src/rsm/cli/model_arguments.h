@@ -16,6 +16,7 @@ struct ModelArguments {
   std::string model;
   std::string lora;  ///< folder or file of a LoRA; see load_lora()
   double guidance_scale = 2;
+  std::vector<int64_t> size;  ///< pixels; empty: the network's own
   int64_t steps = 10;
   uint64_t seed = 0;
   std::string device = "cpu";
@@ -32,6 +33,7 @@ struct SamplingModel {
   std::vector<double> times;
   std::vector<std::string> warnings;  ///< of the model's folder
   torch::Device device = torch::kCPU;
+  std::vector<int64_t> latent_shape = {};
 
   /** Conditions of texts, on the device. */
   Condition conditions(const std::vector<std::string>& texts) const;

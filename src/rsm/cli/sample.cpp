@@ -86,7 +86,7 @@ void check_grid(const SampleArguments& args,
 int sample(const SampleArguments& args) {
   check_arguments(args);
   const auto loaded = load_for_sampling(args);
-  check_grid(args, loaded.model.latent_shape());
+  check_grid(args, loaded.latent_shape);
   std::vector<std::string> texts;
   std::vector<torch::Tensor> noise;
   for (size_t p = 0; p < args.prompts.size(); ++p) {
@@ -94,14 +94,13 @@ int sample(const SampleArguments& args) {
     for (int64_t k = 0; k < args.count; ++k) {
       texts.push_back(args.prompts[p]);
       noise.push_back(initial_noise(args.seed, Purpose::initial_noise, 0,
-                                    prompt, k, loaded.model.latent_shape()));
+                                    prompt, k, loaded.latent_shape));
     }
   }
   const auto samples = static_cast<int64_t>(texts.size());
-  const auto start =
-      args.noise.empty()
-          ? at::cat(noise)
-          : read_noise(args.noise, samples, loaded.model.latent_shape());
+  const auto start = args.noise.empty()
+                         ? at::cat(noise)
+                         : read_noise(args.noise, samples, loaded.latent_shape);
   TerminalProgress progress;
   loaded.warn_of(args.prompts, progress);
   progress.begin("sampling", args.steps);

@@ -246,6 +246,16 @@ Condition ImageModel::encode(const std::vector<std::string>& texts) const {
   return {at::cat(tokens), pooled.empty() ? torch::Tensor() : at::cat(pooled)};
 }
 
+std::vector<int64_t> ImageModel::latent_shape(
+    const std::vector<int64_t>& size) const {
+  if (size.empty()) return network->latent_shape();
+  const int64_t scale = decoder->scale();
+  RSM_CHECK(size.size() == 2 && size[0] % scale == 0 && size[1] % scale == 0,
+            "[ImageModel] pictures of ", at::IntArrayRef(size),
+            " pixels arrived; height and width must be multiples of ", scale);
+  return network->latent_shape(size[0] / scale, size[1] / scale);
+}
+
 std::shared_ptr<const Path> load_path(const std::string& folder) {
   const auto family = family_of(folder);
   const std::string file = scheduler_file(folder);

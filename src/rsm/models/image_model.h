@@ -53,8 +53,11 @@ struct ImageModel {
    * that a text's condition does not depend on the others. */
   Condition encode(const std::vector<std::string>& texts) const;
 
-  /** [C,H,W] of one latent. */
-  std::vector<int64_t> latent_shape() const { return network->latent_shape(); }
+  /** [C,H,W] of the latent of a picture of `size` [H,W] in pixels, or of the
+   * network's own size where that is empty. Throws rsm::Error for a size that
+   * the decoder or the network does not take. */
+  std::vector<int64_t> latent_shape(
+      const std::vector<int64_t>& size = {}) const;
 };
 
 /** The path of a model folder, without loading its networks. Throws rsm::Error

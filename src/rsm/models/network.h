@@ -27,6 +27,9 @@ class NetworkModule : public torch::nn::Module {
 
   /** [C,H,W] of the latents it was trained on. */
   virtual std::vector<int64_t> latent_shape() const = 0;
+  /** That of others. Throws rsm::Error for sides that it does not take. */
+  virtual std::vector<int64_t> latent_shape(int64_t height,
+                                            int64_t width) const = 0;
 
   /** The config.json of diffusers. */
   virtual nlohmann::json config_json() const = 0;

@@ -269,6 +269,18 @@ std::vector<int64_t> Sd3TransformerImpl::latent_shape() const {
   return {config_.in_channels, config_.sample_size, config_.sample_size};
 }
 
+std::vector<int64_t> Sd3TransformerImpl::latent_shape(int64_t height,
+                                                      int64_t width) const {
+  const int64_t patch = config_.patch_size;
+  const int64_t most = config_.pos_embed_max_size * patch;
+  RSM_CHECK(height > 0 && width > 0 && height % patch == 0 &&
+                width % patch == 0 && height <= most && width <= most,
+            "[Sd3Transformer] latents of ", height, "x", width,
+            " arrived; sides must be multiples of patch_size ", patch,
+            " and at most ", most);
+  return {config_.in_channels, height, width};
+}
+
 void Sd3TransformerImpl::set_fast(bool fast) {
   for (const auto& block : *blocks_) {
     block->as<JointBlock>()->set_fast(fast);
@@ -280,11 +292,7 @@ torch::Tensor Sd3TransformerImpl::embed_patches(const torch::Tensor& x) const {
   const int64_t height = x.size(2) / patch;
   const int64_t width = x.size(3) / patch;
   const int64_t max = config_.pos_embed_max_size;
-  RSM_CHECK(x.size(2) % patch == 0 && x.size(3) % patch == 0 && height <= max &&
-                width <= max,
-            "[Sd3Transformer] latents of ", x.size(2), "x", x.size(3),
-            " arrived; sides must be multiples of patch_size ", patch,
-            " and at most ", max * patch);
+  latent_shape(x.size(2), x.size(3));
   // A convolution whose stride is its kernel is a linear map of each patch.
   const auto patches =
       x.view({x.size(0), x.size(1), height, patch, width, patch})

@@ -146,6 +146,8 @@ class Sd3TransformerImpl : public NetworkModule {
                         const Condition& condition) override;
   Network fresh() const override;
   std::vector<int64_t> latent_shape() const override;
+  std::vector<int64_t> latent_shape(int64_t height,
+                                    int64_t width) const override;
   nlohmann::json config_json() const override { return config_.to_json(); }
   std::string part() const override { return "transformer"; }
   void set_fast(bool fast) override;  ///< fast_gelu.h

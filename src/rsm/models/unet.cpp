@@ -76,8 +76,13 @@ Network UnetImpl::fresh() const { return std::make_shared<UnetImpl>(config_); }
 std::vector<int64_t> UnetImpl::latent_shape() const {
   RSM_CHECK(config_.sample_size.has_value(),
             "[Unet] config.json has no sample_size, the side of the latents; "
-            "it is needed to sample");
+            "it is needed to sample, or sampling.size");
   return {config_.in_channels, *config_.sample_size, *config_.sample_size};
+}
+
+std::vector<int64_t> UnetImpl::latent_shape(int64_t height,
+                                            int64_t width) const {
+  return {config_.in_channels, height, width};
 }
 
 nlohmann::json UnetImpl::config_json() const { return config_.to_json(); }

@@ -37,6 +37,8 @@ class UnetImpl : public NetworkModule {
                         const Condition& condition) override;
   Network fresh() const override;
   std::vector<int64_t> latent_shape() const override;
+  std::vector<int64_t> latent_shape(int64_t height,
+                                    int64_t width) const override;
   nlohmann::json config_json() const override;
   std::string part() const override { return "unet"; }
 

@@ -28,7 +28,7 @@ struct Batch {
   Batch(const ImageModel& model, const RunOptions& o, const TileOptions& tiles,
         int64_t calls) {
     const int64_t rows = tiles.tile * tiles.workers * calls;
-    std::vector<int64_t> shape = model.latent_shape();
+    auto shape = model.latent_shape(o.size);
     shape.insert(shape.begin(), rows);
     x = counted_normal(counted_seed(o.seed, Purpose::bench, {1}), shape)
             .to(o.device);
@@ -72,7 +72,7 @@ double seconds_per_image(const ImageModel& model, const RunOptions& o,
   for (int64_t i = 0; i < kImages; ++i) {
     some.push_back(prompts[i % prompts.size()]);
   }
-  std::vector<int64_t> shape = model.latent_shape();
+  auto shape = model.latent_shape(o.size);
   shape.insert(shape.begin(), kImages);
   const auto images = model.decoder->decode(
       counted_normal(counted_seed(o.seed, Purpose::bench, {2}), shape));
@@ -83,30 +83,28 @@ double seconds_per_image(const ImageModel& model, const RunOptions& o,
 
 /** What a run holds at its fullest beside its networks and what their calls
  * need, in MiB. */
-double run_tensors_mb(const ImageModel& model, const Forecast& f,
-                      const StateDict& trained) {
+double run_tensors_mb(const ImageModel& model, const RunOptions& o,
+                      const Forecast& f, const StateDict& trained) {
   constexpr double kMiB = 1 << 20;
   double latent = 4 / kMiB;  // float32
-  for (const int64_t n : model.latent_shape()) {
+  for (const int64_t n : model.latent_shape(o.size)) {
     latent *= static_cast<double>(n);
   }
   const auto latents = [&](int64_t count, double copies) {
     return static_cast<double>(count) * copies * latent;
   };
-  // Pictures under way: x, y, y before and their mix with its temporaries, and
-  // a network's outputs before they are joined.
-  const double rollout = latents(f.images, 8);
-  // States: x, y, y_old, y_ref; rows: x_next and its sorted copy.
+  // States: x, y, and later y_old and the reference's; rows: x_next; pictures:
+  // latents, and what is under way to them: x, y, y before and their mix.
+  const double kept = latents(f.states, 2) + latents(f.rows + f.images, 1);
+  const double rollout = kept + latents(f.images, 6);
   const double update =
-      latents(f.states, 4) + latents(f.rows, 2) + latents(f.images, 2);
-  // Pictures, their latents and the reward's copy.
-  const double evaluation = latents(f.evaluation_images, 4);
+      kept + latents(f.evaluations.old + f.evaluations.reference, 1);
   // Copies of the weights and of AdamW's two moments.
   double checkpoint = 0;
   for (const auto& [name, tensor] : trained) {
     checkpoint += 3 * static_cast<double>(tensor.nbytes()) / kMiB;
   }
-  return std::max({rollout, update, evaluation}) + checkpoint;
+  return std::max(rollout, update) + checkpoint;
 }
 
 }  // namespace
@@ -140,7 +138,8 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
                             scaled(image, f.evaluation_images);
   const StateDict average = policy.trainable();
   cost.peak_memory_mb =
-      kAllocatorShare * (peak_memory_mb() + run_tensors_mb(model, f, average));
+      kAllocatorShare *
+      (peak_memory_mb() + run_tensors_mb(model, o, f, average));
   return cost;
 }
 

@@ -143,7 +143,24 @@ void check_whole(const Config& config, const Path& path, const RunOptions& o) {
   }
 }
 
+/** One side of a square, or [height, width]; 0 is the network's own size. */
+std::vector<int64_t> read_size(const Config& section) {
+  constexpr int64_t kLargestSide = 16384;
+  if (!section.has("size") || section.is_scalar("size")) {
+    const int64_t side = section.integer("size", 0, 0, kLargestSide);
+    return side > 0 ? std::vector<int64_t>{side, side} : std::vector<int64_t>();
+  }
+  const auto sides = section.integers("size", {}, 1, kLargestSide);
+  if (sides.size() != 2 && !section.is_wrong("size")) {
+    section.note("size", cat("a list of ", sides.size(),
+                             " numbers; one side in pixels, or [height, width] "
+                             "is needed"));
+  }
+  return sides;
+}
+
 void read_sampling(const Config& section, RunOptions& o) {
+  o.size = read_size(section);
   o.continuation_steps = section.integer("continuation_steps", 0, 0, 1000);
   o.guidance_scale = section.real("guidance_scale", o.guidance_scale, 0, 100);
   const std::string sharing =

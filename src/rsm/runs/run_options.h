@@ -28,6 +28,7 @@ struct RunOptions {
   int64_t prompts_per_epoch = 16;
   int64_t samples_per_prompt = 1;  ///< roots, or paths of a rollout
 
+  std::vector<int64_t> size;  ///< pixels [H,W]; empty: the network's own
   int64_t steps = 10;
   StepNoise noise;
   double guidance_scale = 2;

@@ -92,7 +92,7 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
           .weight_decay(options.weight_decay));
   evaluation_set_ = make_evaluation_set(load_prompts(options.eval_prompts),
                                         options.eval_images, options.seed);
-  evaluation_set_.latent_shape = model_.latent_shape();
+  evaluation_set_.latent_shape = model_.latent_shape(options.size);
   for (const auto& [prompts, what] :
        {std::pair{&train_prompts_, "training prompts"},
         std::pair{&evaluation_set_.prompts, "evaluation prompts"}}) {
