@@ -50,17 +50,16 @@ class MethodsOn : public OnDevice {
 RSM_ON_EVERY_DEVICE(MethodsOn);
 
 struct Home {
-  Method::Family family;
+  Family family;
   std::string model;
 };
 
 TEST_P(MethodsOn, EveryEntryTrainsOnEveryModelItIsFor) {
   const TemporaryFolder folder;
-  for (const auto& [family, model] :
-       {Home{Method::Family::flow, "models/shapes-flow"},
-        Home{Method::Family::diffusion, kDiffusion}}) {
+  for (const auto& [family, model] : {Home{Family::flow, "models/shapes-flow"},
+                                      Home{Family::diffusion, kDiffusion}}) {
     for (const auto& method : catalogue()) {
-      if (method.family != Method::Family::both && method.family != family) {
+      if (!method.is_for(family)) {
         continue;
       }
       SCOPED_TRACE(cat(method.name, " on ", model));

@@ -1,10 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace rsm {
+
+/** The two ways of image models; see paths/path.h. */
+enum class Family { flow, diffusion };
 
 /** The noise of a sampler's stochastic step; see paths/path.h.
  * usual: Flow-SDE for flows, DDIM with eta for diffusion. cps: coefficients
@@ -42,6 +46,7 @@ struct TreeKnobs {
   /** Of a node at `step`, which is before the last: `children` at splits, else
    * 1; 0 where no noise is drawn and the ODE step is taken. */
   int64_t children_at(int64_t step) const;
+  bool operator==(const TreeKnobs&) const = default;
 };
 
 /** How the value guidance is estimated. */
@@ -93,28 +98,30 @@ struct EstimatorKnobs {
    * on a stochastic path, the children of a tree's node. The last step is never
    * trained: 0. */
   int64_t rows_at(int64_t step, int64_t steps) const;
+  bool operator==(const EstimatorKnobs&) const = default;
 };
 
 /** How strongly guidance acts at each time: g(t) on -A log rho, times scale. */
 struct StrengthKnobs {
   /** constant: 1. noise: 2.25 s (TempFlow). proportional:
-   * zeta dt / w (PCPO). even: 0.5169 / w (PCPO on diffusion: one weight for
+   * zeta dt / w (PCPO). uniform: 0.5169 / w (PCPO on diffusion: one weight for
    * all times). sigma: s / dt = s~ / sqrt(dt) (Guard, fairclip2). variance:
    * s^2 (twice that is CPS as published). */
-  enum class Shape { constant, noise, proportional, even, sigma, variance };
+  enum class Shape { constant, noise, proportional, uniform, sigma, variance };
   Shape shape = Shape::constant;
   double scale = 1;
   /** The policy's output is y_ref + (0.5169 / w) (y - y_ref), which takes the
    * w out of the loss (PCPO's uw-lambda). Pictures are evaluated and exported
    * without. */
-  bool even_output = false;
+  bool scaled_residual = false;
+  bool operator==(const StrengthKnobs&) const = default;
 };
 
 /** What holds the update back. */
 struct RegularisationKnobs {
   /** KL to the reference: per true variance 2 s^2, or 2 s~^2 (= dt times), or
-   * 4.5^2 <(y - y_ref)^2> / 2 at all times (PCPO on diffusion). */
-  enum class KlForm { exact, heuristic, even };
+   * unweighted: 4.5^2 <(y - y_ref)^2> / 2 at all times (PCPO on diffusion). */
+  enum class KlForm { exact, heuristic, unweighted };
   /** ratio: the PPO form, max(-A R, -A clamp(R)). matching: the hinge
    * max(0, xi |A| + A U), whose importance factor is exactly 1. none: plain
    * score-function gradient, no ratio and no clipping. */
@@ -141,22 +148,23 @@ struct RegularisationKnobs {
   double clip_range = 1e-4;
   double advantage_clip = 5;
   Mask mask = Mask::policy;
+  bool operator==(const RegularisationKnobs&) const = default;
 };
 
 /** One published method or a user's own: a name and three knobs, pure data. */
 struct Method {
-  /** Models it makes sense for. */
-  enum class Family { both, flow, diffusion };
-
   std::string name;
-  Family family = Family::both;
-  std::string source;   ///< paper and equation
-  std::string summary;  ///< one line
+  std::optional<Family> family;  ///< of models it makes sense for; none: both
+  std::string source;            ///< paper and equation
+  std::string summary;           ///< one line
   EstimatorKnobs estimator;
   StrengthKnobs strength;
   RegularisationKnobs regularisation;
   /** Quirks of the public release instead of the corrected form. */
   bool as_published = false;
+
+  bool is_for(Family models) const { return !family || *family == models; }
+  bool operator==(const Method&) const = default;
 };
 
 }  // namespace rsm

@@ -21,7 +21,7 @@ void read_model(const Config& section, PretrainOptions& o) {
   constexpr int64_t kGroups = 8;  // of the UNet's norms
   const bool flow =
       section.choice("family", "flow", {"flow", "diffusion"}) == "flow";
-  o.family = flow ? Path::Family::flow : Path::Family::diffusion;
+  o.family = flow ? Family::flow : Family::diffusion;
   if (section.is_wrong("family")) section.allow_any_key();
   o.width = section.integer("width", o.width, 8, 4096);
   o.heads = section.integer("heads", o.heads, 1, 64);
@@ -59,7 +59,7 @@ void read_training(const Config& section, PretrainOptions& o) {
   o.warmup = section.integer("warmup", o.warmup, 0, kMostImages);
   o.cooldown = section.real("cooldown", o.cooldown, 0, 1);
   o.ema = section.real("ema", o.ema, 0, 1);
-  if (o.family == Path::Family::flow) {
+  if (o.family == Family::flow) {
     o.time_mean = section.real("time_mean", o.time_mean, -100, 100);
     o.time_std = section.real("time_std", o.time_std, 0, 100);
   }

@@ -7,7 +7,6 @@ namespace {
 
 using Source = EstimatorKnobs::Source;
 using Baseline = EstimatorKnobs::Baseline;
-using Family = Method::Family;
 using Grouping = EstimatorKnobs::Grouping;
 using Spread = EstimatorKnobs::Spread;
 using Shape = StrengthKnobs::Shape;
@@ -152,14 +151,14 @@ Method pcpo_uw_sigma() {
 Method pcpo_uw_lambda() {
   auto m = pcpo_diffusion("pcpo-uw-lambda",
                           "outputs moved from the reference by what evens w");
-  m.strength.even_output = true;
+  m.strength.scaled_residual = true;
   return m;
 }
 
 /** The release takes one weight for all times, which no standard deviation of
  * the sampler gives: the true one is 0.38 to 3.4. */
-void publish_even_weight(Method& m) {
-  m.strength.shape = Shape::even;
+void publish_uniform_weight(Method& m) {
+  m.strength.shape = Shape::uniform;
   m.regularisation.clip_in = ClipIn::strength;
 }
 
@@ -221,7 +220,7 @@ Method rsm_diffusion() {
   m.estimator.grouping = Grouping::prompt;
   m.estimator.noise = SamplerNoise::even_weight;
   m.regularisation.beta = 8e-5;
-  m.regularisation.kl_form = KlForm::even;
+  m.regularisation.kl_form = KlForm::unweighted;
   m.regularisation.pull_rows = false;
   m.regularisation.anchors = true;
   m.regularisation.anchor_share = 0.1;
@@ -231,7 +230,7 @@ Method rsm_diffusion() {
 /** Five roots of a prompt start from one noise and are therefore the same: four
  * branches of each are twenty of one. */
 void publish_rsm_diffusion(Method& m) {
-  publish_even_weight(m);
+  publish_uniform_weight(m);
   m.estimator.profile = "five-four";
   m.estimator.shared_start = true;
 }
@@ -251,7 +250,7 @@ const std::vector<Entry>& entries() {
       {pcpo_diffusion("pcpo-logrho",
                       "1 + log rho for rho: the gradient of pcpo-vw")},
       {pcpo_uw_lambda()},
-      {pcpo_uw_sigma(), Mask::none, publish_even_weight},
+      {pcpo_uw_sigma(), Mask::none, publish_uniform_weight},
       {tempflow_grpo(), Mask::rows},
       {tempflow_matching(), Mask::rows},
       {rsm_fairclip(), Mask::rows},
@@ -274,7 +273,7 @@ const std::vector<Method>& catalogue() {
   return methods;
 }
 
-std::string default_method(Method::Family family) {
+std::string default_method(std::optional<Family> family) {
   return family == Family::diffusion ? "rsm-diffusion" : "rsm-flow";
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@ constexpr int64_t kCatalogueSteps = 10;
 /** Every published method the program knows, one entry each, as corrected. */
 const std::vector<Method>& catalogue();
 
-/** What configs of a family mean where they name no method. */
-std::string default_method(Method::Family family);
+/** What configs of a family (flows, where it is not known) mean where they name
+ * no method. */
+std::string default_method(std::optional<Family> family);
 
 /** The entry called `name`; as_published: with the choices of its public
  * release. Throws UsageError naming the known ones. */

@@ -105,11 +105,12 @@ void check_strength(const Method& method) {
   const double scale = method.strength.scale;
   require(std::isfinite(scale) && scale > 0, method, "strength.scale = ", scale,
           "; it must be above 0");
-  require(!method.strength.even_output ||
-              method.estimator.source == Source::rollout,
-          method,
-          "even_output needs source: rollout: branches leave the times that it "
-          "is made for");
+  require(
+      !method.strength.scaled_residual ||
+          method.estimator.source == Source::rollout,
+      method,
+      "scaled_residual needs source: rollout: branches leave the times that it "
+      "is made for");
 }
 
 void check_estimator(const Method& method) {

@@ -57,7 +57,7 @@ std::string estimator_cell(const EstimatorKnobs& knobs) {
 std::string strength_cell(const StrengthKnobs& knobs) {
   return cat(to_string(knobs.shape),
              knobs.scale == 1 ? "" : " x " + number(knobs.scale),
-             knobs.even_output ? ", even output" : "");
+             knobs.scaled_residual ? ", scaled residual" : "");
 }
 
 std::string regularisation_cell(const RegularisationKnobs& knobs) {
@@ -104,7 +104,7 @@ std::string strength_table() {
 }  // namespace
 
 Transitions shown_steps(const Method& method) {
-  const bool diffusion = method.family == Method::Family::diffusion;
+  const bool diffusion = method.family == Family::diffusion;
   const auto path = Path::from_json(diffusion ? DdimSchedule{}.to_json()
                                               : FlowMatchSchedule{}.to_json());
   const auto kind = method.estimator.noise;
@@ -118,9 +118,9 @@ json described(const Method& method) {
   const auto h = normalised_h(method, transitions);
   json out = to_json(method);
   out["notes"] = json::array();
-  for (const auto family : {Method::Family::flow, Method::Family::diffusion}) {
+  for (const auto family : {Family::flow, Family::diffusion}) {
     const std::string note = replaced_sampler(method, family);
-    if (method.family == Method::Family::both && !note.empty()) {
+    if (!method.family && !note.empty()) {
       out["notes"].push_back(note);
     }
   }

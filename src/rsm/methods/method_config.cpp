@@ -113,7 +113,8 @@ void read_regularisation(const Config& section, RegularisationKnobs& knobs) {
 
 }  // namespace
 
-Method read_method(const Config& section, int64_t steps, Method::Family family,
+Method read_method(const Config& section, int64_t steps,
+                   std::optional<Family> family,
                    std::vector<std::string>* warnings) {
   std::vector<std::string> known;
   for (const auto& entry : catalogue()) {
@@ -128,8 +129,7 @@ Method read_method(const Config& section, int64_t steps, Method::Family family,
   if (section.is_wrong(key)) {  // the knobs read are those of another entry
     section.section("estimator").allow_any_key();
     steps = kCatalogueSteps;
-  } else if (!own && family != Method::Family::both &&
-             method.family != Method::Family::both && method.family != family) {
+  } else if (!own && family && !method.is_for(*family)) {
     section.note(key, cat(name, " is for ", to_string(method.family),
                           " models, this one is of the family ",
                           to_string(family), "; see `rsm methods`"));
@@ -146,8 +146,8 @@ Method read_method(const Config& section, int64_t steps, Method::Family family,
   read_word(strength, "shape", method.strength.shape);
   method.strength.scale =
       strength.real("scale", method.strength.scale, 0, kLargest);
-  method.strength.even_output =
-      strength.flag("even_output", method.strength.even_output);
+  method.strength.scaled_residual =
+      strength.flag("scaled_residual", method.strength.scaled_residual);
   read_regularisation(section.section("regularisation"), method.regularisation);
   return method;
 }
@@ -200,7 +200,7 @@ nlohmann::json to_json(const Method& m) {
           {"strength",
            {{"shape", to_string(m.strength.shape)},
             {"scale", m.strength.scale},
-            {"even_output", m.strength.even_output}}},
+            {"scaled_residual", m.strength.scaled_residual}}},
           {"regularisation",
            {{"beta", m.regularisation.beta},
             {"kl_form", to_string(m.regularisation.kl_form)},

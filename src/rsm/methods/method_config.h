@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,12 @@ namespace rsm {
 /** Reads a config's `method` section: a catalogue entry by `name`, any knob
  * replaced by what the section says. A method of the user's own has a `name` of
  * its own and says `from` which entry its other knobs are. Fitted to
- * the sampler's steps and the model's family; `both`: not known, nothing is
+ * the sampler's steps and the model's family; without one nothing is
  * fitted or refused. Wrong values and an entry of the other family are noted
  * (rsm::Config); check_method is left to the caller. `warnings` gains what was
  * fitted so that it is no longer as published: replaced_sampler(). */
-Method read_method(const Config& section, int64_t steps, Method::Family family,
+Method read_method(const Config& section, int64_t steps,
+                   std::optional<Family> family,
                    std::vector<std::string>* warnings = nullptr);
 
 /** {name, source, summary, family, as_published, estimator, strength,

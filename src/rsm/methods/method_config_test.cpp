@@ -14,7 +14,7 @@ namespace rsm {
 namespace {
 
 Method parsed(const std::string& section,
-              Method::Family family = Method::Family::flow) {
+              std::optional<Family> family = Family::flow) {
   const auto config = Config::parse("method:\n" + section, "own.yaml");
   const auto method =
       read_method(config.section("method"), kCatalogueSteps, family);
@@ -23,11 +23,10 @@ Method parsed(const std::string& section,
 }
 
 /** The families an entry is for, each with the entry as it is there. */
-std::vector<std::pair<Method::Family, Method>> homes(const Method& entry) {
-  using Family = Method::Family;
+std::vector<std::pair<Family, Method>> homes(const Method& entry) {
   std::vector<std::pair<Family, Method>> out;
   for (const auto family : {Family::flow, Family::diffusion}) {
-    if (entry.family == Family::both || entry.family == family) {
+    if (entry.is_for(family)) {
       out.emplace_back(family, for_family(entry, family));
     }
   }
@@ -45,19 +44,18 @@ TEST(ReadMethod, EveryEntryComesBackByItsName) {
 
 TEST(ReadMethod, AMethodOfTheOtherFamilyIsRefusedByItsName) {
   for (const auto& entry : catalogue()) {
-    if (entry.family != Method::Family::diffusion) continue;
+    if (entry.is_for(Family::flow)) continue;
     expect_parts(error_of([&] { parsed("  name: " + entry.name + "\n"); }),
                  {"method.name", entry.name, "diffusion", "flow"});
   }
 }
 
 TEST(ReadMethod, AsPublishedTakesTheChoicesOfTheRelease) {
-  const auto corrected =
-      parsed("  name: pcpo-uw-sigma\n", Method::Family::diffusion);
+  const auto corrected = parsed("  name: pcpo-uw-sigma\n", Family::diffusion);
   const auto published = parsed("  name: pcpo-uw-sigma\n  as_published: true\n",
-                                Method::Family::diffusion);
+                                Family::diffusion);
   EXPECT_EQ(corrected.strength.shape, StrengthKnobs::Shape::constant);
-  EXPECT_EQ(published.strength.shape, StrengthKnobs::Shape::even);
+  EXPECT_EQ(published.strength.shape, StrengthKnobs::Shape::uniform);
   EXPECT_TRUE(published.as_published);
 }
 
@@ -124,7 +122,7 @@ TEST(ReadMethod, AMistakeHidesNoOthersAndMakesNone) {
   expect_parts(source, {"2 problems", "treee", "spread_offset"});
   // Nor is an entry refused for a family that is not known.
   for (const auto& entry : catalogue()) {
-    parsed("  name: " + entry.name + "\n", Method::Family::both);
+    parsed("  name: " + entry.name + "\n", std::nullopt);
   }
 }
 

@@ -87,11 +87,10 @@ const Names<SamplerNoise>& names() {
 }
 
 template <>
-const Names<Method::Family>& names() {
-  using E = Method::Family;
+const Names<Family>& names() {
+  using E = Family;
   static const Names<E> table = {
-      "family",
-      {{"both", E::both}, {"flow", E::flow}, {"diffusion", E::diffusion}}};
+      "family", {{"flow", E::flow}, {"diffusion", E::diffusion}}};
   return table;
 }
 
@@ -102,7 +101,7 @@ const Names<StrengthKnobs::Shape>& names() {
                                  {{"constant", E::constant},
                                   {"noise", E::noise},
                                   {"proportional", E::proportional},
-                                  {"even", E::even},
+                                  {"uniform", E::uniform},
                                   {"sigma", E::sigma},
                                   {"variance", E::variance}}};
   return table;
@@ -111,9 +110,10 @@ const Names<StrengthKnobs::Shape>& names() {
 template <>
 const Names<RegularisationKnobs::KlForm>& names() {
   using E = RegularisationKnobs::KlForm;
-  static const Names<E> table = {
-      "regularisation.kl_form",
-      {{"exact", E::exact}, {"heuristic", E::heuristic}, {"even", E::even}}};
+  static const Names<E> table = {"regularisation.kl_form",
+                                 {{"exact", E::exact},
+                                  {"heuristic", E::heuristic},
+                                  {"unweighted", E::unweighted}}};
   return table;
 }
 
@@ -161,6 +161,10 @@ requires std::is_enum_v<Enum> std::string to_string(Enum value) {
   return word_of(value);
 }
 
+std::string to_string(std::optional<Family> models) {
+  return models ? to_string(*models) : "both";
+}
+
 template <typename Enum>
 std::vector<std::string> words() {
   std::vector<std::string> out;
@@ -194,7 +198,7 @@ RSM_DEFINE_WORDS(RegularisationKnobs::KlForm);
 RSM_DEFINE_WORDS(RegularisationKnobs::Importance);
 RSM_DEFINE_WORDS(RegularisationKnobs::ClipIn);
 RSM_DEFINE_WORDS(RegularisationKnobs::Mask);
-RSM_DEFINE_WORDS(Method::Family);
+RSM_DEFINE_WORDS(Family);
 
 #undef RSM_DEFINE_WORDS
 

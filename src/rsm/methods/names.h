@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -14,6 +15,9 @@ namespace rsm {
  * two. */
 template <typename Enum>
 requires std::is_enum_v<Enum> std::string to_string(Enum value);
+
+/** "both" without a family. */
+std::string to_string(std::optional<Family> models);
 
 /** The value named `word`: parse<StrengthKnobs::Shape>("sigma"). Throws
  * UsageError listing the allowed words. */

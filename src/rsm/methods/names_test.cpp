@@ -34,7 +34,7 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<RegularisationKnobs::Importance>(3);
   expect_round_trip<RegularisationKnobs::ClipIn>(4);
   expect_round_trip<RegularisationKnobs::Mask>(3);
-  expect_round_trip<Method::Family>(3);
+  expect_round_trip<Family>(2);
 }
 
 TEST(Names, UnknownWordsAreAnsweredWithTheAllowedOnes) {
@@ -44,7 +44,7 @@ TEST(Names, UnknownWordsAreAnsweredWithTheAllowedOnes) {
   } catch (const UsageError& error) {
     EXPECT_STREQ(error.what(),
                  "[strength.shape] unknown \"sigmma\"; known: constant, noise, "
-                 "proportional, even, sigma, variance (did you mean "
+                 "proportional, uniform, sigma, variance (did you mean "
                  "\"sigma\"?)");
   }
 }

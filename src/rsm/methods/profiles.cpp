@@ -82,19 +82,20 @@ Method fitted(Method method, int64_t steps) {
   return method;
 }
 
-Method for_family(Method method, Method::Family family) {
+Method for_family(Method method, std::optional<Family> family) {
   auto& noise = method.estimator.noise;
   const bool of_flows =
       noise == SamplerNoise::constant || noise == SamplerNoise::cps;
   const bool of_diffusion = noise == SamplerNoise::even_weight;
-  if ((of_flows && family == Method::Family::diffusion) ||
-      (of_diffusion && family == Method::Family::flow)) {
+  if ((of_flows && family == Family::diffusion) ||
+      (of_diffusion && family == Family::flow)) {
     noise = SamplerNoise::usual;
   }
   return method;
 }
 
-std::string replaced_sampler(const Method& entry, Method::Family family) {
+std::string replaced_sampler(const Method& entry,
+                             std::optional<Family> family) {
   const auto there = for_family(entry, family).estimator.noise;
   if (there == entry.estimator.noise) return "";
   return cat("the method ", entry.name, " was published with the sampler ",

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,10 +31,10 @@ Method fitted(Method method, int64_t steps);
 
 /** The method with the sampler noise its models have, where the entry's is of
  * the other family only: DDIM has no constant SDE, flows no even weight. */
-Method for_family(Method method, Method::Family family);
+Method for_family(Method method, std::optional<Family> family);
 
 /** Says that for_family() gives `entry` another sampler than the published one;
  * "" where it does not. */
-std::string replaced_sampler(const Method& entry, Method::Family family);
+std::string replaced_sampler(const Method& entry, std::optional<Family> family);
 
 }  // namespace rsm

@@ -61,13 +61,13 @@ const std::map<std::string, Expected>& expectations() {
 /** Ten steps of the entry's own sampler, of each family it is for. */
 std::vector<Transitions> own_samplers(const Method& method) {
   std::vector<Transitions> out;
-  for (const auto family : {Method::Family::flow, Method::Family::diffusion}) {
-    if (method.family != Method::Family::both && method.family != family) {
+  for (const auto family : {Family::flow, Family::diffusion}) {
+    if (!method.is_for(family)) {
       continue;
     }
-    const auto path = Path::from_json(family == Method::Family::flow
-                                          ? FlowMatchSchedule{}.to_json()
-                                          : DdimSchedule{}.to_json());
+    const auto path =
+        Path::from_json(family == Family::flow ? FlowMatchSchedule{}.to_json()
+                                               : DdimSchedule{}.to_json());
     StepNoise noise;
     noise.kind = for_family(method, family).estimator.noise;
     noise.level = usual_level(noise.kind, path->family());

@@ -41,7 +41,7 @@ struct Layout {
   std::vector<const char*> absent;
 };
 
-const Layout& layout_of(Path::Family family) {
+const Layout& layout_of(Family family) {
   static const Layout flow = {
       "StableDiffusion3Pipeline",
       "transformer",
@@ -59,7 +59,7 @@ const Layout& layout_of(Path::Family family) {
        {"tokenizer", "transformers", "CLIPTokenizer"},
        {"scheduler", "diffusers", "DDIMScheduler"}},
       {"feature_extractor", "image_encoder", "safety_checker", "vae"}};
-  return family == Path::Family::flow ? flow : diffusion;
+  return family == Family::flow ? flow : diffusion;
 }
 
 json model_index(const Layout& layout) {
@@ -84,7 +84,7 @@ std::string class_of(const json& index, const std::string& part) {
 }
 
 /** The family of a folder, whose parts are checked. */
-Path::Family family_of(const std::string& folder) {
+Family family_of(const std::string& folder) {
   const std::string path = folder + "/model_index.json";
   std::error_code ignored;
   RSM_CHECK(std::filesystem::is_regular_file(path, ignored), "[ImageModel] ",
@@ -99,8 +99,8 @@ Path::Family family_of(const std::string& folder) {
               "; only models with one text encoder and without VAE are "
               "supported so far");
   }
-  const auto family = class_of(index, "unet").empty() ? Path::Family::flow
-                                                      : Path::Family::diffusion;
+  const auto family =
+      class_of(index, "unet").empty() ? Family::flow : Family::diffusion;
   for (const auto& [part, library, needed] : layout_of(family).parts) {
     const std::string name = class_of(index, part);
     // Folders of Stable Diffusion 1.x name PNDMScheduler: the same noise.
@@ -113,14 +113,14 @@ Path::Family family_of(const std::string& folder) {
 }
 
 /** A network of the config, whose sizes are those of the folder's weights. */
-Network empty_network(Path::Family family, const std::string& folder) {
+Network empty_network(Family family, const std::string& folder) {
   const std::string path = folder + "/config.json";
   const json config = read_python_json(path);
   const auto checked = [&](const auto& own) {
     check_shapes(own.anchors(), read_sharded_shapes(folder, kWeights), folder);
     return own;
   };
-  if (family == Path::Family::flow) {
+  if (family == Family::flow) {
     return std::make_shared<Sd3TransformerImpl>(
         checked(Sd3Config::from_json(config, path)));
   }
@@ -187,7 +187,7 @@ ImageModel ImageModel::load(const std::string& folder) {
   auto path = load_path(folder);
   auto tokenizer = load_tokenizer(folder);
   ImageModel model{empty_network(family, part),
-                   load_text_encoder(folder, family == Path::Family::flow),
+                   load_text_encoder(folder, family == Family::flow),
                    std::move(tokenizer), std::move(path),
                    folder + "/tokenizer"};
   load_parameters(*model.network, read_sharded(part, kWeights).tensors, part);
@@ -206,9 +206,8 @@ void ImageModel::save(const std::string& folder, torch::ScalarType type) const {
   make_folder(text);
   make_folder(folder + "/scheduler");
   write_json_atomic(part + "/config.json", network->config_json());
-  write_json_atomic(
-      text + "/config.json",
-      text_encoder->config().to_json(path->family() == Path::Family::flow));
+  write_json_atomic(text + "/config.json", text_encoder->config().to_json(
+                                               path->family() == Family::flow));
   write_json_atomic(folder + "/scheduler/scheduler_config.json",
                     path->to_json());
   copy_tokenizer(tokenizer_folder, folder + "/tokenizer");
@@ -222,7 +221,7 @@ void ImageModel::save(const std::string& folder, torch::ScalarType type) const {
 
 Condition ImageModel::encode_ids(const torch::Tensor& ids) const {
   const auto out = ClipTextModel(text_encoder)->forward(ids);
-  if (path->family() == Path::Family::flow) {
+  if (path->family() == Family::flow) {
     return {out.penultimate, out.text_embeds};
   }
   return {out.last_hidden_state, {}};

@@ -27,12 +27,11 @@ const std::vector<std::string> kPrompts = {
     "one two three four five six",
     "a Blue cross left of a circle"};
 
-const std::vector<Path::Family> kFamilies = {Path::Family::flow,
-                                             Path::Family::diffusion};
+const std::vector<Family> kFamilies = {Family::flow, Family::diffusion};
 
 /** A small model of the shapes world in which no weight is silent. */
 ImageModel random_shapes_model(const std::string& folder,
-                               Path::Family family = Path::Family::flow) {
+                               Family family = Family::flow) {
   PretrainOptions options;
   options.family = family;
   options.channels = {8, 16};
@@ -77,8 +76,7 @@ void check_folder(const std::string& folder) {
   EXPECT_TRUE(model.tokenizer.encode_batch(kPrompts).equal(peer.at("ids")));
   const auto condition = model.encode(kPrompts);
   EXPECT_LT(relative(condition.tokens, peer.at("tokens")), kFloatTolerance);
-  EXPECT_EQ(condition.pooled.defined(),
-            model.path->family() == Path::Family::flow);
+  EXPECT_EQ(condition.pooled.defined(), model.path->family() == Family::flow);
   if (condition.pooled.defined()) {
     EXPECT_LT(relative(condition.pooled, peer.at("pooled")), kFloatTolerance);
   }

@@ -19,7 +19,7 @@ OutputMap::OutputMap(const RolloutIndex& rollout) {
 }
 
 OutputMap OutputMap::of(const Method& method, const RolloutIndex& rollout) {
-  return method.strength.even_output ? OutputMap(rollout) : OutputMap();
+  return method.strength.scaled_residual ? OutputMap(rollout) : OutputMap();
 }
 
 OutputMap OutputMap::select(const std::vector<int64_t>& states,

@@ -53,7 +53,7 @@ torch::Tensor published_gradient(const Method& method, const Problem& problem,
 
 TEST(OutputMap, GivesPcposEvenWeightItsPublishedGradient) {
   auto method = find_method("pcpo-uw-lambda");
-  ASSERT_TRUE(method.strength.even_output);
+  ASSERT_TRUE(method.strength.scaled_residual);
   method.estimator = EstimatorKnobs();
   method.estimator.branches = {3, 4, 2, 5, 2, 2, 3, 2, 4, 0};
   const auto problem = random_problem(method, ddim_steps());

@@ -34,7 +34,8 @@ inline std::vector<Method> every_form() {
   using Importance = RegularisationKnobs::Importance;
   using KlForm = RegularisationKnobs::KlForm;
   std::vector<Method> methods;
-  for (const auto form : {KlForm::exact, KlForm::heuristic, KlForm::even}) {
+  for (const auto form :
+       {KlForm::exact, KlForm::heuristic, KlForm::unweighted}) {
     for (const auto importance : {Importance::ratio, Importance::matching}) {
       for (const std::string name : {"base", "tempflow", "pcpo", "even",
                                      "guard", "fairclip", "fairclip2"}) {

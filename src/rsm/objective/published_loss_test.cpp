@@ -55,7 +55,7 @@ TEST_P(RsmLossOn, GradientEqualsEveryPublishedLossOnEverySampler) {
 
 TEST(RsmLoss, OnlyAnchorsArePulledWhereRowsAreNot) {
   for (const auto mask : kEveryMask) {
-    auto method = method_of("even", Importance::matching, KlForm::even);
+    auto method = method_of("even", Importance::matching, KlForm::unweighted);
     method.regularisation.pull_rows = false;
     method.regularisation.mask = mask;
     method.as_published = mask == Mask::rows;

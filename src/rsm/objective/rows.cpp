@@ -15,8 +15,8 @@ using Importance = RegularisationKnobs::Importance;
 using Mask = RegularisationKnobs::Mask;
 using Shape = StrengthKnobs::Shape;
 
-/** Of KlForm::even. Source: the release of arXiv 2604.17415, its diffusion
- * runs' anchors, which leave PCPO's weight unscaled. */
+/** Of KlForm::unweighted. Source: the release of arXiv 2604.17415, its
+ * diffusion runs' anchors, which leave PCPO's weight unscaled. */
 constexpr double kEvenKlWeight = 4.5;
 
 /** An advantage below this is 0 but for the rounding of its mean. */
@@ -71,7 +71,7 @@ double kl_factor(const RegularisationKnobs& knobs,
       return exact;
     case RegularisationKnobs::KlForm::heuristic:
       return exact * transition.dt();
-    case RegularisationKnobs::KlForm::even:
+    case RegularisationKnobs::KlForm::unweighted:
       return 0.5 * knobs.beta * kEvenKlWeight * kEvenKlWeight;
   }
   throw Error("[update_weights] a KL form outside its enum");
@@ -261,7 +261,7 @@ RowFactors row_factors(const Method& method, const Transition& transition,
       out.exponent = g;
       // Where the strength stands for another weight than w, matching is of
       // that weight: T1 has its square.
-      if ((shape == Shape::proportional || shape == Shape::even) &&
+      if ((shape == Shape::proportional || shape == Shape::uniform) &&
           knobs.importance == Importance::matching) {
         out.square = g;
       }

@@ -44,8 +44,8 @@ struct UpdateWeights {
 };
 
 /** `states` lists the update's states (indices into the rollout, each once).
- * KL per output is <(y - y_ref)^2> w^2 / 2, times dt in the heuristic form,
- * with 4.5 for w in the even one; times beta. States with rows count only with
+ * KL per output is <(y - y_ref)^2> w^2 / 2, times dt in the heuristic form, 4.5
+ * for w in the unweighted one; times beta. States with rows count only with
  * pull_rows, anchors only where the method has them. K_i is the number of rows
  * of the state's root and step, Kbar its mean over roots and steps with rows.
  * Throws rsm::Error for a state out of range or repeated, or advantages that
@@ -95,7 +95,7 @@ ScoreFactors score_factors(const Method& method, const Transition& transition);
  *     variance     s^2       1                               g / s^2
  *     centred      s         0                               g / s
  *
- * guidance = g A n / 2, trust = g A n^2 square / 2. Proportional and even
+ * guidance = g A n / 2, trust = g A n^2 square / 2. Proportional and uniform
  * strength replace w itself, so their matching forms square g in T1 (PCPO).
  * `none` is not clipped and takes the first line: REINFORCE, whose exact
  * gradient keeps the trust term once y has left y_old. */

@@ -16,7 +16,7 @@ double strength(const StrengthKnobs& knobs, const Transition& transition) {
     case StrengthKnobs::Shape::proportional:
       return knobs.scale * kProportionalScale * transition.dt() /
              transition.w();
-    case StrengthKnobs::Shape::even:
+    case StrengthKnobs::Shape::uniform:
       return knobs.scale * kEvenWeight / transition.w();
     case StrengthKnobs::Shape::sigma:
       return knobs.scale * transition.s / transition.dt();
@@ -39,7 +39,9 @@ std::vector<double> normalised_h(const Method& method,
   for (int64_t i = 0; i < steps; ++i) {
     if (method.estimator.rows_at(i, steps) == 0) continue;
     h[i] = guidance_strength(method.strength, transitions[i]);
-    if (method.strength.even_output) h[i] *= kEvenWeight / transitions[i].w();
+    if (method.strength.scaled_residual) {
+      h[i] *= kEvenWeight / transitions[i].w();
+    }
     sum += h[i];
   }
   for (auto& value : h) value = sum == 0 ? 0 : value / sum;

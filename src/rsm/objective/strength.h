@@ -25,8 +25,8 @@ constexpr double kProportionalScale = 4.3152134639895925;
 constexpr double kEvenWeight = 4.5 / 8.70575076181;
 
 /** g(t): the factor on -A log rho. constant 1, noise 2.25 s, proportional
- * zeta dt / w, even 0.5169 / w, sigma s / dt, variance s^2; times knobs.scale.
- * Throws for s = 0. */
+ * zeta dt / w, uniform 0.5169 / w, sigma s / dt, variance s^2; times
+ * knobs.scale. Throws for s = 0. */
 double strength(const StrengthKnobs& knobs, const Transition& transition);
 
 /** h(t) = g M / 2: how strongly the value gradient acts on the network's

@@ -36,7 +36,7 @@ inline Method reweighted(const std::string& name,
     shape = Shape::proportional;
     clip_in = ClipIn::strength;
   } else if (name == "even") {
-    shape = Shape::even;
+    shape = Shape::uniform;
     clip_in = ClipIn::strength;
   } else if (name == "cps") {
     shape = Shape::variance;
@@ -198,7 +198,7 @@ inline torch::Tensor published_kl(RegularisationKnobs::KlForm form,
                                   const Transition& step,
                                   const torch::Tensor& y,
                                   const torch::Tensor& y_ref) {
-  if (form == RegularisationKnobs::KlForm::even) {
+  if (form == RegularisationKnobs::KlForm::unweighted) {
     return 0.5 * 4.5 * 4.5 * (y - y_ref).square().mean();
   }
   const double s_tilde = step.s / std::sqrt(step.t - step.t_next);

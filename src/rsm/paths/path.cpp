@@ -55,7 +55,7 @@ std::vector<std::string> Path::leftovers(const json& config) {
              : DdimSchedule::leftovers(config);
 }
 
-double usual_level(SamplerNoise kind, Path::Family family) {
+double usual_level(SamplerNoise kind, Family family) {
   switch (kind) {
     case SamplerNoise::constant:
       return 0.3;
@@ -65,7 +65,7 @@ double usual_level(SamplerNoise kind, Path::Family family) {
     case SamplerNoise::cps:
       break;
   }
-  return family == Path::Family::diffusion ? 1 : 0.7;
+  return family == Family::diffusion ? 1 : 0.7;
 }
 
 }  // namespace rsm

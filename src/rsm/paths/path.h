@@ -32,8 +32,6 @@ struct StepNoise {
  * times[i + 1]. Immutable. */
 class Path {
  public:
-  enum class Family { flow, diffusion };
-
   virtual ~Path() = default;
 
   virtual Family family() const = 0;
@@ -86,6 +84,6 @@ void check_step(const std::vector<double>& times, int64_t i);
 
 /** StepNoise::level where a config gives none: 0.7, 1 for DDIM, 0.3 for the
  * constant SDE. */
-double usual_level(SamplerNoise kind, Path::Family family);
+double usual_level(SamplerNoise kind, Family family);
 
 }  // namespace rsm

@@ -36,11 +36,11 @@ struct Sampler {
   std::string name() const {
     const std::vector<std::string> words = {"usual", "cps", "constant",
                                             "even_weight"};
-    return cat(path->family() == Path::Family::flow ? "flow " : "diffusion ",
+    return cat(path->family() == Family::flow ? "flow " : "diffusion ",
                words[static_cast<size_t>(noise.kind)], " ", noise.level, " ",
                noise.weight);
   }
-  bool diffusion() const { return path->family() == Path::Family::diffusion; }
+  bool diffusion() const { return path->family() == Family::diffusion; }
   /** Its steps have the coefficients of picture and noise that x' has. */
   bool keeps_coefficients() const {
     return diffusion() || noise.kind == cps || noise.level == 0;
@@ -100,7 +100,7 @@ TEST(Path, OdeStepsAreEulersInSolverTime) {
   for (const auto& path : both_paths()) {
     // x / linear has the derivative y in solver time.
     const auto linear = [&](double t) {
-      return path->family() == Path::Family::flow ? 1 : path->signal(t);
+      return path->family() == Family::flow ? 1 : path->signal(t);
     };
     const auto times = path->times(20);
     for (int64_t i = 0; i < 20; ++i) {
@@ -279,7 +279,7 @@ TEST(Path, TimesFallFromTheirStartToZero) {
       for (const double t : {times[0], times[n / 2], times[n - 1]}) {
         // Diffusion has its timesteps alone.
         const int64_t most =
-            path->family() == Path::Family::flow ? 2000 : std::lround(1000 * t);
+            path->family() == Family::flow ? 2000 : std::lround(1000 * t);
         for (const int64_t m : {int64_t{1}, (most + 2) / 3, most}) {
           const auto rest = path->times_from(t, m);
           expect_falls(rest, m);
@@ -338,7 +338,7 @@ TEST(Path, ComesBackFromJson) {
 TEST(Path, IsReadByItsClass) {
   auto config = DdimPath().to_json();
   config["_class_name"] = "PNDMScheduler";
-  EXPECT_EQ(Path::from_json(config)->family(), Path::Family::diffusion);
+  EXPECT_EQ(Path::from_json(config)->family(), Family::diffusion);
   config["_class_name"] = "EulerDiscreteScheduler";
   expect_parts(error_of([&] { Path::from_json(config); }),
                {"EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler",
@@ -349,11 +349,11 @@ TEST(Path, IsReadByItsClass) {
 }
 
 TEST(Path, UsualLevelsAreThoseOfTheReleases) {
-  EXPECT_EQ(usual_level(usual, Path::Family::flow), 0.7);
-  EXPECT_EQ(usual_level(cps, Path::Family::flow), 0.7);
-  EXPECT_EQ(usual_level(constant, Path::Family::flow), 0.3);
-  EXPECT_EQ(usual_level(usual, Path::Family::diffusion), 1);
-  EXPECT_EQ(usual_level(even_weight, Path::Family::diffusion), 1);
+  EXPECT_EQ(usual_level(usual, Family::flow), 0.7);
+  EXPECT_EQ(usual_level(cps, Family::flow), 0.7);
+  EXPECT_EQ(usual_level(constant, Family::flow), 0.3);
+  EXPECT_EQ(usual_level(usual, Family::diffusion), 1);
+  EXPECT_EQ(usual_level(even_weight, Family::diffusion), 1);
 }
 
 }  // namespace

@@ -68,7 +68,7 @@ inline ExactOutput exact_output(const Path& path, const Gaussian& picture,
                                 double t) {
   const double variance = noised(path, picture, t).variance;
   const double of_noise = path.noise(t) / variance;
-  if (path.family() == Path::Family::diffusion) return {of_noise, 0};
+  if (path.family() == Family::diffusion) return {of_noise, 0};
   const double of_picture = path.signal(t) * picture.variance / variance;
   return {of_noise - of_picture, -picture.mean};
 }

@@ -158,7 +158,7 @@ void load_state(const PretrainOptions& options, State& s) {
 torch::Tensor batch_times(const PretrainOptions& o, uint64_t counter) {
   const auto z = counted_normal(
       counted_seed(o.seed, Purpose::step_noise, {counter}), {o.batch});
-  if (o.family == Path::Family::flow) {
+  if (o.family == Family::flow) {
     return at::sigmoid(z * o.time_std + o.time_mean);
   }
   constexpr double kTimesteps = 1000;
@@ -314,7 +314,7 @@ double learning_rate_factor(const PretrainOptions& options, int64_t seen) {
 
 ImageModel new_shapes_model(const PretrainOptions& o,
                             const std::string& folder) {
-  const bool flow = o.family == Path::Family::flow;
+  const bool flow = o.family == Family::flow;
   write_word_vocabulary(folder + "/tokenizer", shapes::caption_words(),
                         o.max_tokens);
   auto tokenizer = ClipTokenizer::load(folder + "/tokenizer");

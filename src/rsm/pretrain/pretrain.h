@@ -17,7 +17,7 @@ struct PretrainOptions {
   std::string run_folder;    ///< checkpoint and log
   std::string model_folder;  ///< where the finished model goes
 
-  Path::Family family = Path::Family::flow;
+  Family family = Family::flow;
   int64_t width = 128;  ///< of the text encoder and the transformer
   int64_t heads = 4;    ///< of every attention
   int64_t layers = 4;   ///< of the transformer

@@ -31,7 +31,7 @@ inline std::vector<PathPointer> both_paths() {
 }
 
 inline std::string name_of(const Path& path) {
-  return path.family() == Path::Family::flow ? "flow" : "diffusion";
+  return path.family() == Family::flow ? "flow" : "diffusion";
 }
 
 /** Standard deviation of the pictures GaussianDenoiser knows. */

@@ -63,9 +63,7 @@ inline torch::Tensor counted_step_noise(const RolloutRequest& request,
 
 /** A method's plan on a path, with the noise it would take there. */
 inline RolloutPlan plan_on(const Path& path, const Method& method) {
-  const bool flow = path.family() == Path::Family::flow;
-  const auto there = for_family(
-      method, flow ? Method::Family::flow : Method::Family::diffusion);
+  const auto there = for_family(method, path.family());
   const auto kind = there.estimator.noise;
   // PCPO's weight of 4.5 exists on grids as fine as its own.
   const int64_t steps =

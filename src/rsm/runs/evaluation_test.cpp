@@ -237,7 +237,7 @@ TEST(Evaluate, DoesNotDependOnHowManyPicturesAreHeldAtOnce) {
 TEST(Drift, IsTheExactKlOfTheStochasticSteps) {
   ConstantFlow moved(0.25), reference(0);
   for (const auto& path : paths()) {
-    const bool flow = path->family() == Path::Family::flow;
+    const bool flow = path->family() == Family::flow;
     const auto times = path->times(4);
     const Setting setting(*path);
     const auto drawing = setting.drawing();

@@ -180,7 +180,7 @@ Forecast forecast(const RunOptions& o) {
   f.evaluations.old = o.policy().rollout_is_training() ? 0 : f.states;
   f.evaluations.reference =
       std::ssize(reference_states(o.method, index, trained, o.seed)) +
-      (o.method.strength.even_output ? f.evaluations.rollout : 0);
+      (o.method.strength.scaled_residual ? f.evaluations.rollout : 0);
   f.evaluations.update = f.states;
   f.update_is_exact = update.beta > 0 && update.pull_rows &&
                       update.mask != RegularisationKnobs::Mask::rows;

@@ -92,14 +92,9 @@ void read_rewards(const Config& config, RunOptions& o) {
   config.check("rewards", [&] { make_rewards(o.rewards); });
 }
 
-Method::Family method_family(Path::Family family) {
-  return family == Path::Family::flow ? Method::Family::flow
-                                      : Method::Family::diffusion;
-}
-
 /** The noise of stochastic steps: by default what the method's entry names, at
  * the level that is usual for it. The method then says what is used. */
-void read_noise(const Config& section, Path::Family family, RunOptions& o) {
+void read_noise(const Config& section, Family family, RunOptions& o) {
   auto& kind = o.method.estimator.noise;
   kind = parse<SamplerNoise>(
       section.choice("sampler", to_string(kind), words<SamplerNoise>()));
@@ -309,13 +304,13 @@ RunOptions read_run_options(const Config& config) {
   if (!config.is_wrong("model")) {
     config.check("model", [&] { path = load_path(o.model); });
   }
-  const auto family = path ? path->family() : Path::Family::flow;
+  const auto family = path ? path->family() : Family::flow;
   const auto sampling = config.section("sampling");
   o.steps = sampling.integer("steps", o.steps, 2, 1000);
   std::vector<std::string> replaced;
-  o.method = read_method(config.section("method"), o.steps,
-                         path ? method_family(family) : Method::Family::both,
-                         &replaced);
+  o.method =
+      read_method(config.section("method"), o.steps,
+                  path ? std::optional(family) : std::nullopt, &replaced);
   if (!sampling.has("sampler")) o.warnings = std::move(replaced);
   o.label = config.text("label", o.method.name);
   check_text(config, "label", o.label);

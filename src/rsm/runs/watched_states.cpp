@@ -46,7 +46,7 @@ std::vector<int64_t> reference_states(const Method& method,
                                       const RolloutIndex& rollout,
                                       const std::vector<int64_t>& trained,
                                       uint64_t seed) {
-  return method.regularisation.beta > 0 || method.strength.even_output
+  return method.regularisation.beta > 0 || method.strength.scaled_residual
              ? trained
              : watched_states(rollout, trained, kWatchedStates, seed);
 }

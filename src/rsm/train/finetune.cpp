@@ -79,7 +79,7 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
       transitions_(plan_.transitions(*model_.path)) {
   reward_->check();
   estimator_ = make_estimator(options.method, options.seed);
-  if (options.method.strength.even_output) {
+  if (options.method.strength.scaled_residual) {
     even_output_ = std::make_unique<EvenOutput>(policy_->copy(Copy::rollout),
                                                 policy_->copy(Copy::reference),
                                                 transitions_);
