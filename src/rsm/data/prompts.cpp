@@ -70,15 +70,20 @@ std::vector<int64_t> epoch_prompts(uint64_t run_seed, int64_t epoch,
   };
   // Category 0 stands for the order of the categories themselves.
   const auto turns = permutation(0, 0, std::ssize(names));
+  std::vector<std::vector<int64_t>> orders(names.size());  // of current passes
   std::vector<int64_t> chosen;
   for (int64_t j = 0; j < count; ++j) {
     const int64_t category = turns[j % std::ssize(names)];
     const auto& own = members[names[category]];
     const int64_t k = j / std::ssize(names);
-    const auto order = permutation(static_cast<uint64_t>(category) + 1,
-                                   static_cast<uint64_t>(k / std::ssize(own)),
-                                   std::ssize(own));
-    chosen.push_back(own[order[k % std::ssize(own)]]);
+    const int64_t place = k % std::ssize(own);
+    auto& order = orders[category];
+    if (place == 0) {
+      order = permutation(static_cast<uint64_t>(category) + 1,
+                          static_cast<uint64_t>(k / std::ssize(own)),
+                          std::ssize(own));
+    }
+    chosen.push_back(own[order[place]]);
   }
   return chosen;
 }
