@@ -30,14 +30,17 @@ struct Advantages {
   /** [R] bool; false where the group is dead, and for rows that the method
    * does not train (TreeKnobs). */
   torch::Tensor alive;
+  /** [R] bool; false where `value` is 0, but for the rounding of the mean that
+   * was taken off. */
+  torch::Tensor differs;
   torch::Tensor trained;       ///< [R] bool; false for the latter alone
   std::vector<int64_t> group;  ///< [R] 0-based, in order of first appearance
   /** [groups] population standard deviation of each group's rewards. */
-  std::vector<double> spread;
+  std::vector<double> deviation;
   std::vector<bool> dead;  ///< [groups] whether there is nothing to learn from
   int64_t dead_groups = 0;
 
-  int64_t groups() const { return static_cast<int64_t>(spread.size()); }
+  int64_t groups() const { return static_cast<int64_t>(deviation.size()); }
 };
 
 /** What an update regresses onto: rows' advantages, and which states. */

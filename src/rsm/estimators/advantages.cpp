@@ -22,10 +22,10 @@ using Source = EstimatorKnobs::Source;
 constexpr const char* kValue = "value";
 
 /** What is compared: the images of paths, or rows. */
-struct Units {
+struct Candidates {
   std::vector<int64_t> group;   ///< 0-based, in order of first appearance
   std::vector<int64_t> prompt;  ///< index into the rollout's prompts
-  std::vector<int64_t> first;   ///< the first of a unit's images
+  std::vector<int64_t> first;   ///< of a candidate's images
   std::vector<int64_t> images;  ///< how many these are
 
   size_t size() const { return group.size(); }
@@ -38,7 +38,7 @@ struct Score {
   std::vector<double> images;  ///< [I]
 };
 
-/** The moments of each unit's group. */
+/** The moments of each candidate's group. */
 std::vector<Moments> group_standards(const std::vector<double>& rewards,
                                      const std::vector<int64_t>& group) {
   const auto moments = group_moments(rewards, group);
@@ -69,25 +69,28 @@ void check_knobs(const EstimatorKnobs& knobs, double clip) {
 }
 
 /** Clips the sums; `rewards` are those whose spread is told. */
-Advantages clipped(const Sums& sums, const std::vector<int64_t>& group,
+Advantages clipped(const AdvantageSums& sums, const std::vector<int64_t>& group,
                    const std::vector<double>& rewards, double clip) {
-  const auto units = static_cast<int64_t>(group.size());
+  const auto size = static_cast<int64_t>(group.size());
   Advantages out;
   out.group = group;
   for (const auto& m : group_moments(rewards, group)) {
-    out.spread.push_back(m.deviation);
+    out.deviation.push_back(m.deviation);
   }
-  out.dead.assign(out.spread.size(), true);
-  out.value = torch::zeros({units}, torch::kFloat32);
-  out.alive = torch::zeros({units}, torch::kBool);
-  out.trained = torch::ones({units}, torch::kBool);
+  out.dead.assign(out.deviation.size(), true);
+  out.value = torch::zeros({size}, torch::kFloat32);
+  out.alive = torch::zeros({size}, torch::kBool);
+  out.differs = torch::zeros({size}, torch::kBool);
+  out.trained = torch::ones({size}, torch::kBool);
   float* value = out.value.mutable_data_ptr<float>();
   bool* alive = out.alive.mutable_data_ptr<bool>();
-  for (int64_t r = 0; r < units; ++r) {
+  bool* differs = out.differs.mutable_data_ptr<bool>();
+  for (int64_t r = 0; r < size; ++r) {
     if (!sums.alive[r]) continue;
     alive[r] = true;
     out.dead[group[r]] = false;
     value[r] = static_cast<float>(std::clamp(sums.value[r], -clip, clip));
+    differs[r] = std::abs(sums.value[r]) > sums.rounding[r];
   }
   out.dead_groups = std::count(out.dead.begin(), out.dead.end(), true);
   return out;
@@ -120,14 +123,14 @@ std::vector<Score> compared_scores(const RewardScores& scores,
   return out;
 }
 
-/** What each unit is compared with; a running baseline first learns. */
-std::vector<Moments> standards(const RolloutIndex& rollout, const Units& units,
-                               const Score& score,
+/** What each candidate is compared with; a running baseline first learns. */
+std::vector<Moments> standards(const RolloutIndex& rollout,
+                               const Candidates& candidates, const Score& score,
                                const std::vector<double>& rewards,
                                const EstimatorKnobs& knobs,
                                PromptStatistics* statistics) {
   if (knobs.baseline != Baseline::running) {
-    return group_standards(rewards, units.group);
+    return group_standards(rewards, candidates.group);
   }
   std::vector<int64_t> prompts;
   for (const int64_t p : rollout.image_prompt) {
@@ -136,31 +139,31 @@ std::vector<Moments> standards(const RolloutIndex& rollout, const Units& units,
   statistics->update(score.name, prompts, score.images);
   const Moments epoch = moments_of(score.images);
   std::vector<Moments> out;
-  for (const int64_t p : units.prompt) {
+  for (const int64_t p : candidates.prompt) {
     const auto moments = statistics->moments(score.name, rollout.prompts[p].id);
     out.push_back(moments.count < knobs.buffer_least ? epoch : moments);
   }
   return out;
 }
 
-/** Mean over the images each unit led to. */
-std::vector<double> unit_rewards(const Units& units,
+/** Mean over the images each candidate led to. */
+std::vector<double> mean_rewards(const Candidates& candidates,
                                  const std::vector<double>& images) {
   std::vector<double> out;
-  for (size_t u = 0; u < units.size(); ++u) {
+  for (size_t u = 0; u < candidates.size(); ++u) {
     double sum = 0;
-    for (int64_t i = 0; i < units.images[u]; ++i) {
-      sum += images[units.first[u] + i];
+    for (int64_t i = 0; i < candidates.images[u]; ++i) {
+      sum += images[candidates.first[u] + i];
     }
-    out.push_back(sum / static_cast<double>(units.images[u]));
+    out.push_back(sum / static_cast<double>(candidates.images[u]));
   }
   return out;
 }
 
-Units rows_as_units(const RolloutIndex& rollout,
-                    const std::vector<int64_t>& labels) {
-  Units out;
-  out.group = dense(labels);
+Candidates rows_of(const RolloutIndex& rollout,
+                   const std::vector<int64_t>& labels) {
+  Candidates out;
+  out.group = numbered(labels);
   out.first = rollout.row_image;
   out.images = rollout.row_images.empty()
                    ? std::vector<int64_t>(labels.size(), 1)
@@ -171,19 +174,19 @@ Units rows_as_units(const RolloutIndex& rollout,
   return out;
 }
 
-Units images_as_units(const RolloutIndex& rollout,
-                      const std::vector<int64_t>& labels) {
+Candidates images_of(const RolloutIndex& rollout,
+                     const std::vector<int64_t>& labels) {
   std::vector<int64_t> image_label(rollout.images(), -1);
   for (size_t r = 0; r < labels.size(); ++r) {
     image_label[rollout.row_image[r]] = labels[r];
   }
-  Units out;
+  Candidates out;
   for (size_t image = 0; image < image_label.size(); ++image) {
     RSM_CHECK(image_label[image] >= 0, "[advantages] image ", image,
               " has no rows; every image of a rollout needs at least one");
     out.first.push_back(static_cast<int64_t>(image));
   }
-  out.group = dense(image_label);
+  out.group = numbered(image_label);
   out.prompt = rollout.image_prompt;
   out.images.assign(image_label.size(), 1);
   return out;
@@ -229,6 +232,7 @@ void give_to_rows(Advantages& advantages, const RolloutIndex& rollout) {
   const auto row_image = torch::tensor(rollout.row_image, torch::kInt64);
   advantages.value = advantages.value.index_select(0, row_image);
   advantages.alive = advantages.alive.index_select(0, row_image);
+  advantages.differs = advantages.differs.index_select(0, row_image);
   advantages.trained = advantages.trained.index_select(0, row_image);
   std::vector<int64_t> row_group;
   for (const int64_t image : rollout.row_image) {
@@ -240,11 +244,13 @@ void give_to_rows(Advantages& advantages, const RolloutIndex& rollout) {
 void leave_out(Advantages& advantages, const std::vector<bool>& trained) {
   float* value = advantages.value.mutable_data_ptr<float>();
   bool* alive = advantages.alive.mutable_data_ptr<bool>();
+  bool* differs = advantages.differs.mutable_data_ptr<bool>();
   bool* counts = advantages.trained.mutable_data_ptr<bool>();
   for (size_t r = 0; r < trained.size(); ++r) {
     if (trained[r]) continue;
     value[r] = 0;
     alive[r] = false;
+    differs[r] = false;
     counts[r] = false;
   }
 }
@@ -263,8 +269,8 @@ Advantages group_advantages(const torch::Tensor& rewards,
             "row_advantages");
   check_knobs(knobs, clip);
   const auto reward = finite_rewards(rewards, "row");
-  const auto labels = dense(group);
-  Sums sums(reward.size());
+  const auto labels = numbered(group);
+  AdvantageSums sums(reward.size());
   add_advantages(sums, 1, reward, group_standards(reward, labels),
                  moments_of(reward), knobs);
   return clipped(sums, labels, reward, clip);
@@ -311,22 +317,24 @@ Advantages row_advantages(const RolloutIndex& rollout,
   const auto value = finite_rewards(scores.value, "image");
   const auto labels = row_groups(rollout, knobs);
   const bool path = knobs.source == Source::rollout;
-  const Units units =
-      path ? images_as_units(rollout, labels) : rows_as_units(rollout, labels);
+  const Candidates candidates =
+      path ? images_of(rollout, labels) : rows_of(rollout, labels);
   // Whatever can fail has to come before the statistics learn.
   const auto compared = compared_scores(scores, value, knobs.combine);
   std::vector<bool> trained;
   if (knobs.source == Source::tree) {
     trained = trained_rows(rollout, value, knobs.tree);
   }
-  Sums sums(units.size());
+  AdvantageSums sums(candidates.size());
   for (const auto& score : compared) {
-    const auto rewards = unit_rewards(units, score.images);
-    add_advantages(sums, score.weight, rewards,
-                   standards(rollout, units, score, rewards, knobs, statistics),
-                   moments_of(score.images), knobs);
+    const auto rewards = mean_rewards(candidates, score.images);
+    add_advantages(
+        sums, score.weight, rewards,
+        standards(rollout, candidates, score, rewards, knobs, statistics),
+        moments_of(score.images), knobs);
   }
-  Advantages out = clipped(sums, units.group, unit_rewards(units, value), clip);
+  Advantages out =
+      clipped(sums, candidates.group, mean_rewards(candidates, value), clip);
   if (path) give_to_rows(out, rollout);
   leave_out(out, trained);
   return out;
@@ -344,7 +352,7 @@ std::vector<StepSpread> spread_by_step(const RolloutIndex& rollout,
     if (groups[step].empty()) continue;
     const auto count = static_cast<double>(groups[step].size());
     for (const int64_t g : groups[step]) {
-      out[step].spread += advantages.spread[g] / count;
+      out[step].spread += advantages.deviation[g] / count;
       out[step].dead_share += advantages.dead[g] / count;
     }
     out[step].groups = static_cast<int64_t>(groups[step].size());

@@ -197,14 +197,14 @@ TEST(Advantages, DivideByTheSpreadAskedFor) {
   EXPECT_FLOAT_EQ(values(advantages_of(reward, group, Spread::global))[3],
                   2 / (all + 1e-4));
   EXPECT_FLOAT_EQ(values(advantages_of(reward, group, Spread::none))[3], 2);
-  EXPECT_DOUBLE_EQ(by_group.spread[1], 2);
+  EXPECT_DOUBLE_EQ(by_group.deviation[1], 2);
   auto knobs = knobs_of(Baseline::mean, Spread::group);
   knobs.unbiased_spread = true;
   knobs.spread_offset = 0.5;
   // Squares 4 + 4 over 2 - 1; the spread told stays the population's.
   const auto unbiased = group_advantages(reward, group, knobs, 5);
   EXPECT_FLOAT_EQ(values(unbiased)[3], 2 / (std::sqrt(8) + 0.5));
-  EXPECT_DOUBLE_EQ(unbiased.spread[1], 2);
+  EXPECT_DOUBLE_EQ(unbiased.deviation[1], 2);
   knobs.spread = Spread::global;
   EXPECT_FLOAT_EQ(values(group_advantages(reward, group, knobs, 5))[3],
                   2 / (all * std::sqrt(4.0 / 3) + 0.5));
@@ -240,6 +240,28 @@ TEST(Advantages, EqualRewardsMakeADeadGroup) {
     }
     EXPECT_TRUE(alive(a)[3] && alive(a)[4]) << label(knobs);
   }
+}
+
+/** Large rewards with small differences, as of a judge that counts bytes. */
+TEST(Advantages, WhatRoundingMakesOfLargeRewardsIsNoDifference) {
+  const auto of = [](const std::vector<double>& rewards, const auto& knobs) {
+    return group_advantages(torch::tensor(rewards, torch::kFloat64),
+                            std::vector<int64_t>(rewards.size(), 0), knobs, 5);
+  };
+  double rounded = 0;
+  for (const auto& knobs : all_knobs()) {
+    if (knobs.baseline == Baseline::none) continue;
+    for (int k = 1; k <= 30; ++k) {
+      const double r = 1e6 + 0.1 * k;
+      const std::vector<double> equal(static_cast<size_t>(k), r);
+      EXPECT_EQ(of(equal, knobs).dead_groups, 1) << label(knobs) << " " << k;
+      const auto a = of({r - 0.1, r, r + 0.1}, knobs);
+      EXPECT_EQ(a.differs[0].item<bool>() && a.differs[2].item<bool>(), true);
+      EXPECT_FALSE(a.differs[1].item<bool>()) << label(knobs) << " " << k;
+      rounded = std::max<double>(rounded, std::abs(values(a)[1]));
+    }
+  }
+  EXPECT_GT(rounded, 1e-12);
 }
 
 TEST(Advantages, AGroupOfOneIsDeadUnlessNothingIsTakenOff) {

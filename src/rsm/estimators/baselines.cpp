@@ -1,5 +1,8 @@
 #include "rsm/estimators/baselines.h"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <map>
 
 namespace rsm {
@@ -12,13 +15,16 @@ double spread_of(const Moments& moments, const EstimatorKnobs& knobs) {
   return knobs.unbiased_spread ? moments.unbiased() : moments.deviation;
 }
 
+bool has_spread(const Moments& moments, const EstimatorKnobs& knobs) {
+  return spread_of(moments, knobs) >= std::max(kDeadSpread, moments.rounding());
+}
+
 /** Whether a reward compared with `standard` says nothing. */
 bool is_dead(const Moments& standard, const Moments& all,
              const EstimatorKnobs& knobs) {
   if (knobs.baseline == Baseline::none) return false;
   const bool by_all = knobs.spread == Spread::global;
-  return spread_of(standard, knobs) < kDeadSpread ||
-         (by_all && spread_of(all, knobs) < kDeadSpread);
+  return !has_spread(standard, knobs) || (by_all && !has_spread(all, knobs));
 }
 
 double without_baseline(double reward, const Moments& standard,
@@ -38,7 +44,7 @@ double without_baseline(double reward, const Moments& standard,
 
 }  // namespace
 
-std::vector<int64_t> dense(const std::vector<int64_t>& labels) {
+std::vector<int64_t> numbered(const std::vector<int64_t>& labels) {
   std::map<int64_t, int64_t> index;
   std::vector<int64_t> out;
   for (const int64_t label : labels) {
@@ -62,10 +68,12 @@ std::vector<Moments> group_moments(const std::vector<double>& rewards,
   return moments;
 }
 
-void add_advantages(Sums& sums, double weight,
+void add_advantages(AdvantageSums& sums, double weight,
                     const std::vector<double>& rewards,
                     const std::vector<Moments>& standard, const Moments& all,
                     const EstimatorKnobs& knobs) {
+  constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+  const bool compared = knobs.baseline != Baseline::none;
   for (size_t r = 0; r < rewards.size(); ++r) {
     if (is_dead(standard[r], all, knobs)) continue;
     sums.alive[r] = true;
@@ -78,7 +86,11 @@ void add_advantages(Sums& sums, double weight,
           spread_of(by_all ? all : standard[r], knobs) + knobs.spread_offset;
     }
     // Without a baseline or an offset, equal rewards would be divided by 0.
-    if (divisor > 0) sums.value[r] += weight * (from / divisor);
+    if (!(divisor > 0)) continue;
+    sums.value[r] += weight * (from / divisor);
+    sums.rounding[r] +=
+        std::abs(weight / divisor) *
+        (kEpsilon * std::abs(from) + (compared ? standard[r].rounding() : 0));
   }
 }
 

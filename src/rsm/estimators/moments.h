@@ -2,11 +2,12 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace rsm {
 
-/** A standard deviation below this is none. */
+/** A standard deviation below this, or Moments::rounding(), is none. */
 constexpr double kDeadSpread = 1e-12;
 
 /** Mean and population standard deviation of some rewards; zeros of none. */
@@ -14,6 +15,13 @@ struct Moments {
   int64_t count = 0;
   double mean = 0;
   double deviation = 0;
+
+  /** More than adding up `count` rewards of this size can be wrong by: what is
+   * nearer to the mean may be equal to it. */
+  double rounding() const {
+    return static_cast<double>(count) * std::numeric_limits<double>::epsilon() *
+           std::hypot(mean, deviation);
+  }
 
   /** The deviation with squares divided by count - 1; 0 for less than two. */
   double unbiased() const {

@@ -38,8 +38,8 @@ TEST(TreeAdvantages, CompareMeansOfLeavesDepthByDepth) {
   }
   EXPECT_EQ(alive(a), std::vector<bool>(kRows, true));
   EXPECT_EQ(a.groups(), 3);
-  EXPECT_DOUBLE_EQ(a.spread[0], 1.5);
-  EXPECT_DOUBLE_EQ(a.spread[1], std::sqrt(3.5));
+  EXPECT_DOUBLE_EQ(a.deviation[0], 1.5);
+  EXPECT_DOUBLE_EQ(a.deviation[1], std::sqrt(3.5));
 }
 
 TEST(TreeAdvantages, CompareRootsWithRootsByPrompt) {
@@ -205,7 +205,7 @@ TEST(PrunedAdvantages, KeepTheCreditOfTheRowsAbove) {
   }
   // What is left out is not what has no spread.
   EXPECT_EQ(pruned.dead_groups, 0);
-  EXPECT_EQ(pruned.spread, whole.spread);
+  EXPECT_EQ(pruned.deviation, whole.deviation);
 }
 
 TEST(PrunedAdvantages, AreOfTreesAlone) {

@@ -163,7 +163,7 @@ TEST(CombinedAdvantages, OfOneRewardAreThatRewards) {
       const auto compared = row_advantages(path, of, knobs, 5, &second);
       EXPECT_EQ(values(compared), values(summed));
       EXPECT_EQ(alive(compared), alive(summed));
-      EXPECT_EQ(compared.spread, summed.spread);
+      EXPECT_EQ(compared.deviation, summed.deviation);
       const auto without_parts =
           row_advantages(path, scores(reward), knobs, 5, &second);
       EXPECT_EQ(values(without_parts), values(summed));

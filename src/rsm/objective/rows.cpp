@@ -19,9 +19,6 @@ using Shape = StrengthKnobs::Shape;
  * diffusion runs' anchors, which leave PCPO's weight unscaled. */
 constexpr double kEvenKlWeight = 4.5;
 
-/** An advantage below this is 0 but for the rounding of its mean. */
-constexpr double kNoAdvantage = 1e-12;
-
 /** First and last + 1 of a state's rows, which are sorted by state. */
 std::pair<int64_t, int64_t> rows_of(const RolloutIndex& rollout,
                                     int64_t state) {
@@ -99,7 +96,7 @@ torch::Tensor live_rows(Mask mask, const Advantages& advantages) {
     case Mask::policy:
       return alive;
     case Mask::rows:
-      return alive.logical_and(advantages.value.cpu().abs() > kNoAdvantage);
+      return alive.logical_and(advantages.differs.cpu());
     case Mask::none:
       return advantages.trained.cpu().contiguous();
   }

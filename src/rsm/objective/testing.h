@@ -56,6 +56,7 @@ inline Advantages given(std::vector<float> values) {
   Advantages out;
   out.value = torch::tensor(values);
   out.alive = out.value != 0;
+  out.differs = out.value != 0;
   out.trained = torch::ones_like(out.alive);
   return out;
 }

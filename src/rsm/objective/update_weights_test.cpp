@@ -141,7 +141,8 @@ TEST(UpdateWeights, NothingIsMaskedWhereEveryRowIsDead) {
 TEST(UpdateWeights, ARowAtItsGroupsMeanCountsUnlessRowsAreMasked) {
   const auto rollout = branched();
   auto method = branched_method();
-  auto advantages = given({0, 1, 1, -1, 0, 1, -1, 1, 1, -1});
+  auto advantages = given({1e-9, 1, 1, -1, 0, 1, -1, 1, 1, -1});
+  advantages.differs[0] = false;
   advantages.alive.fill_(true);
   const auto weights = update_weights(method, rollout, advantages, kAll);
   EXPECT_EQ(weights.live_rows, 10);

@@ -17,7 +17,7 @@ std::string said_of(int64_t dead, double picture_size, double kl_before) {
   sampled.scores.value = at::full({4}, 0.5);
   sampled.rollout.latents = at::full({4, 3, 2, 2}, picture_size);
   Advantages advantages;
-  advantages.spread = std::vector<double>(4, 1);
+  advantages.deviation = std::vector<double>(4, 1);
   advantages.dead_groups = dead;
   return dead_groups_warning(sampled, advantages, "mine", kl_before, "runs/a");
 }
