@@ -7,7 +7,10 @@
 
 namespace rsm {
 
-/** The two ways of image models; see paths/path.h. */
+// What the words of knobs mean. What each knob does, and its range, is said
+// where they are listed: methods/knobs.h.
+
+/** How models turn pictures into noise; see paths/path.h. */
 enum class Family { flow, diffusion };
 
 /** The noise of a sampler's stochastic step; see paths/path.h.
@@ -22,24 +25,14 @@ struct TreeKnobs {
    * worst. */
   enum class Keep { best, extremes };
 
-  /** Steps at which every node has `children` children; elsewhere one. */
   std::vector<int64_t> split_steps;
   int64_t children = 2;
-  /** Factor on the noise of split steps. */
   double split_noise = 1;
-  /** Steps that draw noise beside the splits; empty: all. At the others a node
-   * takes the ODE step, which is no row. */
   std::vector<int64_t> sde_steps;
-  /** Share of a root's leaves, by reward, whose rows below the last split are
-   * trained; 1 keeps all. */
   double keep_leaves = 1;
   Keep keep = Keep::best;
-  /** Steps whose rows are not trained. */
   std::vector<int64_t> skip_steps;
-  /** Epochs after which skip_steps move one step towards the noise; 0: never.
-   */
-  int64_t slide_every = 0;
-  /** Where the first of them stays. */
+  int64_t slide_every = 0;  ///< epochs
   int64_t slide_stop = 0;
 
   bool splits_at(int64_t step) const;
@@ -75,23 +68,14 @@ struct EstimatorKnobs {
   Baseline baseline = Baseline::mean;
   Spread spread = Spread::group;
   Combine combine = Combine::rewards;
-  /** Added to a spread before dividing by it. */
   double spread_offset = 1e-4;
-  /** Divide squares by n - 1, not n. */
   bool unbiased_spread = false;
-  /** Rewards kept of each prompt, and how many it needs before they are used
-   * instead of the epoch's; only for `running`. */
-  int64_t buffer_size = 32;
+  int64_t buffer_size = 32;  ///< this and the next only for `running`
   int64_t buffer_least = 16;
-  /** K_i by step; only for `branches`. Entries beyond the last trained step
-   * are ignored. */
-  std::vector<int64_t> branches;
-  /** The budget that `branches` follows whatever the number of steps; "" where
-   * a config lists its own. */
-  std::string profile;
+  std::vector<int64_t> branches;  ///< [N] or [N - 1]; only for `branches`
+  std::string profile;  ///< of `branches` or splits; "" where they are listed
   TreeKnobs tree;
-  SamplerNoise noise = SamplerNoise::usual;
-  /** All roots of a prompt start from the same noise. */
+  SamplerNoise noise = SamplerNoise::usual;  ///< in configs sampling.sampler
   bool shared_start = false;
 
   /** K_i, the rows drawn from a state at `step` of `steps`: the branch count, 1
@@ -110,10 +94,7 @@ struct StrengthKnobs {
   enum class Shape { constant, noise, proportional, uniform, sigma, variance };
   Shape shape = Shape::constant;
   double scale = 1;
-  /** The policy's output is y_ref + (0.5169 / w) (y - y_ref), which takes the
-   * w out of the loss (PCPO's uw-lambda). Pictures are evaluated and exported
-   * without. */
-  bool scaled_residual = false;
+  bool scaled_residual = false;  ///< in training; not evaluated nor exported
   bool operator==(const StrengthKnobs&) const = default;
 };
 
@@ -137,11 +118,8 @@ struct RegularisationKnobs {
 
   double beta = 0;
   KlForm kl_form = KlForm::exact;
-  /** Reference pull on times that branch, or only on those that don't. */
   bool pull_rows = true;
-  /** Reference pull also on times without branches. */
   bool anchors = false;
-  /** Anchors of an epoch for each of its rows, drawn at random; 0: all. */
   double anchor_share = 0;
   Importance importance = Importance::matching;
   ClipIn clip_in = ClipIn::log_ratio;

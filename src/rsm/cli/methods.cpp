@@ -70,7 +70,7 @@ void print_list(const std::vector<Method>& methods) {
 
 int list_methods(const MethodsArguments& args) {
   if (args.markdown) {
-    std::printf("%s", catalogue_markdown().c_str());
+    std::printf("%s", join(docs_tables(), "\n").c_str());
     return kDone;
   }
   auto methods = catalogue();

@@ -1,7 +1,6 @@
 #include "rsm/methods/check_method.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "rsm/base/error.h"
@@ -26,32 +25,18 @@ bool compares_members(const EstimatorKnobs& knobs) {
          knobs.baseline == Baseline::leave_one_out;
 }
 
+/** What the splits may be is the plan's to say (rollouts/plan.h). */
 void check_tree(const Method& method, int64_t steps) {
   const auto& tree = method.estimator.tree;
-  require(method.estimator.branches.empty(), method,
-          "source: tree with a list of branches; remove the list, or source: "
-          "branches");
   require(!tree.split_steps.empty(), method,
           "source: tree without tree.split_steps; give the steps at which "
           "nodes split, or source: rollout");
-  for (size_t i = 0; i < tree.split_steps.size(); ++i) {
-    const int64_t step = tree.split_steps[i];
-    require(step >= 0 && step < steps - 1 &&
-                (i == 0 || step > tree.split_steps[i - 1]),
-            method, "tree.split_steps has ", step, " at place ", i,
-            "; rising steps from 0 to ", steps - 2, " are needed");
-  }
-  require(tree.children >= 2, method, "tree.children = ", tree.children,
-          "; a split needs 2 or more");
-  require(tree.keep_leaves > 0 && tree.keep_leaves <= 1, method,
-          "tree.keep_leaves = ", tree.keep_leaves,
-          "; a share above 0, at most 1, is needed");
   for (const int64_t step : tree.sde_steps) {
-    require(step >= 0 && step < steps - 1, method, "tree.sde_steps has ", step,
+    require(step < steps - 1, method, "tree.sde_steps has ", step,
             "; steps from 0 to ", steps - 2, " may draw noise");
   }
   for (const int64_t step : tree.skip_steps) {
-    require(step >= 0 && step < steps - 1, method, "tree.skip_steps has ", step,
+    require(step < steps - 1, method, "tree.skip_steps has ", step,
             "; steps from 0 to ", steps - 2, " are trained");
     require(tree.slide_every == 0 || step >= tree.slide_stop, method,
             "tree.skip_steps has ", step,
@@ -74,9 +59,6 @@ void check_branches(const Method& method, int64_t steps) {
           listed, " steps, the sampler takes ", steps,
           "; give one count for each of the ", steps,
           " (the last 0), or sampling steps that fit");
-  require(
-      std::all_of(list.begin(), list.end(), [](int64_t k) { return k >= 0; }),
-      method, "branches has a negative count; allowed: 0 or more");
   require(listed < steps || list.back() == 0, method, "branches ends with ",
           list.back(), " at the last step, which is never trained; set it to ",
           "0");
@@ -101,35 +83,7 @@ void check_branches(const Method& method, int64_t steps) {
   }
 }
 
-void check_strength(const Method& method) {
-  const double scale = method.strength.scale;
-  require(std::isfinite(scale) && scale > 0, method, "strength.scale = ", scale,
-          "; it must be above 0");
-  require(
-      !method.strength.scaled_residual ||
-          method.estimator.source == Source::rollout,
-      method,
-      "scaled_residual needs source: rollout: branches leave the times that it "
-      "is made for");
-}
-
-void check_estimator(const Method& method) {
-  const auto& knobs = method.estimator;
-  require(knobs.spread_offset >= 0, method,
-          "spread_offset = ", knobs.spread_offset, "; it must be 0 or more");
-  require(knobs.baseline != Baseline::running ||
-              (knobs.grouping == Grouping::prompt &&
-               knobs.buffer_least <= knobs.buffer_size),
-          method,
-          "baseline: running needs grouping: prompt and a buffer_least "
-          "of at most buffer_size; got ",
-          knobs.buffer_least, " of ", knobs.buffer_size);
-}
-
 void check_rollout(const Method& method) {
-  require(method.estimator.branches.empty(), method,
-          "source: rollout with a list of branches; remove the list, or "
-          "source: branches");
   const auto grouping = method.estimator.grouping;
   require(grouping != Grouping::seed && grouping != Grouping::root, method,
           "source: rollout with grouping: ", to_string(grouping),
@@ -154,12 +108,26 @@ void check_anchors(const Method& method, int64_t steps) {
           "pull nothing; set a count to 0 or pull_rows: true");
 }
 
+void check_regularisation(const Method& method) {
+  const auto& knobs = method.regularisation;
+  require(knobs.anchors || knobs.anchor_share == 0, method,
+          "anchor_share = ", knobs.anchor_share,
+          " without anchors; set anchors: true or leave it out");
+  require(knobs.pull_rows || knobs.anchors || knobs.beta == 0, method,
+          "pull_rows: false without anchors: beta would pull nothing; set "
+          "anchors: true or beta: 0");
+  require(knobs.importance == Importance::none || knobs.clip_range > 0, method,
+          "clip_range = ", knobs.clip_range,
+          "; it must be above 0 (importance: none does not clip)");
+}
+
 }  // namespace
 
 void check_method(const Method& method, int64_t steps) {
   require(steps >= 2, method, steps,
           " sampler steps; the last is never trained, so 2 or more are needed");
-  switch (method.estimator.source) {
+  const auto& estimator = method.estimator;
+  switch (estimator.source) {
     case Source::branches:
       check_branches(method, steps);
       break;
@@ -170,25 +138,20 @@ void check_method(const Method& method, int64_t steps) {
       check_tree(method, steps);
       break;
   }
-  check_estimator(method);
-  check_strength(method);
-  const auto& knobs = method.regularisation;
-  require(std::isfinite(knobs.beta) && knobs.beta >= 0, method,
-          "beta = ", knobs.beta, "; it must be 0 or more");
-  require(knobs.anchor_share >= 0 && (knobs.anchors || knobs.anchor_share == 0),
-          method, "anchor_share = ", knobs.anchor_share,
-          knobs.anchors
-              ? "; it must be 0 (all) or more"
-              : " without anchors; set anchors: true or leave it out");
-  require(knobs.pull_rows || knobs.anchors || knobs.beta == 0, method,
-          "pull_rows: false without anchors: beta would pull nothing; set "
-          "anchors: true or beta: 0");
-  if (knobs.anchors) check_anchors(method, steps);
-  require(knobs.importance == Importance::none || knobs.clip_range > 0, method,
-          "clip_range = ", knobs.clip_range,
-          "; it must be above 0 (importance: none does not clip)");
-  require(knobs.advantage_clip > 0, method,
-          "advantage_clip = ", knobs.advantage_clip, "; it must be above 0");
+  require(estimator.baseline != Baseline::running ||
+              (estimator.grouping == Grouping::prompt &&
+               estimator.buffer_least <= estimator.buffer_size),
+          method,
+          "baseline: running needs grouping: prompt and a buffer_least "
+          "of at most buffer_size; got ",
+          estimator.buffer_least, " of ", estimator.buffer_size);
+  require(
+      !method.strength.scaled_residual || estimator.source == Source::rollout,
+      method,
+      "scaled_residual needs source: rollout: branches leave the times "
+      "that it is made for");
+  check_regularisation(method);
+  if (method.regularisation.anchors) check_anchors(method, steps);
 }
 
 }  // namespace rsm

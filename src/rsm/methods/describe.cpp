@@ -7,6 +7,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/methods/catalogue.h"
+#include "rsm/methods/knobs.h"
 #include "rsm/methods/method_config.h"
 #include "rsm/methods/names.h"
 #include "rsm/objective/rows.h"
@@ -72,6 +73,18 @@ std::string regularisation_cell(const RegularisationKnobs& knobs) {
 }
 
 std::string knobs_table() {
+  std::string out = "| key | words, range | meaning |\n|---|---|---|\n";
+  for (const auto& knob : list_knobs()) {
+    const auto allowed = knob.words.empty()
+                             ? knob.range.text()
+                             : "`" + join(knob.words, "`, `") + "`";
+    out += cat("| `", knob.key, "` | ", knob.is_list ? "a list, each " : "",
+               allowed, " | ", knob.meaning, " |\n");
+  }
+  return out;
+}
+
+std::string entries_table() {
   std::string out =
       "| entry | models | estimator | strength | regularisation | source |\n"
       "|---|---|---|---|---|---|\n";
@@ -160,11 +173,17 @@ std::string sparkline(const std::vector<double>& values) {
   return out;
 }
 
-std::string catalogue_markdown() {
-  return knobs_table() +
-         "\nh(t), normalised to sum 1, of ten steps (step 0 is the noisiest; "
-         "the last is not trained):\n\n" +
-         strength_table();
+std::vector<std::string> docs_tables() {
+  const auto marked = [](const std::string& name, const std::string& text) {
+    return cat("<!-- ", name, ": begin -->\n", text, "<!-- ", name,
+               ": end -->\n");
+  };
+  return {marked("KNOBS", knobs_table()),
+          marked("CATALOGUE",
+                 entries_table() +
+                     "\nh(t), normalised to sum 1, of ten steps (step 0 is the "
+                     "noisiest; the last is not trained):\n\n" +
+                     strength_table())};
 }
 
 }  // namespace rsm

@@ -23,7 +23,8 @@ nlohmann::json described(const Method& method);
 /** Bars of a list of numbers, one character each, the largest full. */
 std::string sparkline(const std::vector<double>& values);
 
-/** The catalogue as Markdown: a table of knobs, then one of h(t). */
-std::string catalogue_markdown();
+/** The tables of docs/methods.md, each between its marks: every knob there is;
+ * the entries of the catalogue, and their h(t). */
+std::vector<std::string> docs_tables();
 
 }  // namespace rsm

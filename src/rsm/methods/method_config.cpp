@@ -1,121 +1,155 @@
 #include "rsm/methods/method_config.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <type_traits>
+#include <utility>
 
 #include "rsm/base/error.h"
 #include "rsm/methods/catalogue.h"
+#include "rsm/methods/knobs.h"
 #include "rsm/methods/names.h"
 
 namespace rsm {
 namespace {
 
-/** No knob comes near; float32 still holds it. */
-constexpr double kLargest = 1e30;
-constexpr int64_t kMostBranches = 10000;
-constexpr int64_t kMostEpochs = 1000000000;
-constexpr int64_t kMostBuffered = 1000000;  // rewards of a prompt
-constexpr int64_t kMostSteps = 1000;        // of a sampler
+using Source = EstimatorKnobs::Source;
 
-template <typename Enum>
-void read_word(const Config& section, const std::string& key, Enum& value) {
-  value = parse<Enum>(section.choice(key, to_string(value), words<Enum>()));
-}
+/** A visitor that takes what a section says; other knobs stay as they are. */
+class KnobReader {
+ public:
+  explicit KnobReader(Config section) : section_(std::move(section)) {}
 
-void read_tree(const Config& section, TreeKnobs& knobs) {
-  knobs.split_steps =
-      section.integers("split_steps", knobs.split_steps, 0, kMostSteps);
-  knobs.children = section.integer("children", knobs.children, 2, 64);
-  knobs.split_noise =
-      section.real("split_noise", knobs.split_noise, 1e-6, kLargest);
-  knobs.sde_steps =
-      section.integers("sde_steps", knobs.sde_steps, 0, kMostSteps);
-  knobs.keep_leaves = section.real("keep_leaves", knobs.keep_leaves, 0, 1);
-  read_word(section, "keep", knobs.keep);
-  knobs.skip_steps =
-      section.integers("skip_steps", knobs.skip_steps, 0, kMostSteps);
-  knobs.slide_every =
-      section.integer("slide_every", knobs.slide_every, 0, kMostEpochs);
-  knobs.slide_stop =
-      section.integer("slide_stop", knobs.slide_stop, 0, kMostSteps);
-}
-
-/** A profile, or a list of one's own in its place. */
-void read_branches(const Config& section, EstimatorKnobs& knobs,
-                   int64_t steps) {
-  if (section.has("branches") && !section.has("profile")) {
-    knobs.branches =
-        section.integers("branches", knobs.branches, 0, kMostBranches);
-    knobs.profile.clear();
-  } else {
-    knobs.profile = section.choice(
-        "profile", knobs.profile.empty() ? "base" : knobs.profile,
-        branch_profiles());
-    section.check("profile", [&] {
-      knobs.branches = branch_profile(knobs.profile, steps);
-    });
+  template <typename Enum>
+  void operator()(const char* key, Enum& knob, const char*) {
+    knob = parse<Enum>(section_.choice(key, to_string(knob), words<Enum>()));
   }
-}
+  void operator()(const char* key, bool& knob, const char*) {
+    knob = section_.flag(key, knob);
+  }
+  void operator()(const char* key, std::string& knob,
+                  const std::vector<std::string>& allowed, const char*) {
+    knob = section_.choice(key, knob, allowed);
+  }
+  void operator()(const char* key, double& knob, Range range, const char*) {
+    knob = section_.real(key, knob, range.min, range.max);
+    if (range.without_min && knob == range.min) {
+      section_.note(key, cat("got ", knob, "; allowed: ", range.text()));
+    }
+  }
+  void operator()(const char* key, int64_t& knob, Range range, const char*) {
+    knob = section_.integer(key, knob, whole(range.min), whole(range.max));
+  }
+  void operator()(const char* key, std::vector<int64_t>& knob, Range range,
+                  const char*) {
+    knob = section_.integers(key, knob, whole(range.min), whole(range.max));
+  }
 
-void read_estimator(const Config& section, EstimatorKnobs& knobs,
-                    int64_t steps) {
-  const auto before = knobs.source;
-  read_word(section, "source", knobs.source);
-  if (knobs.source != before) {  // what the entry said of the other source
+  template <typename Knobs>
+  void group(const char* key, Knobs& knobs) {
+    KnobReader reader(section_.section(key));
+    visit(reader, knobs);
+  }
+  /** Which keys there are is known once the knob that decides is. */
+  bool when(bool holds, const char* key) {
+    if (section_.is_wrong(key)) section_.allow_any_key();
+    return holds;
+  }
+
+ private:
+  static int64_t whole(double bound) {
+    constexpr double kExact = 9007199254740992;  // 2^53
+    return static_cast<int64_t>(std::min(bound, kExact));
+  }
+
+  Config section_;
+};
+
+/** A visitor that writes every knob, in the words of configs. */
+class KnobWriter {
+ public:
+  template <typename T, typename... About>
+  void operator()(const char* key, const T& knob, const About&...) {
+    if constexpr (std::is_enum_v<T>) {
+      json[key] = to_string(knob);
+    } else {
+      json[key] = knob;
+    }
+  }
+  template <typename Knobs>
+  void group(const char* key, Knobs& knobs) {
+    KnobWriter writer;
+    visit(writer, knobs);
+    json[key] = writer.json;
+  }
+  bool when(bool holds, const char*) { return holds; }
+
+  nlohmann::json json;
+};
+
+/** What is to be known before knobs are asked for: an entry's own of another
+ * source are none of the config's, and a list stands in place of a profile. */
+void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
+  auto source = knobs.source;
+  KnobReader{section}("source", source, "");
+  if (source != knobs.source) {
     knobs.branches.clear();
     knobs.profile.clear();
     knobs.tree = {};
   }
-  read_word(section, "grouping", knobs.grouping);
-  read_word(section, "baseline", knobs.baseline);
-  read_word(section, "spread", knobs.spread);
-  read_word(section, "combine", knobs.combine);
-  if (section.is_wrong("source") || section.is_wrong("baseline")) {
-    section.allow_any_key();
-  }
-  knobs.spread_offset =
-      section.real("spread_offset", knobs.spread_offset, 0, kLargest);
-  knobs.unbiased_spread =
-      section.flag("unbiased_spread", knobs.unbiased_spread);
-  knobs.shared_start = section.flag("shared_start", knobs.shared_start);
-  if (knobs.baseline == EstimatorKnobs::Baseline::running) {
-    knobs.buffer_size =
-        section.integer("buffer_size", knobs.buffer_size, 2, kMostBuffered);
-    knobs.buffer_least =
-        section.integer("buffer_least", knobs.buffer_least, 2, kMostBuffered);
-  }
-  if (knobs.source == EstimatorKnobs::Source::branches) {
-    read_branches(section, knobs, steps);
-  } else if (section.has("branches")) {  // [] where another source overrides
-    knobs.branches = section.integers("branches", {}, 0, kMostBranches);
-  }
-  if (knobs.source == EstimatorKnobs::Source::tree) {
+  if (source == Source::tree) {
     fit_splits(knobs, steps);
-    const auto tree = section.section("tree");
-    if (tree.has("split_steps")) knobs.profile.clear();
-    read_tree(tree, knobs.tree);
+    if (section.section("tree").has("split_steps")) knobs.profile.clear();
+  } else if (source == Source::branches) {
+    const bool listed = section.has("branches");
+    const bool named = section.has("profile");
+    if (listed && named) {
+      section.note("branches", "stands beside profile; give one of them");
+    }
+    if (listed && !named) {
+      knobs.profile.clear();
+    } else if (knobs.profile.empty()) {
+      knobs.profile = "base";
+    }
   }
 }
 
-void read_regularisation(const Config& section, RegularisationKnobs& knobs) {
-  knobs.beta = section.real("beta", knobs.beta, 0, kLargest);
-  read_word(section, "kl_form", knobs.kl_form);
-  knobs.pull_rows = section.flag("pull_rows", knobs.pull_rows);
-  knobs.anchors = section.flag("anchors", knobs.anchors);
-  knobs.anchor_share =
-      section.real("anchor_share", knobs.anchor_share, 0, kLargest);
-  read_word(section, "importance", knobs.importance);
-  read_word(section, "clip_in", knobs.clip_in);
-  knobs.clip_range = section.real("clip_range", knobs.clip_range, 0, kLargest);
-  knobs.advantage_clip =
-      section.real("advantage_clip", knobs.advantage_clip, 0, kLargest);
-  read_word(section, "mask", knobs.mask);
+/** A profile that does not fit is a mistake of what names it, or of the number
+ * of steps. */
+void fit_profile(const Config& config, const Config& section,
+                 EstimatorKnobs& knobs, int64_t steps) {
+  const bool named = section.has("profile");
+  const auto place = named ? section : config.section("sampling");
+  place.check(named ? "profile" : "steps",
+              [&] { knobs.branches = branch_profile(knobs.profile, steps); });
+}
+
+void read_knobs(const Config& config, Method& method, int64_t steps) {
+  const auto section = config.section("method");
+  const auto estimator = section.section("estimator");
+  auto& knobs = method.estimator;
+  prepare(estimator, knobs, steps);
+  KnobReader reader(section);
+  visit(reader, method);
+  if (knobs.source == Source::branches) {
+    if (!knobs.profile.empty()) fit_profile(config, estimator, knobs, steps);
+  } else if (estimator.has("branches")) {  // [] where another source overrides
+    std::vector<int64_t> listed;
+    KnobReader{estimator}("branches", listed, kBranches, "");
+    if (!listed.empty()) {
+      estimator.note("branches",
+                     cat("stands beside source: ", to_string(knobs.source),
+                         "; remove it, or source: branches"));
+    }
+  }
 }
 
 }  // namespace
 
-Method read_method(const Config& section, int64_t steps,
+Method read_method(const Config& config, int64_t steps,
                    std::optional<Family> family,
                    std::vector<std::string>* warnings) {
+  const auto section = config.section("method");
   std::vector<std::string> known;
   for (const auto& entry : catalogue()) {
     known.push_back(entry.name);
@@ -141,77 +175,29 @@ Method read_method(const Config& section, int64_t steps,
     method.source = "the config";
     method.name = section.text("name");
   }
-  read_estimator(section.section("estimator"), method.estimator, steps);
-  const auto strength = section.section("strength");
-  read_word(strength, "shape", method.strength.shape);
-  method.strength.scale =
-      strength.real("scale", method.strength.scale, 0, kLargest);
-  method.strength.scaled_residual =
-      strength.flag("scaled_residual", method.strength.scaled_residual);
-  read_regularisation(section.section("regularisation"), method.regularisation);
+  read_knobs(config, method, steps);
   return method;
 }
 
-namespace {
-
-nlohmann::json to_json(const EstimatorKnobs& knobs) {
-  nlohmann::json out = {{"source", to_string(knobs.source)},
-                        {"grouping", to_string(knobs.grouping)},
-                        {"baseline", to_string(knobs.baseline)},
-                        {"spread", to_string(knobs.spread)},
-                        {"combine", to_string(knobs.combine)},
-                        {"spread_offset", knobs.spread_offset},
-                        {"unbiased_spread", knobs.unbiased_spread},
-                        {"shared_start", knobs.shared_start},
-                        {"noise", to_string(knobs.noise)}};
-  if (knobs.source == EstimatorKnobs::Source::branches) {
-    out["branches"] = knobs.branches;
+nlohmann::json to_json(Method method) {
+  KnobWriter writer;
+  visit(writer, method);
+  auto out = writer.json;
+  out["name"] = method.name;
+  out["source"] = method.source;
+  out["summary"] = method.summary;
+  out["as_published"] = method.as_published;
+  out["family"] = to_string(method.family);
+  // Said in other places of a config, or fitted to the steps.
+  auto& estimator = out["estimator"];
+  estimator["noise"] = to_string(method.estimator.noise);
+  if (method.estimator.source == Source::branches) {
+    estimator["branches"] = method.estimator.branches;
   }
-  if (!knobs.profile.empty()) {
-    out["profile"] = knobs.profile;
-  }
-  if (knobs.source == EstimatorKnobs::Source::tree) {
-    out["tree"] = {{"split_steps", knobs.tree.split_steps},
-                   {"children", knobs.tree.children},
-                   {"split_noise", knobs.tree.split_noise},
-                   {"sde_steps", knobs.tree.sde_steps},
-                   {"keep_leaves", knobs.tree.keep_leaves},
-                   {"keep", to_string(knobs.tree.keep)},
-                   {"skip_steps", knobs.tree.skip_steps},
-                   {"slide_every", knobs.tree.slide_every},
-                   {"slide_stop", knobs.tree.slide_stop}};
-  }
-  if (knobs.baseline == EstimatorKnobs::Baseline::running) {
-    out["buffer_size"] = knobs.buffer_size;
-    out["buffer_least"] = knobs.buffer_least;
+  if (!method.estimator.profile.empty()) {
+    estimator["profile"] = method.estimator.profile;
   }
   return out;
-}
-
-}  // namespace
-
-nlohmann::json to_json(const Method& m) {
-  return {{"name", m.name},
-          {"source", m.source},
-          {"summary", m.summary},
-          {"as_published", m.as_published},
-          {"family", to_string(m.family)},
-          {"estimator", to_json(m.estimator)},
-          {"strength",
-           {{"shape", to_string(m.strength.shape)},
-            {"scale", m.strength.scale},
-            {"scaled_residual", m.strength.scaled_residual}}},
-          {"regularisation",
-           {{"beta", m.regularisation.beta},
-            {"kl_form", to_string(m.regularisation.kl_form)},
-            {"pull_rows", m.regularisation.pull_rows},
-            {"anchors", m.regularisation.anchors},
-            {"anchor_share", m.regularisation.anchor_share},
-            {"importance", to_string(m.regularisation.importance)},
-            {"clip_in", to_string(m.regularisation.clip_in)},
-            {"clip_range", m.regularisation.clip_range},
-            {"advantage_clip", m.regularisation.advantage_clip},
-            {"mask", to_string(m.regularisation.mask)}}}};
 }
 
 }  // namespace rsm

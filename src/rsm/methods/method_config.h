@@ -18,12 +18,13 @@ namespace rsm {
  * fitted or refused. Wrong values and an entry of the other family are noted
  * (rsm::Config); check_method is left to the caller. `warnings` gains what was
  * fitted so that it is no longer as published: replaced_sampler(). */
-Method read_method(const Config& section, int64_t steps,
+Method read_method(const Config& config, int64_t steps,
                    std::optional<Family> family,
                    std::vector<std::string>* warnings = nullptr);
 
 /** {name, source, summary, family, as_published, estimator, strength,
- * regularisation}, in the words of configs. */
-nlohmann::json to_json(const Method& method);
+ * regularisation}: every knob (knobs.h) in the words of configs, and in
+ * `estimator` also `noise`, and `branches` and `profile` where there are. */
+nlohmann::json to_json(Method method);
 
 }  // namespace rsm

@@ -16,8 +16,7 @@ namespace {
 Method parsed(const std::string& section,
               std::optional<Family> family = Family::flow) {
   const auto config = Config::parse("method:\n" + section, "own.yaml");
-  const auto method =
-      read_method(config.section("method"), kCatalogueSteps, family);
+  const auto method = read_method(config, kCatalogueSteps, family);
   config.done();
   return method;
 }
@@ -70,30 +69,13 @@ TEST(ReadMethod, AMaskIsTheEntrysUnlessTheConfigSaysAnother) {
             Mask::none);
 }
 
-TEST(ReadMethod, AMethodOfOnesOwnHasItsNameAndTheRestOfAnEntry) {
-  for (const auto& entry : catalogue()) {
-    for (const auto& [family, home] : homes(entry)) {
-      const auto own = parsed("  name: mine\n  from: " + entry.name +
-                                  "\n  strength: {scale: 2.5}\n",
-                              family);
-      EXPECT_EQ(own.name, "mine");
-      EXPECT_NE(own.source, entry.source);
-      EXPECT_EQ(own.strength.scale, 2.5);
-      auto expected = to_json(home);
-      expected["strength"]["scale"] = 2.5;
-      for (const char* knobs : {"estimator", "strength", "regularisation"}) {
-        EXPECT_EQ(to_json(own)[knobs], expected[knobs]) << knobs;
-      }
-    }
-  }
-}
-
 TEST(ReadMethod, ASamplerThatIsNotTheEntrysIsSaid) {
   int64_t said = 0;
   for (const auto& entry : catalogue()) {
     for (const auto& [family, home] : homes(entry)) {
       std::vector<std::string> warnings;
-      const auto config = Config::parse("name: " + entry.name, "own.yaml");
+      const auto config =
+          Config::parse("method: {name: " + entry.name + "}", "own.yaml");
       read_method(config, kCatalogueSteps, family, &warnings);
       if (home.estimator.noise == entry.estimator.noise) {
         EXPECT_TRUE(warnings.empty()) << entry.name;
@@ -134,6 +116,13 @@ TEST(ReadMethod, MistakesAreNamed) {
   expect_parts(
       error_of([] { parsed("  from: " + catalogue()[0].name + "\n"); }),
       {"method.name"});
+  for (const std::string source : {"rollout", "tree"}) {
+    expect_parts(
+        error_of([&] {
+          parsed("  estimator: {source: " + source + ", branches: [6]}\n");
+        }),
+        {"own.yaml:2: method.estimator.branches", source});
+  }
 }
 
 }  // namespace

@@ -1,31 +1,91 @@
 #pragma once
 
+#include <initializer_list>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
+#include "rsm/base/error.h"
 #include "rsm/base/method.h"
 
 namespace rsm {
 
-// The words that configs, tables and logs use for the knobs of a method.
-
-/** The word of a value. Defined for the enums of base/method.h, as the other
- * two. */
+/** Words and values of an enum, in their order. */
 template <typename Enum>
-requires std::is_enum_v<Enum> std::string to_string(Enum value);
+using Words = std::vector<std::pair<std::string, Enum>>;
+
+/** `names` as they stand in a list of the values. */
+template <typename Enum>
+Words<Enum> named(const std::string& names,
+                  std::initializer_list<Enum> values) {
+  Words<Enum> out;
+  std::istringstream left(names);
+  std::string word;
+  for (const Enum value : values) {
+    left >> word;
+    if (word.ends_with(',')) word.pop_back();
+    out.emplace_back(word, value);
+  }
+  return out;
+}
+
+// The words that configs, tables and logs use for the knobs of a method: the
+// names of the values in base/method.h.
+#define RSM_WORDS(Enum, ...)                                                   \
+  inline const Words<Enum>& words_of(Enum) {                                   \
+    using enum Enum;                                                           \
+    static const Words<Enum> words = named<Enum>(#__VA_ARGS__, {__VA_ARGS__}); \
+    return words;                                                              \
+  }
+RSM_WORDS(Family, flow, diffusion)
+RSM_WORDS(SamplerNoise, usual, cps, constant, even_weight)
+RSM_WORDS(TreeKnobs::Keep, best, extremes)
+RSM_WORDS(EstimatorKnobs::Source, rollout, branches, tree)
+RSM_WORDS(EstimatorKnobs::Grouping, prompt, seed, root, batch)
+RSM_WORDS(EstimatorKnobs::Baseline, mean, leave_one_out, running, none)
+RSM_WORDS(EstimatorKnobs::Spread, group, global, none)
+RSM_WORDS(EstimatorKnobs::Combine, rewards, advantages)
+RSM_WORDS(StrengthKnobs::Shape, constant, noise, proportional, uniform, sigma,
+          variance)
+RSM_WORDS(RegularisationKnobs::KlForm, exact, heuristic, unweighted)
+RSM_WORDS(RegularisationKnobs::Importance, ratio, matching, none)
+RSM_WORDS(RegularisationKnobs::ClipIn, log_ratio, strength, variance, centred)
+RSM_WORDS(RegularisationKnobs::Mask, policy, rows, none)
+#undef RSM_WORDS
+
+/** The word of a value. */
+template <typename Enum>
+requires std::is_enum_v<Enum> std::string to_string(Enum value) {
+  for (const auto& [word, known] : words_of(value)) {
+    if (known == value) return word;
+  }
+  throw Error("[to_string] a value outside its enum");
+}
 
 /** "both" without a family. */
-std::string to_string(std::optional<Family> models);
+inline std::string to_string(std::optional<Family> models) {
+  return models ? to_string(*models) : "both";
+}
+
+/** Every word of an enum, in the order of its values. */
+template <typename Enum>
+std::vector<std::string> words() {
+  std::vector<std::string> out;
+  for (const auto& [word, value] : words_of(Enum{})) out.push_back(word);
+  return out;
+}
 
 /** The value named `word`: parse<StrengthKnobs::Shape>("sigma"). Throws
  * UsageError listing the allowed words. */
 template <typename Enum>
-Enum parse(const std::string& word);
-
-/** Every word of an enum, in the order of its values. */
-template <typename Enum>
-std::vector<std::string> words();
+Enum parse(const std::string& word) {
+  for (const auto& [known, value] : words_of(Enum{})) {
+    if (known == word) return value;
+  }
+  throw UsageError(cat("[parse] ", unknown_word(word, words<Enum>())));
+}
 
 }  // namespace rsm

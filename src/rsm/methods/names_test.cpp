@@ -43,7 +43,7 @@ TEST(Names, UnknownWordsAreAnsweredWithTheAllowedOnes) {
     FAIL() << "expected an error";
   } catch (const UsageError& error) {
     EXPECT_STREQ(error.what(),
-                 "[strength.shape] unknown \"sigmma\"; known: constant, noise, "
+                 "[parse] unknown \"sigmma\"; known: constant, noise, "
                  "proportional, uniform, sigma, variance (did you mean "
                  "\"sigma\"?)");
   }

@@ -59,9 +59,10 @@ std::vector<int64_t> branch_profile(const std::string& name, int64_t steps) {
   }
   const auto listed = static_cast<int64_t>(found->second.size());
   if (listed != steps) {
-    throw UsageError(cat("[profile] ", name, " is for ", listed,
+    throw UsageError(cat("[profile] the budget ", name, " is for ", listed,
                          " sampler steps, the sampler takes ", steps,
-                         "; use base or five, or list estimator.branches"));
+                         "; set method.estimator.profile to base or five, or "
+                         "list method.estimator.branches"));
   }
   return found->second;
 }

@@ -115,7 +115,11 @@ void check_whole(const Config& config, const Path& path, const RunOptions& o) {
   sampling.check("noise_level",
                  [&] { path.noisy_step(path.times(o.steps), 0, o.noise); });
   if (config.is_wrong("method") || sampling.is_wrong("noise_level")) return;
-  config.check("method", [&] { o.plan(); });
+  const auto& estimator = o.method.estimator;
+  if (estimator.source == EstimatorKnobs::Source::tree) {
+    const auto section = config.section("method").section("estimator");
+    section.section("tree").check("split_steps", [&] { o.plan(); });
+  }
   if (config.is_wrong("method")) return;
   const auto prompts = config.section("prompts");
   const double pictures = static_cast<double>(o.prompts_per_epoch) *
@@ -126,7 +130,6 @@ void check_whole(const Config& config, const Path& path, const RunOptions& o) {
                  cat("with samples and branches these are ", pictures,
                      " pictures an epoch; allowed: ", kMostPictures));
   }
-  const auto& estimator = o.method.estimator;
   if (estimator.source == EstimatorKnobs::Source::rollout &&
       estimator.grouping != EstimatorKnobs::Grouping::batch &&
       estimator.baseline != EstimatorKnobs::Baseline::running &&
@@ -308,9 +311,8 @@ RunOptions read_run_options(const Config& config) {
   const auto sampling = config.section("sampling");
   o.steps = sampling.integer("steps", o.steps, 2, 1000);
   std::vector<std::string> replaced;
-  o.method =
-      read_method(config.section("method"), o.steps,
-                  path ? std::optional(family) : std::nullopt, &replaced);
+  o.method = read_method(
+      config, o.steps, path ? std::optional(family) : std::nullopt, &replaced);
   if (!sampling.has("sampler")) o.warnings = std::move(replaced);
   o.label = config.text("label", o.method.name);
   check_text(config, "label", o.label);

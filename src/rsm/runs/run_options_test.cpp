@@ -113,6 +113,27 @@ TEST(RunOptions, AnUnknownModelOrMethodHidesNoOtherMistakes) {
                        "my.yaml:11: sampling.share", "my.yaml:12: train.lr"});
 }
 
+TEST(RunOptions, PlansThatCannotBeDrawnAreRefusedByFileLineAndKey) {
+  const std::string config =
+      "name: a\nmodel: models/shapes-flow\nsampling:\n  steps: 20\n";
+  const std::string tree = config +
+                           "method:\n  name: branch-grpo\n  estimator:\n"
+                           "    tree:\n      split_steps: ";
+  const std::string key = "my.yaml:9: method.estimator.tree.split_steps: ";
+  expect_parts(error_in(tree + "[0, 1, 2]\n      children: 64\n"),
+               {key, "4096 leaves"});
+  expect_parts(error_in(tree + "[3, 3]\n"), {key, "rise within 0 to 18"});
+  // A budget is the mistake of who names it, or else of the steps.
+  const std::string budget = "the budget lowsnr2 is for 10 sampler steps";
+  expect_parts(error_in(config), {"my.yaml:4: sampling.steps: ", budget});
+  expect_parts(error_in(config + "method: {estimator: {profile: lowsnr2}}\n"),
+               {"my.yaml:5: method.estimator.profile: ", budget});
+  expect_parts(
+      error_in(config +
+               "method: {estimator: {profile: base, branches: [6]}}\n"),
+      {"my.yaml:5: method.estimator.branches: ", "profile", "one of them"});
+}
+
 TEST(RunOptions, NumbersAndNamesBeyondReasonAreRefusedByKey) {
   const std::string config = "name: a\nmodel: models/shapes-flow\n";
   for (const std::string set : {"sampling.steps=1000000000",

@@ -1,0 +1,150 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rsm/base/method.h"
+#include "rsm/methods/profiles.h"
+
+/** Every knob of a method, listed once: its key in configs, what it may be, and
+ * what it does, in Markdown for users. Reading, writing, checking and the table
+ * of docs/methods.md are visitors of these lists:
+ *
+ *     v(key, knob, meaning)             a word or a flag
+ *     v(key, knob, range, meaning)      a number or a list of numbers
+ *     v(key, knob, words, meaning)      a text, one of `words`
+ *     v.group(key, knobs)               a section of knobs
+ *     if (v.when(holds, key)) ...       knobs that only some values of the knob
+ *                                       `key`, listed before, go with
+ *
+ * A visitor that reads has set a knob before the next is visited. */
+namespace rsm {
+
+/** Allowed values of a number, or of each number of a list. */
+struct Range {
+  double min = 0;
+  double max = 0;
+  bool without_min = false;
+
+  /** "above 0", "2 to 64" */
+  std::string text() const;
+};
+
+constexpr double kLargest = 1e30;  // no knob comes near; float32 still holds it
+constexpr Range kSamplerSteps = {0, 1000};  // of a sampler
+constexpr Range kEpochs = {0, 1e9};
+constexpr Range kBuffered = {2, 1e6};  // rewards of a prompt
+constexpr Range kBranches = {0, 10000};
+constexpr Range kNotNegative = {0, kLargest};
+constexpr Range kPositive = {0, kLargest, true};
+
+template <class Visitor>
+void visit(Visitor& v, TreeKnobs& k) {
+  v("split_steps", k.split_steps, kSamplerSteps,
+    "where every node splits, rising; elsewhere it takes one step");
+  v("children", k.children, Range{2, 64}, "of a split");
+  v("split_noise", k.split_noise, Range{1e-6, kLargest},
+    "factor on the noise of splits");
+  v("sde_steps", k.sde_steps, kSamplerSteps,
+    "besides the splits, only these draw noise; elsewhere a node takes the ODE "
+    "step, which is no row. Empty: all do");
+  v("keep_leaves", k.keep_leaves, Range{0, 1, true},
+    "share of a root's leaves whose last branches are trained");
+  v("keep", k.keep, "which of them: the best, or half best, half worst");
+  v("skip_steps", k.skip_steps, kSamplerSteps,
+    "their rows are not trained; the KL (`beta`) still holds them");
+  v("slide_every", k.slide_every, kEpochs,
+    "after each so many epochs `skip_steps` move one step towards the noise; "
+    "0: never");
+  v("slide_stop", k.slide_stop, kSamplerSteps, "where the first of them stays");
+}
+
+template <class Visitor>
+void visit(Visitor& v, EstimatorKnobs& k) {
+  using enum EstimatorKnobs::Source;
+  v("source", k.source,
+    "`rollout`: stochastic paths; every step but the last is a row. "
+    "`branches`: a deterministic root; K_i one-step branches from its state i, "
+    "each continued without noise. `tree`: a stochastic path that splits; a "
+    "node's reward is the mean of its leaves'");
+  v("grouping", k.grouping,
+    "compared: all paths of a prompt, or its branches or nodes at the same "
+    "step; those of one root at one step (`seed`) or at all steps (`root`), "
+    "neither for `rollout`; all of the epoch, nodes: of a step (`batch`)");
+  v("baseline", k.baseline,
+    "taken off a reward: its group's mean; that of the others in it; the mean "
+    "of the prompt's last rewards over epochs (DDPO); nothing");
+  v("spread", k.spread,
+    "a centred reward is divided by its group's standard deviation, that of "
+    "all rewards, or nothing");
+  v("combine", k.combine,
+    "several rewards are summed before they are compared, or compared one by "
+    "one and their advantages summed");
+  v("spread_offset", k.spread_offset, kNotNegative, "added to the spread");
+  v("unbiased_spread", k.unbiased_spread, "squares divided by n − 1, not n");
+  v("shared_start", k.shared_start,
+    "a prompt's samples share their first noise");
+  if (v.when(k.baseline == EstimatorKnobs::Baseline::running, "baseline")) {
+    v("buffer_size", k.buffer_size, kBuffered,
+      "rewards kept of a prompt, for `running` (32)");
+    v("buffer_least", k.buffer_least, kBuffered,
+      "with fewer of them the epoch's rewards stand in (16)");
+  }
+  if (v.when(k.source == branches, "source")) {
+    if (v.when(!k.profile.empty(), "profile")) {
+      v("profile", k.profile, branch_profiles(),
+        "a budget below, in place of `branches`");
+    }
+    if (v.when(k.profile.empty(), "profile")) {
+      v("branches", k.branches, kBranches,
+        "K_i by step: N or N − 1 counts for N sampler steps, the Nth 0");
+    }
+  }
+  if (v.when(k.source == tree, "source")) v.group("tree", k.tree);
+}
+
+template <class Visitor>
+void visit(Visitor& v, StrengthKnobs& k) {
+  v("shape", k.shape, "g(t), below");
+  v("scale", k.scale, kPositive, "multiplies g");
+  v("scaled_residual", k.scaled_residual,
+    "the policy's output is y_ref + (0.5169/w)(y − y_ref) (PCPO's uw-lambda)");
+}
+
+template <class Visitor>
+void visit(Visitor& v, RegularisationKnobs& k) {
+  v("beta", k.beta, kNotNegative, "weight of the KL to the reference");
+  v("kl_form", k.kl_form, "below");
+  v("pull_rows", k.pull_rows, "the KL at steps with rows");
+  v("anchors", k.anchors,
+    "the KL also at steps without branches (needs `branches`, beta above 0)");
+  v("anchor_share", k.anchor_share, kNotNegative,
+    "so many anchors for each row of the epoch, at random; 0: all");
+  v("importance", k.importance, "form of the loss, below");
+  v("clip_in", k.clip_in, "what the clip range bounds, below");
+  v("clip_range", k.clip_range, kNotNegative,
+    "xi, above 0; not used by `importance: none`");
+  v("advantage_clip", k.advantage_clip, kPositive, "bound on \\|A\\|");
+  v("mask", k.mask, "what rows without an advantage lose, below");
+}
+
+template <class Visitor>
+void visit(Visitor& v, Method& method) {
+  v.group("estimator", method.estimator);
+  v.group("strength", method.strength);
+  v.group("regularisation", method.regularisation);
+}
+
+/** A knob as it is listed, which is a number where it has no words. */
+struct KnobInfo {
+  std::string key;                 ///< "estimator.tree.children"
+  std::vector<std::string> words;  ///< also of a flag
+  Range range;
+  std::string meaning;
+  bool is_list = false;
+  bool is_real = false;
+};
+std::vector<KnobInfo> list_knobs();
+
+}  // namespace rsm
