@@ -149,8 +149,7 @@ class Exporter {
 torch::Tensor trained_output(const Network& network, const RunOptions& run,
                              const StateDict& weights, const Probe& probe) {
   if (!run.lora) {
-    load_parameters(*network, with_trained(network, weights, std::nullopt),
-                    "export");
+    load_parameters(*network, with_trained(network, weights), "export");
     return probe.output(network);
   }
   LoraAdapter adapter(*network, run.lora_config, run.seed);

@@ -128,8 +128,7 @@ void write_final(const RunOptions& options, const Network& network,
     save_lora(folder, options.lora_config, average, network->part());
     return;
   }
-  save_with_weights(options.model, folder,
-                    with_trained(network, average, std::nullopt),
+  save_with_weights(options.model, folder, with_trained(network, average),
                     torch::kFloat32);
 }
 
