@@ -163,6 +163,12 @@ TEST(Export, AllWeightsComeBackAsAModel) {
     const auto files = export_run(options, silent);
     ASSERT_EQ(files.size(), 1u);
     EXPECT_EQ(files[0].path, folder / "run/export/merged");
+    for (const std::string untouched :
+         {"text_encoder/model.safetensors", "tokenizer/vocab.json",
+          "scheduler/scheduler_config.json", "transformer/config.json"}) {
+      EXPECT_EQ(read_file(files[0].path + "/" + untouched),
+                read_file("models/shapes-flow/" + untouched));
+    }
     EXPECT_LE(files[0].difference, files[0].allowed);
   }
 }

@@ -259,10 +259,12 @@ TEST_P(FinetuneOn, WithoutSharingTheSameUpdateCostsAPassARow) {
   EXPECT_NEAR(b[1].at("grad_norm").get<double>(), norm, 1e-4 * norm);
 }
 
-TEST_P(FinetuneOn, ThreadsChangeNothingBitForBit) {
+TEST_P(FinetuneOn, ThreadsAndCheckpointingChangeNothingBitForBit) {
   const TemporaryFolder folder;
   run_to_end(options_of(folder / "a"));
-  run_to_end(options_of(folder / "b", {"compute.threads=3"}));
+  run_to_end(options_of(
+      folder / "b",
+      {"compute.threads=3", "compute.activation_checkpointing=true"}));
   expect_same_weights(folder / "a", folder / "b");
 }
 
@@ -272,6 +274,14 @@ TEST_P(FinetuneOn, HalfPrecisionRolloutsLeaveTheFirstRatioExactlyOne) {
   const auto half = run_to_end(options_of(folder / "half", {"train.epochs=2"}));
   EXPECT_GT(half[2].at("rollout_gap").get<double>(), 0);
   expect_no_gap(half[2]);
+  for (const std::string checkpointing : {"false", "true"}) {
+    const auto trained = run_to_end(
+        options_of(folder / ("trained" + checkpointing),
+                   {"train.epochs=2", "compute.training_type=bfloat16",
+                    "compute.activation_checkpointing=" + checkpointing}));
+    EXPECT_NE(trained[2].at("grad_norm"), half[2].at("grad_norm"));
+    expect_no_gap(trained[2]);
+  }
   const auto single = run_to_end(options_of(
       folder / "single", {"train.epochs=2", "compute.rollout_type=float32"}));
   EXPECT_LT(single[2].at("rollout_gap").get<double>(),

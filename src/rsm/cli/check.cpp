@@ -77,7 +77,8 @@ void print_cost(const RunOptions& o, const Forecast& f, const EpochCost& cost) {
       "  %.0f epochs: about %.1f minutes of training, and %.0f s for "
       "each held-out evaluation\n",
       epochs, epochs * cost.epoch_seconds() / 60, cost.evaluation_seconds);
-  std::printf("  peak memory about %.0f MiB\n", cost.peak_memory_mb);
+  std::printf("  peak memory%s about %.0f MiB\n",
+              o.device.is_cpu() ? "" : " of the GPU", cost.peak_memory_mb);
 }
 
 void print_advice(const std::vector<Advice>& advice) {

@@ -57,8 +57,7 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
     const auto weights = state_dict(*out.model.network);
     const auto lora =
         load_lora(arguments.lora, out.model.network->part(), weights);
-    load_parameters(*out.model.network,
-                    merged(weights, lora.tensors, lora.config), arguments.lora);
+    load_merged(*out.model.network, weights, lora.tensors, lora.config);
   }
   TileOptions tiles;
   tiles.tile = arguments.tile;

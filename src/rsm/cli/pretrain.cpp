@@ -8,6 +8,7 @@
 #include "rsm/cli/config_arguments.h"
 #include "rsm/cli/output_paths.h"
 #include "rsm/cli/terminal_progress.h"
+#include "rsm/models/loading.h"
 #include "rsm/runs/run_options.h"
 #include "rsm/worlds/shapes_world.h"
 
@@ -80,7 +81,9 @@ PretrainOptions read_options(const Config& config) {
   const auto train = config.section("train");
   if (model.is_wrong("family")) train.allow_any_key();
   read_training(train, o);
-  o.threads = config.section("compute").integer("threads", 0, 0, 1024);
+  const auto compute = config.section("compute");
+  o.device = read_device(compute);
+  o.threads = compute.integer("threads", 0, 0, 1024);
   config.done();
   return o;
 }
@@ -99,6 +102,7 @@ void add_pretrain(CLI::App& app, Action& action) {
   command->callback([args, &action] {
     action = [args] {
       const auto options = read_options(args->load());
+      require_device(options.device);
       check_output_folder("folder", options.run_folder);
       check_output_folder("output", options.model_folder);
       watch_for_interrupts();

@@ -245,6 +245,19 @@ void write_pieces_atomic(const std::string& path,
   file.commit();
 }
 
+void copy_file_atomic(const std::string& from, const std::string& to) {
+  std::ifstream source(from, std::ios::binary);
+  if (!source) fail("read", from);
+  TemporaryFile file(to);
+  std::string part(size_t{1} << 20, '\0');
+  while (source) {
+    source.read(part.data(), static_cast<std::streamsize>(part.size()));
+    if (source.bad()) fail("read", from);
+    file.write({part.data(), static_cast<size_t>(source.gcount())});
+  }
+  file.commit();
+}
+
 bool is_there(const std::string& path) {
   using std::filesystem::file_type;
   return type_of(path) != file_type::not_found || is_link(path);

@@ -21,6 +21,9 @@ void write_file_atomic(const std::string& path, std::string_view bytes);
 void write_pieces_atomic(const std::string& path,
                          const std::vector<std::string_view>& pieces);
 
+/** The bytes of `from` in `to`, as write_file_atomic, a part at a time. */
+void copy_file_atomic(const std::string& from, const std::string& to);
+
 /** Whether something lies there (a link that leads nowhere, too: reading it
  * says so); whether it is a file; a folder. Throws rsm::Error naming the path
  * where that can't be told, as of a name that is too long. */

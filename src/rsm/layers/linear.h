@@ -16,8 +16,10 @@ struct LowRank {
 };
 
 /** x [...,in] -> [...,out]; torch.nn.Linear's parameter names, plus a place
- * for a LoRA. The adapter is not among the module's parameters: it is owned by
- * the LoraAdapter that attached it (models/lora.h). */
+ * for a LoRA. That is computed in the type of x, whatever its own, as PEFT's is
+ * under autocast: float32 LoRAs train on bfloat16 weights. It is not among the
+ * module's parameters: it is owned by the LoraAdapter that attached it
+ * (models/lora.h). */
 class LinearImpl : public torch::nn::Module {
  public:
   /** The weights are arbitrary until they are set. */

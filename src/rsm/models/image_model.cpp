@@ -159,24 +159,28 @@ ClipTokenizer load_tokenizer(const std::string& folder,
   return tokenizer;
 }
 
-/** Nothing happens where the files lie at `to` already. */
-void copy_tokenizer(const std::string& from, const std::string& to) {
+/** The files of a part of a model. Nothing happens where they lie at `to`
+ * already. */
+void copy_part(const std::string& from, const std::string& to) {
   namespace fs = std::filesystem;
-  const std::string source = from.empty() ? to : from;
   std::error_code failed;
-  RSM_CHECK(fs::is_directory(source, failed),
-            "[ImageModel] no tokenizer folder \"", source,
+  RSM_CHECK(fs::is_directory(from, failed), "[ImageModel] no folder \"", from,
             "\"; its files are needed to save a model");
-  if (fs::equivalent(source, to, failed)) return;
+  if (fs::equivalent(from, to, failed)) return;
   make_folder(to);
-  fs::directory_iterator entry(source, failed), end;
+  fs::directory_iterator entry(from, failed), end;
   for (; !failed && entry != end; entry.increment(failed)) {
     if (!entry->is_regular_file(failed)) continue;
     const std::string name = entry->path().filename().string();
-    write_file_atomic(to + "/" + name, read_file(entry->path().string()));
+    copy_file_atomic(entry->path().string(), to + "/" + name);
   }
-  RSM_CHECK(!failed, "[ImageModel] cannot read ", source, ": ",
-            failed.message());
+  RSM_CHECK(!failed, "[ImageModel] cannot read ", from, ": ", failed.message());
+}
+
+void write_network(const std::string& part, const StateDict& weights,
+                   torch::ScalarType type) {
+  write_safetensors(part + "/" + kWeights + ".safetensors",
+                    converted(weights, type), {{"format", "pt"}});
 }
 
 }  // namespace
@@ -210,13 +214,30 @@ void ImageModel::save(const std::string& folder, torch::ScalarType type) const {
                                                path->family() == Family::flow));
   write_json_atomic(folder + "/scheduler/scheduler_config.json",
                     path->to_json());
-  copy_tokenizer(tokenizer_folder, folder + "/tokenizer");
-  write_safetensors(part + "/" + kWeights + ".safetensors",
-                    converted(state_dict(*network), type), {{"format", "pt"}});
+  copy_part(tokenizer_folder.empty() ? folder + "/tokenizer" : tokenizer_folder,
+            folder + "/tokenizer");
+  write_network(part, state_dict(*network), type);
   write_safetensors(text + "/model.safetensors",
                     converted(state_dict(*text_encoder), type),
                     {{"format", "pt"}});
   write_json_atomic(folder + "/model_index.json", model_index(layout));
+}
+
+void save_with_weights(const std::string& from, const std::string& to,
+                       const StateDict& network, torch::ScalarType type) {
+  const Layout& layout = layout_of(family_of(from));
+  for (const auto& [part, library, name] : layout.parts) {
+    const auto place = cat("/", part);
+    if (part != std::string(layout.network_part)) {
+      copy_part(from + place, to + place);
+      continue;
+    }
+    make_folder(to + place);
+    copy_file_atomic(from + place + "/config.json",
+                     to + place + "/config.json");
+    write_network(to + place, network, type);
+  }
+  copy_file_atomic(from + "/model_index.json", to + "/model_index.json");
 }
 
 Condition ImageModel::encode_ids(const torch::Tensor& ids) const {

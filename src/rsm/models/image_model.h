@@ -6,6 +6,7 @@
 
 #include "rsm/base/conditioner.h"
 #include "rsm/base/decoder.h"
+#include "rsm/base/state_dict.h"
 #include "rsm/models/network.h"
 #include "rsm/paths/path.h"
 #include "rsm/text/clip_text.h"
@@ -59,6 +60,12 @@ struct ImageModel {
   std::vector<int64_t> latent_shape(
       const std::vector<int64_t>& size = {}) const;
 };
+
+/** A copy of the model folder `from` with other weights of the network, written
+ * as `type`; all else is copied file by file. As save(), model_index.json comes
+ * last. */
+void save_with_weights(const std::string& from, const std::string& to,
+                       const StateDict& network, torch::ScalarType type);
 
 /** The path of a model folder, without loading its networks. Throws rsm::Error
  * as ImageModel::load does. */

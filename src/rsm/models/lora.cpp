@@ -102,6 +102,31 @@ class LayerChoice {
   Layers layers_;
 };
 
+/** Hands every weight of `base` that the LoRA changes to `take`, changed. */
+template <typename Take>
+void for_each_merged(const StateDict& base, const StateDict& lora,
+                     const LoraConfig& config, const Take& take) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& pair : lora_pairs(lora, config.rank, "merged")) {
+    const std::string name = pair.module + ".weight";
+    const auto found = base.find(name);
+    RSM_CHECK(found != base.end(), "[merged] the model has no tensor \"", name,
+              "\"; the LoRA is of another model");
+    const auto& weight = found->second;
+    const std::vector<int64_t> shape = {pair.up.size(0), pair.down.size(1)};
+    const bool pointwise =
+        weight.dim() == 4 && weight.size(2) == 1 && weight.size(3) == 1;
+    const auto matrix = pointwise ? weight.flatten(1) : weight;
+    RSM_CHECK(matrix.sizes() == shape, "[merged] tensor \"", name,
+              "\" has shape ", weight.sizes(), "; the LoRA asks for ",
+              at::IntArrayRef(shape));
+    const auto like = weight.options().dtype(at::kFloat);
+    take(name, at::addmm(matrix.to(like), pair.up.to(like), pair.down.to(like),
+                         1, config.scale())
+                   .view(weight.sizes()));
+  }
+}
+
 }  // namespace
 
 void LoraConfig::check() const {
@@ -166,26 +191,22 @@ std::vector<LoraPair> lora_pairs(const StateDict& lora, int64_t rank,
 
 StateDict merged(const StateDict& base, const StateDict& lora,
                  const LoraConfig& config) {
-  const torch::NoGradGuard no_grad;
   StateDict out = base;
-  for (const auto& pair : lora_pairs(lora, config.rank, "merged")) {
-    const auto found = out.find(pair.module + ".weight");
-    RSM_CHECK(found != out.end(), "[merged] the model has no tensor \"",
-              pair.module, ".weight\"; the LoRA is of another model");
-    auto& weight = found->second;
-    const std::vector<int64_t> shape = {pair.up.size(0), pair.down.size(1)};
-    const bool pointwise =
-        weight.dim() == 4 && weight.size(2) == 1 && weight.size(3) == 1;
-    const auto matrix = pointwise ? weight.flatten(1) : weight;
-    RSM_CHECK(matrix.sizes() == shape, "[merged] tensor \"", found->first,
-              "\" has shape ", weight.sizes(), "; the LoRA asks for ",
-              at::IntArrayRef(shape));
-    const auto like = weight.options().dtype(at::kFloat);
-    weight = at::addmm(matrix.to(like), pair.up.to(like), pair.down.to(like), 1,
-                       config.scale())
-                 .view(weight.sizes());
-  }
+  for_each_merged(base, lora, config,
+                  [&](const std::string& name, const torch::Tensor& weight) {
+                    out[name] = weight;
+                  });
   return out;
+}
+
+void load_merged(torch::nn::Module& model, const StateDict& base,
+                 const StateDict& lora, const LoraConfig& config) {
+  load_parameters(model, base, "load_merged");
+  const auto own = state_dict(model);
+  for_each_merged(base, lora, config,
+                  [&](const std::string& name, const torch::Tensor& weight) {
+                    own.at(name).copy_(weight);
+                  });
 }
 
 LoraAdapter::LoraAdapter(torch::nn::Module& model, const LoraConfig& config,

@@ -67,6 +67,11 @@ std::vector<LoraPair> lora_pairs(const StateDict& lora, int64_t rank,
 StateDict merged(const StateDict& base, const StateDict& lora,
                  const LoraConfig& config);
 
+/** Loads merged(base, lora) into a model of base's, one tensor at a time: in
+ * memory are `base` and the model. Throws as merged() and load_parameters(). */
+void load_merged(torch::nn::Module& model, const StateDict& base,
+                 const StateDict& lora, const LoraConfig& config);
+
 /** Attaches low-rank tensors to a model's Linear layers, and detaches them
  * when it goes. The model must outlive it and stay on its device; its own
  * parameters stop requiring gradients. */

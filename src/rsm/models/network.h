@@ -17,8 +17,9 @@ namespace rsm {
 class NetworkModule : public torch::nn::Module {
  public:
   /** x [B,C,H,W], t [B] in [0,1] float32 (1 = noise) and a condition -> what
-   * the network predicts there, [B,C,H,W] in the weights' type. Throws
-   * rsm::Error for other shapes. */
+   * the network predicts there, [B,C,H,W] in the weights' type. H and W may be
+   * others than those of latent_shape(): any for the UNet, whole patches up to
+   * pos_embed_max_size of them for SD3. Throws rsm::Error for other shapes. */
   virtual torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
                                 const Condition& condition) = 0;
 
@@ -40,6 +41,17 @@ class NetworkModule : public torch::nn::Module {
   /** Where no gradient is taken, use kernels of our own: for a copy that only
    * samples, as outputs then differ in the last bits. */
   virtual void set_fast(bool /*fast*/) {}
+
+  /** Where gradients are taken, compute each block again in backward instead of
+   * keeping its activations (layers/activation_checkpointing.h). Off at first;
+   * changes no bit of outputs and of the weights' gradients. */
+  void set_activation_checkpointing(bool on) { checkpointing_ = on; }
+
+ protected:
+  bool activation_checkpointing() const { return checkpointing_; }
+
+ private:
+  bool checkpointing_ = false;
 };
 
 using Network = std::shared_ptr<NetworkModule>;

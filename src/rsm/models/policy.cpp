@@ -59,7 +59,8 @@ Policy::Policy(const ImageModel& model, const PolicyOptions& options)
     return std::make_shared<GuidedNetwork>(network, unconditional,
                                            options.guidance_scale, tiles);
   };
-  auto network = copy_of(model.network, torch::kFloat32, options.device);
+  auto network = copy_of(model.network, options.training_type, options.device);
+  network->set_activation_checkpointing(options.activation_checkpointing);
   training_ = guided(network, options.train_tiles);
   if (options.lora) {
     for (auto& p : network->parameters()) {
@@ -135,12 +136,8 @@ void Policy::update_average(double decay) {
   }
 }
 
-StateDict with_trained(const Network& network, const StateDict& trained,
-                       const std::optional<LoraConfig>& lora) {
+StateDict with_trained(const Network& network, const StateDict& trained) {
   auto weights = state_dict(*network);
-  if (lora) {
-    return merged(weights, trained, *lora);
-  }
   for (const auto& [name, value] : trained) {
     weights[name] = value;
   }
@@ -149,13 +146,15 @@ StateDict with_trained(const Network& network, const StateDict& trained,
 
 void Policy::sample_with(Copy which) {
   sampled_with_ = which;
-  if (!rollout_is_training()) {
-    load_parameters(
-        *rollout_->network(),
-        with_trained(training_->network(),
-                     which == Copy::training ? trainable() : values_.at(which),
-                     options_.lora),
-        "Policy");
+  if (rollout_is_training()) return;
+  const auto values = which == Copy::training ? trainable() : values_.at(which);
+  const auto& network = training_->network();
+  if (options_.lora) {
+    load_merged(*rollout_->network(), state_dict(*network), values,
+                *options_.lora);
+  } else {
+    load_parameters(*rollout_->network(), with_trained(network, values),
+                    "Policy");
   }
 }
 

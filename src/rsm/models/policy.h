@@ -18,6 +18,9 @@ struct PolicyOptions {
   uint64_t seed = 0;  ///< of the LoRA's initial values
   double guidance_scale = 1;
   torch::ScalarType rollout_type = torch::kFloat32;
+  /** Of the training copy and the reference; LoRAs are float32. */
+  torch::ScalarType training_type = torch::kFloat32;
+  bool activation_checkpointing = false;  ///< of the training copy
   torch::Device device = torch::kCPU;
   TileOptions rollout_tiles;
   /** Of everything the loss compares: ratios are exact in one tile only. */
@@ -31,13 +34,11 @@ struct PolicyOptions {
   }
 };
 
-/** All weights of `network` with what was trained of it put in: a LoRA merged,
- * other tensors replaced. */
-StateDict with_trained(const Network& network, const StateDict& trained,
-                       const std::optional<LoraConfig>& lora);
+/** All weights of `network`, those that were trained replaced. */
+StateDict with_trained(const Network& network, const StateDict& trained);
 
-/** Whose outputs. All but `rollout` compute as training does: float32, LoRA
- * unmerged, in the training tile. */
+/** Whose outputs. All but `rollout` compute as training does: in its
+ * precision and tile, LoRA unmerged. */
 enum class Copy {
   training,   ///< what the loss sees
   rollout,    ///< what samples: LoRA merged, any precision

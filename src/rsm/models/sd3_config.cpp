@@ -1,6 +1,9 @@
+#include "rsm/models/sd3_config.h"
+
+#include <nlohmann/json.hpp>
+
 #include "rsm/base/error.h"
 #include "rsm/io/json_options.h"
-#include "rsm/models/sd3_transformer.h"
 
 namespace rsm {
 namespace {

@@ -67,13 +67,12 @@ torch::Tensor RmsNormImpl::forward(const torch::Tensor& x) {
   return at::rms_norm(x, {x.size(-1)}, weight, kNormEps);
 }
 
-AdaNormImpl::AdaNormImpl(int64_t dim, int64_t parts) : parts_(parts) {
+AdaNormImpl::AdaNormImpl(int64_t dim, int64_t parts) {
   linear = register_module("linear", Linear(dim, parts * dim));
 }
 
-std::vector<torch::Tensor> AdaNormImpl::forward(
-    const torch::Tensor& activated) {
-  return linear(activated).unsqueeze(1).chunk(parts_, 2);
+torch::Tensor AdaNormImpl::forward(const torch::Tensor& activated) {
+  return linear(activated).unsqueeze(1);
 }
 
 TwoLayerImpl::TwoLayerImpl(int64_t in, int64_t out) {
@@ -195,12 +194,28 @@ void JointBlockImpl::set_fast(bool fast) {
 }
 
 void JointBlockImpl::forward(torch::Tensor& image, torch::Tensor& text,
-                             const torch::Tensor& activated) {
+                             const torch::Tensor& activated,
+                             bool checkpointed) {
+  // The norms' layers are computed outside of what is computed again: two
+  // gradients of `activated`, in the order of a pass that keeps everything.
+  const Tensors in = {image, text, norm1_(activated),
+                      norm1_context_(activated)};
+  const auto out =
+      checkpointed
+          ? rsm::checkpointed(
+                [this](const Tensors& again) { return mix(again); }, in, {this})
+          : mix(in);
+  image = out[0];
+  text = last_ ? torch::Tensor() : out[1];
+}
+
+Tensors JointBlockImpl::mix(const Tensors& in) {
+  auto image = in[0], text = in[1];
   // Parts, in order: shift, scale, gate of attention; shift, scale, gate of
   // the feed-forward; and of the second attention. The last block's text norm
   // has scale before shift (diffusers' AdaLayerNormContinuous).
-  const auto m = norm1_(activated);
-  const auto c = norm1_context_(activated);
+  const auto m = in[2].chunk(dual_ ? 9 : 6, 2);
+  const auto c = in[3].chunk(last_ ? 2 : 6, 2);
   const auto image_normed = layer_norm(image);
   const auto text_in = last_ ? modulate(layer_norm(text), c[1], c[0])
                              : modulate(layer_norm(text), c[0], c[1]);
@@ -214,13 +229,11 @@ void JointBlockImpl::forward(torch::Tensor& image, torch::Tensor& text,
   }
   image =
       at::addcmul(image, m[5], ff_(modulate(layer_norm(image), m[3], m[4])));
-  if (last_) {
-    text = torch::Tensor();
-    return;
-  }
+  if (last_) return {image};
   text = at::addcmul(text, c[2], text_attended);
   text = at::addcmul(text, c[5],
                      ff_context_(modulate(layer_norm(text), c[3], c[4])));
+  return {image, text};
 }
 
 Sd3TransformerImpl::Sd3TransformerImpl(const Sd3Config& config)
@@ -329,9 +342,10 @@ torch::Tensor Sd3TransformerImpl::forward(const torch::Tensor& x,
   const auto activated = at::silu(temb);
   auto text = context_embedder_(tokens.to(type));
   for (const auto& block : *blocks_) {
-    block->as<JointBlock>()->forward(image, text, activated);
+    block->as<JointBlock>()->forward(image, text, activated,
+                                     activation_checkpointing());
   }
-  const auto out = norm_out_(activated);
+  const auto out = norm_out_(activated).chunk(2, 2);
   return unpatchify(proj_out_(modulate(layer_norm(image), out[1], out[0])),
                     x.size(2), x.size(3));
 }

@@ -10,40 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "rsm/io/safetensors.h"
+#include "rsm/layers/activation_checkpointing.h"
 #include "rsm/layers/linear.h"
 #include "rsm/models/network.h"
+#include "rsm/models/sd3_config.h"
 
 namespace rsm {
-
-/** Fields of diffusers' SD3Transformer2DModel config.json, same defaults. */
-struct Sd3Config {
-  int64_t sample_size = 128;
-  int64_t patch_size = 2;
-  int64_t in_channels = 16;
-  int64_t num_layers = 18;
-  int64_t attention_head_dim = 64;
-  int64_t num_attention_heads = 18;
-  int64_t joint_attention_dim = 4096;
-  int64_t caption_projection_dim = 1152;
-  int64_t pooled_projection_dim = 2048;
-  int64_t out_channels = 16;
-  int64_t pos_embed_max_size = 96;
-  std::vector<int64_t> dual_attention_layers;  ///< SD3.5-medium: 0..12
-  bool qk_rms_norm = false;                    ///< qk_norm: "rms_norm"
-
-  int64_t inner_dim() const { return num_attention_heads * attention_head_dim; }
-
-  /** Throws rsm::Error naming `origin` and the key for a wrong or unknown
-   * field, numbers out of range, or sizes that contradict each other. */
-  static Sd3Config from_json(const nlohmann::json& json,
-                             const std::string& origin);
-  nlohmann::json to_json() const;
-
-  /** Names and shapes of a few tensors, with every width and count in them:
-   * what they are compared with bounds what a network of this config takes. */
-  TensorShapes anchors() const;
-};
 
 /** Root mean square norm with a learned gain (diffusers' RMSNorm). */
 class RmsNormImpl : public torch::nn::Module {
@@ -54,16 +26,13 @@ class RmsNormImpl : public torch::nn::Module {
 };
 TORCH_MODULE(RmsNorm);
 
-/** The one linear layer of an adaptive norm: emb [B,D] -> [B,parts*D]. */
+/** The one linear layer of an adaptive norm. */
 class AdaNormImpl : public torch::nn::Module {
  public:
   AdaNormImpl(int64_t dim, int64_t parts);
-  /** activated [B,D] = silu(temb) -> `parts` tensors [B,1,D]. */
-  std::vector<torch::Tensor> forward(const torch::Tensor& activated);
+  /** activated [B,D] = silu(temb) -> [B,1,parts*D], to be cut in parts. */
+  torch::Tensor forward(const torch::Tensor& activated);
   Linear linear{nullptr};
-
- private:
-  int64_t parts_;
 };
 TORCH_MODULE(AdaNorm);
 
@@ -117,12 +86,16 @@ TORCH_MODULE(JointAttention);
 class JointBlockImpl : public torch::nn::Module {
  public:
   JointBlockImpl(const Sd3Config& config, bool dual, bool last);
-  /** Updates image [B,L,D] and text [B,T,D] (undefined after the last). */
+  /** Updates image [B,L,D] and text [B,T,D] (undefined after the last).
+   * `checkpointed`: see layers/activation_checkpointing.h. */
   void forward(torch::Tensor& image, torch::Tensor& text,
-               const torch::Tensor& activated);
+               const torch::Tensor& activated, bool checkpointed);
   void set_fast(bool fast);
 
  private:
+  /** {image, text, modulation of each} -> {image, text}; the last: {image}. */
+  Tensors mix(const Tensors& in);
+
   bool dual_, last_;
   AdaNorm norm1_{nullptr}, norm1_context_{nullptr};
   JointAttention attn_{nullptr}, attn2_{nullptr};

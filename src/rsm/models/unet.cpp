@@ -94,8 +94,8 @@ torch::Tensor UnetImpl::forward(const torch::Tensor& x,
   const auto type = conv_in_->weight.scalar_type();
   const auto embedded =
       at::silu(time_1_(time_features(timestep, config_).to(type)));
-  const UnetCondition condition = {at::silu(time_2_(embedded)),
-                                   tokens.to(type)};
+  const UnetCondition condition = {at::silu(time_2_(embedded)), tokens.to(type),
+                                   activation_checkpointing()};
   auto state = x.to(type);
   if (config_.center_input_sample) {
     state = 2 * state - 1;

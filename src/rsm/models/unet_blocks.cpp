@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "rsm/layers/activation_checkpointing.h"
 #include "rsm/models/unet_attention.h"
 
 namespace rsm {
@@ -11,14 +12,29 @@ namespace {
 
 using torch::nn::ModuleList;
 
-/** One layer of a block: residual block, and transformer where there is one. */
+/** One layer of a block: residual block, and transformer where there is one.
+ * `skip`, where defined, joins x in the channels. */
 torch::Tensor layer(const ModuleList& resnets, const ModuleList& attentions,
                     size_t i, const torch::Tensor& x,
-                    const UnetCondition& condition) {
-  const auto y = resnets->ptr(i)->as<UnetResnet>()->forward(x, condition.time);
-  if (attentions.is_empty()) return y;
-  return attentions->ptr(i)->as<UnetTransformer>()->forward(y,
-                                                            condition.tokens);
+                    const UnetCondition& condition,
+                    const torch::Tensor& skip = {}) {
+  auto* resnet = resnets->ptr(i)->as<UnetResnet>();
+  auto* attention = attentions.is_empty()
+                        ? nullptr
+                        : attentions->ptr(i)->as<UnetTransformer>();
+  const bool joins = skip.defined();
+  const auto work = [=](const Tensors& in) -> Tensors {
+    // Of x's two gradients the sum's comes first, as in a plain backward.
+    const auto all = joins ? at::cat({in[0], in[1]}, 1) : in[1];
+    const auto y = resnet->forward(all, joins ? all : in[0], in[2]);
+    return {attention == nullptr ? y : attention->forward(y, in[3])};
+  };
+  const Tensors in = {x, joins ? skip : x, resnet->shift(condition.time),
+                      condition.tokens};
+  if (!condition.checkpointed) return work(in)[0];
+  std::vector<const torch::nn::Module*> modules = {resnet};
+  if (attention != nullptr) modules.push_back(attention);
+  return checkpointed(work, in, modules)[0];
 }
 
 /** `conv` under the names <list>.0.conv. */
@@ -53,12 +69,17 @@ UnetResnetImpl::UnetResnetImpl(const UnetConfig& config, int64_t in,
   }
 }
 
+torch::Tensor UnetResnetImpl::shift(const torch::Tensor& time) {
+  return time_emb_proj_(time).unsqueeze(2).unsqueeze(3);
+}
+
 torch::Tensor UnetResnetImpl::forward(const torch::Tensor& x,
-                                      const torch::Tensor& time) {
+                                      const torch::Tensor& same,
+                                      const torch::Tensor& shift) {
   auto y = conv1_(at::silu(norm1_(x)));
-  y = y + time_emb_proj_(time).unsqueeze(2).unsqueeze(3);
+  y = y + shift;
   y = conv2_(at::silu(norm2_(y)));
-  y = (conv_shortcut_.is_empty() ? x : conv_shortcut_(x)) + y;
+  y = (conv_shortcut_.is_empty() ? same : conv_shortcut_(same)) + y;
   return scale_ == 1 ? y : y / scale_;
 }
 
@@ -110,7 +131,7 @@ UnetMidBlockImpl::UnetMidBlockImpl(const UnetConfig& config) {
 torch::Tensor UnetMidBlockImpl::forward(torch::Tensor x,
                                         const UnetCondition& condition) {
   x = layer(resnets_, attentions_, 0, x, condition);
-  return resnets_->ptr(1)->as<UnetResnet>()->forward(x, condition.time);
+  return layer(resnets_, ModuleList(nullptr), 1, x, condition);
 }
 
 UnetUpBlockImpl::UnetUpBlockImpl(const UnetConfig& config, int64_t index) {
@@ -141,8 +162,7 @@ torch::Tensor UnetUpBlockImpl::forward(torch::Tensor x,
                                        const UnetCondition& condition,
                                        UnetSkips& skips) {
   for (size_t i = 0; i < resnets_->size(); ++i) {
-    x = layer(resnets_, attentions_, i, at::cat({x, skips.back()}, 1),
-              condition);
+    x = layer(resnets_, attentions_, i, x, condition, skips.back());
     skips.pop_back();
   }
   if (!up_.is_empty()) {

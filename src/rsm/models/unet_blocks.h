@@ -18,6 +18,7 @@ namespace rsm {
 struct UnetCondition {
   torch::Tensor time;    ///< [B,time_dim]: silu of the time embedding
   torch::Tensor tokens;  ///< [B,T,cross_attention_dim]
+  bool checkpointed;     ///< see layers/activation_checkpointing.h
 };
 
 /** States [B,C,H,W] of the way down that the way up takes back, last first. */
@@ -31,8 +32,13 @@ class UnetResnetImpl : public torch::nn::Module {
  public:
   UnetResnetImpl(const UnetConfig& config, int64_t in, int64_t out,
                  double scale = 1);
-  /** x [B,in,H,W] -> [B,out,H,W]. */
-  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& time);
+  /** time [B,time_dim] -> what it adds to each channel, [B,out,1,1]. */
+  torch::Tensor shift(const torch::Tensor& time);
+  /** x [B,in,H,W] -> [B,out,H,W]. `same` is x once more, for the sum. Gradients
+   * of x and of the time are then added up in one order, checkpointed or not.
+   */
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& same,
+                        const torch::Tensor& shift);
 
  private:
   double scale_;

@@ -32,17 +32,6 @@ Unet load(const std::string& folder) {
   return model;
 }
 
-/** Every parameter normal, so that no part of the network is silent. */
-Unet random_unet() {
-  const torch::NoGradGuard no_grad;
-  Unet model(small_unet_config());
-  uint64_t index = 100;
-  for (auto& p : model->parameters()) {
-    p.copy_(test_normal(index++, p.sizes()) * (p.dim() > 1 ? 0.1 : 0.5));
-  }
-  return model;
-}
-
 StateDict inputs() {
   return {{"x", test_normal(1, {2, 3, 9, 6})},
           {"timestep", at::tensor({981.0F, 20.25F})},

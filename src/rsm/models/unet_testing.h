@@ -2,7 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "rsm/models/unet_config.h"
+#include "rsm/models/testing.h"
+#include "rsm/models/unet.h"
 
 /** What tests of the UNet share; no part of the library includes this. */
 namespace rsm {
@@ -20,6 +21,17 @@ inline UnetConfig small_unet_config() {
   config.cross_attention_dim = 10;
   config.heads = {3, 2};
   return config;
+}
+
+/** Every parameter normal, so that no part of the network is silent. */
+inline Unet random_unet() {
+  const torch::NoGradGuard no_grad;
+  Unet model(small_unet_config());
+  uint64_t index = 100;
+  for (auto& p : model->parameters()) {
+    p.copy_(test_normal(index++, p.sizes()) * (p.dim() > 1 ? 0.1 : 0.5));
+  }
+  return model;
 }
 
 /** unet/config.json of stable-diffusion-v1-5, written by diffusers 0.6. */

@@ -99,6 +99,8 @@ std::map<std::string, torch::Tensor> all_parameters(const ImageModel& model) {
 
 State make_state(const PretrainOptions& options) {
   State s{new_shapes_model(options, options.run_folder + "/model")};
+  s.model.network->to(options.device);
+  s.model.text_encoder->to(options.device);
   s.parameters = all_parameters(s.model);
   std::map<std::string, torch::Tensor> matrices;
   std::vector<torch::Tensor> others;
@@ -169,14 +171,15 @@ torch::Tensor batch_times(const PretrainOptions& o, uint64_t counter) {
 /** f of every time, to multiply pictures with. */
 template <typename F>
 torch::Tensor of_times(const torch::Tensor& t, const F& f) {
-  std::vector<float> values;
-  for (int64_t i = 0; i < t.size(0); ++i) {
-    values.push_back(static_cast<float>(f(t[i].item<double>())));
-  }
-  return torch::tensor(values).view({-1, 1, 1, 1});
+  auto values = at::empty_like(t);
+  std::transform(t.const_data_ptr<float>(),
+                 t.const_data_ptr<float>() + t.numel(),
+                 values.data_ptr<float>(),
+                 [&](double at) { return static_cast<float>(f(at)); });
+  return values.view({-1, 1, 1, 1});
 }
 
-/** One batch's loss: E |y(x_t, t) - target|^2. */
+/** One batch's loss: E |y(x_t, t) - target|^2. Data are made on the CPU. */
 torch::Tensor batch_loss(const PretrainOptions& o, const ImageModel& model,
                          int64_t first) {
   const auto counter = static_cast<uint64_t>(first);
@@ -185,7 +188,7 @@ torch::Tensor batch_loss(const PretrainOptions& o, const ImageModel& model,
   const auto chance = at::special_ndtr(counted_normal(
       counted_seed(o.seed, Purpose::dropout, {counter}), {o.batch}));
   for (int64_t i = 0; i < o.batch; ++i) {
-    if (chance[i].item<double>() < o.caption_dropout) {
+    if (chance.const_data_ptr<float>()[i] < o.caption_dropout) {
       data.captions[i].clear();
     }
   }
@@ -197,10 +200,12 @@ torch::Tensor batch_loss(const PretrainOptions& o, const ImageModel& model,
   const auto x =
       data.images * of_times(t, [&](double at) { return path.signal(at); }) +
       noise * of_times(t, [&](double at) { return path.noise(at); });
-  const auto condition =
-      model.encode_ids(model.tokenizer.encode_batch(data.captions));
-  const auto y = model.network->predict(x, t, condition);
-  return (y - path.target(data.images, noise)).square().mean();
+  const auto condition = model.encode_ids(
+      model.tokenizer.encode_batch(data.captions).to(o.device));
+  const auto y =
+      model.network->predict(x.to(o.device), t.to(o.device), condition);
+  const auto target = path.target(data.images, noise).to(o.device);
+  return (y - target).square().mean();
 }
 
 void train_step(const PretrainOptions& options, State& s, double* loss_sum) {

@@ -43,6 +43,7 @@ struct PretrainOptions {
   double time_std = 1.0;
   int64_t save_every = 20000;  ///< images between checkpoints
   int64_t threads = 0;         ///< cores; 0: all
+  torch::Device device = torch::kCPU;
 };
 
 /** Learning rate multiplier after `seen` images: warm-up, plateau, linear

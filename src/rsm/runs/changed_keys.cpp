@@ -46,11 +46,20 @@ std::vector<std::string> changed_keys(const std::string& before,
                                       const std::string& origin,
                                       const std::vector<std::string>& proven) {
   static const std::vector<std::string> free = {
-      "train.epochs",     "train.max_minutes",
-      "train.max_images", "checkpoint.every",
-      "evaluation.every", "evaluation.every_minutes",
-      "compute.device",   "compute.threads",
-      "folder",           "label"};
+      "train.epochs",
+      "train.max_minutes",
+      "train.max_images",
+      "checkpoint.every",
+      "evaluation.every",
+      "evaluation.every_minutes",
+      "compute.device",
+      "compute.threads",
+      "folder",
+      "label",
+      "compute.activation_checkpointing"};
+  // Keys that configs did not always have, and what runs did without.
+  static const std::map<std::string, std::string> later = {
+      {"compute.training_type", "float32"}, {"sampling.size", "0"}};
   const auto old_values = values_of(before, origin);
   const auto new_values = values_of(after, "the config");
   std::vector<std::string> changed;
@@ -74,7 +83,9 @@ std::vector<std::string> changed_keys(const std::string& before,
     }
   }
   for (const auto& [key, value] : new_values) {
-    if (old_values.count(key) == 0) {
+    const auto former = later.find(key);
+    const bool same = former != later.end() && former->second == value;
+    if (old_values.count(key) == 0 && !same) {
       note(key, "(absent)", value);
     }
   }

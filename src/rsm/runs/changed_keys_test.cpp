@@ -44,6 +44,15 @@ TEST(ChangedKeys, WhereARunComputesAndWhatIsProvenElsewhereMayChange) {
   EXPECT_TRUE(changed_keys(before, after, "", {"model"}).empty());
 }
 
+TEST(ChangedKeys, AKeyThatCameLaterIsWhatRunsDidWithoutIt) {
+  const std::string before = "seed: 1\n", later = before + "compute: ";
+  EXPECT_TRUE(changed_keys(before, later + "{training_type: float32, "
+                                           "activation_checkpointing: true}\n")
+                  .empty());
+  EXPECT_EQ(changed_keys(before, later + "{training_type: bfloat16}\n").size(),
+            1u);
+}
+
 TEST(ChangedKeys, WhatIsNoConfigIsNamed) {
   for (const std::string damaged : {"a: [1", "- 1", "a: *b", "\xff"}) {
     expect_parts(error_of([&] {

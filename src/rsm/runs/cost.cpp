@@ -1,3 +1,4 @@
+#include <torch/cuda.h>
 #include <torch/optim/adamw.h>
 
 #include <algorithm>
@@ -39,14 +40,21 @@ struct Batch {
   int64_t size() const { return x.size(0); }
 };
 
+/** Until all is computed: a GPU's kernels are only started by a call. */
+void wait_for(torch::Device device) {
+  if (device.is_cuda()) torch::cuda::synchronize(device.index());
+}
+
 /** Seconds a row takes, once warm. */
 template <typename Work>
 double seconds_per_row(const ImageModel& model, const RunOptions& options,
                        const TileOptions& tiles, const Work& work) {
   work(Batch(model, options, tiles, 1));
   const Batch batch(model, options, tiles, kTimedCalls);
+  wait_for(options.device);
   const Clock clock;
   work(batch);
+  wait_for(options.device);
   return clock.seconds() / static_cast<double>(batch.size());
 }
 
@@ -139,7 +147,7 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
   const StateDict average = policy.trainable();
   cost.peak_memory_mb =
       kAllocatorShare *
-      (peak_memory_mb() + run_tensors_mb(model, o, f, average));
+      (peak_memory_mb(o.device) + run_tensors_mb(model, o, f, average));
   return cost;
 }
 

@@ -121,24 +121,11 @@ RunOptions options_of(const ExportOptions& options, const Checkpoint& run) {
       Config::parse(text, path, {"model=" + yaml_text(model)}));
 }
 
-Network with_weights(const ImageModel& model, const StateDict& weights) {
-  auto network = copy_of(model.network, torch::kFloat32, torch::kCPU);
-  load_parameters(*network, weights, "export");
-  return network;
-}
-
-/** Writes files one by one and keeps how each came back. */
+/** Compares networks of files, one by one, with the trained one. */
 class Exporter {
  public:
-  Exporter(const ImageModel& model, const Probe& probe, torch::Tensor expected)
-      : model_(model), probe_(probe), expected_(std::move(expected)) {}
-
-  void add_lora(const std::string& path, const LoraFile& file) {
-    add(path,
-        with_weights(model_, merged(state_dict(*model_.network), file.tensors,
-                                    file.config)),
-        allowed_difference(torch::kFloat32));
-  }
+  Exporter(const Probe& probe, torch::Tensor expected)
+      : probe_(probe), expected_(std::move(expected)) {}
 
   void add(const std::string& path, const Network& network, double allowed) {
     const double found = difference(probe_.output(network), expected_);
@@ -152,23 +139,44 @@ class Exporter {
   std::vector<ExportedFile> files() const { return files_; }
 
  private:
-  const ImageModel& model_;
   const Probe& probe_;
   torch::Tensor expected_;
   std::vector<ExportedFile> files_;
 };
 
-/** The network as it trained: its LoRA beside the weights, not merged. */
-torch::Tensor trained_output(const ImageModel& model, const RunOptions& run,
+/** The output of the network as it trained: its LoRA beside the weights, not
+ * merged, or `weights` loaded into it. */
+torch::Tensor trained_output(const Network& network, const RunOptions& run,
                              const StateDict& weights, const Probe& probe) {
   if (!run.lora) {
-    return probe.output(with_weights(
-        model, with_trained(model.network, weights, run.policy().lora)));
+    load_parameters(*network, with_trained(network, weights), "export");
+    return probe.output(network);
   }
-  auto network = copy_of(model.network, torch::kFloat32, torch::kCPU);
   LoraAdapter adapter(*network, run.lora_config, run.seed);
   adapter.load_state(weights);
   return probe.output(network);
+}
+
+/** Writes both LoRA files, reads them back and compares. Returns the network
+ * with `weights` merged into `base`'s. */
+Network export_lora(const ExportOptions& options, const RunOptions& run,
+                    const std::string& folder, const Network& base,
+                    const StateDict& weights, Exporter& exporter) {
+  const LoraFile trained = {run.lora_config, weights};
+  const auto lora = options.fold_alpha ? folded(trained) : trained;
+  const auto part = base->part();
+  save_lora(folder, lora.config, lora.tensors, part);
+  const auto network = base->fresh();
+  const auto merge = [&](const LoraFile& file) {
+    load_merged(*network, state_dict(*base), file.tensors, file.config);
+    return network;
+  };
+  const double allowed = allowed_difference(torch::kFloat32);
+  exporter.add(folder + "/adapter_model.safetensors",
+               merge(load_peft_adapter(folder)), allowed);
+  exporter.add(folder + "/pytorch_lora_weights.safetensors",
+               merge(load_diffusers_lora(folder, part)), allowed);
+  return merge(trained);
 }
 
 }  // namespace
@@ -181,33 +189,28 @@ void save_lora(const std::string& folder, const LoraConfig& config,
 
 std::vector<ExportedFile> export_run(const ExportOptions& options,
                                      Progress& progress) {
-  const auto checkpoint = newest(options, progress);
+  auto checkpoint = newest(options, progress);
   const auto run = options_of(options, checkpoint);
-  const auto weights = with_prefix(checkpoint.tensors,
-                                   options.average ? "average." : "trained.");
+  auto weights = with_prefix(checkpoint.tensors,
+                             options.average ? "average." : "trained.");
+  checkpoint.tensors.clear();
   const std::string folder =
       options.output.empty() ? options.run + "/export" : options.output;
   const FolderLock lock(folder, "[export]", progress);
   if (lock.held() && options.output.empty()) {
     remove_temporary_files(folder);
   }
-  const auto model = ImageModel::load(run.model);
+  auto model = ImageModel::load(run.model);
   const Probe probe(model, run);
-  Exporter exporter(model, probe, trained_output(model, run, weights, probe));
+  auto network = std::move(model.network);
+  Exporter exporter(probe, trained_output(network, run, weights, probe));
   if (run.lora) {
-    const auto lora = options.fold_alpha ? folded({run.lora_config, weights})
-                                         : LoraFile{run.lora_config, weights};
-    save_lora(folder, lora.config, lora.tensors, model.network->part());
-    exporter.add_lora(folder + "/adapter_model.safetensors",
-                      load_peft_adapter(folder));
-    exporter.add_lora(folder + "/pytorch_lora_weights.safetensors",
-                      load_diffusers_lora(folder, model.network->part()));
+    network = export_lora(options, run, folder, network, weights, exporter);
   }
-  ImageModel whole = model;
-  whole.network = with_weights(
-      model, with_trained(model.network, weights, run.policy().lora));
+  weights.clear();
   const std::string path = folder + "/merged";
-  whole.save(path, options.type);
+  save_with_weights(run.model, path, state_dict(*network), options.type);
+  network.reset();
   exporter.add(path, ImageModel::load(path).network,
                allowed_difference(options.type));
   return exporter.files();

@@ -35,11 +35,12 @@ struct ExportedFile {
 /** Writes what a run has learnt up to its newest checkpoint: a LoRA as a PEFT
  * adapter and as diffusers' pytorch_lora_weights.safetensors, and in either
  * case `merged`, a model folder with all weights. Each is read back and
- * compared. Needs nothing but the run's folder and the base model, whose files
- * must be those the run began with. Tells `progress` of damaged checkpoints
- * passed over. Throws rsm::Error where the run has no checkpoint, the model is
- * missing or another, somebody else exports to that folder, or a file gives
- * another network than the one trained. */
+ * compared; the model's other parts are copied as they are. In memory are at
+ * most two copies of the network. Needs nothing but the run's folder and the
+ * base model, whose files must be those the run began with. Tells `progress` of
+ * damaged checkpoints passed over. Throws rsm::Error where the run has no
+ * checkpoint, the model is missing or another, somebody else exports to that
+ * folder, or a file gives another network than the one trained. */
 std::vector<ExportedFile> export_run(const ExportOptions& options,
                                      Progress& progress);
 

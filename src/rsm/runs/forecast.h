@@ -50,7 +50,7 @@ struct EpochCost {
   double old_seconds = 0;  ///< y_old and y_ref
   double update_seconds = 0;
   double evaluation_seconds = 0;  ///< one held-out evaluation, not an epoch's
-  double peak_memory_mb = 0;      ///< of the whole process
+  double peak_memory_mb = 0;      ///< see base/memory.h
 
   double epoch_seconds() const {
     return rollout_seconds + reward_seconds + old_seconds + update_seconds;
@@ -58,7 +58,7 @@ struct EpochCost {
 };
 
 /** Loads the model, times a few network evaluations of each kind and scales
- * them up. Memory: what the process holds then, and what an epoch adds. */
+ * them up. Memory: what is held then, and what an epoch adds. */
 EpochCost measure_cost(const RunOptions& options, const Forecast& forecast);
 
 /** Epochs until `epochs`, max_images or, at that cost, max_minutes end the run.

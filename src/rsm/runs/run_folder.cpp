@@ -120,20 +120,16 @@ void write_description(const RunOptions& o, const Transitions& transitions,
        {"finished", finished}});
 }
 
-void write_final(const RunOptions& options, const ImageModel& model,
+void write_final(const RunOptions& options, const Network& network,
                  const StateDict& average) {
   const std::string folder = options.folder + "/final";
   make_folders(folder);
   if (options.lora) {
-    save_lora(folder, options.lora_config, average, model.network->part());
+    save_lora(folder, options.lora_config, average, network->part());
     return;
   }
-  ImageModel merged = model;
-  merged.network = copy_of(model.network, torch::kFloat32, torch::kCPU);
-  load_parameters(*merged.network,
-                  with_trained(model.network, average, std::nullopt),
-                  "write_final");
-  merged.save(folder, torch::kFloat32);
+  save_with_weights(options.model, folder, with_trained(network, average),
+                    torch::kFloat32);
 }
 
 }  // namespace rsm

@@ -35,8 +35,8 @@ void write_description(const RunOptions& options,
 
 /** final/: the averaged weights, as a PEFT adapter and as diffusers'
  * pytorch_lora_weights.safetensors, or as a whole model folder where all
- * weights were trained. */
-void write_final(const RunOptions& options, const ImageModel& model,
+ * weights were trained. `network`: any copy of the model's. */
+void write_final(const RunOptions& options, const Network& network,
                  const StateDict& average);
 
 }  // namespace rsm

@@ -21,13 +21,6 @@ constexpr int64_t kMostPictures = 10000000;   // of an epoch
 constexpr double kMostSeconds = 1e6;          // of a judge's answer
 constexpr double kMostMinutes = 1e9;
 
-torch::Device read_device(const Config& section) {
-  const std::string name = section.text("device", "cpu");
-  torch::Device device = torch::kCPU;
-  section.check("device", [&] { device = device_named(name); });
-  return device;
-}
-
 /** A text that something is found or kept by. */
 void check_text(const Config& section, const std::string& key,
                 const std::string& text) {
@@ -226,6 +219,24 @@ void read_evaluation(const Config& section, RunOptions& o) {
       section.integer("drift_steps", o.eval_drift_steps, 0, 1000);
 }
 
+/** Of the training copy; `o.lora` is known. */
+torch::ScalarType read_training_type(const Config& section,
+                                     const RunOptions& o) {
+  const std::string key = "training_type";
+  const auto type = parse_type(section, key, "float32");
+  if (type == torch::kFloat16) {
+    section.note(key,
+                 "\"float16\"; a loss's gradient in the output is about 1e-9, "
+                 "which float16 rounds to 0: float32 or bfloat16 is allowed");
+  } else if (type != torch::kFloat32 && !o.lora) {
+    section.note(key,
+                 "\"bfloat16\" with train.weights \"full\"; its 8 bits round "
+                 "small updates away: float32, or train.weights lora, is "
+                 "allowed");
+  }
+  return type;
+}
+
 /** Keys that configs had before rollouts and training each got a tile. */
 void refuse_former_tiles(const Config& section) {
   if (section.has("tile")) {
@@ -244,6 +255,9 @@ void refuse_former_tiles(const Config& section) {
 void read_compute(const Config& section, RunOptions& o) {
   o.device = read_device(section);
   o.rollout_type = parse_type(section, "rollout_type", "bfloat16");
+  o.training_type = read_training_type(section, o);
+  o.activation_checkpointing =
+      section.flag("activation_checkpointing", o.activation_checkpointing);
   refuse_former_tiles(section);
   auto& rollout = o.rollout_tiles;
   auto& train = o.train_tiles;
@@ -270,6 +284,8 @@ PolicyOptions RunOptions::policy() const {
   p.seed = seed;
   p.guidance_scale = guidance_scale;
   p.rollout_type = rollout_type;
+  p.training_type = training_type;
+  p.activation_checkpointing = activation_checkpointing;
   p.device = device;
   p.rollout_tiles = rollout_tiles;
   p.train_tiles = train_tiles;
@@ -293,6 +309,13 @@ std::string read_name(const Config& config) {
                 cat("has ", name.size(), " bytes; allowed: ", kLongest));
   }
   return name;
+}
+
+torch::Device read_device(const Config& section) {
+  const std::string name = section.text("device", "cpu");
+  torch::Device device = torch::kCPU;
+  section.check("device", [&] { device = device_named(name); });
+  return device;
 }
 
 RunOptions read_run_options(const Config& config) {

@@ -64,6 +64,8 @@ struct RunOptions {
 
   torch::Device device = torch::kCPU;
   torch::ScalarType rollout_type = torch::kBFloat16;
+  torch::ScalarType training_type = torch::kFloat32;  ///< or bfloat16: of LoRAs
+  bool activation_checkpointing = false;
   TileOptions rollout_tiles, train_tiles;
 
   /** The resolved config: every value above, as YAML that gives this again. */
@@ -80,6 +82,9 @@ struct RunOptions {
 /** The `name` of what a config describes: part of a path, so one that is no
  * folder's name is noted. */
 std::string read_name(const Config& config);
+
+/** `device` of a section, cpu by default; a word that is none is noted. */
+torch::Device read_device(const Config& section);
 
 /** Reads a run's config and checks it as a whole. Throws one UsageError with
  * file, line and key of every mistake. Asks nothing of the device: that is

@@ -209,6 +209,17 @@ TEST(RunOptions, ThreadsOnAGpuAndOtherDevicesAreRefused) {
             torch::Device(torch::kCUDA, 7));
 }
 
+TEST(RunOptions, OnlyLorasTrainInHalfPrecisionAndNoneInFloat16) {
+  const auto bf16 = std::string("compute.training_type=bfloat16");
+  EXPECT_EQ(options_of({bf16}).policy().training_type, torch::kBFloat16);
+  expect_parts(error_of([&] {
+                 options_of({bf16, "train.weights=full"});
+               }),
+               {"compute.training_type", "train.weights", "lora", "float32"});
+  expect_parts(error_of([] { options_of({"compute.training_type=float16"}); }),
+               {"compute.training_type", "1e-9", "bfloat16"});
+}
+
 TEST(RunOptions, ASamplerThatIsNotThePublishedOneIsAWarning) {
   const auto warnings = [](const std::vector<std::string>& overrides) {
     return read_run_options(

@@ -137,7 +137,7 @@ nlohmann::json Finetune::run_epoch() {
                {"updates", spent.updates},
                {"train_s", spent.train_seconds},
                {"wall_s", spent.wall_seconds},
-               {"peak_memory_mb", peak_memory_mb()}});
+               {"peak_memory_mb", peak_memory_mb(options_.device)}});
   state_.line = std::move(line);
   state_.evaluation_due = evaluation_is_due(before);
   if (state_.epoch % options_.checkpoint_every == 0 || state_.evaluation_due) {

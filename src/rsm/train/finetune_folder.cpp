@@ -131,7 +131,8 @@ void Finetune::save() {
 }
 
 void Finetune::finish() {
-  write_final(options_, model_, policy_->average());
+  write_final(options_, policy_->trained_network().network(),
+              policy_->average());
   describe(true);
 }
 

@@ -8,19 +8,12 @@
 #include "rsm/base/random.h"
 #include "rsm/objective/rows.h"
 #include "rsm/runs/average.h"
+#include "rsm/train/clip_gradients.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/health.h"
 
 namespace rsm {
 namespace {
-
-double norm_of(const std::vector<torch::Tensor>& gradients) {
-  double square = 0;
-  for (const auto& g : gradients) {
-    square += g.to(at::kDouble).square().sum().item<double>();
-  }
-  return std::sqrt(square);
-}
 
 /** Learning rate of an epoch. */
 double learning_rate(const RunOptions& options, int64_t epoch) {
@@ -135,17 +128,16 @@ std::vector<torch::Tensor> Finetune::gradients_of(
 void Finetune::step(std::vector<torch::Tensor> gradients, const Prepared& epoch,
                     UpdateLog& log) {
   const torch::NoGradGuard no_grad;
-  const double norm = norm_of(gradients);
+  const double norm = clip_in_place(gradients, options_.max_grad_norm);
   if (!std::isfinite(norm)) {
     skip(gradients, epoch, log);
     return;
   }
   state_.skipped_in_a_row = 0;
   log.grad_norms.push_back(norm);
-  const double factor = std::min(1.0, options_.max_grad_norm / (norm + 1e-6));
   const auto& parameters = policy_->parameters();
   for (size_t i = 0; i < parameters.size(); ++i) {
-    parameters[i].mutable_grad() = gradients[i] * factor;
+    parameters[i].mutable_grad() = gradients[i];
   }
   static_cast<torch::optim::AdamWOptions&>(
       optimiser_->param_groups()[0].options())
