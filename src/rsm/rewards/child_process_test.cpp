@@ -169,14 +169,6 @@ TEST(ChildProcess, IsEndedThoughItsParentIsKilled) {
   EXPECT_TRUE(ends(child));
 }
 
-TEST(ChildProcess, GivesUpInTimeHoweverItDrips) {
-  ChildProcess program(
-      "sh -c 'while :; do printf x; printf y >&2; sleep 0.05; done'");
-  const auto reply = program.exchange("", within(0.5));
-  EXPECT_EQ(reply.outcome, Outcome::late);
-  EXPECT_EQ(reply.line.find_first_not_of('x'), std::string::npos);
-}
-
 TEST(ChildProcess, ItsLastWordsAreFitToBeShown) {
   ChildProcess program("sh -c \"printf '\\033[2J\\377 no' >&2; echo; cat\"");
   program.exchange("", within(kPlenty));

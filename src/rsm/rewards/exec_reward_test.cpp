@@ -7,7 +7,6 @@
 
 #include "rsm/rewards/rewards.h"
 #include "rsm/rewards/testing.h"
-#include "rsm/rewards/weighted_reward.h"
 
 namespace rsm {
 namespace {
@@ -124,14 +123,6 @@ for each in requests():
   expect_right(*reward, test_pictures(3, 4, 4));
 }
 
-TEST(ExecReward, AHungOneIsToldByItsTimeOut) {
-  Judge judge("for each in requests(): time.sleep(1000)");
-  judge.options().timeout_seconds = 0.5;
-  judge.options().retries = 0;
-  expect_parts(judge.error(), {"timeout_seconds = 0.5", "images 0 to 2",
-                               "0 restarts", "mend the reward"});
-}
-
 TEST(ExecReward, OneThatHungOrDiedOnceIsStartedAgain) {
   Judge judge(R"(
 for request, images in requests():
@@ -184,45 +175,47 @@ time.sleep(1000)
   const auto reward = silent.make();
   expect_parts(error_of([&] { reward->check(); }),
                {"not ready within 0.5 s", "flush", "flush=True"});
-  Judge judge(R"(
-for request, images in requests():
-    sys.stdout.write('{"id": 1, "sco')
-    sys.stdout.flush()
+}
+
+/** Programs that get ready and never answer, and what is told of it. */
+const std::vector<std::pair<const char*, const char*>> kEndless = {
+    {"say({'ready': True}); time.sleep(1000)", "0 restarts"},
+    {"for each in requests(): time.sleep(1000)", "mend the reward"},
+    {R"(
+for each in requests():
+    print('{"id": 1, "sco', end="", flush=True)
     time.sleep(1000)
-)");
-  judge.options().timeout_seconds = 0.5;
-  judge.options().retries = 0;
-  expect_parts(judge.error(),
-               {"timeout_seconds = 0.5", "flush=True",
-                "having printed \"{\"id\": 1, \"sco\" without a line end"});
-}
-
-TEST(ExecReward, ATimeOutBoundsAnAnswerHoweverItDrips) {
-  Judge judge(R"(
-for request, images in requests():
-    for i in range(100000):
-        print("[", end="", flush=True)
-        time.sleep(0.05)
-)");
-  judge.options().timeout_seconds = 0.5;
-  judge.options().retries = 0;
-  expect_parts(judge.error(), {"timeout_seconds = 0.5"});
-}
-
-TEST(ExecReward, HearsOfAStopWhereverItWaits) {
-  const std::vector<std::string> endless = {
-      "time.sleep(1000)", "say({'ready': True}); time.sleep(1000)",
-      "for each in requests(): time.sleep(1000)", R"(
+)",
+     "having printed \"{\"id\": 1, \"sco\" without a line end"},
+    {R"(
 for each in requests():
     while True:
         print("[", end="", flush=True)
         time.sleep(0.05)
-)"};
+)",
+     "[[[["}};
+
+TEST(ExecReward, OneThatHangsIsToldByItsTimeOutHoweverItDrips) {
   // More than a pipe holds.
   const auto pictures = test_pictures(3, 300, 300);
-  for (const auto& text : endless) {
+  for (const auto& [text, told] : kEndless) {
     SCOPED_TRACE(text);
-    Judge judge("(here / str(os.getpid())).touch()\n" + text);
+    Judge judge(text);
+    judge.options().timeout_seconds = 0.5;
+    judge.options().retries = 0;
+    expect_parts(
+        score_error(*judge.make(), pictures),
+        {"timeout_seconds = 0.5", "images 0 to 2", "flush=True", told});
+  }
+}
+
+TEST(ExecReward, HearsOfAStopWhereverItWaits) {
+  auto programs = kEndless;
+  programs.emplace_back("time.sleep(1000)", "");
+  const auto pictures = test_pictures(3, 300, 300);
+  for (const auto& [text, told] : programs) {
+    SCOPED_TRACE(text);
+    Judge judge(cat("(here / str(os.getpid())).touch()\n", text));
     judge.options().timeout_seconds = 1000;
     judge.options().start_seconds = 1000;
     const StopsAt soon(5);
@@ -269,20 +262,6 @@ for request, images in requests():
   expect_parts(judge.error(), {"exit status 5", "image 2", "after 2 restarts"});
 }
 
-TEST(ExecReward, TheLastLinesOfStderrAreShown) {
-  Judge judge(R"(
-for each in requests():
-    for i in range(5000):
-        print("step", i, file=sys.stderr)
-    raise RuntimeError("no memory")
-)");
-  judge.options().retries = 0;
-  const auto message = judge.error();
-  expect_parts(message, {"ended with exit status 1", "step 4999",
-                         "RuntimeError: no memory"});
-  EXPECT_EQ(message.find("step 4000"), std::string::npos);
-}
-
 TEST(ExecReward, WrongAnswersAreNamedAndNotAskedForAgain) {
   const auto error = [](const std::string& body) {
     return Judge(
@@ -295,30 +274,13 @@ TEST(ExecReward, WrongAnswersAreNamedAndNotAskedForAgain) {
   };
   expect_parts(error("print('Loading...', flush=True)"),
                {"\"Loading...\"", "no JSON"});
-  expect_parts(error("say({'id': id, 'scores': [1, 2]})"),
-               {"2 numbers", "images 0 to 2"});
-  expect_parts(error("say({'id': id, 'scores': [1, float('nan'), 2]})"),
-               {"image 1", "NaN"});
   expect_parts(error("say({'id': id + 1, 'scores': [1, 2, 3]})"),
                {"id 2", "request's is 1"});
   expect_parts(error("say([1, 2, 3])"), {"id null"});
   expect_parts(error("say({'id': '1', 'scores': [1, 2, 3]})"),
                {"id \"1\"", "request's is 1"});
-  expect_parts(error("print('[' * 8000 + ']' * 8000, flush=True)"),
-               {"\"[[[", "nest deeper than 100"});
   expect_parts(error("say({'id': id, 'error': 'no such prompt'})"),
                {"no such prompt", "images 0 to 2"});
-}
-
-TEST(ExecReward, HugeScoresAreSuspicious) {
-  const Judge judge(R"(
-for request, images in requests():
-    say({"id": request["id"], "scores": [1e30, 2, 3]})
-)");
-  const auto pictures = test_pictures(3, 4, 4);
-  const auto scores = score(*judge.make(), pictures);
-  EXPECT_EQ(scores.value[0].item<float>(), 1e30f);
-  EXPECT_EQ(suspicious(scores).size(), 1u);
 }
 
 TEST(ExecReward, AfterAWrongAnswerItIsStartedAnew) {

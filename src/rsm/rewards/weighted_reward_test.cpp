@@ -139,7 +139,7 @@ TEST(WeightedReward, AsksEachOneWhetherItIsThere) {
   make_weighted_reward({{1, Shared(make_jpeg_compressibility())}})->check();
 }
 
-TEST(WeightedReward, WaitsWhereOneWaits) {
+TEST(WeightedReward, IsRemoteWhereOneIs) {
   const Shared local(make_jpeg_compressibility());
   const Shared outside(make_reward("exec:no-such-program", kNeverStops));
   EXPECT_FALSE(make_weighted_reward({{1, local}})->is_remote());
