@@ -20,6 +20,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kMostRank = 65536;
+constexpr size_t kLongestName = 1000;  // of a layer that a pattern is for
 constexpr const char* kPeftConfig = "/adapter_config.json";
 constexpr const char* kPeftWeights = "/adapter_model.safetensors";
 constexpr const char* kPeftPrefix = "base_model.model.";
@@ -75,7 +76,10 @@ double of_layer(const json& config, const char* field,
   for (const auto& [key, value] : pattern.items()) {
     bool matches = false;
     try {
-      matches = std::regex_match(module, std::regex("(.*\\.)?(" + key + ")"));
+      const std::regex expression("(.*\\.)?(" + key + ")");
+      // Longer ones could exhaust the stack.
+      matches =
+          module.size() <= kLongestName && std::regex_match(module, expression);
     } catch (const std::regex_error& error) {
       throw Error(cat(who, field, " has the key \"", shown_text(key),
                       "\", which is not understood (", error.what(), ")",

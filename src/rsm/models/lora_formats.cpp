@@ -5,7 +5,6 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
-#include <regex>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -48,11 +47,16 @@ Ending ending_of(const std::string& name) {
   for (const auto& ending : kEndings) {
     if (name.ends_with(ending.text)) return ending;
   }
-  static const std::regex adapter(R"(.*(\.lora_([AB])\.[^.]+\.weight))");
-  std::smatch parts;
-  if (!std::regex_match(name, parts, adapter)) return {};
-  return {std::string_view(name).substr(parts.position(1)),
-          parts[2] == "A" ? Half::down : Half::up};
+  for (const auto half : {Half::down, Half::up}) {
+    const std::string_view peft = half == Half::down ? ".lora_A." : ".lora_B.";
+    const auto at = name.rfind(peft);
+    if (at == std::string::npos || !name.ends_with(".weight")) continue;
+    // Between these two stands one word.
+    if (name.find('.', at + peft.size()) == name.rfind('.')) {
+      return {std::string_view(name).substr(at), half};
+    }
+  }
+  return {};
 }
 
 /** Layers' names with "_" for ".", as kohya writes them. */
