@@ -55,13 +55,14 @@ TEST(FullDisk, WhereverItEndsARunMoreSpaceLetsItGoOnToTheSameEnd) {
     }
   };
   for (uint64_t bytes = 256; !fits(bytes); bytes = bytes * 5 / 4) {
-    ASSERT_LT(bytes, 1 << 24) << errors;
+    ASSERT_LT(bytes, uint64_t{1} << 24) << errors;
   }
   expect_parts(errors, {"File too large", "config.yaml", "checkpoints/",
                         "samples/before.png"});
   expect_same_weights(folder / "whole", folder / "run");
   for (const auto& entry : fs::recursive_directory_iterator(folder / "run")) {
-    EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry;
+    EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos)
+        << entry.path();
   }
 }
 

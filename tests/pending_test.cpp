@@ -9,7 +9,6 @@
 #include "rsm/base/testing.h"
 #include "rsm/io/config.h"
 #include "rsm/io/run_log.h"
-#include "rsm/runs/checkpoint.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/testing.h"
 

@@ -179,12 +179,8 @@ def serve():
            late, 600},
           {"takes no connection", R"(
 def serve():
-    server = listen(backlog=0)
-    waiting = []  # so many that the system lets no more wait
-    for _ in range(8):
-        waiting.append(socket.socket())
-        waiting[-1].setblocking(False)
-        waiting[-1].connect_ex(server.getsockname())
+    waiting = [socket.socket() for _ in range(8)]
+    server = listen(waiting)
     time.sleep(1000)
 )",
            "no connection within timeout_seconds = 0.5"}};
