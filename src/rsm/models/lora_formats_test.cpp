@@ -168,7 +168,7 @@ TEST(LoraFormats, OfPeftWithRanksAlphasAndConvolutionsAreRead) {
   const Adapted own;
   const TemporaryFolder folder;
   fs::create_directories(folder / "unet");
-  write_json_atomic(folder / "unet/config.json", small_unet_json());
+  write_json_atomic(folder / "unet/config.json", small_unet_config().to_json());
   write_safetensors(folder / "unet/diffusion_pytorch_model.safetensors",
                     own.weights, {{"format", "pt"}});
   for (const std::string scaling : {"plain", "rslora"}) {
