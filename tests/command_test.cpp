@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -26,7 +28,8 @@ Command run(const std::string& arguments) {
   const int result = std::system(cat(RSM_BINARY_DIR, "/rsm ", arguments, " 2> ",
                                      folder / "said", " < /dev/null")
                                      .c_str());
-  return {WEXITSTATUS(result), read_file(folder / "said")};
+  return {WIFSIGNALED(result) ? 128 + WTERMSIG(result) : WEXITSTATUS(result),
+          read_file(folder / "said")};
 }
 
 TEST(Command, WhatCannotBePrintedIsAFailure) {
@@ -38,6 +41,18 @@ TEST(Command, WhatCannotBePrintedIsAFailure) {
     expect_parts(done.said, {"standard output"});
   }
   EXPECT_EQ(run("methods --json > /dev/null").status, 0);
+}
+
+TEST(Command, AReaderThatHasSeenEnoughEndsItWithoutWords) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  close(ends[0]);
+  ASSERT_EQ(dup2(ends[1], 9), 9);  // a number that the shell can say
+  const auto done = run("methods --json >&9");
+  close(ends[1]);
+  close(9);
+  EXPECT_EQ(done.status, 128 + SIGPIPE);
+  EXPECT_EQ(done.said, "");
 }
 
 TEST(Command, PlacesThatTakeNoFileAreRefusedBeforeAnythingElse) {

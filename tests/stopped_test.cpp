@@ -7,11 +7,11 @@
 #include <memory>
 #include <optional>
 
+#include "red_judge.h"
 #include "rsm/base/error.h"
 #include "rsm/io/config.h"
-#include "rsm/io/files.h"
 #include "rsm/io/run_log.h"
-#include "rsm/io/testing.h"
+#include "rsm/rewards/testing.h"
 #include "rsm/runs/checkpoint.h"
 #include "rsm/runs/run_origin.h"
 #include "rsm/train/finetune.h"
@@ -22,31 +22,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/** Scores pictures by their mean red; dies where it is asked for as many as an
- * evaluation has while a file `broken` lies beside it. */
-constexpr const char* kProgram = R"(
-import json, os, pathlib, sys
-broken = pathlib.Path(__file__).with_name("broken")
-print(json.dumps({"ready": True, "name": "red"}), flush=True)
-while line := sys.stdin.buffer.readline():
-    request = json.loads(line)
-    count = request["count"]
-    size = request["height"] * request["width"] * 3
-    data = sys.stdin.buffer.read(count * size)
-    scores = [sum(data[i * size:(i + 1) * size:3]) / size / 85
-              for i in range(count)]
-    if count == 6 and broken.exists():
-        os._exit(3)
-    print(json.dumps({"id": request["id"], "scores": scores}), flush=True)
-)";
-
-/** Evaluations are of 6 pictures, rollouts judged by 4. */
+/** Evaluations are of 6 pictures, parts of a rollout of 3. */
 RunOptions options_of(const TemporaryFolder& folder, const std::string& name,
                       const std::vector<std::string>& overrides = {}) {
   return read_run_options(Config::parse(
       cat("name: ", name, "\nfolder: ", folder / name,
-          "\nmodel: models/shapes-flow\nrewards: [{name: \"exec:python3 ",
-          folder / "red.py", "\", retries: 0, batch: 6}]\n", R"(
+          "\nmodel: models/shapes-flow\n", RedJudge(folder).rewards(), R"(
 method: {name: rsm-flow, estimator: {branches: [3, 0, 0, 0]}}
 prompts: {per_epoch: 4}
 sampling: {steps: 4, guidance_scale: 1}
@@ -71,26 +52,18 @@ std::vector<nlohmann::json> timeless(const std::string& run) {
 
 void expect_same_runs(const std::string& a, const std::string& b) {
   EXPECT_EQ(timeless(a), timeless(b));
-  std::vector<std::string> damaged;
-  const auto one = latest_checkpoint(a, damaged);
-  const auto other = latest_checkpoint(b, damaged);
-  ASSERT_TRUE(one && other);
-  EXPECT_EQ(one->epoch, other->epoch);
-  for (const auto& [name, tensor] : one->tensors) {
-    EXPECT_TRUE(tensor.equal(other->tensors.at(name))) << name;
-  }
+  expect_same_weights(a, b);
 }
 
 TEST(Stopped, AnEvaluationThatFailsCostsNoEpochAndComesFirstNextTime) {
   const TemporaryFolder folder;
-  write_file_atomic(folder / "red.py", kProgram);
+  const RedJudge judge(folder);
   const auto whole = options_of(folder, "whole");
   run_to_end(whole);
   const auto options = options_of(folder, "mended");
-  const std::string broken = folder / "broken";
   NoProgress silent;
   for (const int64_t epoch : {0, 2, 3}) {
-    write_file_atomic(broken, "");
+    judge.set_mood("dies 6");
     expect_parts(error_of([&] { run_to_end(options); }), {"3"});
     const auto log = read_log(options.folder + "/log.jsonl");
     EXPECT_EQ(log.back().at("epoch"), epoch);
@@ -99,7 +72,7 @@ TEST(Stopped, AnEvaluationThatFailsCostsNoEpochAndComesFirstNextTime) {
     EXPECT_EQ(latest_checkpoint(options.folder, damaged)->epoch, epoch);
     // It comes first: before the next epoch's pictures are drawn.
     expect_parts(error_of([&] { Finetune(options, silent); }), {"3"});
-    fs::remove(broken);
+    judge.set_mood("");
     EXPECT_EQ(Finetune(options, silent).epoch(), epoch);
     EXPECT_TRUE(
         read_log(options.folder + "/log.jsonl").back().contains("eval"));
@@ -110,7 +83,6 @@ TEST(Stopped, AnEvaluationThatFailsCostsNoEpochAndComesFirstNextTime) {
 
 TEST(Stopped, ALineThatDidNotReachTheLogIsInTheCheckpoint) {
   const TemporaryFolder folder;
-  write_file_atomic(folder / "red.py", kProgram);
   const auto whole = options_of(folder, "whole");
   run_to_end(whole);
   const auto options = options_of(folder, "killed");
@@ -125,18 +97,6 @@ TEST(Stopped, ALineThatDidNotReachTheLogIsInTheCheckpoint) {
   run_to_end(options);
   expect_same_runs(whole.folder, options.folder);
 }
-
-/** Asks to stop at the so-many-th look. */
-class StopsAt : public NoProgress {
- public:
-  explicit StopsAt(int64_t look) : look_(look) {}
-  bool stopping() const override { return looks_++ >= look_; }
-  int64_t looks() const { return looks_; }
-
- private:
-  int64_t look_;
-  mutable std::atomic<int64_t> looks_ = 0;
-};
 
 TEST(Stopped, WhereverItIsAskedToTheRunGoesOnToTheSameEnd) {
   const TemporaryFolder folder;
@@ -178,7 +138,7 @@ TEST(Stopped, WhereverItIsAskedToTheRunGoesOnToTheSameEnd) {
 class Switch : public NoProgress {
  public:
   bool stopping() const override { return on; }
-  bool on = false;
+  std::atomic<bool> on = false;
 };
 
 TEST(Stopped, AnEpochBeforeItsFirstUpdateWasNeverThere) {
@@ -197,6 +157,35 @@ TEST(Stopped, AnEpochBeforeItsFirstUpdateWasNeverThere) {
   run.save();
   std::vector<std::string> damaged;
   EXPECT_EQ(latest_checkpoint(options.folder, damaged)->epoch, 1);
+}
+
+/** Asks to stop where a task ends: the second is an epoch's drawing. */
+class StopsOnceDrawn : public Switch {
+ public:
+  void end() override { on = ++ended_ >= 2; }
+
+ private:
+  int ended_ = 0;
+};
+
+TEST(Stopped, AJudgeThatHangsIsNotWaitedForAndItsPicturesAreKept) {
+  const TemporaryFolder folder;
+  const RedJudge judge(folder);
+  const auto whole = options_of(folder, "whole");
+  run_to_end(whole);
+  auto options = options_of(folder, "stopped");
+  options.rewards.front().timeout_seconds = 1000;
+  {
+    StopsOnceDrawn progress;
+    Finetune run(options, progress);
+    judge.set_mood("hangs");
+    EXPECT_THROW(run.run_epoch(), Interrupted);
+    run.save();
+  }
+  EXPECT_TRUE(fs::exists(options.folder + "/pending-rollout.safetensors"));
+  judge.set_mood("");
+  run_to_end(options);
+  expect_same_runs(whole.folder, options.folder);
 }
 
 /** A run whose weights explode in its second epoch. */

@@ -71,7 +71,7 @@ class Observer {
         model_(ImageModel::load(options.model)),
         policy_(model_, options.policy()),
         plan_(options.plan()),
-        reward_(make_rewards(options.rewards)),
+        reward_(make_rewards(options.rewards, silent_)),
         prompts_(load_prompts(options.train_prompts)) {}
 
   /** `weights`: those before the epoch. */
@@ -169,6 +169,7 @@ class Observer {
   ImageModel model_;
   Policy policy_;
   RolloutPlan plan_;
+  NoProgress silent_;
   std::unique_ptr<Reward> reward_;
   Prompts prompts_;
 };

@@ -14,6 +14,12 @@ lora_files_test.
                                   DIR/inputs.safetensors to
                                   DIR/velocities.safetensors; so too for the
                                   model in DIR/lora/merged, where there is one
+    lora_peer.py save DIR SCALING  makes a random adapter "style" of DIR/unet
+                                  with ranks and alphas by layer and 1x1
+                                  convolutions, "plain" or "rslora"; saves it
+                                  as PEFT does (DIR/peft), as diffusers does
+                                  (DIR/diffusers), as it lies in the model
+                                  (DIR/raw), and DIR/merged.safetensors
     lora_peer.py resave DIR       loads the same, saves each as the package
                                   itself does: DIR/resaved_peft,
                                   DIR/resaved_diffusers
@@ -125,21 +131,52 @@ def velocities(folder):
     save_file(found, folder / "velocities.safetensors")
 
 
+def save(folder, scaling):
+    folder = pathlib.Path(folder)
+    model = PeftModel(network(folder), LoraConfig(
+        r=4, lora_alpha=6, use_rslora=scaling == "rslora",
+        target_modules=["to_q", "to_k", "proj_in", "proj_out"],
+        rank_pattern={"to_k": 2, "mid_block.*proj_in": 3},
+        alpha_pattern={"attn2.to_q": 5, "mid_block.*proj_in": 7},
+        init_lora_weights=False), adapter_name="style")
+    model.save_pretrained(folder / "peft")
+    halves = get_peft_model_state_dict(model, adapter_name="style")
+    StableDiffusionPipeline.save_lora_weights(
+        folder / "diffusers", unet_lora_layers={
+            name.removeprefix("base_model.model."): half
+            for name, half in halves.items()},
+        unet_lora_adapter_metadata=plain(model.peft_config["style"]))
+    raw = {}  # without scales, so that alpha is the rank
+    for name, layer in model.named_modules():
+        if hasattr(layer, "scaling"):
+            down, up = layer.lora_A["style"], layer.lora_B["style"]
+            raw[f"{name}.lora_A.style.weight"] = down.weight.contiguous()
+            raw[f"{name}.lora_B.style.weight"] = (
+                up.weight * layer.scaling["style"]).contiguous()
+    (folder / "raw").mkdir(exist_ok=True)
+    save_file(raw, folder / "raw/any.safetensors")
+    save_file({name: weight.contiguous() for name, weight
+               in model.merge_and_unload().state_dict().items()},
+              folder / "merged.safetensors")
+
+
+def plain(config):
+    return {key: sorted(value) if isinstance(value, set) else value
+            for key, value in config.to_dict().items()}
+
+
 def resave(folder):
     folder = pathlib.Path(folder)
     with_peft(folder).save_pretrained(folder / "resaved_peft")
     model = with_pipeline(folder)
     name = next(iter(model.peft_config))
-    config = model.peft_config[name].to_dict()
-    config = {key: sorted(value) if isinstance(value, set) else value
-              for key, value in config.items()}
     StableDiffusion3Pipeline.save_lora_weights(
         folder / "resaved_diffusers",
         transformer_lora_layers=get_peft_model_state_dict(
             model, adapter_name=name),
-        transformer_lora_adapter_metadata=config)
+        transformer_lora_adapter_metadata=plain(model.peft_config[name]))
 
 
 if __name__ == "__main__":
     {"targets": targets, "layers": layers, "velocities": velocities,
-     "resave": resave}[sys.argv[1]](*sys.argv[2:])
+     "save": save, "resave": resave}[sys.argv[1]](*sys.argv[2:])

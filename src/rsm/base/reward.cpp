@@ -15,11 +15,12 @@ void check_pictures(const std::string& who, const torch::Tensor& images,
   RSM_CHECK(images.size(0) == std::ssize(prompts), "[", who, "] ",
             images.size(0), " images and ", prompts.size(),
             " prompts; give one prompt an image");
-  const torch::Tensor finite = images.isfinite().flatten(1).all(1);
-  for (int64_t i = 0; i < finite.size(0); ++i) {
-    RSM_CHECK(finite[i].item<bool>(), "[", who, "] image ", i, " (\"",
-              prompts[i].text,
-              "\") has a NaN or an infinity; look for divergence upstream");
+  const auto bad = (~images.isfinite().flatten(1).all(1)).nonzero();
+  if (bad.numel() > 0) {
+    const auto first = bad[0].item<int64_t>();
+    throw Error(cat("[", who, "] image ", first, " (\"", prompts[first].text,
+                    "\") has a NaN or an infinity; look for divergence "
+                    "upstream"));
   }
 }
 

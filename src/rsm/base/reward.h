@@ -51,10 +51,11 @@ class Reward {
    * first score() finds out. */
   virtual void check() const {}
 
-  /** Whether score() mostly waits, for another program or machine: the sampler
-   * then goes on meanwhile, and score() is called for parts of an epoch's
-   * pictures, from several threads. */
-  virtual bool waits() const { return false; }
+  /** Whether another program or machine judges: the sampler then goes on
+   * meanwhile, and score() is called for parts of an epoch's pictures, from
+   * several threads. Such a reward waits by a Patience (rewards/patience.h),
+   * and throws Interrupted soon after a stop. */
+  virtual bool is_remote() const { return false; }
 
   /** images [B,3,H,W] float32 in [0,1] on the CPU, one prompt each.
    * The result for an image depends on that image and prompt alone.

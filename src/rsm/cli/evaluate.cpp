@@ -50,12 +50,12 @@ void print_table(const Evaluation& evaluation) {
 
 int run_evaluation(const EvaluateArguments& args) {
   const auto prompts = load_prompts(args.prompts);
-  const auto reward = make_reward(args.reward);
+  TerminalProgress progress;
+  const auto reward = make_reward(args.reward, progress);
   reward->check();
   const auto loaded = load_for_sampling(args);
   auto set = make_evaluation_set(prompts, args.images, args.seed);
   set.latent_shape = loaded.latent_shape;
-  TerminalProgress progress;
   loaded.warn_of(texts_of(set.prompts), progress);
   progress.begin("evaluation", set.size());
   const auto evaluation =

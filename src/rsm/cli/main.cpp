@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -35,6 +36,11 @@ int printed(int status) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout) {
     return status;
   }
+  if (errno == EPIPE) {
+    // The reader has seen enough: an end without words, as of any filter.
+    std::signal(SIGPIPE, SIG_DFL);
+    std::raise(SIGPIPE);
+  }
   std::fprintf(stderr, "rsm: [output] cannot write to standard output%s%s\n",
                errno == 0 ? "" : ": ", errno == 0 ? "" : std::strerror(errno));
   return status == rsm::kDone ? rsm::kFailed : status;
@@ -64,6 +70,8 @@ int main(int argc, char** argv) {
   rsm::add_evaluate(app, action);
   rsm::add_methods(app, action);
   rsm::add_pretrain(app, action);
+  // A reader that is gone, a judge or a terminal, is a failed write.
+  std::signal(SIGPIPE, SIG_IGN);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -170,9 +170,10 @@ std::vector<LoraPair> lora_pairs(const StateDict& lora, int64_t rank,
     RSM_CHECK(down || name.ends_with(kUp), "[", who, "] tensor \"", name,
               "\" is no part of a LoRA; names end with ", kDown, " or ", kUp);
     const int64_t own_rank = tensor.dim() == 2 ? tensor.size(down ? 0 : 1) : -1;
-    RSM_CHECK(own_rank == rank, "[", who, "] tensor \"", name, "\" has shape ",
-              tensor.sizes(), "; ", down ? "[rank,in]" : "[out,rank]",
-              " with rank ", rank, " is needed");
+    RSM_CHECK(own_rank == rank || (rank == kRankByLayer && own_rank > 0), "[",
+              who, "] tensor \"", name, "\" has shape ", tensor.sizes(), "; ",
+              down ? "[rank,in]" : "[out,rank]", " with rank ", rank,
+              " is needed");
     const std::string module =
         name.substr(0, name.size() - std::string(down ? kDown : kUp).size());
     auto& pair = pairs[module];
@@ -184,6 +185,9 @@ std::vector<LoraPair> lora_pairs(const StateDict& lora, int64_t rank,
     RSM_CHECK(pair.down.defined() && pair.up.defined(), "[", who, "] tensor \"",
               module, pair.down.defined() ? kUp : kDown,
               "\" is missing; its other half is there");
+    RSM_CHECK(pair.down.size(0) == pair.up.size(1), "[", who, "] layer \"",
+              module, "\" has halves of the ranks ", pair.down.size(0), " and ",
+              pair.up.size(1), "; they must be the same");
     out.push_back(pair);
   }
   return out;

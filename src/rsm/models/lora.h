@@ -54,9 +54,12 @@ struct LoraPair {
   torch::Tensor up;    ///< "<module>.lora_B.weight" [out,rank]
 };
 
+/** Ranks that may differ from layer to layer. */
+inline constexpr int64_t kRankByLayer = 0;
+
 /** Sorted by module name. Throws rsm::Error naming `who` and the tensor where
  * a name is no such name, its other half is missing, or a shape is not of
- * `rank`. */
+ * `rank` (or, where that is kRankByLayer, of its other half's). */
 std::vector<LoraPair> lora_pairs(const StateDict& lora, int64_t rank,
                                  const std::string& who);
 

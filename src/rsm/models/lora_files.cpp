@@ -1,8 +1,12 @@
 #include "rsm/models/lora_files.h"
 
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
@@ -16,19 +20,23 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kMostRank = 65536;
+constexpr size_t kLongestName = 1000;  // of a layer that a pattern is for
 constexpr const char* kPeftConfig = "/adapter_config.json";
 constexpr const char* kPeftWeights = "/adapter_model.safetensors";
 constexpr const char* kPeftPrefix = "base_model.model.";
 
 /** Fields of PEFT's LoraConfig that make it compute something else. */
-constexpr const char* kUnsupported[] = {
-    "use_dora",          "use_rslora",
-    "use_qalora",        "use_bdlora",
-    "lora_bias",         "modules_to_save",
-    "rank_pattern",      "alpha_pattern",
-    "layer_replication", "target_parameters",
-    "fan_in_fan_out",    "trainable_token_indices",
-    "arrow_config",      "alora_invocation_tokens"};
+constexpr const char* kUnsupported[] = {"use_dora",
+                                        "use_qalora",
+                                        "use_bdlora",
+                                        "lora_bias",
+                                        "modules_to_save",
+                                        "layer_replication",
+                                        "target_parameters",
+                                        "fan_in_fan_out",
+                                        "trainable_token_indices",
+                                        "arrow_config",
+                                        "alora_invocation_tokens"};
 
 /** Fields that narrow target_modules by more than endings of names. */
 constexpr const char* kNarrowing[] = {"layers_to_transform", "layers_pattern"};
@@ -45,21 +53,55 @@ bool is_list_of_texts(const json& value) {
 }
 
 /** Names of the layers in a file's tensors. */
-std::vector<std::string> layers_of(const StateDict& lora, int64_t rank,
+std::vector<std::string> layers_of(const StateDict& lora,
                                    const std::string& who) {
   std::vector<std::string> names;
-  for (const auto& pair : lora_pairs(lora, rank, who)) {
+  for (const auto& pair : lora_pairs(lora, kRankByLayer, who)) {
     names.push_back(pair.module);
   }
   return names;
+}
+
+/** What a field such as rank_pattern has for a layer, by PEFT's rule: its keys
+ * are expressions for a name's end. `usual` where none matches. */
+double of_layer(const json& config, const char* field,
+                const std::string& module, double usual,
+                const std::string& who) {
+  if (!is_set(config, field)) return usual;
+  const json& pattern = config[field];
+  RSM_CHECK(pattern.is_object(), who, field, " is ", shown(pattern),
+            "; an object of numbers by layer is needed");
+  double found = usual;
+  std::string by;
+  for (const auto& [key, value] : pattern.items()) {
+    bool matches = false;
+    try {
+      const std::regex expression("(.*\\.)?(" + key + ")");
+      // Longer ones could exhaust the stack.
+      matches =
+          module.size() <= kLongestName && std::regex_match(module, expression);
+    } catch (const std::regex_error& error) {
+      throw Error(cat(who, field, " has the key \"", shown_text(key),
+                      "\", which is not understood (", error.what(), ")",
+                      kFuseFirst));
+    }
+    if (!matches) continue;
+    RSM_CHECK(value.is_number() && (by.empty() || value == found), who, field,
+              " has ", shown(value), " by \"", shown_text(key), "\" for layer ",
+              module,
+              by.empty() ? "" : ", and another number by \"" + by + "\"",
+              "; one number is needed", kFuseFirst);
+    found = value.get<double>();
+    by = shown_text(key);
+  }
+  return found;
 }
 
 /** What PEFT saves as target_modules: the targets or, for "all-linear", the
  * names of the layers it stands for. */
 std::vector<std::string> saved_targets(const LoraConfig& config,
                                        const StateDict& lora) {
-  return config.all_linear() ? layers_of(lora, config.rank, "save LoRA")
-                             : config.targets;
+  return config.all_linear() ? layers_of(lora, "save LoRA") : config.targets;
 }
 
 json peft_fields(const LoraConfig& config, const StateDict& lora) {
@@ -88,14 +130,14 @@ LoraConfig from_peft_fields(const json& from, const std::string& origin,
   const auto who = cat(fields.where(), ": ");
   const std::string type = shown(from.value("peft_type", json("LORA")));
   RSM_CHECK(type == "\"LORA\"", who, "peft_type is ", type,
-            "; \"LORA\" is needed");
+            "; \"LORA\" is needed", kFuseFirst);
   for (const char* key : kUnsupported) {
     RSM_CHECK(!is_set(from, key), who, key, " is ", shown(from[key]),
-              "; only plain LoRA is supported, without it");
+              "; only LoRA without it is read", kFuseFirst);
   }
   const json bias = from.value("bias", json("none"));
   RSM_CHECK(bias == "none", who, "bias is ", shown(bias),
-            "; \"none\" is needed");
+            "; \"none\" is needed", kFuseFirst);
   LoraConfig config;
   const json rank = from.value("r", json());
   const json alpha = from.value("lora_alpha", json());
@@ -115,9 +157,38 @@ LoraConfig from_peft_fields(const json& from, const std::string& origin,
     config.targets = targets.get<std::vector<std::string>>();
     config.exclude = exclude.get<std::vector<std::string>>();
   } else {
-    config.targets = layers_of(tensors, config.rank, origin);
+    config.targets = layers_of(tensors, origin);
   }
   return config;
+}
+
+/** The LoRA of these fields, its tensors checked against them. */
+LoraFile from_peft(const json& fields, const std::string& origin,
+                   const StateDict& halves, const std::string& path) {
+  StateDict tensors;
+  for (const auto& [name, half] : halves) {
+    tensors[name] = lora_matrix(half, name, path);
+  }
+  const auto config = from_peft_fields(fields, origin, tensors);
+  config.check();
+  const auto who = cat("[LoraConfig] ", origin, ": ");
+  const auto usual = static_cast<double>(config.rank);
+  const bool rooted = is_set(fields, "use_rslora");
+  bool even = !rooted;
+  std::map<std::string, double> scales;
+  for (const auto& pair : lora_pairs(tensors, kRankByLayer, path)) {
+    const auto rank = static_cast<double>(pair.down.size(0));
+    const double said =
+        of_layer(fields, "rank_pattern", pair.module, usual, who);
+    RSM_CHECK(rank == said, "[", path, "] tensor \"", pair.module,
+              ".lora_A.weight\" has shape ", pair.down.sizes(),
+              "; [rank,in] with rank ", said, " is needed");
+    const double alpha =
+        of_layer(fields, "alpha_pattern", pair.module, config.alpha, who);
+    scales[pair.module] = alpha / (rooted ? std::sqrt(rank) : rank);
+    even = even && rank == usual && alpha == config.alpha;
+  }
+  return even ? LoraFile{config, tensors} : evened(tensors, scales, path);
 }
 
 StateDict with_names(const std::string& prefix, const StateDict& lora) {
@@ -140,12 +211,14 @@ StateDict without_prefix(const std::string& prefix, const StateDict& tensors,
   return out;
 }
 
-/** Checks config and tensors against each other. */
-LoraFile checked(const LoraConfig& config, const StateDict& tensors,
-                 const std::string& path) {
-  config.check();
-  lora_pairs(tensors, config.rank, path);
-  return {config, tensors};
+/** Rows (dimension 0) or columns (1) of zeros behind, up to `size`. */
+torch::Tensor padded(const torch::Tensor& matrix, int64_t dimension,
+                     int64_t size) {
+  auto shape = matrix.sizes().vec();
+  shape[dimension] = size - shape[dimension];
+  return shape[dimension] == 0
+             ? matrix
+             : at::cat({matrix, at::zeros(shape, matrix.options())}, dimension);
 }
 
 void check_before_saving(const LoraConfig& config, const StateDict& lora) {
@@ -162,6 +235,38 @@ void check_before_saving(const LoraConfig& config, const StateDict& lora) {
 }
 
 }  // namespace
+
+torch::Tensor lora_matrix(const torch::Tensor& half, const std::string& name,
+                          const std::string& who) {
+  const bool pointwise =
+      half.dim() == 4 && half.size(2) == 1 && half.size(3) == 1;
+  RSM_CHECK(half.is_floating_point() && (half.dim() == 2 || pointwise),
+            "[LoRA] ", who, ": tensor \"", shown_text(name), "\" has shape ",
+            half.sizes(), "; a matrix is needed, or a 1x1 convolution",
+            kFuseFirst);
+  return pointwise ? half.flatten(1) : half;
+}
+
+LoraFile evened(const StateDict& lora,
+                const std::map<std::string, double>& scales,
+                const std::string& who) {
+  LoraFile file;
+  file.config.rank = 1;
+  file.config.targets.clear();
+  const auto pairs = lora_pairs(lora, kRankByLayer, who);
+  for (const auto& pair : pairs) {
+    file.config.targets.push_back(pair.module);
+    file.config.rank = std::max(file.config.rank, pair.down.size(0));
+  }
+  file.config.alpha = static_cast<double>(file.config.rank);
+  for (const auto& pair : pairs) {
+    file.tensors[pair.module + ".lora_A.weight"] =
+        padded(pair.down.to(at::kFloat), 0, file.config.rank);
+    file.tensors[pair.module + ".lora_B.weight"] = padded(
+        pair.up.to(at::kFloat) * scales.at(pair.module), 1, file.config.rank);
+  }
+  return file;
+}
 
 LoraFile folded(const LoraFile& file) {
   LoraFile out = file;
@@ -186,9 +291,8 @@ LoraFile load_peft_adapter(const std::string& folder) {
   const std::string path = folder + kPeftWeights;
   const StateDict tensors =
       without_prefix(kPeftPrefix, read_safetensors(path).tensors, path);
-  const auto config = from_peft_fields(read_python_json(folder + kPeftConfig),
-                                       folder + kPeftConfig, tensors);
-  return checked(config, tensors, path);
+  return from_peft(read_python_json(folder + kPeftConfig), folder + kPeftConfig,
+                   tensors, path);
 }
 
 void save_diffusers_lora(const std::string& folder, const LoraConfig& config,
@@ -231,7 +335,7 @@ LoraFile diffusers_lora(const SafetensorsFile& file, const std::string& part,
     fields = {{"r", first.dim() == 2 ? first.size(0) : 0}};
     fields["lora_alpha"] = fields["r"];
   }
-  return checked(from_peft_fields(fields, path, tensors), tensors, path);
+  return from_peft(fields, path, tensors, path);
 }
 
 }  // namespace rsm

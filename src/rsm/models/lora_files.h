@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "rsm/io/safetensors.h"
@@ -28,11 +29,29 @@ LoraFile folded(const LoraFile& file);
 void save_peft_adapter(const std::string& folder, const LoraConfig& config,
                        const StateDict& lora);
 
-/** Reads a PEFT adapter. Where its target_modules are a pattern, or fields
- * other than a list of exclude_modules narrow them, `targets` are the names of
- * the layers in the file. Throws rsm::Error naming the file and the key for
- * another kind of adapter than a plain LoRA (DoRA, rsLoRA, ranks or alphas by
- * layer, biases, ...). */
+/** What errors about adapters that are not read end with. */
+inline constexpr const char* kFuseFirst =
+    "; to use it, load it in diffusers (load_lora_weights), fuse_lora() and "
+    "save_pretrained() the model";
+
+/** Halves [r,in,1,1] and [out,r,1,1] of 1x1 convolutions as matrices; matrices
+ * as they are. Throws rsm::Error for another tensor. */
+torch::Tensor lora_matrix(const torch::Tensor& half, const std::string& name,
+                          const std::string& who);
+
+/** Layers of any ranks and scales with one rank and alpha = rank: the same
+ * change of the weights, in float32. `scales` is what multiplies each layer's
+ * B A. `targets` are the layers' names. */
+LoraFile evened(const StateDict& lora,
+                const std::map<std::string, double>& scales,
+                const std::string& who);
+
+/** Reads a PEFT adapter. Where ranks or alphas differ by layer (rank_pattern,
+ * alpha_pattern, use_rslora) it is evened(). Where its target_modules are a
+ * pattern, or fields other than a list of exclude_modules narrow them,
+ * `targets` are the names of the layers in the file. Throws rsm::Error naming
+ * the file and the key for another kind of adapter than a LoRA (DoRA, biases,
+ * ...). */
 LoraFile load_peft_adapter(const std::string& folder);
 
 /** Writes diffusers' pytorch_lora_weights.safetensors for a part of a pipeline,

@@ -152,10 +152,11 @@ TEST(LoraFiles, OfOtherKindsAreErrors) {
   const std::vector<std::pair<const char*, json>> changes = {
       {"peft_type", "LOHA"},
       {"use_dora", true},
-      {"use_rslora", true},
       {"bias", "all"},
-      {"rank_pattern", {{"a", 3}}},
-      {"alpha_pattern", {{"a", 3}}},
+      {"rank_pattern", {{"to_q", "3"}}},
+      {"alpha_pattern", {{"to_q", 3}, {".*q", 4}}},
+      {"alpha_pattern", {{"to_(", 3}}},
+      {"alpha_pattern", "to_q"},
       {"r", nullptr},
       {"lora_alpha", "16"},
       {"modules_to_save", {"proj_out"}}};
@@ -163,6 +164,9 @@ TEST(LoraFiles, OfOtherKindsAreErrors) {
     expect_parts(error({{key, value}}), {"adapter_config.json", key});
   }
   expect_parts(error({{"r", 4}}), {"lora_A.weight", "rank 4"});
+  expect_parts(error({{"rank_pattern", {{"attn.to_q", 4}}}}),
+               {"attn.to_q.lora_A.weight", "rank 4"});
+  expect_parts(error({{"use_dora", true}}), {"fuse_lora()"});
 
   const std::string lora =
       saved->folder / "lora/pytorch_lora_weights.safetensors";

@@ -1,13 +1,10 @@
 #include "rsm/models/lora_formats.h"
 
-#include <ATen/ops/zeros.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -22,15 +19,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kConvert =
-    "; to use it, load it in diffusers (load_lora_weights), fuse_lora() and "
-    "save_pretrained() the model";
-
 enum class Half { down, up, alpha };
 
 struct Ending {
-  std::string_view text;
-  Half half;
+  std::string_view text = {};
+  Half half = Half::down;
 };
 
 /** PEFT's, kohya's, and diffusers' of 2023, in attention processors and after.
@@ -38,8 +31,6 @@ struct Ending {
 constexpr std::array kEndings = {
     Ending{".lora_A.weight", Half::down},
     Ending{".lora_B.weight", Half::up},
-    Ending{".lora_A.default.weight", Half::down},
-    Ending{".lora_B.default.weight", Half::up},
     Ending{".lora_down.weight", Half::down},
     Ending{".lora_up.weight", Half::up},
     Ending{".lora.down.weight", Half::down},
@@ -50,11 +41,23 @@ constexpr std::array kEndings = {
     Ending{"_lora.up.weight", Half::up},
     Ending{".alpha", Half::alpha}};
 
-/** One layer of the file. */
-struct Layer {
-  torch::Tensor down, up;
-  std::optional<double> alpha;
-};
+/** What a name ends with; nothing where it is no part of a LoRA. PEFT's names
+ * may have the adapter's name in them: ".lora_A.default.weight". */
+Ending ending_of(const std::string& name) {
+  for (const auto& ending : kEndings) {
+    if (name.ends_with(ending.text)) return ending;
+  }
+  for (const auto half : {Half::down, Half::up}) {
+    const std::string_view peft = half == Half::down ? ".lora_A." : ".lora_B.";
+    const auto at = name.rfind(peft);
+    if (at == std::string::npos || !name.ends_with(".weight")) continue;
+    // Between these two stands one word.
+    if (name.find('.', at + peft.size()) == name.rfind('.')) {
+      return {std::string_view(name).substr(at), half};
+    }
+  }
+  return {};
+}
 
 /** Layers' names with "_" for ".", as kohya writes them. */
 std::map<std::string, std::string> flat_names(const StateDict& weights) {
@@ -97,26 +100,14 @@ void check_kind(const std::string& name, const std::string& who) {
               shown_text(name),
               "\" adapts the text encoder; only LoRAs of the network alone are "
               "read",
-              kConvert);
+              kFuseFirst);
   }
   for (const char* word : {"hada_", "lokr_", "dora_scale", "magnitude_vector",
                            "lora_mid", "oft_"}) {
     RSM_CHECK(name.find(word) == std::string::npos, "[LoRA] ", who,
               ": tensor \"", shown_text(name), "\" is of another adapter (",
-              word, "); only plain LoRA is read", kConvert);
+              word, "); only plain LoRA is read", kFuseFirst);
   }
-}
-
-/** Halves [r,in,1,1] and [out,r,1,1] of 1x1 convolutions as matrices. */
-torch::Tensor as_matrix(const torch::Tensor& tensor, const std::string& name,
-                        const std::string& who) {
-  const bool pointwise =
-      tensor.dim() == 4 && tensor.size(2) == 1 && tensor.size(3) == 1;
-  RSM_CHECK(tensor.is_floating_point() && (tensor.dim() == 2 || pointwise),
-            "[LoRA] ", who, ": tensor \"", shown_text(name), "\" has shape ",
-            tensor.sizes(), "; a matrix is needed, or a 1x1 convolution",
-            kConvert);
-  return tensor.to(torch::kFloat32).flatten(1);
 }
 
 double alpha_of(const torch::Tensor& tensor, const std::string& name,
@@ -128,59 +119,62 @@ double alpha_of(const torch::Tensor& tensor, const std::string& name,
   return alpha;
 }
 
-std::map<std::string, Layer> layers_of(const StateDict& tensors,
-                                       const std::string& part,
-                                       const StateDict& weights,
-                                       const std::string& who) {
+/** A file's tensors under PEFT's names. */
+struct Named {
+  StateDict halves;
+  std::map<std::string, double> alphas;  ///< by layer, where it has one
+};
+
+Named named(const StateDict& tensors, const std::string& part,
+            const StateDict& weights, const std::string& who) {
   const auto flat = flat_names(weights);
-  std::map<std::string, Layer> layers;
+  Named out;
   for (const auto& [name, tensor] : tensors) {
     check_kind(name, who);
-    const auto* ending =
-        std::find_if(kEndings.begin(), kEndings.end(),
-                     [&](const auto& e) { return name.ends_with(e.text); });
-    RSM_CHECK(ending != kEndings.end(), "[LoRA] ", who, ": tensor \"",
-              shown_text(name), "\" is no part of a LoRA known here", kConvert);
+    const auto ending = ending_of(name);
+    RSM_CHECK(!ending.text.empty(), "[LoRA] ", who, ": tensor \"",
+              shown_text(name), "\" is no part of a LoRA known here",
+              kFuseFirst);
     const std::string layer =
-        layer_of(name.substr(0, name.size() - ending->text.size()), part, flat);
+        layer_of(name.substr(0, name.size() - ending.text.size()), part, flat);
     RSM_CHECK(weights.contains(layer + ".weight"), "[LoRA] ", who,
               ": tensor \"", shown_text(name), "\" is of no layer of the ",
-              part, "; a LoRA of this model is needed", kConvert);
-    auto& found = layers[layer];
-    if (ending->half == Half::alpha) {
-      found.alpha = alpha_of(tensor, name, who);
-    } else {
-      (ending->half == Half::down ? found.down : found.up) =
-          as_matrix(tensor, name, who);
+              part, "; a LoRA of this model is needed", kFuseFirst);
+    if (ending.half == Half::alpha) {
+      out.alphas[layer] = alpha_of(tensor, name, who);
+      continue;
     }
+    const char* half =
+        ending.half == Half::down ? ".lora_A.weight" : ".lora_B.weight";
+    const auto matrix = lora_matrix(tensor, name, who);
+    RSM_CHECK(out.halves.emplace(layer + half, matrix).second, "[LoRA] ", who,
+              ": tensor \"", shown_text(name), "\" is of layer \"", layer,
+              "\", of which there is another; save one adapter alone");
   }
-  RSM_CHECK(!layers.empty(), "[LoRA] ", who, " has no tensors");
-  return layers;
-}
-
-/** Rows (dimension 0) or columns (1) of zeros behind, up to `size`. */
-torch::Tensor padded(const torch::Tensor& matrix, int64_t dimension,
-                     int64_t size) {
-  auto shape = matrix.sizes().vec();
-  shape[dimension] = size - shape[dimension];
-  return shape[dimension] == 0
-             ? matrix
-             : at::cat({matrix, at::zeros(shape, matrix.options())}, dimension);
+  RSM_CHECK(!out.halves.empty(), "[LoRA] ", who, " has no tensors");
+  return out;
 }
 
 /** The one safetensors file of a folder. */
 std::string only_file(const std::string& folder) {
   std::vector<std::string> files, others;
+  std::string adapter;
   std::error_code failed;
   fs::directory_iterator at(folder, failed), end;
   for (; !failed && at != end; at.increment(failed)) {
     const auto name = at->path().filename().string();
     (name.ends_with(".safetensors") ? files : others).push_back(name);
+    const auto inside = at->path().string();
+    if (is_there(inside + "/adapter_config.json")) adapter = inside;
   }
   std::sort(files.begin(), files.end());
   std::sort(others.begin(), others.end());
   RSM_CHECK(!failed, "[LoRA] ", folder, ": ", failed.message(),
             "; a folder or a safetensors file of a LoRA is needed");
+  RSM_CHECK(
+      !files.empty() || adapter.empty(), "[LoRA] ", folder,
+      " has no safetensors file; name the folder of its adapter, such as ",
+      adapter);
   RSM_CHECK(
       !files.empty(), "[LoRA] ", folder, " has no safetensors file; there ",
       others.empty() ? "is nothing" : cat("lie ", shown_text(join(others))),
@@ -196,28 +190,14 @@ std::string only_file(const std::string& folder) {
 
 LoraFile lora_of_others(const StateDict& tensors, const std::string& part,
                         const StateDict& weights, const std::string& who) {
-  const auto layers = layers_of(tensors, part, weights, who);
-  int64_t rank = 0;
-  for (const auto& [name, layer] : layers) {
-    RSM_CHECK(layer.down.defined() && layer.up.defined() &&
-                  layer.down.size(0) == layer.up.size(1) &&
-                  layer.down.size(0) > 0,
-              "[LoRA] ", who, ": layer \"", name,
-              "\" lacks a half, or its halves have different ranks");
-    rank = std::max(rank, layer.down.size(0));
+  const auto [halves, alphas] = named(tensors, part, weights, who);
+  std::map<std::string, double> scales;
+  for (const auto& pair : lora_pairs(halves, kRankByLayer, who)) {
+    const auto rank = static_cast<double>(pair.down.size(0));
+    const auto found = alphas.find(pair.module);
+    scales[pair.module] = (found == alphas.end() ? rank : found->second) / rank;
   }
-  LoraFile file;
-  file.config.rank = rank;
-  file.config.alpha = static_cast<double>(rank);
-  file.config.targets.clear();
-  for (const auto& [name, layer] : layers) {
-    const auto own = static_cast<double>(layer.down.size(0));
-    const double scale = layer.alpha.value_or(own) / own;
-    file.config.targets.push_back(name);
-    file.tensors[name + ".lora_A.weight"] = padded(layer.down, 0, rank);
-    file.tensors[name + ".lora_B.weight"] = padded(layer.up * scale, 1, rank);
-  }
-  return file;
+  return evened(halves, scales, who);
 }
 
 LoraFile load_lora(const std::string& path, const std::string& part,

@@ -11,10 +11,10 @@ namespace rsm {
  *     a folder with a PEFT adapter, with diffusers' pytorch_lora_weights, or
  *     with one safetensors file under any name; or such a file itself,
  *
- * whose names are PEFT's, diffusers' of any year or kohya's, with or without
- * the part in front. kohya's alphas and ranks by layer are brought to one rank
- * and alpha = rank: the same change of the weights. `weights` are the
- * network's, which kohya's names are matched with.
+ * whose names are PEFT's (of an adapter of any name), diffusers' of any year or
+ * kohya's, with or without the part in front. Alphas and ranks by layer are
+ * evened() (models/lora_files.h). `weights` are the network's, which kohya's
+ * names are matched with.
  *
  * Throws rsm::Error naming the file and what is in it: no such file, layers of
  * the text encoder, other adapters than LoRA (LoHa, LoKr, DoRA, ...), names of

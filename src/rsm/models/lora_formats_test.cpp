@@ -164,6 +164,34 @@ TEST(LoraFormats, OfPointwiseConvolutionsAreMerged) {
   EXPECT_LT(relative(found.at(layer + ".weight"), expected), kFloatTolerance);
 }
 
+TEST(LoraFormats, OfPeftWithRanksAlphasAndConvolutionsAreRead) {
+  const Adapted own;
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "unet");
+  write_json_atomic(folder / "unet/config.json", small_unet_config().to_json());
+  write_safetensors(folder / "unet/diffusion_pytorch_model.safetensors",
+                    own.weights, {{"format", "pt"}});
+  for (const std::string scaling : {"plain", "rslora"}) {
+    run_python("lora_peer.py", "save " + folder.path() + " " + scaling);
+    const auto expected =
+        read_safetensors(folder / "merged.safetensors").tensors;
+    for (const std::string place : {"peft/style", "diffusers", "raw"}) {
+      const auto file = load_lora(folder / place, "unet", own.weights);
+      const auto found = merged(own.weights, file.tensors, file.config);
+      int64_t changed = 0;
+      for (const auto& [name, tensor] : expected) {
+        EXPECT_LT(relative(found.at(name), tensor), kFloatTolerance)
+            << scaling << ", " << place << ": " << name;
+        changed += tensor.equal(own.weights.at(name)) ? 0 : 1;
+      }
+      EXPECT_GT(changed, 10);
+    }
+  }
+  expect_parts(
+      error_of([&] { load_lora(folder / "peft", "unet", own.weights); }),
+      {"name the folder", folder / "peft/style"});
+}
+
 TEST(LoraFormats, ThatAreNotReadSayWhatToDo) {
   const Adapted own;
   const auto error = [&](const std::string& name, at::IntArrayRef shape) {
@@ -186,8 +214,16 @@ TEST(LoraFormats, ThatAreNotReadSayWhatToDo) {
   expect_parts(error("lora_unet_" + layer + ".lora_down.weight", {4, 8, 3, 3}),
                {"[4, 8, 3, 3]", "1x1"});
   expect_parts(error("lora_unet_" + layer + ".lora_down.weight", {4, 8}),
-               {"mid_block.attentions.0.proj_in", "lacks a half"});
+               {"mid_block.attentions.0.proj_in", "is missing"});
   expect_parts(error("weight", {4, 8}), {"\"weight\"", "no part of a LoRA"});
+
+  const std::string q = "mid_block.attentions.0.proj_in.lora_A.";
+  expect_parts(error_of([&] {
+                 lora_of_others({{q + "a.weight", at::ones({2, 8})},
+                                 {q + "b.weight", at::ones({2, 8})}},
+                                "unet", own.weights, "x.st");
+               }),
+               {"lora_A.b.weight", "there is another", "one adapter alone"});
 
   const TemporaryFolder folder;
   const auto of = [&](const std::string& path) {

@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -16,19 +15,16 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/printable.h"
-#include "rsm/rewards/pipe_signal.h"
 
 namespace rsm {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 
 constexpr double kGoodbye = 0.5;          // seconds to end at end of input
 constexpr double kTerminating = 1;        // seconds from SIGTERM to SIGKILL
 constexpr double kEnding = 1;             // seconds from closed output to exit
 constexpr milliseconds kBetweenLooks{5};  // whether it has exited
-constexpr milliseconds kAttention{100};   // the same, while waiting for output
 constexpr size_t kPiece = 1 << 16;        // bytes read at once: a pipe's
 constexpr size_t kLongestLine = 1 << 24;  // bytes
 constexpr int kLastPieces = 16;           // of stderr: it may never stop
@@ -59,12 +55,15 @@ pid_t spawn(const std::string& script, int input, int output, int errors) {
   posix_spawn_file_actions_adddup2(&files, errors, STDERR_FILENO);
   posix_spawnattr_t how;
   posix_spawnattr_init(&how);
-  posix_spawnattr_setflags(&how,
-                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+  posix_spawnattr_setflags(&how, POSIX_SPAWN_SETPGROUP |
+                                     POSIX_SPAWN_SETSIGMASK |
+                                     POSIX_SPAWN_SETSIGDEF);
   posix_spawnattr_setpgroup(&how, 0);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&how, &none);
+  sigset_t signals;
+  sigemptyset(&signals);
+  posix_spawnattr_setsigmask(&how, &signals);
+  sigaddset(&signals, SIGPIPE);
+  posix_spawnattr_setsigdefault(&how, &signals);
   std::string shell = "sh", option = "-c", text = script;
   const std::array<char*, 4> words = {shell.data(), option.data(), text.data(),
                                       nullptr};
@@ -107,7 +106,6 @@ class OrphanGuard {
 
   /** Where somebody has ended the guard, the program runs without. */
   void watch(pid_t group) {
-    const NoPipeSignal no_pipe_signal;
     const std::string line = cat(group, "\n");
     [[maybe_unused]] const ssize_t written =
         write(input_.number(), line.data(), line.size());
@@ -117,22 +115,6 @@ class OrphanGuard {
   pid_t id_ = -1;
   FileHandle input_;
 };
-
-FileHandle& FileHandle::operator=(FileHandle&& other) noexcept {
-  if (this != &other) {
-    close();
-    number_ = other.release();
-  }
-  return *this;
-}
-
-void FileHandle::close() {
-  if (is_open()) {
-    ::close(release());
-  }
-}
-
-int FileHandle::release() { return std::exchange(number_, -1); }
 
 ChildProcess::ChildProcess(const std::string& command)
     : guard_(std::make_unique<OrphanGuard>()) {
@@ -160,8 +142,7 @@ ChildProcess::~ChildProcess() {
 }
 
 ChildProcess::Reply ChildProcess::exchange(std::string_view request,
-                                           Deadline deadline) {
-  const NoPipeSignal no_pipe_signal;
+                                           const Patience& patience) {
   Reply reply;
   bool exited = false;
   while (true) {
@@ -173,8 +154,8 @@ ChildProcess::Reply ChildProcess::exchange(std::string_view request,
     if (!output_.is_open() || received_.size() > kLongestLine) {
       return reply;
     }
-    const auto left = time_left(deadline);
-    if (left == milliseconds(0)) {
+    auto wait = patience.next();
+    if (wait == milliseconds(0)) {
       reply.outcome = Outcome::late;
       reply.line = received_;
       return reply;
@@ -184,7 +165,7 @@ ChildProcess::Reply ChildProcess::exchange(std::string_view request,
         {{request.empty() ? -1 : input_.number(), POLLOUT, 0},
          {output_.number(), POLLIN, 0},
          {errors_.number(), POLLIN, 0}}};
-    const auto wait = exited ? milliseconds(0) : std::min(left, kAttention);
+    if (exited) wait = milliseconds(0);
     const int ready =
         poll(files.data(), files.size(), static_cast<int>(wait.count()));
     if (ready == 0 && exited) {
@@ -244,9 +225,10 @@ bool ChildProcess::has_exited() const {
 }
 
 bool ChildProcess::exits_within(double seconds) const {
-  const Deadline deadline = deadline_in(seconds);
+  const NoProgress whatever_the_user_wants;
+  const Patience patience(seconds, whatever_the_user_wants);
   while (!has_exited()) {
-    if (steady_clock::now() >= deadline) {
+    if (patience.next() == milliseconds(0)) {
       return false;
     }
     std::this_thread::sleep_for(kBetweenLooks);

@@ -6,26 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include "rsm/rewards/deadline.h"
+#include "rsm/rewards/file_handle.h"
+#include "rsm/rewards/patience.h"
 
 namespace rsm {
-
-/** An open file, closed at the end. */
-class FileHandle {
- public:
-  explicit FileHandle(int number = -1) : number_(number) {}
-  FileHandle(FileHandle&& other) noexcept : number_(other.release()) {}
-  FileHandle& operator=(FileHandle&& other) noexcept;
-  ~FileHandle() { close(); }
-
-  int number() const { return number_; }  ///< -1: none
-  bool is_open() const { return number_ >= 0; }
-  void close();
-
- private:
-  int release();
-  int number_;
-};
 
 class OrphanGuard;
 
@@ -37,12 +21,16 @@ class OrphanGuard;
  * Its end of input tells it to end; the destructor gives it a moment for that,
  * then sends SIGTERM, then SIGKILL, to the whole group, and leaves no zombie.
  * Where this process dies without a destructor, a guard does the same.
- * For one thread at a time. */
+ * For one thread at a time.
+ *
+ * The process that uses it must ignore SIGPIPE, as main does: a program may end
+ * while it is written to, which exchange() then tells. Programs are started
+ * with the signal's default. */
 class ChildProcess {
  public:
   enum class Outcome {
     answered,  ///< a line has come
-    late,      ///< the deadline has passed
+    late,      ///< the time has passed
     ended,     ///< no line can come any more: see ending()
   };
   struct Reply {
@@ -58,8 +46,9 @@ class ChildProcess {
   ChildProcess& operator=(const ChildProcess&) = delete;
   ~ChildProcess();
 
-  /** Writes `request` (it may be empty) and waits for a line. */
-  Reply exchange(std::string_view request, Deadline deadline);
+  /** Writes `request` (it may be empty) and waits for a line. Throws
+   * Interrupted where `patience` does. */
+  Reply exchange(std::string_view request, const Patience& patience);
 
   /** Why it is at its end: "ended with exit status 3", "was killed by signal 9
    * (Killed)", "closed its output" or "printed 16 MiB without a line end".

@@ -31,12 +31,14 @@ std::string line_of(const json& value) {
 
 class ExecReward : public Reward {
  public:
-  explicit ExecReward(ExecOptions options)
-      : options_(std::move(options)), who_(cat("reward ", name())) {}
+  ExecReward(ExecOptions options, const Progress& progress)
+      : options_(std::move(options)),
+        progress_(progress),
+        who_(cat("reward ", name())) {}
 
   std::string name() const override { return cat("exec:", options_.command); }
 
-  bool waits() const override { return true; }
+  bool is_remote() const override { return true; }
 
   void check() const override {
     const std::lock_guard lock(mutex_);
@@ -80,8 +82,8 @@ class ExecReward : public Reward {
       request.append(
           reinterpret_cast<const char*>(pixels.const_data_ptr<uint8_t>()),
           static_cast<size_t>(pixels.numel()));
-      const auto reply =
-          process->exchange(request, deadline_in(options_.timeout_seconds));
+      const auto reply = process->exchange(
+          request, Patience(options_.timeout_seconds, progress_));
       if (reply.outcome == ChildProcess::Outcome::answered) {
         try {
           auto scores = read_reply(reply, range, prompts);
@@ -121,9 +123,10 @@ class ExecReward : public Reward {
 
   /** Runs the program and waits until it is ready. */
   Process start() const {
+    progress_.stop_point();
     auto process = std::make_unique<ChildProcess>(options_.command);
     const auto reply =
-        process->exchange("", deadline_in(options_.start_seconds));
+        process->exchange("", Patience(options_.start_seconds, progress_));
     const std::string needed =
         cat("; a line {\"ready\": true, \"name\": ...} is needed first; ",
             kMendReward);
@@ -188,6 +191,7 @@ class ExecReward : public Reward {
   }
 
   const ExecOptions options_;
+  const Progress& progress_;
   const std::string who_;  ///< begins errors
   mutable std::mutex mutex_;
   mutable Process process_;
@@ -198,13 +202,14 @@ class ExecReward : public Reward {
 
 }  // namespace
 
-std::unique_ptr<Reward> make_exec_reward(const ExecOptions& options) {
+std::unique_ptr<Reward> make_exec_reward(const ExecOptions& options,
+                                         const Progress& progress) {
   if (options.command.find_first_not_of(' ') == std::string::npos) {
     throw UsageError(
         "[reward exec:] no command arrived; write exec:COMMAND, "
         "such as exec:python3 judge.py");
   }
-  return std::make_unique<ExecReward>(options);
+  return std::make_unique<ExecReward>(options, progress);
 }
 
 }  // namespace rsm

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "rsm/base/progress.h"
 #include "rsm/base/reward.h"
 
 namespace rsm {
@@ -22,13 +23,14 @@ struct ExecOptions {
  * It is started by check() or the first score(), and runs until the reward is
  * gone. Where it ends or passes the time-out amid a request, it is started
  * again and given the same request once more; RewardScores::mended counts it.
- * Calls from several threads wait
- * for each other.
+ * Calls from several threads wait for each other.
  *
  * Throws rsm::Error where pictures are refused (check_pictures), where the
  * program can't be started, ends or hangs too often, or answers anything but
- * what is asked for; a program that failed so is ended. Throws rsm::UsageError
- * for an empty command. */
-std::unique_ptr<Reward> make_exec_reward(const ExecOptions& options);
+ * what is asked for; a program that failed so is ended. So it is where
+ * `progress`, which must outlive the reward, asks to stop: throws Interrupted.
+ * Throws rsm::UsageError for an empty command. */
+std::unique_ptr<Reward> make_exec_reward(const ExecOptions& options,
+                                         const Progress& progress);
 
 }  // namespace rsm

@@ -3,19 +3,22 @@
 // Slow to compile, and built as the library was: see CMakeLists.txt. Nothing
 // else includes it.
 #include <httplib.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
+#include <memory>
 #include <regex>
 
 #include "rsm/base/error.h"
 #include "rsm/io/printable.h"
-#include "rsm/rewards/deadline.h"
+#include "rsm/rewards/file_handle.h"
+#include "rsm/rewards/patience.h"
 
 namespace rsm {
 namespace {
@@ -24,24 +27,35 @@ constexpr int kLargestPort = 65535;
 constexpr size_t kLongestAddress = 2000;     // bytes
 constexpr size_t kLargestAnswer = 64 << 20;  // bytes
 constexpr size_t kLargestHead = 8 << 10;     // the library calls itself by it
-constexpr double kLongestConnecting = 1e6;   // seconds; it counts in int
 
 /** How far an exchange has come, and what ended it. */
 struct Exchange {
-  Deadline deadline;
   bool in_head = true;  ///< the answer's headers have not ended
   size_t received = 0;  ///< bytes
   std::string problem;
 };
 
-/** A connection that waits for nothing beyond a deadline, and reads no more
- * than an answer may have. */
+/** Waits until the socket can be read or written; false where the time passes
+ * first. */
+bool is_ready(int socket, short what, const Patience& patience) {
+  pollfd file = {socket, what, 0};
+  while (true) {
+    const auto wait = static_cast<int>(patience.next().count());
+    if (wait == 0) return false;
+    if (poll(&file, 1, wait) > 0) return true;
+  }
+}
+
+/** A connection that waits for nothing beyond its time, and reads no more than
+ * an answer may have. */
 class BoundedStream : public httplib::Stream {
  public:
-  BoundedStream(int socket, Exchange& exchange, double seconds)
-      : socket_(socket), exchange_(exchange), seconds_(seconds) {
-    exchange_.deadline = deadline_in(seconds);
-  }
+  BoundedStream(int socket, Exchange& exchange, double seconds,
+                const Progress& progress)
+      : socket_(socket),
+        exchange_(exchange),
+        seconds_(seconds),
+        patience_(seconds, progress) {}
 
   bool is_readable() const override { return true; }
   bool is_writable() const override { return true; }
@@ -97,59 +111,90 @@ class BoundedStream : public httplib::Stream {
     return -1;
   }
 
-  /** Waits for it; false, with the problem, where the deadline comes first. */
   bool in_time(short what) {
-    while (true) {
-      const auto left = time_left(exchange_.deadline);
-      if (left.count() == 0) {
-        exchange_.problem =
-            cat("no answer within timeout_seconds = ", seconds_);
-        return false;
-      }
-      pollfd file = {socket_, what, 0};
-      if (poll(&file, 1, static_cast<int>(left.count())) > 0) return true;
+    const bool ready = is_ready(socket_, what, patience_);
+    if (!ready) {
+      exchange_.problem = cat("no answer within timeout_seconds = ", seconds_);
     }
+    return ready;
   }
 
   const int socket_;
   Exchange& exchange_;
   const double seconds_;
+  const Patience patience_;
   std::array<char, 1 << 14> buffer_;
   size_t begin_ = 0;  ///< of what is in the buffer and not yet read
   size_t end_ = 0;
 };
 
-/** A client that lets a whole exchange take so long, from its connection. */
+using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+
+/** Of the host, in the system's order; null where it has none. */
+Addresses addresses_of(const HttpAddress& host) {
+  addrinfo wanted{};
+  wanted.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int failed =
+      getaddrinfo(host.host.c_str(), cat(host.port).c_str(), &wanted, &found);
+  return {failed == 0 ? found : nullptr, &freeaddrinfo};
+}
+
+/** A client that lets connecting take so long, and then the whole exchange. */
 class BoundedClient : public httplib::ClientImpl {
  public:
-  BoundedClient(const HttpAddress& to, Exchange& exchange, double seconds)
-      : ClientImpl(to.host, to.port), exchange_(exchange), seconds_(seconds) {
-    set_connection_timeout(
-        std::chrono::duration<double>(std::min(seconds, kLongestConnecting)));
-    set_tcp_nodelay(true);
-  }
+  BoundedClient(const HttpAddress& to, Exchange& exchange, double seconds,
+                const Progress& progress)
+      : ClientImpl(to.host, to.port),
+        to_(to),
+        exchange_(exchange),
+        seconds_(seconds),
+        progress_(progress) {}
 
  private:
+  /** The library's own would wait to its end, whatever the user wants. */
+  bool create_and_connect_socket(Socket& socket,
+                                 httplib::Error& error) override {
+    const Patience patience(seconds_, progress_);
+    error = httplib::Error::Connection;
+    exchange_.problem = "no connection";
+    const auto addresses = addresses_of(to_);
+    for (const auto* at = addresses.get(); at != nullptr; at = at->ai_next) {
+      FileHandle file(::socket(at->ai_family,
+                               SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+      if (connect(file.number(), at->ai_addr, at->ai_addrlen) != 0 &&
+          errno != EINPROGRESS) {
+        continue;
+      }
+      if (!is_ready(file.number(), POLLOUT, patience)) {
+        exchange_.problem =
+            cat("no connection within timeout_seconds = ", seconds_);
+        return false;
+      }
+      int failed = 0;
+      socklen_t size = sizeof failed;
+      getsockopt(file.number(), SOL_SOCKET, SO_ERROR, &failed, &size);
+      if (failed != 0) continue;
+      const int yes = 1;
+      setsockopt(file.number(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+      exchange_.problem.clear();
+      socket.sock = file.release();
+      return true;
+    }
+    return false;
+  }
+
   bool process_socket(const Socket& socket,
                       std::function<bool(httplib::Stream&)> talk) override {
-    BoundedStream stream(socket.sock, exchange_, seconds_);
+    BoundedStream stream(socket.sock, exchange_, seconds_, progress_);
     return talk(stream);
   }
 
+  const HttpAddress& to_;
   Exchange& exchange_;
   const double seconds_;
+  const Progress& progress_;
 };
-
-std::string describe(httplib::Error error, double seconds) {
-  switch (error) {
-    case httplib::Error::Connection:
-      return "no connection";
-    case httplib::Error::ConnectionTimeout:
-      return cat("no connection within timeout_seconds = ", seconds);
-    default:
-      return cat("the connection broke (", httplib::to_string(error), ")");
-  }
-}
 
 /** Seconds; 0 for a date, and for what is none. */
 double retry_after(const httplib::Response& response) {
@@ -186,9 +231,10 @@ HttpAddress parse_http_address(const std::string& text) {
   return address;
 }
 
-HttpAnswer http_request(const HttpRequest& request, double seconds) {
+HttpAnswer http_request(const HttpRequest& request, double seconds,
+                        const Progress& progress) {
   Exchange exchange;
-  BoundedClient client(request.to, exchange, seconds);
+  BoundedClient client(request.to, exchange, seconds, progress);
   httplib::Request message;
   message.method = request.method;
   message.path = request.to.path;
@@ -212,10 +258,11 @@ HttpAnswer http_request(const HttpRequest& request, double seconds) {
     exchange.problem = cat("an answer of more than ", kLargestAnswer, " bytes");
   }
   if (!result || !exchange.problem.empty()) {
-    return {0, "",
-            exchange.problem.empty() ? describe(result.error(), seconds)
-                                     : exchange.problem,
-            0};
+    if (exchange.problem.empty()) {
+      exchange.problem = cat("the connection broke (",
+                             httplib::to_string(result.error()), ")");
+    }
+    return {0, "", exchange.problem, 0};
   }
   return {result->status, body, "", retry_after(*result)};
 }

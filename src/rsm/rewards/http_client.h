@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "rsm/base/progress.h"
+
 /** HTTP without TLS, one connection a request. */
 namespace rsm {
 
@@ -32,7 +34,9 @@ struct HttpAnswer {
  * then all from the connection to the answer's last byte, however it drips;
  * looking up the host's name is the system's. An answer has at most 64 MiB, of
  * which 8 KiB until its headers end. Redirects are not followed. Failures are
- * answers, not exceptions. */
-HttpAnswer http_request(const HttpRequest& request, double seconds);
+ * answers, not exceptions; where `progress` asks to stop, throws Interrupted.
+ */
+HttpAnswer http_request(const HttpRequest& request, double seconds,
+                        const Progress& progress);
 
 }  // namespace rsm

@@ -11,7 +11,6 @@
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -20,6 +19,7 @@
 #include "rsm/io/image.h"
 #include "rsm/rewards/answers.h"
 #include "rsm/rewards/http_client.h"
+#include "rsm/rewards/patience.h"
 
 namespace rsm {
 namespace {
@@ -28,6 +28,7 @@ using nlohmann::json;
 
 constexpr double kLongestPause = 8;  // seconds
 constexpr double kMostAsked = 60;    // seconds of a server's Retry-After
+constexpr std::chrono::milliseconds kBetweenLooks{100};  // whether to stop
 constexpr int kRequestTimeout = 408, kTooManyRequests = 429, kServerError = 500;
 
 std::string describe(const HttpAnswer& answer) {
@@ -49,7 +50,12 @@ bool may_pass(const HttpAnswer& answer) {
 
 class Turn {
  public:
-  explicit Turn(Turns& turns) : turns_(turns) { turns_.acquire(); }
+  /** Waits for it. */
+  Turn(Turns& turns, const Progress& progress) : turns_(turns) {
+    while (!turns_.try_acquire_for(kBetweenLooks)) {
+      progress.stop_point();
+    }
+  }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
   ~Turn() { turns_.release(); }
@@ -81,8 +87,9 @@ void work_at_once(int64_t threads, const std::function<void()>& work) {
 
 class HttpReward : public Reward {
  public:
-  explicit HttpReward(HttpOptions options)
+  HttpReward(HttpOptions options, const Progress& progress)
       : options_(std::move(options)),
+        progress_(progress),
         turns_(options_.turns ? options_.turns
                               : std::make_shared<Turns>(options_.requests)),
         address_(parse_http_address(options_.address)),
@@ -90,7 +97,7 @@ class HttpReward : public Reward {
 
   std::string name() const override { return options_.address; }
 
-  bool waits() const override { return true; }
+  bool is_remote() const override { return true; }
 
   void check() const override {
     HttpAddress health = address_;
@@ -144,10 +151,11 @@ class HttpReward : public Reward {
   /** The answer of status 200 to 299, sooner or later. */
   HttpAnswer ask(const HttpRequest& request, const std::string& about,
                  const std::string& what_to_do) const {
-    const Turn turn(*turns_);
+    const Turn turn(*turns_, progress_);
     double pause = options_.pause_seconds;
     for (int64_t tried = 1;; ++tried) {
-      HttpAnswer answer = http_request(request, options_.timeout_seconds);
+      HttpAnswer answer =
+          http_request(request, options_.timeout_seconds, progress_);
       if (answer.status >= 200 && answer.status < 300) {
         return answer;
       }
@@ -158,8 +166,7 @@ class HttpReward : public Reward {
       }
       count(kind_of(answer));
       const double asked = std::min(answer.retry_after, kMostAsked);
-      std::this_thread::sleep_for(
-          std::chrono::duration<double>(std::max(pause, asked)));
+      Patience(std::max(pause, asked), progress_).sleep();
       pause = std::min(2 * pause, kLongestPause);
     }
   }
@@ -170,6 +177,7 @@ class HttpReward : public Reward {
   }
 
   const HttpOptions options_;
+  const Progress& progress_;
   const std::shared_ptr<Turns> turns_;
   const HttpAddress address_;
   const std::string who_;  ///< begins errors
@@ -180,8 +188,9 @@ class HttpReward : public Reward {
 
 }  // namespace
 
-std::unique_ptr<Reward> make_http_reward(const HttpOptions& options) {
-  return std::make_unique<HttpReward>(options);
+std::unique_ptr<Reward> make_http_reward(const HttpOptions& options,
+                                         const Progress& progress) {
+  return std::make_unique<HttpReward>(options, progress);
 }
 
 }  // namespace rsm

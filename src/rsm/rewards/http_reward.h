@@ -5,6 +5,7 @@
 #include <semaphore>
 #include <string>
 
+#include "rsm/base/progress.h"
 #include "rsm/base/reward.h"
 
 namespace rsm {
@@ -30,8 +31,10 @@ struct HttpOptions {
  * failure is final. Waiting for a turn takes nothing of a request's time.
  *
  * Throws rsm::Error where pictures are refused (check_pictures), where retries
- * did not help, or where the answer is anything but what is asked for; and
- * rsm::UsageError for another kind of address. */
-std::unique_ptr<Reward> make_http_reward(const HttpOptions& options);
+ * did not help, or where the answer is anything but what is asked for;
+ * Interrupted where `progress`, which must outlive the reward, asks to stop;
+ * and rsm::UsageError for another kind of address. */
+std::unique_ptr<Reward> make_http_reward(const HttpOptions& options,
+                                         const Progress& progress);
 
 }  // namespace rsm

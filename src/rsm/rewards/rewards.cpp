@@ -90,13 +90,14 @@ Servers servers_of(const std::vector<RewardSpec>& specs) {
   return servers;
 }
 
-std::unique_ptr<Reward> make_of(const RewardSpec& spec,
-                                const Servers& servers) {
+std::unique_ptr<Reward> make_of(const RewardSpec& spec, const Servers& servers,
+                                const Progress& progress) {
   if (begins_with(spec.name, kProgram)) {
-    return make_exec_reward({spec.name.substr(kProgram.size()),
-                             spec.timeout_seconds,
-                             std::max(kStartSeconds, spec.timeout_seconds),
-                             spec.batch, spec.retries});
+    return make_exec_reward(
+        {spec.name.substr(kProgram.size()), spec.timeout_seconds,
+         std::max(kStartSeconds, spec.timeout_seconds), spec.batch,
+         spec.retries},
+        progress);
   }
   if (asks_server(spec)) {
     HttpOptions options;
@@ -106,7 +107,7 @@ std::unique_ptr<Reward> make_of(const RewardSpec& spec,
     options.retries = spec.retries;
     options.requests = spec.requests;
     options.turns = servers.at(server_of(spec));
-    return make_http_reward(options);
+    return make_http_reward(options, progress);
   }
   for (const Entry& entry : kRewards) {
     if (spec.name == entry.name) {
@@ -127,13 +128,15 @@ std::vector<std::string> reward_names() {
   return names;
 }
 
-std::unique_ptr<Reward> make_reward(const std::string& name) {
+std::unique_ptr<Reward> make_reward(const std::string& name,
+                                    const Progress& progress) {
   RewardSpec spec;
   spec.name = name;
-  return make_of(spec, servers_of({spec}));
+  return make_of(spec, servers_of({spec}), progress);
 }
 
-std::unique_ptr<Reward> make_rewards(const std::vector<RewardSpec>& specs) {
+std::unique_ptr<Reward> make_rewards(const std::vector<RewardSpec>& specs,
+                                     const Progress& progress) {
   std::vector<WeightedReward> rewards;
   std::set<std::string> names;
   bool trains = false;
@@ -145,7 +148,7 @@ std::unique_ptr<Reward> make_rewards(const std::vector<RewardSpec>& specs) {
                            "\" stands twice; give it once, with one weight"));
     }
     trains = trains || spec.weight != 0;
-    rewards.push_back({spec.weight, make_of(spec, servers)});
+    rewards.push_back({spec.weight, make_of(spec, servers, progress)});
   }
   if (!trains) {
     throw UsageError(cat("[reward] got ", specs.size(),

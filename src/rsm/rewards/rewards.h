@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "rsm/base/progress.h"
 #include "rsm/base/reward.h"
 
 namespace rsm {
@@ -25,15 +26,18 @@ std::vector<std::string> reward_names();
 
 /** The reward of a name: one of reward_names(), `exec:COMMAND`
  * (rewards/exec_reward.h) or `http://HOST:PORT/PATH` (rewards/http_reward.h).
- * Starts and asks nothing yet: see Reward::check. Throws rsm::UsageError for an
- * unknown name, a missing command or a wrong address. */
-std::unique_ptr<Reward> make_reward(const std::string& name);
+ * Starts and asks nothing yet: see Reward::check. Where it waits for others it
+ * hears of a stop from `progress`, which must outlive it. Throws
+ * rsm::UsageError for an unknown name, a missing command or a wrong address. */
+std::unique_ptr<Reward> make_reward(const std::string& name,
+                                    const Progress& progress);
 
 /** The weighted sum of rewards, see make_weighted_reward
  * (rewards/weighted_reward.h). Those of one HOST:PORT have the fewest of their
  * `requests` under way, together. Throws rsm::UsageError for what make_reward
  * refuses, numbers out of range, a name that stands twice, no reward at all, or
  * weights that are all 0. */
-std::unique_ptr<Reward> make_rewards(const std::vector<RewardSpec>& specs);
+std::unique_ptr<Reward> make_rewards(const std::vector<RewardSpec>& specs,
+                                     const Progress& progress);
 
 }  // namespace rsm

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "rsm/base/error.h"
-#include "rsm/io/testing.h"
+#include "rsm/rewards/testing.h"
 
 namespace rsm {
 namespace {
@@ -19,46 +19,49 @@ RewardSpec spec(const std::string& name, double weight = 1) {
 
 TEST(Rewards, AreMadeByName) {
   for (const auto& name : reward_names()) {
-    EXPECT_EQ(make_reward(name)->name(), name);
-    EXPECT_EQ(make_rewards({spec(name)})->name(), name);
-    EXPECT_EQ(make_rewards({spec(name)})->main_metric(),
-              make_reward(name)->main_metric());
+    EXPECT_EQ(make_reward(name, kNeverStops)->name(), name);
+    EXPECT_EQ(make_rewards({spec(name)}, kNeverStops)->name(), name);
+    EXPECT_EQ(make_rewards({spec(name)}, kNeverStops)->main_metric(),
+              make_reward(name, kNeverStops)->main_metric());
   }
-  expect_parts(error_of([] { make_reward("shape"); }),
+  expect_parts(error_of([] { make_reward("shape", kNeverStops); }),
                {"\"shape\"", "did you mean \"shapes\"", "exec:COMMAND",
                 "http://HOST:PORT/PATH"});
-  expect_parts(error_of([] { make_reward("jpeg-compresibility"); }),
-               {"did you mean \"jpeg-compressibility\""});
-  EXPECT_THROW(make_reward(""), UsageError);
+  expect_parts(
+      error_of([] { make_reward("jpeg-compresibility", kNeverStops); }),
+      {"did you mean \"jpeg-compressibility\""});
+  EXPECT_THROW(make_reward("", kNeverStops), UsageError);
 }
 
 TEST(Rewards, WatchedMetricsAreAmongTheMetrics) {
   using Names = std::vector<std::string>;
-  EXPECT_EQ(make_rewards({spec("shapes")})->watched_metrics(),
+  EXPECT_EQ(make_rewards({spec("shapes")}, kNeverStops)->watched_metrics(),
             Names{"texture"});
-  EXPECT_EQ(make_rewards({spec("jpeg-compressibility"), spec("shapes")})
-                ->watched_metrics(),
-            Names{"shapes/texture"});
-  EXPECT_EQ(make_reward("jpeg-compressibility")->watched_metrics(), Names{});
+  EXPECT_EQ(
+      make_rewards({spec("jpeg-compressibility"), spec("shapes")}, kNeverStops)
+          ->watched_metrics(),
+      Names{"shapes/texture"});
+  EXPECT_EQ(make_reward("jpeg-compressibility", kNeverStops)->watched_metrics(),
+            Names{});
 }
 
 TEST(Rewards, OutsideJudgesAreNamedAsTheyWereAskedFor) {
   // Nothing is started or asked yet.
   for (const std::string name :
        {"exec:no-such-program --fast", "http://127.0.0.1:1/score"}) {
-    EXPECT_EQ(make_reward(name)->name(), name);
-    EXPECT_EQ(make_reward(name)->main_metric(), "reward");
+    EXPECT_EQ(make_reward(name, kNeverStops)->name(), name);
+    EXPECT_EQ(make_reward(name, kNeverStops)->main_metric(), "reward");
   }
-  EXPECT_THROW(make_reward("exec:"), UsageError);
-  EXPECT_THROW(make_reward("exec:  "), UsageError);
+  EXPECT_THROW(make_reward("exec:", kNeverStops), UsageError);
+  EXPECT_THROW(make_reward("exec:  ", kNeverStops), UsageError);
 }
 
 TEST(Rewards, WrongNumbersAreUsageErrors) {
   const auto error = [](const auto& change) {
     RewardSpec wrong = spec("shapes");
     change(wrong);
-    EXPECT_THROW(make_rewards({wrong}), UsageError);
-    return error_of([&] { make_rewards({wrong}); });
+    EXPECT_THROW(make_rewards({wrong}, kNeverStops), UsageError);
+    return error_of([&] { make_rewards({wrong}, kNeverStops); });
   };
   const double nan = std::numeric_limits<double>::quiet_NaN();
   expect_parts(error([&](auto& s) { s.weight = nan; }),
@@ -78,12 +81,13 @@ TEST(Rewards, WrongNumbersAreUsageErrors) {
 }
 
 TEST(Rewards, ListsThatTrainNothingOrRepeatAreUsageErrors) {
-  EXPECT_THROW(make_rewards({}), UsageError);
+  EXPECT_THROW(make_rewards({}, kNeverStops), UsageError);
   EXPECT_THROW(
-      make_rewards({spec("shapes", 0), spec("jpeg-compressibility", 0)}),
+      make_rewards({spec("shapes", 0), spec("jpeg-compressibility", 0)},
+                   kNeverStops),
       UsageError);
   expect_parts(error_of([] {
-                 make_rewards({spec("shapes"), spec("shapes", 2)});
+                 make_rewards({spec("shapes"), spec("shapes", 2)}, kNeverStops);
                }),
                {"\"shapes\" stands twice"});
 }

@@ -3,11 +3,14 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdint>
+#include <future>
 #include <string>
 #include <vector>
 
+#include "rsm/base/progress.h"
 #include "rsm/base/random.h"
 #include "rsm/base/reward.h"
 #include "rsm/io/files.h"
@@ -60,9 +63,22 @@ def test_score(data, prompt):
     return total % 1009 / 8 + len(prompt.encode())
 )";
 
-/** SIGPIPE ends the process again, where it was started with it ignored: so
- * that a test can see that it does not come. */
-inline void make_pipe_signal_deadly() { std::signal(SIGPIPE, SIG_DFL); }
+/** As main does, for ChildProcess. */
+inline const auto kPipeSignalBefore = std::signal(SIGPIPE, SIG_IGN);
+
+inline const NoProgress kNeverStops;
+
+/** Asks to stop from the so-many-th look on, the first being 0. */
+class StopsAt : public NoProgress {
+ public:
+  explicit StopsAt(int64_t look) : look_(look) {}
+  bool stopping() const override { return looks_++ >= look_; }
+  int64_t looks() const { return looks_; }
+
+ private:
+  int64_t look_;
+  mutable std::atomic<int64_t> looks_ = 0;
+};
 
 /** Writes a Python program; the command that runs it. */
 inline std::string python_program(const TemporaryFolder& folder,
@@ -70,6 +86,43 @@ inline std::string python_program(const TemporaryFolder& folder,
                                   const std::string& text) {
   write_file_atomic(folder / name, text);
   return "python3 '" + folder / name + "'";
+}
+
+inline RewardScores score(const Reward& reward, const TestPictures& pictures) {
+  return reward.score(pictures.images, pictures.prompts);
+}
+
+/** The same asked for by four threads at once, as while an epoch is drawn. */
+inline std::vector<RewardScores> score_at_once(const Reward& reward,
+                                               const TestPictures& pictures) {
+  std::vector<std::future<RewardScores>> judging(4);
+  for (auto& part : judging) {
+    part =
+        std::async(std::launch::async, [&] { return score(reward, pictures); });
+  }
+  std::vector<RewardScores> scores;
+  for (auto& part : judging) scores.push_back(part.get());
+  return scores;
+}
+
+/** The error of judging pictures, three small ones unless said. */
+inline std::string score_error(
+    const Reward& reward,
+    const TestPictures& pictures = test_pictures(3, 4, 5)) {
+  const auto error = error_of([&] { score(reward, pictures); });
+  expect_parts(error, {"[reward " + reward.name() + "]"});
+  return error;
+}
+
+/** What a right judge gives: test_score of what `bytes_of` gives for each. */
+template <typename BytesOf>
+torch::Tensor expected_scores(const TestPictures& pictures,
+                              const BytesOf& bytes_of) {
+  std::vector<float> scores;
+  for (int64_t i = 0; i < pictures.bytes.size(0); ++i) {
+    scores.push_back(test_score(bytes_of(i), pictures.prompts[i].text));
+  }
+  return torch::tensor(scores);
 }
 
 /** The scores of some pictures of a batch. */
@@ -89,7 +142,7 @@ inline RewardScores score_some(const Reward& reward,
 inline void expect_each_picture_alone(const Reward& reward,
                                       const TestPictures& pictures) {
   const int64_t count = pictures.images.size(0);
-  const auto whole = reward.score(pictures.images, pictures.prompts);
+  const auto whole = score(reward, pictures);
   const auto order = counted_permutation(3, count);
   const auto other = score_some(reward, pictures, order);
   const auto index = torch::tensor(order, torch::kInt64);

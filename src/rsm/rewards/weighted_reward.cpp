@@ -77,10 +77,10 @@ class WeightedSum : public Reward {
     }
   }
 
-  bool waits() const override {
+  bool is_remote() const override {
     return std::any_of(
         rewards_.begin(), rewards_.end(),
-        [](const WeightedReward& part) { return part.reward->waits(); });
+        [](const WeightedReward& part) { return part.reward->is_remote(); });
   }
 
   RewardScores score(const torch::Tensor& images,

@@ -139,12 +139,13 @@ TEST(WeightedReward, AsksEachOneWhetherItIsThere) {
   make_weighted_reward({{1, Shared(make_jpeg_compressibility())}})->check();
 }
 
-TEST(WeightedReward, WaitsWhereOneWaits) {
+TEST(WeightedReward, IsRemoteWhereOneIs) {
   const Shared local(make_jpeg_compressibility());
-  const Shared outside(make_reward("exec:no-such-program"));
-  EXPECT_FALSE(make_weighted_reward({{1, local}})->waits());
-  EXPECT_TRUE(make_weighted_reward({{1, local}, {0, outside}})->waits());
-  EXPECT_TRUE(make_reward("http://127.0.0.1:1/score")->waits());
+  const Shared outside(make_reward("exec:no-such-program", kNeverStops));
+  EXPECT_FALSE(make_weighted_reward({{1, local}})->is_remote());
+  EXPECT_TRUE(make_weighted_reward({{1, local}, {0, outside}})->is_remote());
+  EXPECT_TRUE(
+      make_reward("http://127.0.0.1:1/score", kNeverStops)->is_remote());
 }
 
 TEST(WeightedReward, ScoresThatAreNotFiniteAreNamed) {

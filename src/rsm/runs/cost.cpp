@@ -122,7 +122,8 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
   Policy policy(model, o.policy());
   torch::optim::AdamW optimiser(policy.parameters(),
                                 torch::optim::AdamWOptions(0));
-  const auto reward = make_rewards(o.rewards);
+  const NoProgress silent;
+  const auto reward = make_rewards(o.rewards, silent);
   const auto prompts = load_prompts(o.train_prompts);
   const auto predict = [&](Denoiser& denoiser, const TileOptions& tiles) {
     return seconds_per_row(model, o, tiles, [&](const Batch& batch) {

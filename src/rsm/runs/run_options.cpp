@@ -65,7 +65,7 @@ void read_rewards(const Config& config, RunOptions& o) {
     RewardSpec spec;
     spec.name = config.text("reward", "shapes");
     o.rewards = {spec};
-    config.check("reward", [&] { make_rewards(o.rewards); });
+    config.check("reward", [&] { make_rewards(o.rewards, NoProgress()); });
     return;
   }
   if (config.has("reward")) {
@@ -82,7 +82,7 @@ void read_rewards(const Config& config, RunOptions& o) {
                 "no reward has a weight other than 0, so nothing would be "
                 "trained; weight 0 only logs");
   }
-  config.check("rewards", [&] { make_rewards(o.rewards); });
+  config.check("rewards", [&] { make_rewards(o.rewards, NoProgress()); });
 }
 
 /** The noise of stochastic steps: by default what the method's entry names, at

@@ -78,7 +78,7 @@ void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
   const Clock clock;
   auto& rollout = out.rollout;
   const auto prompts = std::ssize(whole.prompts);
-  const int64_t parts = reward_.waits() ? std::min(kParts, prompts) : 1;
+  const int64_t parts = reward_.is_remote() ? std::min(kParts, prompts) : 1;
   const int64_t of_prompt = rollout.images() / prompts;
   progress_.begin(cat("epoch ", whole.epoch + 1, " rollout"),
                   prompts * whole.members * plan_.evaluations_per_root());

@@ -25,7 +25,7 @@ class Collector {
         prompts_(prompts),
         progress_(progress) {}
 
-  /** prompts -> rollout -> rewards. A reward that waits for others judges some
+  /** prompts -> rollout -> rewards. A remote reward judges some
    * prompts' pictures while the next ones are drawn; the numbers are the same.
    * Where judging fails, the rollout is kept in the run folder, and the next
    * call takes it from there. Throws what the reward throws. */

@@ -16,9 +16,9 @@ namespace {
 /** Mean of a picture, and of its prompt's length as a metric. */
 class Mean : public Reward {
  public:
-  explicit Mean(bool waits) : waits_(waits) {}
+  explicit Mean(bool remote) : remote_(remote) {}
   std::string name() const override { return "mean"; }
-  bool waits() const override { return waits_; }
+  bool is_remote() const override { return remote_; }
   RewardScores score(const torch::Tensor& images,
                      const Prompts& prompts) const override {
     ++calls;
@@ -37,7 +37,7 @@ class Mean : public Reward {
   bool broken = false;
 
  private:
-  bool waits_;
+  bool remote_;
 };
 
 /** A few prompts of the shipped model. */
@@ -82,19 +82,19 @@ void expect_same(const Collected& a, const Collected& b) {
 TEST(Collector, JudgingWhileDrawingGivesTheSameNumbers) {
   const TemporaryFolder folder;
   Setting setting(folder.path());
-  const Mean direct(false), waiting(true);
+  const Mean direct(false), remote(true);
   const auto a = setting.collect(direct);
-  const auto b = setting.collect(waiting);
+  const auto b = setting.collect(remote);
   expect_same(a, b);
   EXPECT_EQ(direct.calls, 1);
-  EXPECT_GT(waiting.calls, 1);
+  EXPECT_GT(remote.calls, 1);
 }
 
 TEST(Collector, KeepsTheRolloutOfAFailedRewardForTheNextTime) {
-  for (const bool waits : {false, true}) {
+  for (const bool remote : {false, true}) {
     const TemporaryFolder folder;
     Setting setting(folder.path());
-    Mean reward(waits);
+    Mean reward(remote);
     const auto whole = setting.collect(reward);
     const auto waiting = [&](int64_t epoch) {
       NoProgress silent;

@@ -71,7 +71,7 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
       lock_(options.folder, "[finetune]", progress),
       model_(ImageModel::load(options.model)),
       policy_(std::make_unique<Policy>(model_, options.policy())),
-      reward_(make_rewards(options.rewards)),
+      reward_(make_rewards(options.rewards, progress)),
       train_prompts_(load_prompts(options.train_prompts)),
       times_(model_.path->times(options.steps)),
       eval_times_(model_.path->times(options.eval_steps)),

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -7,6 +9,7 @@
 #include "rsm/base/error.h"
 #include "rsm/base/progress.h"
 #include "rsm/io/run_log.h"
+#include "rsm/runs/checkpoint.h"
 #include "rsm/train/finetune.h"
 
 namespace rsm {
@@ -29,6 +32,28 @@ inline std::vector<nlohmann::json> run_to_end(const RunOptions& options) {
   }
   run.finish();
   return read_log(options.folder + "/log.jsonl");
+}
+
+/** Two runs have learnt the same, by their newest checkpoints: every byte where
+ * the device repeats its bits. Elsewhere rounding decides the sign of gradients
+ * that are nothing else, and AdamW makes a whole step of a sign. */
+inline void expect_same_weights(const std::string& a, const std::string& b,
+                                bool repeats_its_bits = true) {
+  std::vector<std::string> damaged;
+  const auto one = latest_checkpoint(a, damaged);
+  const auto other = latest_checkpoint(b, damaged);
+  ASSERT_TRUE(one && other);
+  EXPECT_EQ(one->epoch, other->epoch);
+  for (const auto& [name, tensor] : one->tensors) {
+    const auto& twin = other->tensors.at(name);
+    if (repeats_its_bits) {
+      EXPECT_TRUE(tensor.equal(twin)) << name;
+    } else if (name.starts_with("average.")) {
+      EXPECT_LT((tensor - twin).norm().item<double>(),
+                0.05 * twin.norm().item<double>())
+          << name;
+    }
+  }
 }
 
 }  // namespace rsm
