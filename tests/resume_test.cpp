@@ -108,8 +108,9 @@ TEST_F(Resume, ALostLogComesBackAndCanBeCompared) {
     }
     expect_parts(go_on(), {"warning", "log.jsonl", "restored"});
     EXPECT_EQ(lines_of(folder_), lines_of(*made_)) << damage;
-    EXPECT_EQ(report::read_compared_run(folder_ / "run", "run").points.size(),
-              2u);
+    EXPECT_EQ(
+        report::read_compared_run(folder_ / "run", "run").evaluated().size(),
+        2u);
   }
 }
 

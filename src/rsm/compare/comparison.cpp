@@ -22,26 +22,30 @@ constexpr int kMostDecimals = 6;
 /** A number of every evaluation. */
 std::vector<double> column(
     const ComparedRun& run,
-    const std::function<double(const EvaluationPoint&)>& value) {
+    const std::function<double(const EpochRecord&)>& value) {
   std::vector<double> out;
-  for (const auto& point : run.points) out.push_back(value(point));
+  for (const auto* line : run.evaluated()) out.push_back(value(*line));
   return out;
 }
 
 std::vector<double> scores_of(const ComparedRun& run,
                               const std::string& metric) {
-  return column(run, [&](const auto& p) { return p.scores.metric(metric); });
+  return column(run, [&](const EpochRecord& line) {
+    return line.evaluation->all.metric(metric);
+  });
+}
+
+std::set<std::string> known_metrics(const std::vector<ComparedRun>& runs) {
+  std::set<std::string> known;
+  for (const auto& run : runs) known.merge(metrics_of(run));
+  return known;
 }
 
 std::string metric_of(const std::vector<ComparedRun>& runs,
                       const std::string& wanted) {
-  std::set<std::string> known, reported;
-  for (const auto& run : runs) {
-    reported.insert(run.main_metric);
-    for (const auto& point : run.points) {
-      for (const auto& [name, mean] : point.scores.metrics) known.insert(name);
-    }
-  }
+  const auto known = known_metrics(runs);
+  std::set<std::string> reported;
+  for (const auto& run : runs) reported.insert(run.main_metric);
   const std::vector<std::string> names(known.begin(), known.end());
   if (wanted.empty() && reported.size() > 1) {
     throw UsageError(cat("[compare] the runs report different metrics (",
@@ -58,12 +62,10 @@ std::string metric_of(const std::vector<ComparedRun>& runs,
 
 /** What runs watch and at least one of them knows; diversity last. */
 std::vector<std::string> watched_of(const std::vector<ComparedRun>& runs) {
-  std::set<std::string> watched, known;
+  const auto known = known_metrics(runs);
+  std::set<std::string> watched;
   for (const auto& run : runs) {
     watched.insert(run.watched.begin(), run.watched.end());
-    for (const auto& point : run.points) {
-      for (const auto& [name, mean] : point.scores.metrics) known.insert(name);
-    }
   }
   std::vector<std::string> out(watched.begin(), watched.end());
   out.emplace_back("diversity");
@@ -73,31 +75,25 @@ std::vector<std::string> watched_of(const std::vector<ComparedRun>& runs) {
 
 RunResult ends_of(const ComparedRun& run, const Comparison& about) {
   const auto& metric = about.metric;
-  RunResult out = {.before = kMissing,
-                   .after = kMissing,
-                   .kl = kMissing,
-                   .watched = {},
-                   .spent = {},
-                   .to_target = {},
-                   .at_kl = kMissing};
+  RunResult out;
   for (const auto& name : about.watched) {
     out.watched.push_back({name, kMissing});
   }
-  if (run.points.empty()) return out;
-  const auto& first = run.points.front();
-  out.before = first.scores.metric(metric);
-  if (run.points.size() == 1) return out;
-  const auto& last = run.points.back();
-  out.after = last.scores.metric(metric);
-  out.error = last.scores.error(metric);
-  out.gain_error = last.scores.change_error(metric);
-  out.kl = last.kl;
-  out.spent = last.cost;
+  const auto points = run.evaluated();
+  if (points.empty()) return out;
+  const auto& first = points.front()->evaluation->all;
+  out.before = first.metric(metric);
+  if (points.size() == 1) return out;
+  const auto& last = points.back()->evaluation->all;
+  out.after = last.metric(metric);
+  out.error = last.error(metric);
+  out.gain_error = last.change_error(metric);
+  out.kl = points.back()->evaluation->kl;
+  out.spent = points.back()->cost();
   for (auto& watched : out.watched) {
     const auto& name = watched.name;
     watched = watched_change(
-        name, {first.scores.metric(name), last.scores.metric(name),
-               last.scores.change_error(name)});
+        name, {first.metric(name), last.metric(name), last.change_error(name)});
   }
   return out;
 }
@@ -116,15 +112,17 @@ double default_target(double base, double best) {
 
 /** A number of every run of a setting. */
 template <typename Read>
-Spread spread(const SettingResult& setting, const Read& read) {
+SeedStatistics over_seeds(const SettingResult& setting, const Read& read) {
   std::vector<double> values;
   for (const auto& run : setting.runs) values.push_back(read(run));
-  return spread_of(std::move(values));
+  return statistics_of(std::move(values));
 }
 
-CostSpread cost_spread(const SettingResult& setting, Cost RunResult::*cost) {
+CostStatistics cost_statistics(const SettingResult& setting,
+                               Cost RunResult::*cost) {
   const auto of = [&](double Cost::*part) {
-    return spread(setting, [&](const auto& run) { return run.*cost.*part; });
+    return over_seeds(setting,
+                      [&](const auto& run) { return run.*cost.*part; });
   };
   return {of(&Cost::seconds), of(&Cost::images), of(&Cost::evaluations)};
 }
@@ -142,25 +140,24 @@ void measure_ends(SettingResult& setting, const Comparison& about) {
   for (const auto& run : setting.setting.runs) {
     setting.runs.push_back(ends_of(run, about));
   }
-  setting.before = spread(setting, [](const auto& r) { return r.before; });
-  setting.after = spread(setting, [](const auto& r) { return r.after; });
-  setting.gain = spread(setting, [](const auto& r) { return r.gain(); });
-  setting.kl = spread(setting, [](const auto& r) { return r.kl; });
+  setting.before = over_seeds(setting, [](const auto& r) { return r.before; });
+  setting.after = over_seeds(setting, [](const auto& r) { return r.after; });
+  setting.gain = over_seeds(setting, [](const auto& r) { return r.gain(); });
+  setting.kl = over_seeds(setting, [](const auto& r) { return r.kl; });
   for (size_t i = 0; i < about.watched.size(); ++i) {
     setting.watched.push_back(
-        spread(setting, [&](const auto& r) { return r.watched[i].ratio; }));
+        over_seeds(setting, [&](const auto& r) { return r.watched[i].ratio; }));
   }
-  setting.spent = cost_spread(setting, &RunResult::spent);
+  setting.spent = cost_statistics(setting, &RunResult::spent);
 }
 
 Cost cost_to_target(const ComparedRun& run, const std::string& metric,
                     double target) {
-  if (std::isnan(target) || run.points.empty()) return {};
+  if (std::isnan(target) || run.evaluated().empty()) return {};
   const auto crossing = first_crossing(scores_of(run, metric), target);
   if (!crossing) return {kNever, kNever, kNever};
   const auto at = [&](double Cost::*cost) {
-    return crossing->at(
-        column(run, [&](const auto& p) { return p.cost.*cost; }));
+    return crossing->at(cost_curve(run, cost, metric).x);
   };
   return {at(&Cost::seconds), at(&Cost::images), at(&Cost::evaluations)};
 }
@@ -177,8 +174,8 @@ void measure_milestones(SettingResult& setting, const Comparison& about) {
         first_crossing(scores_of(run, about.metric), about.target);
     if (crossing) ++setting.reached;
   }
-  setting.at_kl = spread(setting, [](const auto& r) { return r.at_kl; });
-  setting.to_target = cost_spread(setting, &RunResult::to_target);
+  setting.at_kl = over_seeds(setting, [](const auto& r) { return r.at_kl; });
+  setting.to_target = cost_statistics(setting, &RunResult::to_target);
 }
 
 std::string find_baseline(const Comparison& comparison,
@@ -277,14 +274,24 @@ bool Lag::is_sure(size_t statements) const {
   return difference > error.sure(statements);
 }
 
+std::set<std::string> metrics_of(const ComparedRun& run) {
+  std::set<std::string> out;
+  for (const auto* line : run.evaluated()) {
+    for (const auto& [name, mean] : line->evaluation->all.metrics) {
+      out.insert(name);
+    }
+  }
+  return out;
+}
+
 Curve cost_curve(const ComparedRun& run, double Cost::*cost,
                  const std::string& metric) {
-  return {column(run, [&](const auto& p) { return p.cost.*cost; }),
+  return {column(run, [&](const auto& line) { return line.cost().*cost; }),
           scores_of(run, metric)};
 }
 
 Curve drift_curve(const ComparedRun& run, const std::string& metric) {
-  return {column(run, [](const auto& p) { return p.kl; }),
+  return {column(run, [](const auto& line) { return line.evaluation->kl; }),
           scores_of(run, metric)};
 }
 
@@ -301,10 +308,11 @@ Comparison compare_runs(std::vector<ComparedRun> runs,
     out.settings.push_back(std::move(result));
   }
   std::sort(out.settings.begin(), out.settings.end(), better);
-  const double base = spread_of(all_runs(out, &RunResult::before)).mean;
+  const double base = statistics_of(all_runs(out, &RunResult::before)).mean;
   const double best = out.settings.front().after.mean;
   out.target = options.target.value_or(default_target(base, best));
-  out.kl = options.kl.value_or(spread_of(all_runs(out, &RunResult::kl)).low);
+  out.kl =
+      options.kl.value_or(statistics_of(all_runs(out, &RunResult::kl)).low);
   for (auto& setting : out.settings) measure_milestones(setting, out);
   out.baseline = find_baseline(out, options.baseline);
   measure_speed(out);

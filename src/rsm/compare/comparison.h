@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,23 +25,24 @@ struct ComparisonOptions {
 /** One run. NaN: not known; infinity: never. "After" is the last evaluation
  * but the first. */
 struct RunResult {
-  double before = 0;  ///< the metric
-  double after = 0;
-  MeanError error = {};          ///< of `after` over its pictures
-  MeanError gain_error = {};     ///< of the gain, paired picture by picture
-  double kl = 0;                 ///< at the end, per latent element
-  std::vector<Watched> watched;  ///< Comparison::watched
-  Cost spent;                    ///< until the last evaluation
-  Cost to_target;                ///< until the metric first reached the target
-  double at_kl = 0;  ///< the metric where the drift first was so large
+  double before = SeedStatistics::kMissing;  ///< the metric
+  double after = SeedStatistics::kMissing;
+  MeanError error = {};                  ///< of `after` over its pictures
+  MeanError gain_error = {};             ///< of the gain, picture by picture
+  double kl = SeedStatistics::kMissing;  ///< at the end, per latent element
+  std::vector<Watched> watched = {};     ///< Comparison::watched
+  Cost spent = {};                       ///< until the last evaluation
+  Cost to_target = {};  ///< until the metric first reached the target
+  /** The metric where the drift first was so large. */
+  double at_kl = SeedStatistics::kMissing;
 
   double gain() const { return after - before; }
 };
 
-struct CostSpread {
-  Spread seconds;
-  Spread images;
-  Spread evaluations;
+struct CostStatistics {
+  SeedStatistics seconds;
+  SeedStatistics images;
+  SeedStatistics evaluations;
 };
 
 /** How far a setting ended below the best one. */
@@ -67,15 +69,15 @@ struct Lag {
 struct SettingResult {
   Setting setting;
   std::vector<RunResult> runs;  ///< one a run, by seed
-  Spread before;
-  Spread after;
-  Spread gain;
-  Spread kl;
-  std::vector<Spread> watched;  ///< Comparison::watched
-  Spread at_kl;
-  CostSpread spent;
+  SeedStatistics before;
+  SeedStatistics after;
+  SeedStatistics gain;
+  SeedStatistics kl;
+  std::vector<SeedStatistics> watched;  ///< Comparison::watched
+  SeedStatistics at_kl;
+  CostStatistics spent;
   /** A run that never reached the target counts as later than any. */
-  CostSpread to_target;
+  CostStatistics to_target;
   int64_t reached = 0;  ///< runs that reached the target
   /** The baseline's median time to the target divided by this one's; NaN where
    * one of them is not known, never reached or 0. */
@@ -115,6 +117,9 @@ struct Comparison {
  * a setting. What makes runs hard to compare becomes a warning. */
 Comparison compare_runs(std::vector<ComparedRun> runs,
                         const ComparisonOptions& options = {});
+
+/** Those of its evaluations. */
+std::set<std::string> metrics_of(const ComparedRun& run);
 
 /** A run's metric against one of the costs, and against its drift. */
 Curve cost_curve(const ComparedRun& run, double Cost::*cost,

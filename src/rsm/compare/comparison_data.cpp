@@ -10,14 +10,12 @@
 #include <vector>
 
 #include "rsm/base/error.h"
+#include "rsm/plot/text_table.h"
 
 namespace rsm::report {
 namespace {
 
 using nlohmann::json;
-
-/** Names and values in the order of the columns. */
-using Row = std::vector<std::pair<std::string, std::string>>;
 
 /** The shortest text that reads back as the number. */
 std::string exact(double value) {
@@ -28,83 +26,55 @@ std::string exact(double value) {
   return std::string(buffer.data(), end.ptr);
 }
 
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
-
-std::string csv(const std::vector<Row>& rows) {
-  std::string out;
-  const auto add = [&](const Row& row, std::string Row::value_type::*part) {
-    std::vector<std::string> cells;
-    for (const auto& cell : row) cells.push_back(quoted(cell.*part));
-    out += join(cells, ",") + "\n";
-  };
-  if (!rows.empty()) add(rows.front(), &Row::value_type::first);
-  for (const auto& row : rows) add(row, &Row::value_type::second);
-  return out;
-}
-
-void add_milestone(const std::string& name, const Spread& spread, Row& row) {
-  row.emplace_back("target_" + name, exact(spread.median));
-  row.emplace_back("target_" + name + "_low", exact(spread.low));
-  row.emplace_back("target_" + name + "_high", exact(spread.high));
-}
-
 /** NaN where a log has a wider one only. */
 double standard_error(const MeanError& error) {
-  return std::isnan(error.freedom) ? Spread::kMissing : error.standard;
+  return std::isnan(error.freedom) ? SeedStatistics::kMissing : error.standard;
 }
 
-Row setting_row(const SettingResult& s, const Comparison& comparison) {
-  const bool one = s.runs.size() == 1;
-  const auto error = one ? s.runs.front().error : MeanError{};
-  const auto gain_error = one ? s.runs.front().gain_error : MeanError{};
-  Row row = {{"label", s.label()},
-             {"seeds", cat(s.runs.size())},
-             {"metric", comparison.metric},
-             {"before", exact(s.before.mean)},
-             {"after", exact(s.after.mean)},
-             {"after_sd", exact(s.after.deviation)},
-             {"after_se_one_seed", exact(standard_error(error))},
-             {"gain", exact(s.gain.mean)},
-             {"gain_se_one_seed", exact(standard_error(gain_error))},
-             {"behind_best", exact(s.lag.difference)},
-             {"behind_best_se", exact(standard_error(s.lag.error))},
-             {"kl", exact(s.kl.mean)}};
-  for (size_t i = 0; i < s.watched.size(); ++i) {
-    row.emplace_back(comparison.watched[i] + "_ratio",
-                     exact(s.watched[i].mean));
-  }
-  const Row rest = {{"train_s", exact(s.spent.seconds.mean)},
-                    {"images", exact(s.spent.images.mean)},
-                    {"evals", exact(s.spent.evaluations.mean)},
-                    {"equal_kl", exact(comparison.kl)},
-                    {"at_equal_kl", exact(s.at_kl.mean)},
-                    {"at_equal_kl_sd", exact(s.at_kl.deviation)},
-                    {"at_equal_kl_seeds", cat(s.at_kl.count)},
-                    {"target", exact(comparison.target)},
-                    {"target_reached", cat(s.reached)}};
-  row.insert(row.end(), rest.begin(), rest.end());
-  add_milestone("train_s", s.to_target.seconds, row);
-  add_milestone("images", s.to_target.images, row);
-  add_milestone("evals", s.to_target.evaluations, row);
-  row.emplace_back("sooner", exact(s.sooner));
-  return row;
-}
+/** Columns of compare.csv, and where a setting's JSON has them. */
+using Column = std::pair<const char*, const char*>;
+constexpr std::array<Column, 12> kResults = {
+    {{"label", "/label"},
+     {"seeds", "/seeds"},
+     {"metric", "/metric"},
+     {"before", "/before/mean"},
+     {"after", "/after/mean"},
+     {"after_sd", "/after/sd"},
+     {"after_se_one_seed", "/after_se_one_seed"},
+     {"gain", "/gain/mean"},
+     {"gain_se_one_seed", "/gain_se_one_seed"},
+     {"behind_best", "/behind_best/difference"},
+     {"behind_best_se", "/behind_best/se"},
+     {"kl", "/kl/mean"}}};
+constexpr std::array<Column, 19> kCosts = {
+    {{"train_s", "/spent/train_s/mean"},
+     {"images", "/spent/images/mean"},
+     {"evals", "/spent/evals/mean"},
+     {"equal_kl", "/equal_kl"},
+     {"at_equal_kl", "/at_kl/mean"},
+     {"at_equal_kl_sd", "/at_kl/sd"},
+     {"at_equal_kl_seeds", "/at_kl/seeds"},
+     {"target", "/target"},
+     {"target_reached", "/reached"},
+     {"target_train_s", "/to_target/train_s/median"},
+     {"target_train_s_low", "/to_target/train_s/low"},
+     {"target_train_s_high", "/to_target/train_s/high"},
+     {"target_images", "/to_target/images/median"},
+     {"target_images_low", "/to_target/images/low"},
+     {"target_images_high", "/to_target/images/high"},
+     {"target_evals", "/to_target/evals/median"},
+     {"target_evals_low", "/to_target/evals/low"},
+     {"target_evals_high", "/to_target/evals/high"},
+     {"sooner", "/sooner"}}};
 
-std::set<std::string> metrics_of(const Comparison& comparison) {
-  std::set<std::string> out;
-  for (const auto& setting : comparison.settings) {
-    for (const auto& run : setting.setting.runs) {
-      for (const auto& point : run.points) {
-        for (const auto& [name, mean] : point.scores.metrics) out.insert(name);
-      }
-    }
-  }
-  return out;
+/** Adds a cell for what stands there, "" for null and what is missing. */
+void add_cell(const json& row, const json::json_pointer& place,
+              std::vector<std::string>& out) {
+  const auto value = row.contains(place) ? row[place] : json();
+  out.push_back(value.is_null()             ? ""
+                : value.is_string()         ? value.get<std::string>()
+                : value.is_number_integer() ? value.dump()
+                                            : exact(value.get<double>()));
 }
 
 json number(double value) {
@@ -117,13 +87,13 @@ json to_json(const Cost& cost) {
           {"evals", number(cost.evaluations)}};
 }
 
-json to_json(const Spread& spread) {
+json to_json(const SeedStatistics& spread) {
   return {{"seeds", spread.count},          {"mean", number(spread.mean)},
           {"sd", number(spread.deviation)}, {"median", number(spread.median)},
           {"low", number(spread.low)},      {"high", number(spread.high)}};
 }
 
-json to_json(const CostSpread& spread) {
+json to_json(const CostStatistics& spread) {
   return {{"train_s", to_json(spread.seconds)},
           {"images", to_json(spread.images)},
           {"evals", to_json(spread.evaluations)}};
@@ -166,7 +136,14 @@ json to_json(const SettingResult& setting, const Comparison& comparison) {
   for (size_t i = 0; i < setting.runs.size(); ++i) {
     runs.push_back(to_json(setting.setting.runs[i], setting.runs[i]));
   }
+  const bool one = setting.runs.size() == 1;
+  const auto of_one = [&](const char* key) {
+    return one ? runs[0][key] : json();
+  };
   json out = {{"label", setting.label()},
+              {"seeds", setting.runs.size()},
+              {"after_se_one_seed", of_one("after_se")},
+              {"gain_se_one_seed", of_one("gain_se")},
               {"before", to_json(setting.before)},
               {"after", to_json(setting.after)},
               {"gain", to_json(setting.gain)},
@@ -197,35 +174,56 @@ json to_json(const Comparison& comparison) {
 }
 
 std::string settings_csv(const Comparison& comparison) {
-  std::vector<Row> rows;
-  for (const auto& setting : comparison.settings) {
-    rows.push_back(setting_row(setting, comparison));
+  const auto all = to_json(comparison);
+  std::vector<std::pair<std::string, json::json_pointer>> columns;
+  for (const auto& [name, place] : kResults) {
+    columns.emplace_back(name, json::json_pointer(place));
   }
-  return csv(rows);
+  for (const auto& name : comparison.watched) {
+    const auto ratio = name + "_ratio";
+    columns.emplace_back(ratio, json::json_pointer() / ratio / "mean");
+  }
+  for (const auto& [name, place] : kCosts) {
+    columns.emplace_back(name, json::json_pointer(place));
+  }
+  TextTable table;
+  for (const auto& [name, place] : columns) table.head.push_back(name);
+  for (auto row : all["settings"]) {
+    row.update({{"metric", all["metric"]},
+                {"target", all["target"]},
+                {"equal_kl", all["kl"]}});
+    auto& cells = table.rows.emplace_back();
+    for (const auto& [name, place] : columns) add_cell(row, place, cells);
+  }
+  return table_csv(table);
 }
 
 std::string curves_csv(const Comparison& comparison) {
-  const auto metrics = metrics_of(comparison);
-  std::vector<Row> rows;
+  TextTable table;
+  table.head = {"label",   "run",    "seed",  "epoch",
+                "train_s", "images", "evals", "kl"};
+  std::set<std::string> metrics;
   for (const auto& setting : comparison.settings) {
     for (const auto& run : setting.setting.runs) {
-      for (const auto& point : run.points) {
-        Row row = {{"label", setting.label()},
-                   {"run", run.folder},
-                   {"seed", cat(run.seed)},
-                   {"epoch", cat(point.epoch)},
-                   {"train_s", exact(point.cost.seconds)},
-                   {"images", exact(point.cost.images)},
-                   {"evals", exact(point.cost.evaluations)},
-                   {"kl", exact(point.kl)}};
+      metrics.merge(metrics_of(run));
+    }
+  }
+  table.head.insert(table.head.end(), metrics.begin(), metrics.end());
+  for (const auto& setting : comparison.settings) {
+    for (const auto& run : setting.setting.runs) {
+      for (const auto* line : run.evaluated()) {
+        const auto cost = line->cost();
+        auto& row = table.rows.emplace_back(std::vector<std::string>{
+            setting.label(), run.folder, cat(run.seed), cat(line->epoch),
+            exact(cost.seconds), exact(cost.images), exact(cost.evaluations),
+            exact(line->evaluation->kl)});
         for (const auto& metric : metrics) {
-          row.emplace_back(metric, exact(point.scores.metric(metric)));
+          row.push_back(exact(line->evaluation->all.metric(metric)));
         }
-        rows.push_back(std::move(row));
       }
     }
   }
-  return csv(rows);
+  return table_csv(table);
 }
 
 }  // namespace rsm::report

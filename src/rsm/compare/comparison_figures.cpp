@@ -18,29 +18,20 @@ constexpr size_t kLabelLetters = 22;
 
 using CurveOf = std::function<Curve(const ComparedRun&)>;
 
-struct TimeUnit {
-  double seconds = 1;
-  const char* name = "";
-};
-
-/** In which the longest training has at least two digits. */
-TimeUnit time_unit(const Comparison& comparison) {
+TimeUnit time_unit_of(const Comparison& comparison) {
   double longest = 0;
   for (const auto& setting : comparison.settings) {
     const double spent = setting.spent.seconds.high;
     if (std::isfinite(spent)) longest = std::max(longest, spent);
   }
-  if (longest < 300) return {1, "seconds"};
-  return longest < 300 * 60 ? TimeUnit{60, "minutes"} : TimeUnit{3600, "hours"};
+  return time_unit(longest);
 }
 
 PlotSeries series_of(const Curve& curve, size_t setting) {
-  PlotSeries out;
-  out.x = curve.x;
-  out.y = curve.y;
-  out.color = color_of(setting);
-  out.dash = dash_of(setting);
-  return out;
+  return {.x = curve.x,
+          .y = curve.y,
+          .color = color_of(setting),
+          .dash = dash_of(setting)};
 }
 
 /** The seeds' own curves, thin; over them their mean, which has the name. */
@@ -95,55 +86,61 @@ std::string drift_plot(const Comparison& comparison) {
                     });
 }
 
-using DotOf = std::function<double(const RunResult&)>;
-using Describe = std::function<void(const SettingResult&, DotPlot::Row&)>;
+using NumberOf = std::function<double(const RunResult&)>;
 
-/** One row a setting, one dot a run. */
-std::string spread_plot(const Comparison& comparison, DotPlot plot,
-                        const DotOf& dot, const Describe& describe) {
+/** One row a setting, one dot a run, a bar at their middle. */
+std::string seed_plot(
+    const Comparison& comparison, LinePlot plot, const NumberOf& number_of,
+    const std::function<double(const SettingResult&)>& middle,
+    const std::function<std::string(const SettingResult&)>& text) {
   const auto names = short_names(comparison, kLabelLetters);
   for (size_t i = 0; i < names.size(); ++i) {
     const auto& setting = comparison.settings[i];
-    DotPlot::Row row;
-    row.label = names[i];
-    row.color = color_of(i);
-    for (const auto& run : setting.runs) row.dots.push_back(dot(run));
-    describe(setting, row);
-    plot.rows.push_back(std::move(row));
+    PlotSeries dots = {.color = color_of(i), .shape = PlotSeries::Shape::dots};
+    for (const auto& run : setting.runs) dots.x.push_back(number_of(run));
+    dots.y.resize(dots.x.size(), static_cast<double>(i));
+    auto bar = dots;
+    bar.x = {middle(setting)};
+    bar.shape = PlotSeries::Shape::bars;
+    plot.rows.push_back({0, names[i], text(setting)});
+    plot.series.push_back(std::move(dots));
+    plot.series.push_back(std::move(bar));
   }
-  return dot_plot(plot);
+  return line_plot(plot);
 }
 
 std::string target_plot(const Comparison& comparison) {
-  const auto unit = time_unit(comparison);
-  DotPlot plot;
+  const auto unit = time_unit_of(comparison);
+  LinePlot plot;
   plot.title = "Training time to the target";
   plot.description = cat("Training time until ", comparison.metric, " reached ",
                          cat(comparison.target), ", one dot a run");
   plot.x_label = cat(unit.name, " of training");
-  return spread_plot(
+  plot.reached = {0};
+  return seed_plot(
       comparison, plot,
       [&](const RunResult& run) {
         return run.to_target.seconds / unit.seconds;
       },
-      [&](const SettingResult& setting, DotPlot::Row& row) {
+      [&](const SettingResult& setting) {
+        return setting.to_target.seconds.median / unit.seconds;
+      },
+      [](const SettingResult& setting) {
         const double median = setting.to_target.seconds.median;
-        row.middle = median / unit.seconds;
-        row.note = std::isinf(median) ? "never" : format_duration(median);
+        return std::isinf(median) ? "never" : format_duration(median);
       });
 }
 
 std::string equal_drift_plot(const Comparison& comparison) {
-  DotPlot plot;
+  LinePlot plot;
   plot.title = cat("Held-out ", comparison.metric, " score at equal drift");
   plot.description = cat(plot.title, ", one dot a run");
   plot.x_label = comparison.metric;
-  plot.from_zero = false;
-  return spread_plot(
+  return seed_plot(
       comparison, plot, [](const RunResult& run) { return run.at_kl; },
-      [](const SettingResult& setting, DotPlot::Row& row) {
-        row.middle = setting.at_kl.mean;
-        row.note = format_fixed(setting.at_kl.mean, 3);
+      [](const SettingResult& setting) { return setting.at_kl.mean; },
+      [](const SettingResult& setting) {
+        return format_fixed(setting.at_kl.mean, 3);
       });
 }
 
@@ -154,7 +151,7 @@ int color_of(size_t setting) { return 1 + static_cast<int>(setting % kColors); }
 int dash_of(size_t setting) { return static_cast<int>(setting / kColors % 3); }
 
 std::vector<ComparisonFigure> comparison_figures(const Comparison& comparison) {
-  const auto unit = time_unit(comparison);
+  const auto unit = time_unit_of(comparison);
   std::vector<ComparisonFigure> all = {
       {"compare-time.svg", "Score by training time",
        "training alone, without evaluations: the honest clock",

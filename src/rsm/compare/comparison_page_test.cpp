@@ -9,8 +9,7 @@
 #include "rsm/compare/comparison_tables.h"
 #include "rsm/compare/comparison_testing.h"
 #include "rsm/io/files.h"
-#include "rsm/io/testing.h"
-#include "rsm/report/markup_testing.h"
+#include "rsm/plot/markup_testing.h"
 
 namespace rsm::report {
 namespace {
@@ -34,34 +33,25 @@ std::vector<ExampleRun> example_sweep() {
 
 Comparison example_comparison() {
   std::vector<ComparedRun> runs;
-  for (const auto& run : example_sweep()) runs.push_back(in_memory(run));
+  for (const auto& run : example_sweep()) runs.push_back(read_example(run));
   return compare_runs(runs);
-}
-
-/** Folders of the sweep, in the order in which they were written. */
-std::vector<std::string> write_sweep(const TemporaryFolder& folder) {
-  std::vector<std::string> out;
-  for (const auto& run : example_sweep()) {
-    out.push_back(folder / cat(run.label, "-", run.seed));
-    write_run(out.back(), run);
-  }
-  return out;
 }
 
 /** All that a comparison of these paths writes and prints. */
 std::string bytes_of(const std::vector<std::string>& paths) {
-  const TemporaryFolder output;
   const auto comparison = compare_runs(read_compared_runs(paths));
-  std::string out = comparison_text(comparison) + to_json(comparison).dump();
-  for (const auto& file : write_comparison(comparison, output.path())) {
-    out += fs::path(file).filename().string() + read_file(file);
-  }
-  return out;
+  return comparison_text(comparison) + to_json(comparison).dump() +
+         settings_csv(comparison) + curves_csv(comparison) +
+         comparison_html(comparison);
 }
 
 TEST(ComparisonPage, TheOrderOfRunsChangesNoByte) {
   const TemporaryFolder folder;
-  auto paths = write_sweep(folder);
+  std::vector<std::string> paths;
+  for (const auto& run : example_sweep()) {
+    paths.push_back(folder / run.folder());
+    write_run(paths.back(), run);
+  }
   const auto expected = bytes_of({folder.path()});
   std::sort(paths.begin(), paths.end());
   do {
@@ -69,21 +59,12 @@ TEST(ComparisonPage, TheOrderOfRunsChangesNoByte) {
   } while (std::next_permutation(paths.begin(), paths.end()));
 }
 
-TEST(ComparisonPage, HalfALineOfAKilledRunChangesNoByte) {
-  const TemporaryFolder folder;
-  const auto paths = write_sweep(folder);
-  const auto expected = bytes_of(paths);
-  const auto log = paths[1] + "/log.jsonl";
-  write_text(log, read_file(log) + "{\"epoch\":4,\"train_s\":3");
-  EXPECT_EQ(bytes_of(paths), expected);
-}
-
 TEST(ComparisonPage, SaysFirstWhichIsBestAndSoonest) {
   // Targets at 0.6: "fast" crosses on its first of three stretches, at
   // 9 * 0.2 / 0.22 and 9 * 0.2 / 0.24 seconds, "slow" at 20.
   const auto page = comparison_html(example_comparison());
   expect_parts(page, {"2 settings, 4 runs", "Highest strict score: fast, 0.800",
-                      "Soonest to 0.6: fast, in 7.8 s, 2.6\xc3\x97 sooner than "
+                      "Soonest to 0.6: fast, in 7.8 s, 2.6× sooner than "
                       "slow."});
   EXPECT_LT(page.find("Highest"), page.find("<section>"));
 }
@@ -108,9 +89,8 @@ TEST(ComparisonPage, StandsAloneAndIsWellFormed) {
 }
 
 TEST(ComparisonPage, EscapesWhatRunsSay) {
-  auto run = in_memory({.label = "<script>\"a\", b"});
-  run.folder = "<script>";
-  run.machine = "<script>";
+  auto run = read_example({.label = "<script>\"a\", b"});
+  run.folder = run.machine = "<script>";
   run.finished = false;
   const auto comparison = compare_runs({run});
   const auto page = comparison_html(comparison);
@@ -132,7 +112,7 @@ TEST(ComparisonPage, ShowsSeedsThinAndTheirMean) {
 TEST(ComparisonPage, RunsWithoutResultsLeavePlotsOut) {
   ExampleRun begun;
   begun.points.resize(1);
-  const auto comparison = compare_runs({in_memory(begun)});
+  const auto comparison = compare_runs({read_example(begun)});
   EXPECT_EQ(tag_problem(comparison_html(comparison)), "");
   expect_parts(comparison_text(comparison), {"No result yet"});
   for (const auto& figure : comparison_figures(comparison)) {
@@ -157,7 +137,7 @@ TEST(ComparisonFiles, AreWrittenWhereAskedFor) {
 
 TEST(ComparisonFiles, AFolderThatCannotBeMadeIsNamed) {
   const TemporaryFolder folder;
-  write_text(folder / "file", "");
+  write_plain(folder / "file", "");
   expect_parts(error_of([&] {
                  write_comparison(example_comparison(), folder / "file/new");
                }),
@@ -171,51 +151,53 @@ std::vector<std::string> lines_of(const std::string& text) {
   return out;
 }
 
-TEST(ComparisonFiles, CsvHasALineForEachSettingAndEachEvaluation) {
+TEST(ComparisonFiles, HaveTheSameNumbers) {
   const auto comparison = example_comparison();
-  const auto settings = lines_of(settings_csv(comparison));
-  ASSERT_EQ(settings.size(), 3u);
-  expect_parts(settings[0], {"label,seeds,metric,before,after,after_sd,"});
-  expect_parts(settings[1], {"fast,2,strict,0.4,0.8,0,"});
-  for (const auto& line : settings) {
-    EXPECT_EQ(occurrences(line, ","), occurrences(settings[0], ","));
-  }
-  const auto curves = lines_of(curves_csv(comparison));
-  ASSERT_EQ(curves.size(), 1u + 4 * 4);
-  EXPECT_EQ(curves[0],
-            "label,run,seed,epoch,train_s,images,evals,kl,diversity,strict,"
-            "texture");
-  EXPECT_EQ(curves[2], "fast,lr2-1,1,1,9,90,450,0.002,0.2,0.62,1e-04");
-}
-
-TEST(ComparisonFiles, JsonHasTheTable) {
-  const auto json = to_json(example_comparison());
+  const auto json = to_json(comparison);
   EXPECT_EQ(json["metric"], "strict");
   EXPECT_EQ(json["target"], 0.6);
   EXPECT_EQ(json["baseline"], "slow");
+  EXPECT_TRUE(json["warnings"].is_array());
   EXPECT_EQ(json["settings"][0]["label"], "fast");
   EXPECT_EQ(json["settings"][0]["reached"], 2);
-  EXPECT_EQ(json["settings"][1]["runs"].size(), 2u);
-  EXPECT_EQ(json["settings"][1]["runs"][0]["after_se"], 0.046);
-  EXPECT_EQ(json["settings"][1]["runs"][0]["gain_se"], 0.03);
-  EXPECT_EQ(json["settings"][1]["behind_best"]["over"], "seeds");
-  EXPECT_EQ(json["settings"][1]["texture_ratio"]["mean"], 1);
   EXPECT_TRUE(json["settings"][0]["behind_best"].is_null());
-  EXPECT_TRUE(json["warnings"].is_array());
+  const auto& slow = json["settings"][1];
+  EXPECT_EQ(slow["runs"].size(), 2u);
+  EXPECT_EQ(slow["runs"][0]["after_se"], 0.046);
+  EXPECT_EQ(slow["runs"][0]["gain_se"], 0.03);
+  EXPECT_EQ(slow["behind_best"]["over"], "seeds");
+  EXPECT_EQ(slow["texture_ratio"]["mean"], 1);
+  const auto settings = lines_of(settings_csv(comparison));
+  ASSERT_EQ(settings.size(), 3u);
+  EXPECT_EQ(settings[0],
+            "label,seeds,metric,before,after,after_sd,after_se_one_seed,gain,"
+            "gain_se_one_seed,behind_best,behind_best_se,kl,texture_ratio,"
+            "diversity_ratio,train_s,images,evals,equal_kl,at_equal_kl,"
+            "at_equal_kl_sd,at_equal_kl_seeds,target,target_reached,"
+            "target_train_s,target_train_s_low,target_train_s_high,"
+            "target_images,target_images_low,target_images_high,target_evals,"
+            "target_evals_low,target_evals_high,sooner");
+  EXPECT_TRUE(settings[1].starts_with("fast,2,strict,0.4,0.8,0,,"));
+  EXPECT_TRUE(
+      settings[2].ends_with(",0.6,2,20,20,20,200,200,200,1000,1000,"
+                            "1000,1"))
+      << settings[2];
+  const auto curves = lines_of(curves_csv(comparison));
+  ASSERT_EQ(curves.size(), 1u + 4 * 4);
+  EXPECT_EQ(curves[0],
+            "label,run,seed,epoch,train_s,images,evals,kl,diversity,reward,"
+            "strict,texture");
+  EXPECT_EQ(curves[2], "fast,lr2-1,1,1,9,90,450,0.002,0.2,0.9,0.62,1e-04");
 }
 
 TEST(ComparisonFiles, TellOfOneSeedWhatTheTableTells) {
-  auto other = in_memory({.lr = "2", .label = "other"});
-  other.points.back().scores.metrics["strict"] = 0.5;
-  const auto comparison = compare_runs({in_memory({.label = "first"}), other});
-  const auto lines = lines_of(settings_csv(comparison));
-  expect_parts(lines[0], {",after_se_one_seed,gain,gain_se_one_seed,"
-                          "behind_best,behind_best_se,kl,texture_ratio,"
-                          "diversity_ratio,"});
-  expect_parts(lines[2], {"other,1,strict,0.4,0.5,,0.046,"});
+  auto other = read_example({.lr = "2", .label = "other"});
+  other.epochs.back().evaluation->all.metrics["strict"] = 0.5;
+  const auto comparison =
+      compare_runs({read_example({.label = "first"}), other});
+  expect_parts(settings_csv(comparison), {"other,1,strict,0.4,0.5,,0.046,"});
   expect_parts(comparison_html(comparison),
-               {"+0.300 \xc2\xb1 0.030*", "0.700 \xc2\xb1 0.046*",
-                "one seed cannot show"});
+               {"+0.300 ± 0.030*", "0.700 ± 0.046*", "one seed cannot show"});
   const auto json = to_json(comparison)["settings"][1];
   EXPECT_EQ(json["behind_best"]["over"], "pictures");
   EXPECT_EQ(json["behind_best"]["paired"], false);
@@ -228,9 +210,10 @@ TEST(ComparisonFiles, AskMoreOfASettingThatIsOneOfMany) {
     std::vector<ComparedRun> runs;
     for (size_t i = 0; i < settings; ++i) {
       const auto name = cat(i);
-      runs.push_back(in_memory({.lr = name, .label = name}));
+      runs.push_back(read_example({.lr = name, .label = name}));
       if (i > 0) {
-        runs.back().points.back().scores.metrics["strict"] = 0.7 - 2.8 * 0.065;
+        runs.back().epochs.back().evaluation->all.metrics["strict"] =
+            0.7 - 2.8 * 0.065;
       }
     }
     const auto json = to_json(compare_runs(runs));
@@ -243,9 +226,10 @@ TEST(ComparisonFiles, AskMoreOfASettingThatIsOneOfMany) {
 TEST(ComparisonFiles, CallOnlyAStandardErrorOne) {
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
   const auto comparison = compare_runs(
-      {in_memory({.label = "new"}),
-       in_memory({.lr = "2", .label = "old", .freedom = kUnknown}),
-       in_memory({.seed = 2, .lr = "2", .label = "old", .freedom = kUnknown})});
+      {read_example({.label = "new"}),
+       read_example({.lr = "2", .label = "old", .freedom = kUnknown}),
+       read_example(
+           {.seed = 2, .lr = "2", .label = "old", .freedom = kUnknown})});
   const auto json = to_json(comparison);
   const auto& first = json["settings"][0];
   const auto& second = json["settings"][1];
@@ -257,11 +241,11 @@ TEST(ComparisonFiles, CallOnlyAStandardErrorOne) {
 }
 
 TEST(ComparisonFiles, ShowOnlyMetricsThatRunsKnow) {
-  auto run = in_memory({});
+  auto run = read_example({});
   run.watched.clear();
-  for (auto& point : run.points) {
-    point.scores.metrics.erase("texture");
-    point.scores.metrics.erase("diversity");
+  for (auto& line : run.epochs) {
+    line.evaluation->all.metrics.erase("texture");
+    line.evaluation->all.metrics.erase("diversity");
   }
   const auto comparison = compare_runs({run});
   for (const auto& text :
@@ -288,45 +272,47 @@ TEST(ComparisonText, IsATableForTheTerminal) {
 
 TEST(ComparisonText, SmallLeadsAreCalledUnclear) {
   const auto text_of = [](double after) {
-    auto other = in_memory({.lr = "2", .label = "other"});
-    other.points.back().scores.metrics["strict"] = after;
-    return headlines(compare_runs({in_memory({.label = "first"}), other}))[0];
+    auto other = read_example({.lr = "2", .label = "other"});
+    other.epochs.back().evaluation->all.metrics["strict"] = after;
+    return headlines(
+        compare_runs({read_example({.label = "first"}), other}))[0];
   };
   // Standard errors of 0.046 each, together 0.065.
   expect_parts(text_of(0.6),
                {"first, 0.700", "not clearly above other, 0.600"});
-  expect_parts(text_of(0.5), {"above other by +0.200 +- 0.065 (one seed)."});
+  expect_parts(text_of(0.5), {"above other by +0.200 ± 0.065 (one seed)."});
 }
 
 TEST(ComparisonText, LeadsOfUnknownErrorAreCalledSo) {
-  auto first = in_memory({.label = "first"});
-  auto other = in_memory({.lr = "2", .label = "other"});
-  for (auto* run : {&first, &other}) run->points.back().scores.errors.clear();
-  other.points.back().scores.metrics["strict"] = 0.1;
+  auto first = read_example({.label = "first"});
+  auto other = read_example({.lr = "2", .label = "other"});
+  for (auto* run : {&first, &other})
+    run->epochs.back().evaluation->all.errors.clear();
+  other.epochs.back().evaluation->all.metrics["strict"] = 0.1;
   expect_parts(headlines(compare_runs({first, other}))[0],
                {"by +0.600 above other, of which no error is known"});
 }
 
 TEST(ComparisonText, OneSeedIsMarked) {
-  const auto text = comparison_text(compare_runs({in_memory({})}));
+  const auto text = comparison_text(compare_runs({read_example({})}));
   expect_parts(text, {"0.700 +- 0.046*", "* one seed"});
   const auto many = comparison_text(example_comparison());
   EXPECT_EQ(many.find("* one seed"), std::string::npos);
 }
 
 TEST(ComparisonText, SaysHowManyReachedTheTarget) {
-  auto late = in_memory({.seed = 2});
-  late.points.back().scores.metrics["strict"] = 0.6;
+  auto late = read_example({.seed = 2});
+  late.epochs.back().evaluation->all.metrics["strict"] = 0.6;
   const auto text =
-      comparison_text(compare_runs({in_memory({}), late}, {.target = 0.65}));
+      comparison_text(compare_runs({read_example({}), late}, {.target = 0.65}));
   expect_parts(text, {"1 of 2", "never (25 s - never)"});
 }
 
 TEST(ComparisonText, LongNamesAreNumberedAndListed) {
   const std::string longest = "a very long name of a setting, train.lr=0.001";
   const auto text = comparison_text(
-      compare_runs({in_memory({.lr = "1", .label = longest + "1"}),
-                    in_memory({.lr = "2", .label = longest + "2"})}));
+      compare_runs({read_example({.lr = "1", .label = longest + "1"}),
+                    read_example({.lr = "2", .label = longest + "2"})}));
   expect_parts(text,
                {"\n1 a very long name ...  ", "\n2 a very long name ...  ",
                 "\n1 " + longest + "1\n", "\n2 " + longest + "2\n"});

@@ -23,47 +23,46 @@ std::string of_all(int64_t count, int64_t all) {
   return cat(count, " of ", all);
 }
 
-/** A mean with its spread over seeds; says so where runs are missing. */
-std::string mean_text(const Spread& spread, size_t runs, const Signs& signs) {
-  std::string out = score(spread.mean);
-  if (std::isfinite(spread.deviation)) {
-    out += " " + signs.plus_minus + " " + score(spread.deviation);
+/** A mean and deviation over seeds; says so where runs are missing. */
+std::string mean_text(const SeedStatistics& statistics, size_t runs) {
+  std::string out = score(statistics.mean);
+  if (std::isfinite(statistics.deviation)) {
+    out += " ± " + score(statistics.deviation);
   }
   const auto all = static_cast<int64_t>(runs);
-  const bool some = spread.count > 0 && spread.count < all;
-  return out + (some ? " (" + of_all(spread.count, all) + ")" : "");
+  const bool some = statistics.count > 0 && statistics.count < all;
+  return out + (some ? " (" + of_all(statistics.count, all) + ")" : "");
 }
 
-std::string with_error(const std::string& mean, const MeanError& error,
-                       const Signs& signs) {
+std::string with_error(const std::string& mean, const MeanError& error) {
   if (!error.is_known()) return mean;
-  return mean + " " + signs.plus_minus + " " + score(error.shown());
+  return mean + " ± " + score(error.shown());
 }
 
 /** The same; with a single run, its pictures' error and a star. */
-std::string after_text(const SettingResult& setting, const Signs& signs) {
-  const auto out = mean_text(setting.after, setting.runs.size(), signs);
+std::string after_text(const SettingResult& setting) {
+  const auto out = mean_text(setting.after, setting.runs.size());
   const auto& error = setting.runs.front().error;
   if (setting.runs.size() > 1 || !error.is_known()) return out;
-  return with_error(out, error, signs) + "*";
+  return with_error(out, error) + "*";
 }
 
-std::string run_gain(const RunResult& run, const Signs& signs) {
-  return gain_text({run.before, run.after, run.gain_error, run.error}, signs);
+std::string run_gain(const RunResult& run) {
+  return gain_text({run.before, run.after, run.gain_error, run.error});
 }
 
-std::string setting_gain(const SettingResult& setting, const Signs& signs) {
+std::string setting_gain(const SettingResult& setting, Width width) {
   const auto& first = setting.runs.front();
   const bool known = first.gain_error.is_known();
-  if (known && signs.wide && setting.runs.size() == 1) {
-    return run_gain(first, signs) + "*";
+  if (known && width == Width::page && setting.runs.size() == 1) {
+    return run_gain(first) + "*";
   }
   return format_signed(setting.gain.mean, kDecimals);
 }
 
-std::string ratio_text(double ratio, const Signs& signs) {
+std::string ratio_text(double ratio) {
   if (!std::isfinite(ratio)) return "n/a";
-  return format_fixed(ratio, ratio < 9.95 ? 1 : 0) + signs.times;
+  return format_fixed(ratio, ratio < 9.95 ? 1 : 0) + "×";
 }
 
 using Format = std::string (*)(double);
@@ -74,13 +73,13 @@ std::string milestone(double value, Format format) {
 }
 
 /** "1 min 20 s", the median, and the range of several runs. */
-std::string milestone_text(const Spread& spread, Format format,
-                           const Signs& signs, bool with_range) {
-  const auto median = milestone(spread.median, format);
-  const bool alike = !(spread.low < spread.high);
+std::string milestone_text(const SeedStatistics& statistics, Format format,
+                           bool with_range) {
+  const auto median = milestone(statistics.median, format);
+  const bool alike = !(statistics.low < statistics.high);
   if (alike || !with_range) return median;
-  return median + " (" + milestone(spread.low, format) + signs.to +
-         milestone(spread.high, format) + ")";
+  return median + " (" + milestone(statistics.low, format) + "–" +
+         milestone(statistics.high, format) + ")";
 }
 
 /** As it was given: nothing of a target is rounded away. */
@@ -104,26 +103,26 @@ std::string plural(size_t count, const std::string& noun) {
   return cat(count, " ", noun, count == 1 ? "" : "s");
 }
 
-std::string soonest_text(const Comparison& comparison, const Signs& signs) {
+std::string soonest_text(const Comparison& comparison) {
   const auto* first = soonest(comparison);
   if (first == nullptr) return "";
   std::string out =
       cat("Soonest to ", target_text(comparison), ": ", first->label(), ", in ",
           format_duration(first->to_target.seconds.median));
   if (std::isfinite(first->sooner) && first->label() != comparison.baseline) {
-    out += ", " + ratio_text(first->sooner, signs) + " sooner than " +
+    out += ", " + ratio_text(first->sooner) + " sooner than " +
            comparison.baseline;
   }
   return out + (first->runs.size() == 1 ? " (one seed)." : ".");
 }
 
 /** How sure it is that the first is ahead of the second. */
-std::string lead_text(const Comparison& comparison, const Signs& signs) {
+std::string lead_text(const Comparison& comparison) {
   if (comparison.settings.size() < 2) return "";
   const auto& second = comparison.settings[1];
   const auto& lag = second.lag;
   if (!std::isfinite(lag.difference)) return "";
-  const auto by = gain_text({0, lag.difference, lag.error}, signs);
+  const auto by = gain_text({0, lag.difference, lag.error});
   if (!lag.error.is_known()) {
     return cat(", by ", by, " above ", second.label(),
                ", of which no error is known");
@@ -158,25 +157,25 @@ bool any_star(const Comparison& comparison) {
 
 }  // namespace
 
-TextTable result_table(const Comparison& comparison, const Signs& signs) {
+TextTable result_table(const Comparison& comparison, Width width) {
   TextTable out;
   out.head = {"setting", "seeds", "before", "after", "gain", "drift"};
   for (const auto& name : comparison.watched) out.head.push_back(name);
   out.head.push_back("at drift " + format_short(comparison.kl));
   for (const auto& s : comparison.settings) {
     out.rows.push_back({s.label(), cat(s.runs.size()), score(s.before.mean),
-                        after_text(s, signs), setting_gain(s, signs),
+                        after_text(s), setting_gain(s, width),
                         format_short(s.kl.mean)});
     auto& row = out.rows.back();
     for (const auto& ratio : s.watched) {
-      row.push_back(ratio_text(ratio.mean, signs));
+      row.push_back(ratio_text(ratio.mean));
     }
-    row.push_back(mean_text(s.at_kl, s.runs.size(), signs));
+    row.push_back(mean_text(s.at_kl, s.runs.size()));
   }
   return out;
 }
 
-TextTable cost_table(const Comparison& comparison, const Signs&) {
+TextTable cost_table(const Comparison& comparison) {
   TextTable out;
   out.head = {"setting", "training time", "pictures", "evaluations"};
   for (const auto& s : comparison.settings) {
@@ -187,7 +186,8 @@ TextTable cost_table(const Comparison& comparison, const Signs&) {
   return out;
 }
 
-TextTable target_table(const Comparison& comparison, const Signs& signs) {
+TextTable target_table(const Comparison& comparison, Width width) {
+  const bool wide = width == Width::page;
   TextTable out;
   out.head = {"to " + target_text(comparison),
               "reached",
@@ -199,15 +199,15 @@ TextTable target_table(const Comparison& comparison, const Signs& signs) {
   for (const auto& s : comparison.settings) {
     out.rows.push_back(
         {s.label(), of_all(s.reached, static_cast<int64_t>(s.runs.size())),
-         milestone_text(s.to_target.seconds, format_duration, signs, true),
-         milestone_text(s.to_target.images, count_text, signs, signs.wide),
-         milestone_text(s.to_target.evaluations, count_text, signs, signs.wide),
-         ratio_text(s.sooner, signs)});
+         milestone_text(s.to_target.seconds, format_duration, true),
+         milestone_text(s.to_target.images, count_text, wide),
+         milestone_text(s.to_target.evaluations, count_text, wide),
+         ratio_text(s.sooner)});
   }
   return out;
 }
 
-TextTable run_table(const Comparison& comparison, const Signs& signs) {
+TextTable run_table(const Comparison& comparison) {
   TextTable out;
   out.head = {"run", "setting", "seed", "before", "after", "gain", "drift"};
   for (const auto& name : comparison.watched) out.head.push_back(name);
@@ -224,11 +224,11 @@ TextTable run_table(const Comparison& comparison, const Signs& signs) {
           s.label(),
           cat(run.seed),
           score(result.before),
-          with_error(score(result.after), result.error, signs),
-          run_gain(result, signs),
+          with_error(score(result.after), result.error),
+          run_gain(result),
           format_short(result.kl)};
       for (const auto& watched : result.watched) {
-        row.push_back(ratio_text(watched.ratio, signs));
+        row.push_back(ratio_text(watched.ratio));
       }
       for (const auto& text :
            {score(result.at_kl),
@@ -263,22 +263,20 @@ TextTable setting_table(const Comparison& comparison) {
   return out;
 }
 
-std::vector<std::string> reading_notes(const Comparison& comparison,
-                                       const Signs& signs) {
+std::vector<std::string> reading_notes(const Comparison& comparison) {
   std::vector<std::string> out = {
       cat("Before, after: mean ", comparison.metric,
-          " score of held-out pictures over seeds, ", signs.plus_minus,
-          " the sample standard deviation.")};
+          " score of held-out pictures over seeds, ± the sample standard "
+          "deviation.")};
   if (any_star(comparison)) {
-    out.push_back(cat("* one seed: ", signs.plus_minus,
-                      " the error over its pictures, which says nothing of "
-                      "other seeds."));
+    out.emplace_back(
+        "* one seed: ± the error over its pictures, which says nothing of "
+        "other seeds.");
   }
   for (const char* note :
        {"Drift: KL to the base model per latent element.",
         "At drift: the score where a run first drifted so far; unless asked "
-        "for, "
-        "the smallest drift at which a run ended.",
+        "for, the smallest drift at which a run ended.",
         "Training time leaves evaluations out. Pictures: sampled for training. "
         "Evaluations: of the network, by sample."}) {
     out.emplace_back(note);
@@ -302,15 +300,14 @@ std::vector<std::string> reading_notes(const Comparison& comparison,
   return out;
 }
 
-std::vector<std::string> headlines(const Comparison& comparison,
-                                   const Signs& signs) {
+std::vector<std::string> headlines(const Comparison& comparison) {
   const auto& best = comparison.settings.front();
   if (std::isnan(best.after.mean)) return {"No result yet."};
   std::vector<std::string> out = {
       cat("Highest ", comparison.metric, " score: ", best.label(), ", ",
-          after_text(best, signs), " (before: ", score(best.before.mean), ")",
-          lead_text(comparison, signs), ".")};
-  if (auto text = soonest_text(comparison, signs); !text.empty()) {
+          after_text(best), " (before: ", score(best.before.mean), ")",
+          lead_text(comparison), ".")};
+  if (auto text = soonest_text(comparison); !text.empty()) {
     out.push_back(std::move(text));
   }
   return out;

@@ -9,7 +9,6 @@
 
 #include "rsm/compare/comparison_testing.h"
 #include "rsm/data/certainty.h"
-#include "rsm/io/testing.h"
 
 namespace rsm::report {
 namespace {
@@ -20,7 +19,7 @@ constexpr double kRounding = 1e-12;
 Comparison compare_examples(const std::vector<ExampleRun>& examples,
                             const ComparisonOptions& options = {}) {
   std::vector<ComparedRun> runs;
-  for (const auto& example : examples) runs.push_back(in_memory(example));
+  for (const auto& example : examples) runs.push_back(read_example(example));
   return compare_runs(runs, options);
 }
 
@@ -64,8 +63,8 @@ TEST(Comparison, EqualLabelsGetTheKeysTheyDifferIn) {
 }
 
 TEST(Comparison, LabelsOfManyDifferencesNameThoseThatTell) {
-  std::vector<ComparedRun> runs = {in_memory({}), in_memory({.seed = 2}),
-                                   in_memory({.seed = 3})};
+  std::vector<ComparedRun> runs = {read_example({}), read_example({.seed = 2}),
+                                   read_example({.seed = 3})};
   for (const char* key : {"a", "b", "c", "d"}) {
     runs[0].config[key] = "long value";
     runs[1].config[key] = "long value";
@@ -81,10 +80,10 @@ TEST(Comparison, LabelsOfManyDifferencesNameThoseThatTell) {
 }
 
 TEST(Comparison, ASeedCountsOnce) {
-  auto twin = in_memory({});
+  auto twin = read_example({});
   twin.folder = "copy";
   expect_parts(error_of([&] {
-                 compare_runs({in_memory({}), twin});
+                 compare_runs({read_example({}), twin});
                }),
                {"[compare]", "copy", "lr0.001-1", "the seed 1", "counts once"});
   EXPECT_THROW(compare_runs({twin, twin}), UsageError);
@@ -126,8 +125,8 @@ PictureScores example_pictures(double gain, uint64_t seed = 1) {
 }
 
 TEST(Comparison, RunsOfOneSeedArePairedPictureByPicture) {
-  auto a = in_memory(straight(0.7, 10, 1, "a"));
-  auto b = in_memory(straight(0.6, 10, 1, "b"));
+  auto a = read_example(straight(0.7, 10, 1, "a"));
+  auto b = read_example(straight(0.6, 10, 1, "b"));
   a.pictures = example_pictures(0.1);
   b.pictures = example_pictures(0);
   const auto lag = compare_runs({a, b}).settings[1].lag;
@@ -203,14 +202,14 @@ int wrong_comparisons(size_t settings) {
       std::vector<double> seeds;
       for (int s = 0; s < 3; ++s) seeds.push_back(normal(random));
       SettingResult setting;
-      setting.after = spread_of(seeds);
+      setting.after = statistics_of(seeds);
       comparison.settings.push_back(setting);
     }
     std::sort(comparison.settings.begin(), comparison.settings.end(),
               [](const auto& a, const auto& b) {
                 return a.after.mean > b.after.mean;
               });
-    const auto error = [](const Spread& s) {
+    const auto error = [](const SeedStatistics& s) {
       return MeanError{s.deviation / std::sqrt(3.0), 2};
     };
     const auto& best = comparison.settings.front().after;
@@ -236,12 +235,12 @@ TEST(Comparison, TheBestOfEqualSettingsIsNotSurelyBetterThanAnother) {
 }
 
 TEST(Comparison, AnUnknownErrorIsNoCertainty) {
-  auto a = in_memory(straight(0.9, 10, 1, "a"));
-  auto b = in_memory(straight(0.5, 10, 1, "b"));
+  auto a = read_example(straight(0.9, 10, 1, "a"));
+  auto b = read_example(straight(0.5, 10, 1, "b"));
   for (auto* run : {&a, &b}) {
-    for (auto& point : run->points) {
-      point.scores.errors.clear();
-      point.scores.change_errors.clear();
+    for (auto& line : run->epochs) {
+      line.evaluation->all.errors.clear();
+      line.evaluation->all.change_errors.clear();
     }
   }
   const auto out = compare_runs({a, b});
@@ -249,21 +248,15 @@ TEST(Comparison, AnUnknownErrorIsNoCertainty) {
   EXPECT_FALSE(out.settings[1].lag.is_sure());
 }
 
-TEST(Comparison, TextureIsComparedWithItsOwnStart) {
+TEST(Comparison, WhatIsWatchedIsComparedWithItsOwnStart) {
   auto run = straight(0.6, 10);
   run.points.front().texture = 2e-4;
   run.points.back().texture = 5e-4;
+  run.points.front().diversity = 0.25;
   const auto out = compare_examples({run});
   EXPECT_EQ(out.watched, (std::vector<std::string>{"texture", "diversity"}));
   EXPECT_NEAR(out.settings[0].watched[0].mean, 2.5, kRounding);
-}
-
-TEST(Comparison, DiversityIsComparedWithItsOwnStart) {
-  auto run = straight(0.6, 10);
-  run.points.front().diversity = 0.25;
-  run.points.back().diversity = 0.2;
-  EXPECT_NEAR(compare_examples({run}).settings[0].watched[1].mean, 0.8,
-              kRounding);
+  EXPECT_NEAR(out.settings[0].watched[1].mean, 0.8, kRounding);
 }
 
 TEST(Comparison, TimeToTargetIsExactOnStraightCurves) {
@@ -352,9 +345,9 @@ TEST(Comparison, BestSettingComesFirstAndThoseWithoutResultLast) {
 }
 
 TEST(Comparison, RunsWithoutAnyEvaluationAreNoError) {
-  auto empty = in_memory({.seed = 2});
-  empty.points.clear();
-  const auto out = compare_runs({in_memory({}), empty});
+  auto empty = read_example({.seed = 2});
+  empty.epochs.clear();
+  const auto out = compare_runs({read_example({}), empty});
   EXPECT_EQ(out.settings[0].runs.size(), 2u);
   EXPECT_EQ(out.settings[0].after.count, 1);
 }
@@ -364,13 +357,13 @@ TEST(Comparison, MetricsAreTheRunsMainOneOrAskedFor) {
   EXPECT_EQ(compare_examples({{}}, {.metric = "texture"}).metric, "texture");
   expect_parts(error_of([] { compare_examples({{}}, {.metric = "stict"}); }),
                {"--metric", "did you mean \"strict\""});
-  auto other = in_memory({.seed = 2});
+  auto other = read_example({.seed = 2});
   other.main_metric = "texture";
   expect_parts(error_of([&] {
-                 compare_runs({in_memory({}), other});
+                 compare_runs({read_example({}), other});
                }),
                {"[compare]", "strict, texture", "--metric"});
-  EXPECT_EQ(compare_runs({in_memory({}), other}, {.metric = "strict"})
+  EXPECT_EQ(compare_runs({read_example({}), other}, {.metric = "strict"})
                 .settings.size(),
             1u);
   EXPECT_THROW(compare_runs({}), Error);

@@ -2,6 +2,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/compare/comparison_tables.h"
+#include "rsm/plot/format.h"
 
 namespace rsm::report {
 namespace {
@@ -9,41 +10,9 @@ namespace {
 constexpr size_t kColumns = 100;
 constexpr size_t kNameWidth = 22;  ///< see short_names
 
-std::string padded(const std::string& text, size_t width, bool right) {
-  const std::string space(width - std::min(width, text.size()), ' ');
-  return right ? space + text : text + space;
-}
-
-/** Names to the left, numbers to the right. */
-std::string line_of(const std::vector<std::string>& row,
-                    const std::vector<size_t>& widths) {
-  std::string out = padded(row[0], widths[0], false);
-  for (size_t i = 1; i < row.size(); ++i) {
-    out += "  " + padded(row[i], widths[i], true);
-  }
-  return out + "\n";
-}
-
-/** With these names of the rows. */
-std::string draw(const TextTable& table,
-                 const std::vector<std::string>& names) {
-  if (table.rows.empty()) return "";
-  auto lines = table.rows;
-  for (size_t i = 0; i < lines.size(); ++i) lines[i][0] = names[i];
-  lines.insert(lines.begin(), table.head);
-  std::vector<size_t> widths(table.head.size(), 0);
-  for (const auto& line : lines) {
-    for (size_t i = 0; i < line.size(); ++i) {
-      widths[i] = std::max(widths[i], line[i].size());
-    }
-  }
-  std::string out;
-  for (const auto& line : lines) out += line_of(line, widths);
-  return out + "\n";
-}
-
 /** The text in lines of kColumns, further ones indented. */
-std::string wrapped(const std::string& text, const std::string& indent) {
+std::string wrapped(std::string text, const std::string& indent) {
+  text = plain_signs(std::move(text));
   std::string out, line;
   size_t at = 0;
   while (at < text.size()) {
@@ -78,9 +47,14 @@ std::string comparison_text(const Comparison& comparison) {
   const auto names = short_names(comparison, kNameWidth);
   std::string out = size_text(comparison) + ".";
   for (const auto& line : headlines(comparison)) out += " " + line;
-  out = wrapped(out, "") + "\n" + draw(result_table(comparison), names) +
-        draw(cost_table(comparison), names) +
-        draw(target_table(comparison), names) + key_of(comparison, names);
+  out = wrapped(out, "") + "\n";
+  for (auto table :
+       {result_table(comparison, Width::terminal), cost_table(comparison),
+        target_table(comparison, Width::terminal)}) {
+    for (size_t i = 0; i < table.rows.size(); ++i) table.rows[i][0] = names[i];
+    out += table_text(table);
+  }
+  out += key_of(comparison, names);
   for (const auto& note : reading_notes(comparison)) {
     out += wrapped(note, "  ");
   }

@@ -111,8 +111,10 @@ std::vector<std::string> base_identity(const ComparedRun& run) {
 void warn_of_bases(const Comparison& comparison, Warnings& out) {
   std::map<std::vector<std::string>, std::map<std::string, Names>> groups;
   for_each_run(comparison, [&](const auto&, const ComparedRun& run) {
-    if (run.points.empty()) return;
-    const double base = run.points.front().scores.metric(comparison.metric);
+    const auto points = run.evaluated();
+    if (points.empty()) return;
+    const double base =
+        points.front()->evaluation->all.metric(comparison.metric);
     groups[base_identity(run)][format_fixed(base, 6)].push_back(run.folder);
   });
   for (const auto& [identity, by_value] : groups) {
@@ -125,14 +127,15 @@ void warn_of_bases(const Comparison& comparison, Warnings& out) {
 }
 
 void warn_of_unfinished(const Comparison& comparison, Warnings& out) {
-  for_each_run(
-      comparison, [&](const SettingResult& setting, const ComparedRun& run) {
-        if (run.finished) return;
-        const int64_t last = run.points.empty() ? 0 : run.points.back().epoch;
-        out.push_back(cat("Not finished: \"", run.folder, "\" (seed ", run.seed,
-                          " of \"", setting.label(),
-                          "\"), last evaluated at epoch ", last, "."));
-      });
+  for_each_run(comparison,
+               [&](const SettingResult& setting, const ComparedRun& run) {
+                 if (run.finished) return;
+                 const auto points = run.evaluated();
+                 const int64_t last = points.empty() ? 0 : points.back()->epoch;
+                 out.push_back(cat("Not finished: \"", run.folder, "\" (seed ",
+                                   run.seed, " of \"", setting.label(),
+                                   "\"), last evaluated at epoch ", last, "."));
+               });
 }
 
 void warn_of_labels(const Comparison& comparison, Warnings& out) {
@@ -209,7 +212,7 @@ void warn_of_one_seed(const Comparison& comparison, Warnings& out) {
 void warn_of_few_evaluations(const Comparison& comparison, Warnings& out) {
   std::map<size_t, Names> by_count;
   for_each_run(comparison, [&](const auto&, const ComparedRun& run) {
-    const size_t count = run.points.size();
+    const size_t count = run.evaluated().size();
     // A single one is an unfinished run's, which is named already.
     const bool few = count > 1 && count < kFewEvaluations;
     if (few) by_count[count].push_back(run.folder);

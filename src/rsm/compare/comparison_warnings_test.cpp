@@ -2,8 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "rsm/compare/comparison_testing.h"
-#include "rsm/io/testing.h"
 
 namespace rsm::report {
 namespace {
@@ -21,8 +22,8 @@ std::vector<std::string> warnings_of(const std::vector<ComparedRun>& runs) {
 
 /** Two settings that compare well. */
 std::vector<ComparedRun> fair_pair() {
-  return {in_memory({.lr = "1", .label = "slow"}),
-          in_memory({.lr = "2", .label = "fast"})};
+  return {read_example({.lr = "1", .label = "slow"}),
+          read_example({.lr = "2", .label = "fast"})};
 }
 
 /** Fails unless there is one warning, with these parts. */
@@ -45,12 +46,73 @@ TEST(ComparisonWarnings, SingleSeedsSayWhatTheyCannotShow) {
   expect_parts(of(runs), {"One seed: \"fast\", \"slow\" have one seed",
                           "seed-to-seed variation that one seed cannot show",
                           "those of the pictures"});
-  runs.push_back(in_memory({.seed = 2, .lr = "1", .label = "slow"}));
+  runs.push_back(read_example({.seed = 2, .lr = "1", .label = "slow"}));
   expect_parts(of(runs), {"One seed: \"fast\" has one seed"});
-  runs.push_back(in_memory({.seed = 2, .lr = "2", .label = "fast"}));
+  runs.push_back(read_example({.seed = 2, .lr = "2", .label = "fast"}));
   EXPECT_EQ(of(runs), "");
   // Nothing is compared.
-  EXPECT_EQ(of({in_memory({})}), "");
+  EXPECT_EQ(of({read_example({})}), "");
+}
+
+Scores& first_scores(ComparedRun& run) {
+  return run.epochs.front().evaluation->all;
+}
+Scores& last_scores(ComparedRun& run) {
+  return run.epochs.back().evaluation->all;
+}
+
+/** What makes a fair pair, and perhaps further runs, hard to compare. */
+struct Case {
+  std::function<void(std::vector<ComparedRun>&)> spoil;
+  std::vector<std::string> parts;
+};
+
+TEST(ComparisonWarnings, WhatMakesRunsHardToCompareIsNamed) {
+  const std::vector<Case> cases = {
+      {[](auto& runs) { runs[1].machine = "old laptop"; },
+       {"Times do not compare", "old laptop (\"lr2-1\")"}},
+      {[](auto& runs) { runs[1].config["compute.threads"] = "8"; },
+       {"Times do not compare", "compute.threads", "8"}},
+      {[](auto& runs) { runs[0].finished = false; },
+       {"Not finished", "\"lr1-1\"", "seed 1", "epoch 3"}},
+      {[](auto& runs) { first_scores(runs[1]).metrics["strict"] = 0.41; },
+       {"Not the same start", "0.400000 (\"lr1-1\")", "0.410000 (\"lr2-1\")"}},
+      {[](auto& runs) {
+         runs.push_back(read_example({.seed = 2, .lr = "2", .label = "fast"}));
+       },
+       {"seeds", "1 (\"slow\")", "1, 2 (\"fast\")"}},
+      {[](auto& runs) { last_scores(runs[1]).metrics["texture"] = 3e-4; },
+       {"texture", "3 times in \"fast\""}},
+      {[](auto& runs) {
+         last_scores(runs[1]).metrics["texture"] = 3e-4;
+         last_scores(runs[1]).change_errors["texture"] = {0.5e-4, 1e7};
+       },
+       {"texture", "3 times in \"fast\""}},
+      {[](auto& runs) { last_scores(runs[1]).metrics["diversity"] *= 0.49; },
+       {"differ far less", "0.49 times in \"fast\""}},
+      {[](auto& runs) {
+         runs = {read_example({.seed = 1, .label = "slow"}),
+                 read_example({.seed = 2, .label = "fast"})};
+       },
+       {"several names", "\"fast\", \"slow\""}},
+      {[](auto& runs) {
+         auto& lines = runs[0].epochs;
+         lines.erase(lines.begin() + 1, lines.begin() + 3);
+       },
+       {"Coarse curves", "\"lr1-1\" has 2 evaluations"}},
+      {[](auto& runs) {
+         runs.clear();
+         for (uint64_t seed = 1; seed <= 7; ++seed) {
+           runs.push_back(read_example({.seed = seed}));
+           runs.back().machine = seed < 2 ? "one" : "other";
+         }
+       },
+       {"one (\"lr0.001-1\")", " and 2 more)"}}};
+  for (const auto& [spoil, parts] : cases) {
+    auto runs = fair_pair();
+    spoil(runs);
+    expect_warning(runs, parts);
+  }
 }
 
 TEST(ComparisonWarnings, TasksThatDifferAreNamed) {
@@ -66,84 +128,18 @@ TEST(ComparisonWarnings, TasksThatDifferAreNamed) {
   }
 }
 
-TEST(ComparisonWarnings, MachinesThatDifferMakeTimesUncomparable) {
-  auto runs = fair_pair();
-  runs[1].machine = "old laptop";
-  expect_warning(runs, {"Times do not compare", "old laptop (\"lr2-1\")"});
-  runs = fair_pair();
-  runs[1].config["compute.threads"] = "8";
-  expect_warning(runs, {"Times do not compare", "compute.threads", "8"});
-}
-
-TEST(ComparisonWarnings, UnfinishedRunsAreNamed) {
-  auto runs = fair_pair();
-  runs[0].finished = false;
-  expect_warning(runs, {"Not finished", "\"lr1-1\"", "seed 1", "epoch 3"});
-}
-
-TEST(ComparisonWarnings, EqualSeedsMustStartEqually) {
-  auto runs = fair_pair();
-  runs[1].points[0].scores.metrics["strict"] = 0.41;
-  expect_warning(runs, {"Not the same start", "0.400000 (\"lr1-1\")",
-                        "0.410000 (\"lr2-1\")"});
-}
-
 TEST(ComparisonWarnings, OtherSeedsMayStartDifferently) {
-  auto a = in_memory({.seed = 1}), b = in_memory({.seed = 2});
-  b.points[0].scores.metrics["strict"] = 0.41;
+  auto a = read_example({.seed = 1}), b = read_example({.seed = 2});
+  first_scores(b).metrics["strict"] = 0.41;
   EXPECT_EQ(warnings_of({a, b}), std::vector<std::string>());
 }
 
-TEST(ComparisonWarnings, SettingsShouldHaveTheSameSeeds) {
+TEST(ComparisonWarnings, WhatIsWatchedMayChangeByChanceOrALittle) {
   auto runs = fair_pair();
-  runs.push_back(in_memory({.seed = 2, .lr = "2", .label = "fast"}));
-  expect_warning(runs, {"seeds", "1 (\"slow\")", "1, 2 (\"fast\")"});
-}
-
-TEST(ComparisonWarnings, WhatIsWatchedShowsRewardHacking) {
-  auto runs = fair_pair();
-  runs[1].points.back().scores.metrics["texture"] = 3e-4;
-  expect_warning(runs, {"texture", "3 times in \"fast\""});
-}
-
-TEST(ComparisonWarnings, WhatIsWatchedMayChangeByChance) {
-  auto runs = fair_pair();
-  auto& scores = runs[1].points.back().scores;
-  scores.metrics["texture"] = 3e-4;
-  scores.change_errors["texture"] = {2e-4, 1e7};
+  last_scores(runs[0]).metrics["diversity"] *= 0.7;
+  last_scores(runs[1]).metrics["texture"] = 3e-4;
+  last_scores(runs[1]).change_errors["texture"] = {2e-4, 1e7};
   EXPECT_EQ(warnings_of(runs), std::vector<std::string>());
-  scores.change_errors["texture"] = {0.5e-4, 1e7};
-  expect_warning(runs, {"texture", "3 times in \"fast\""});
-}
-
-TEST(ComparisonWarnings, FewerKindsOfPicturesAreNamed) {
-  auto runs = fair_pair();
-  auto& diversity = runs[1].points.back().scores.metrics["diversity"];
-  diversity *= 0.7;
-  EXPECT_EQ(warnings_of(runs), std::vector<std::string>());
-  diversity *= 0.7;
-  expect_warning(runs, {"differ far less", "0.49 times in \"fast\""});
-}
-
-TEST(ComparisonWarnings, SettingsOfTwoNamesAreNamed) {
-  expect_warning({in_memory({.seed = 1, .label = "slow"}),
-                  in_memory({.seed = 2, .label = "fast"})},
-                 {"several names", "\"fast\", \"slow\""});
-}
-
-TEST(ComparisonWarnings, FewEvaluationsMakeCoarseCurves) {
-  auto runs = fair_pair();
-  runs[0].points.erase(runs[0].points.begin() + 1, runs[0].points.begin() + 3);
-  expect_warning(runs, {"Coarse curves", "\"lr1-1\" has 2 evaluations"});
-}
-
-TEST(ComparisonWarnings, LongListsOfNamesAreCounted) {
-  std::vector<ComparedRun> runs;
-  for (uint64_t seed = 1; seed <= 7; ++seed) {
-    runs.push_back(in_memory({.seed = seed}));
-    runs.back().machine = seed < 2 ? "one" : "other";
-  }
-  expect_warning(runs, {"one (\"lr0.001-1\")", " and 2 more)"});
 }
 
 }  // namespace

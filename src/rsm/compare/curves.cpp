@@ -24,7 +24,8 @@ double mean_of(const std::vector<double>& values) {
 }
 
 double deviation_of(const std::vector<double>& values, double mean) {
-  if (values.size() < 2 || !std::isfinite(mean)) return Spread::kMissing;
+  if (values.size() < 2 || !std::isfinite(mean))
+    return SeedStatistics::kMissing;
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
   return std::sqrt(squares / static_cast<double>(values.size() - 1));
@@ -59,10 +60,10 @@ std::optional<Crossing> first_crossing(const std::vector<double>& values,
 
 double value_at(const Curve& curve, double x) {
   const auto crossing = first_crossing(curve.x, x);
-  if (!crossing) return Spread::kMissing;
+  if (!crossing) return SeedStatistics::kMissing;
   const bool begins_above =
       crossing->from == crossing->to && curve.x[crossing->from] > x;
-  return begins_above ? Spread::kMissing : crossing->at(curve.y);
+  return begins_above ? SeedStatistics::kMissing : crossing->at(curve.y);
 }
 
 Curve mean_curve(const std::vector<Curve>& curves) {
@@ -91,10 +92,10 @@ Curve mean_curve(const std::vector<Curve>& curves) {
   return out;
 }
 
-Spread spread_of(std::vector<double> values) {
+SeedStatistics statistics_of(std::vector<double> values) {
   std::erase_if(values, [](double value) { return std::isnan(value); });
   if (values.empty()) return {};
-  Spread out;
+  SeedStatistics out;
   out.count = static_cast<int64_t>(values.size());
   out.mean = mean_of(values);
   out.deviation = deviation_of(values, out.mean);

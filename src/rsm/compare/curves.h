@@ -39,7 +39,7 @@ double value_at(const Curve& curve, double x);
 Curve mean_curve(const std::vector<Curve>& curves);
 
 /** Of the numbers that are known; NaN without any. */
-struct Spread {
+struct SeedStatistics {
   static constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
   int64_t count = 0;
@@ -49,6 +49,6 @@ struct Spread {
   double low = kMissing;
   double high = kMissing;
 };
-Spread spread_of(std::vector<double> values);
+SeedStatistics statistics_of(std::vector<double> values);
 
 }  // namespace rsm::report

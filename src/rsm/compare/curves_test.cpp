@@ -86,7 +86,7 @@ TEST(ComparisonCurves, CurvesOfOnePointDoNotShortenTheMean) {
 }
 
 TEST(ComparisonCurves, SpreadHasTheTextbookNumbers) {
-  const auto spread = spread_of({4, kNan, 1, 3, 2});
+  const auto spread = statistics_of({4, kNan, 1, 3, 2});
   EXPECT_EQ(spread.count, 4);
   EXPECT_DOUBLE_EQ(spread.mean, 2.5);
   EXPECT_DOUBLE_EQ(spread.deviation, std::sqrt(5.0 / 3));
@@ -96,17 +96,17 @@ TEST(ComparisonCurves, SpreadHasTheTextbookNumbers) {
 }
 
 TEST(ComparisonCurves, OneNumberHasNoDeviationAndNoneHasNothing) {
-  EXPECT_EQ(spread_of({3}).median, 3);
-  EXPECT_TRUE(std::isnan(spread_of({3}).deviation));
-  EXPECT_EQ(spread_of({kNan}).count, 0);
-  EXPECT_TRUE(std::isnan(spread_of({kNan}).mean));
+  EXPECT_EQ(statistics_of({3}).median, 3);
+  EXPECT_TRUE(std::isnan(statistics_of({3}).deviation));
+  EXPECT_EQ(statistics_of({kNan}).count, 0);
+  EXPECT_TRUE(std::isnan(statistics_of({kNan}).mean));
 }
 
 TEST(ComparisonCurves, WhatNeverComesIsLaterThanAnything) {
-  EXPECT_EQ(spread_of({kInf, 5, 3}).median, 5);
-  EXPECT_EQ(spread_of({kInf, 5, 3}).high, kInf);
-  EXPECT_EQ(spread_of({kInf, 5, kInf}).median, kInf);
-  EXPECT_EQ(spread_of({kInf, 5}).median, kInf);
+  EXPECT_EQ(statistics_of({kInf, 5, 3}).median, 5);
+  EXPECT_EQ(statistics_of({kInf, 5, 3}).high, kInf);
+  EXPECT_EQ(statistics_of({kInf, 5, kInf}).median, kInf);
+  EXPECT_EQ(statistics_of({kInf, 5}).median, kInf);
 }
 
 }  // namespace

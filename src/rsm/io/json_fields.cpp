@@ -1,6 +1,7 @@
 #include "rsm/io/json_fields.h"
 
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "rsm/base/error.h"
@@ -10,6 +11,7 @@ namespace rsm {
 namespace {
 
 constexpr int64_t kMostCount = int64_t{1} << 53;
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
 
@@ -56,6 +58,33 @@ std::vector<std::string> JsonFields::texts(const std::string& key) const {
   for (const auto& item : found) {
     if (!item.is_string()) refuse(key, "a list of texts");
     out.push_back(item.get<std::string>());
+  }
+  return out;
+}
+
+uint64_t JsonFields::seed(const std::string& key) const {
+  if (!value(key).is_number_unsigned()) refuse(key, "a whole number from 0 on");
+  return value(key).get<uint64_t>();
+}
+
+bool JsonFields::truth(const std::string& key) const {
+  if (!value(key).is_boolean()) refuse(key, "true or false");
+  return value(key).get<bool>();
+}
+
+double JsonFields::number(const std::string& key) const {
+  if (!has(key) || value(key).is_null()) return kMissing;
+  if (!value(key).is_number()) refuse(key, "a number or null");
+  return value(key).get<double>();
+}
+
+std::vector<double> JsonFields::numbers(const std::string& key) const {
+  const auto& found = value(key);
+  std::vector<double> out;
+  if (!found.is_array()) refuse(key, "a list of numbers");
+  for (const auto& item : found) {
+    if (!item.is_number() && !item.is_null()) refuse(key, "a list of numbers");
+    out.push_back(item.is_null() ? kMissing : item.get<double>());
   }
   return out;
 }

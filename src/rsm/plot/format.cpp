@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cmath>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace rsm::report {
 namespace {
@@ -26,12 +28,6 @@ std::string padded(int64_t value) {
 }
 
 }  // namespace
-
-const Signs& page_signs() {
-  static const Signs signs = {"\xc2\xb1", "\xc3\x97", "\xe2\x80\x93",
-                              "\xe2\x86\x92", true};
-  return signs;
-}
 
 std::string format_fixed(double value, int decimals) {
   if (!std::isfinite(value)) return kMissing;
@@ -86,6 +82,24 @@ std::string format_duration(double seconds) {
     return std::to_string(hours) + " h " + padded(minutes % 60) + " min";
   }
   return std::to_string(hours / 24) + " d " + std::to_string(hours % 24) + " h";
+}
+
+TimeUnit time_unit(double longest_seconds) {
+  if (longest_seconds < 300) return {};
+  if (longest_seconds < 300 * 60) return {60, "minutes"};
+  return {3600, "hours"};
+}
+
+std::string plain_signs(std::string text) {
+  static const std::vector<std::pair<std::string, std::string>> kSigns = {
+      {"±", "+-"}, {"×", "x"}, {"→", "->"}, {"–", " - "}};
+  for (const auto& [sign, plain] : kSigns) {
+    for (size_t at = text.find(sign); at != std::string::npos;
+         at = text.find(sign, at + plain.size())) {
+      text.replace(at, sign.size(), plain);
+    }
+  }
+  return text;
 }
 
 std::string escape_html(std::string_view text) {

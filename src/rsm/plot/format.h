@@ -8,17 +8,6 @@
  * locale; NaN and infinities become "n/a". */
 namespace rsm::report {
 
-/** How signs are written, by default in ASCII. */
-struct Signs {
-  std::string plus_minus = "+-";
-  std::string times = "x";
-  std::string to = " - ";  ///< of ranges
-  std::string arrow = "->";
-  bool wide = false;  ///< tables have room for more ranges
-};
-/** As they stand in pages. */
-const Signs& page_signs();
-
 /** "0.412"; never "-0.000". */
 std::string format_fixed(double value, int decimals);
 
@@ -34,6 +23,17 @@ std::string format_count(int64_t value);
 
 /** "0.4 s", "48 s", "7 min 12 s", "1 h 05 min", "2 d 3 h". */
 std::string format_duration(double seconds);
+
+/** In which a plot's longest time has two digits or so. */
+struct TimeUnit {
+  double seconds = 1;
+  const char* name = "seconds";
+};
+TimeUnit time_unit(double longest_seconds);
+
+/** The signs that texts here have, in ASCII: "+-", "x", "->", " - " (of
+ * ranges). */
+std::string plain_signs(std::string text);
 
 /** For text and quoted attributes of HTML and SVG. Control characters that
  * neither allows become U+FFFD. */

@@ -51,6 +51,11 @@ TEST(Format, DurationsUseTwoUnits) {
   EXPECT_EQ(format_duration(-1), "n/a");
 }
 
+TEST(Format, PlainSignsAreAscii) {
+  EXPECT_EQ(plain_signs("0.1 → 0.3 ± 0.1 (1–2), 2×"),
+            "0.1 -> 0.3 +- 0.1 (1 - 2), 2x");
+}
+
 TEST(Format, EscapedTextHasNoMarkup) {
   EXPECT_EQ(escape_html("<a href=\"x\">'&'</a>"),
             "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");

@@ -13,6 +13,7 @@ constexpr double kHeight = 230;
 constexpr double kRight = 16;
 constexpr double kLineHeight = 16;
 constexpr double kSmall = 10.5;
+constexpr double kRowHeight = 30;
 /** A legend beyond this makes the picture taller: two rows. */
 constexpr double kLegendRoom = 42;
 /** More points than this are drawn as a line alone. */
@@ -33,6 +34,7 @@ struct Frame {
   double down(double value) const {
     return bottom - (bottom - top) * y.place(value);
   }
+  bool is_axis() const { return y.low < y.high; }  ///< else y counts rows
 };
 
 std::string group(const std::string& attributes, const std::string& content) {
@@ -44,19 +46,24 @@ std::string hover(const std::string& text) {
   return "<title>" + escape_html(text) + "</title>";
 }
 
+double widest(const std::vector<PlotTick>& ticks) {
+  double width = 0;
+  for (const auto& tick : ticks) {
+    width = std::max(
+        {width, text_width(tick.label, 11), text_width(tick.below, kSmall)});
+  }
+  return width;
+}
+
 /** Margins by the labels; `top` is given, and taken from the plot only as far
  * as a short legend goes. */
 Frame make_frame(PlotAxis x, PlotAxis y, double top, bool x_has_label) {
   Frame frame;
-  double width = 0;
-  for (const auto& tick : y.ticks) {
-    width = std::max(width, text_width(tick.label, 11));
-  }
   double below = 18;
   for (const auto& tick : x.ticks) {
     if (!tick.below.empty()) below = 31;
   }
-  frame.left = width + 14;
+  frame.left = widest(y.ticks) + 14;
   frame.top = top;
   frame.height = kHeight + std::max(0.0, top - kLegendRoom);
   frame.bottom = frame.height - below - (x_has_label ? kLineHeight : 0);
@@ -65,14 +72,34 @@ Frame make_frame(PlotAxis x, PlotAxis y, double top, bool x_has_label) {
   return frame;
 }
 
+/** Of so many rows below each other instead of an axis. */
+Frame make_row_frame(PlotAxis x, const std::vector<PlotTick>& rows,
+                     double top) {
+  const auto count = static_cast<double>(rows.size());
+  PlotAxis y = {count - 0.5, -0.5, rows};
+  for (size_t i = 0; i < rows.size(); ++i) {
+    y.ticks[i].at = static_cast<double>(i);
+  }
+  Frame frame = make_frame(std::move(x), std::move(y), top, true);
+  frame.height += frame.top + count * kRowHeight - frame.bottom;
+  frame.bottom = frame.top + count * kRowHeight;
+  return frame;
+}
+
 std::string draw_axes(const Frame& frame, const std::string& x_label) {
   std::string grid, words;
   for (const auto& tick : frame.y.ticks) {
     const double y = frame.down(tick.at);
-    grid += svg_line(
-        frame.left, y, frame.right, y,
-        tick.at == 0 ? " stroke-opacity=\"0.5\"" : " stroke-opacity=\"0.16\"");
-    words += svg_text(frame.left - 6, y + 4, tick.label, {"end", 11});
+    const bool two = !tick.below.empty();
+    grid +=
+        svg_line(frame.left, y, frame.right, y,
+                 tick.at == 0 && frame.is_axis() ? " stroke-opacity=\"0.5\""
+                                                 : " stroke-opacity=\"0.16\"");
+    words += svg_text(frame.left - 6, two ? y - 1 : y + 4, tick.label,
+                      {.anchor = "end", .size = 11, .muted = frame.is_axis()});
+    if (two) {
+      words += svg_text(frame.left - 6, y + 11, tick.below, {"end", kSmall});
+    }
   }
   for (const auto& tick : frame.x.ticks) {
     const double x = frame.across(tick.at);
@@ -152,24 +179,62 @@ std::string draw_path(const PlotSeries& series, const Frame& frame) {
                   dashes(series));
 }
 
+/** As far as it lies within the plot. */
+std::string draw_error(const PlotSeries& series, size_t i, const Frame& frame) {
+  const double error = i < series.error.size() ? series.error[i] : 0;
+  if (!can_plot(error) || error <= 0) return "";
+  const double x = frame.across(series.x[i]), y = frame.down(series.y[i]);
+  const char* style = " stroke=\"currentColor\" stroke-opacity=\"0.6\"";
+  if (frame.is_axis()) {
+    return svg_line(x, frame.down(series.y[i] - error), x,
+                    frame.down(series.y[i] + error), style);
+  }
+  const auto inside = [&](double value) {
+    return std::clamp(frame.across(value), frame.left, frame.right);
+  };
+  return svg_line(inside(series.x[i] - error), y, inside(series.x[i] + error),
+                  y, style);
+}
+
+std::string draw_column(const PlotSeries& series, size_t i, const Frame& frame,
+                        const std::string& words) {
+  const double width = 0.72 * (frame.across(1) - frame.across(0));
+  const double x = frame.across(series.x[i]);
+  const double top = frame.down(std::max(series.y[i], 0.0));
+  const double bottom = frame.down(std::min(series.y[i], 0.0));
+  const std::string note = i < series.notes.size() ? series.notes[i] : "";
+  return "<rect" + svg_attribute("x", x - width / 2) + svg_attribute("y", top) +
+         svg_attribute("width", width) + svg_attribute("height", bottom - top) +
+         " fill=\"currentColor\">" +
+         hover(words + (note.empty() ? "" : ", " + note)) + "</rect>" +
+         (note.empty() ? "" : svg_text(x, top - 5, note, {"middle", kSmall}));
+}
+
 std::string draw_points(const PlotSeries& series, const Frame& frame,
                         const std::string& x_label) {
+  using Shape = PlotSeries::Shape;
+  constexpr double kBar = 9;  // half its length
   std::string out;
   for (size_t i = 0; i < std::min(series.x.size(), series.y.size()); ++i) {
     if (!can_plot(series.x[i]) || !can_plot(series.y[i])) continue;
     const double x = frame.across(series.x[i]), y = frame.down(series.y[i]);
-    const double error = i < series.error.size() ? series.error[i] : 0;
-    if (can_plot(error) && error > 0) {
-      out += svg_line(x, frame.down(series.y[i] - error), x,
-                      frame.down(series.y[i] + error),
-                      " stroke=\"currentColor\" stroke-opacity=\"0.6\"");
+    const std::string of_y =
+        frame.is_axis() ? " " + format_short(series.y[i]) + " at" : "";
+    const auto words =
+        series.name + of_y + " " + format_short(series.x[i]) + " " + x_label;
+    if (series.shape == Shape::bars) {
+      out += svg_line(x, y - kBar, x, y + kBar,
+                      " stroke=\"currentColor\" stroke-width=\"2.5\"");
+    } else if (series.shape == Shape::columns) {
+      out += draw_column(series, i, frame, words);
+    } else {
+      const bool dot = series.shape == Shape::dots;
+      out += draw_error(series, i, frame) + "<circle" + svg_attribute("cx", x) +
+             svg_attribute("cy", y) +
+             svg_attribute("r", dot ? 4 : (series.thin ? 1.8 : 3.2)) +
+             " fill=\"currentColor\"" + (dot ? " fill-opacity=\"0.7\">" : ">") +
+             hover(words) + "</circle>";
     }
-    const std::string numbers = series.name + " " + format_short(series.y[i]) +
-                                " at " + format_short(series.x[i]) + " " +
-                                x_label;
-    out += "<circle" + svg_attribute("cx", x) + svg_attribute("cy", y) +
-           svg_attribute("r", series.thin ? 1.8 : 3.2) +
-           " fill=\"currentColor\">" + hover(numbers) + "</circle>";
   }
   return out;
 }
@@ -189,8 +254,7 @@ std::string draw_guides(const LinePlot& plot, const Frame& frame) {
 }
 
 std::vector<double> all_y(const LinePlot& plot) {
-  std::vector<double> out;
-  if (plot.from_zero) out.push_back(0);
+  std::vector<double> out = plot.reached;
   for (const auto& guide : plot.guides) out.push_back(guide.y);
   for (const auto& series : plot.series) {
     for (size_t i = 0; i < std::min(series.x.size(), series.y.size()); ++i) {
@@ -206,13 +270,27 @@ std::vector<double> all_y(const LinePlot& plot) {
 
 std::vector<double> all_x(const LinePlot& plot) {
   std::vector<double> out;
+  if (!plot.rows.empty()) out = plot.reached;
   for (const auto& tick : plot.x_ticks) out.push_back(tick.at);
   for (const auto& series : plot.series) {
     for (size_t i = 0; i < std::min(series.x.size(), series.y.size()); ++i) {
-      if (can_plot(series.y[i])) out.push_back(series.x[i]);
+      if (!can_plot(series.y[i])) continue;
+      const bool wide = series.shape == PlotSeries::Shape::columns;
+      out.push_back(series.x[i] - (wide ? 0.5 : 0));
+      out.push_back(series.x[i] + (wide ? 0.5 : 0));
     }
   }
   return out;
+}
+
+Frame frame_of(const LinePlot& plot, double top) {
+  if (!plot.rows.empty()) {
+    return make_row_frame(make_axis(all_x(plot), {4}), plot.rows, top);
+  }
+  auto x = make_axis(all_x(plot), {6, false, plot.whole_x});
+  if (!plot.x_ticks.empty()) x.ticks = plot.x_ticks;
+  return make_frame(std::move(x), make_axis(all_y(plot), {4}), top,
+                    !plot.x_label.empty());
 }
 
 }  // namespace
@@ -223,65 +301,26 @@ std::string line_plot(const LinePlot& plot) {
   }
   double top = 0;
   const std::string legend = draw_legend(plot.series, top);
-  auto x = make_axis(all_x(plot), {6, false, plot.whole_x});
-  if (!plot.x_ticks.empty()) x.ticks = plot.x_ticks;
-  const Frame frame = make_frame(std::move(x), make_axis(all_y(plot), {4}), top,
-                                 !plot.x_label.empty());
+  const bool noted = std::any_of(
+      plot.series.begin(), plot.series.end(),
+      [](const PlotSeries& series) { return !series.notes.empty(); });
+  if (noted) top += kLineHeight;
+  const Frame frame = frame_of(plot, top);
   std::string content = legend + draw_axes(frame, plot.x_label);
   content += draw_guides(plot, frame);
   for (const auto& series : plot.series) {
     if (!has_points(series)) continue;
-    std::string drawn = draw_path(series, frame);
+    const bool line = series.shape == PlotSeries::Shape::line;
+    std::string drawn = line ? draw_path(series, frame) : "";
     // A path of one point shows nothing.
     const bool few = series.y.size() <= kMostPoints;
-    if ((series.points && few) || series.y.size() == 1) {
+    if (!line || (series.points && few) || series.y.size() == 1) {
       drawn += draw_points(series, frame, plot.x_label);
     }
     content += group(color_attributes(series.color), drawn);
   }
   return svg_document(kWidth, frame.height, plot.title, plot.description,
                       content);
-}
-
-std::string bar_plot(const BarPlot& plot) {
-  const size_t count = std::min(plot.values.size(), plot.ticks.size());
-  const auto end = plot.values.begin() + static_cast<int64_t>(count);
-  if (std::none_of(plot.values.begin(), end, can_plot)) return "";
-  std::vector<double> range(plot.values.begin(), end);
-  range.push_back(0);
-  PlotAxis x;
-  x.low = -0.5;
-  x.high = static_cast<double>(count) - 0.5;
-  for (size_t i = 0; i < count; ++i) {
-    x.ticks.push_back(plot.ticks[i]);
-    x.ticks.back().at = static_cast<double>(i);
-  }
-  const Frame frame =
-      make_frame(std::move(x), make_axis(range, {4}),
-                 plot.notes.empty() ? 10 : 24, !plot.x_label.empty());
-  const double width =
-      0.72 * (frame.right - frame.left) / static_cast<double>(count);
-  std::string bars, words;
-  for (size_t i = 0; i < count; ++i) {
-    const double value = can_plot(plot.values[i]) ? plot.values[i] : 0;
-    const double middle = frame.across(static_cast<double>(i));
-    const double top = frame.down(std::max(value, 0.0));
-    const double height = frame.down(std::min(value, 0.0)) - top;
-    const bool noted = i < plot.notes.size() && !plot.notes[i].empty();
-    bars += "<rect" + svg_attribute("x", middle - width / 2) +
-            svg_attribute("y", top) + svg_attribute("width", width) +
-            svg_attribute("height", height) + " fill=\"currentColor\">" +
-            hover(plot.ticks[i].label + " " + plot.ticks[i].below + ": " +
-                  format_short(plot.values[i]) +
-                  (noted ? ", " + plot.notes[i] : "")) +
-            "</rect>";
-    if (noted) {
-      words += svg_text(middle, top - 5, plot.notes[i], {"middle", kSmall});
-    }
-  }
-  return svg_document(kWidth, kHeight, plot.title, plot.description,
-                      draw_axes(frame, plot.x_label) +
-                          group(color_attributes(plot.color), bars) + words);
 }
 
 }  // namespace rsm::report

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "rsm/io/testing.h"
-#include "rsm/report/markup_testing.h"
+#include "rsm/plot/markup_testing.h"
 
 namespace rsm::report {
 namespace {
@@ -26,8 +26,7 @@ LinePlot line_of(std::vector<double> x, std::vector<double> y) {
   plot.title = "title";
   plot.description = "description";
   plot.x_label = "epochs";
-  plot.series = {
-      {.name = "score", .x = std::move(x), .y = std::move(y), .error = {}}};
+  plot.series = {{.name = "score", .x = std::move(x), .y = std::move(y)}};
   return plot;
 }
 
@@ -151,57 +150,53 @@ TEST(LinePlot, LongLegendsTakeNoRoomFromThePlot) {
   EXPECT_EQ(height(6) - height(2), 4 * 16);
 }
 
-TEST(DotPlot, DrawsEveryDotAndItsMiddle) {
-  DotPlot plot;
+/** Dots in rows below each other. */
+LinePlot rows_of(std::vector<double> x, std::vector<double> error) {
+  LinePlot plot;
   plot.x_label = "minutes";
-  plot.rows = {{"slow", {3, 5, kNan}, 4, "4 min", 1},
-               {"never", {kInf}, kInf, "never", 2}};
-  const auto svg = dot_plot(plot);
+  PlotSeries dots = {.name = "after",
+                     .x = x,
+                     .error = error,
+                     .shape = PlotSeries::Shape::dots};
+  for (size_t i = 0; i < x.size(); ++i) {
+    dots.y.push_back(static_cast<double>(i));
+    plot.rows.push_back({0, cat("row ", i), cat("note ", i)});
+  }
+  plot.series = {dots};
+  return plot;
+}
+
+TEST(LinePlot, RowsStandInOrderWithTheirNotes) {
+  auto plot = rows_of({3, kInf, 5}, {});
+  auto bar = plot.series[0];
+  bar.shape = PlotSeries::Shape::bars;
+  bar.x = {4, kInf, kInf};
+  plot.series.push_back(bar);
+  const auto svg = line_plot(plot);
   EXPECT_EQ(tag_problem(svg), "");
   EXPECT_EQ(occurrences(svg, "<circle"), 2);
-  expect_parts(svg, {">slow<", ">4 min<", ">never<", ">minutes<", ">0<"});
+  EXPECT_EQ(occurrences(svg, "stroke-width=\"2.5\""), 1);
+  expect_parts(
+      svg, {">row 0<", ">note 1<", ">row 2<", ">minutes<", "after 3 minutes"});
   EXPECT_EQ(svg.find("inf"), std::string::npos);
-  plot.from_zero = false;
-  EXPECT_EQ(dot_plot(plot).find(">0<"), std::string::npos);
-  plot.rows = {{"never", {kInf}, kInf, "never", 2}};
-  EXPECT_EQ(dot_plot(plot), "");
-  EXPECT_EQ(dot_plot({}), "");
+  const auto height_of = [&](const std::string& text) {
+    const size_t end = svg.find(">" + text + "<");
+    const size_t at = svg.find(" y=\"", svg.rfind('<', end));
+    return std::stod(svg.substr(at + 4));
+  };
+  EXPECT_LT(height_of("row 0"), height_of("row 1"));
+  EXPECT_LT(height_of("row 1"), height_of("row 2"));
+  EXPECT_EQ(svg.find(">0<"), std::string::npos);
+  plot.reached = {0};
+  EXPECT_NE(line_plot(plot).find(">0<"), std::string::npos);
+  EXPECT_EQ(line_plot(rows_of({kInf, kNan}, {})), "");
 }
 
-TEST(BarPlot, DrawsOneBarForEachTick) {
-  BarPlot plot;
-  plot.ticks = {{0, "0", "1.00"}, {0, "1", "0.90"}, {0, "2", ""}};
-  plot.values = {0.7, -0.2, kNan};
-  plot.notes = {"K 8", "K 4"};
-  const auto svg = bar_plot(plot);
-  EXPECT_EQ(tag_problem(svg), "");
-  EXPECT_EQ(occurrences(svg, "<rect"), 3);
-  EXPECT_EQ(svg.find("height=\"-"), std::string::npos);
-  expect_parts(svg, {">K 8<", ">0.90<", "0 1.00: 0.7, K 8"});
-  plot.values = {kNan, kNan, kNan};
-  EXPECT_EQ(bar_plot(plot), "");
-  EXPECT_EQ(bar_plot({}), "");
-}
-
-TEST(PairPlot, SharesAreDrawnOnZeroToOne) {
-  PairPlot plot;
-  plot.rows = {{"counting", 0.2, 0.5, 0.05, "+0.30"},
-               {"colors", kNan, 0.75, kNan, ""}};
-  const auto svg = pair_plot(plot);
-  EXPECT_EQ(tag_problem(svg), "");
-  expect_parts(svg, {">counting<", ">0.20<", ">0.50<", ">+0.30<", ">1.0<"});
-  EXPECT_EQ(svg.find("n/a"), std::string::npos);
-  plot.rows = {{"counting", kNan, kNan, kNan, ""}};
-  EXPECT_EQ(pair_plot(plot), "");
-}
-
-TEST(PairPlot, ErrorsWiderThanThePlotEndWithIt) {
+TEST(LinePlot, ErrorsOfRowsThatAreWiderThanThePlotEndWithIt) {
   for (const double after : {0.5, -0.5}) {
-    PairPlot plot;
     const auto line = [&](double error) {
-      plot.rows = {{"counting", 0.2, after, error, ""}};
-      const auto svg = pair_plot(plot);
-      const size_t at = svg.find("ink-line");
+      const auto svg = line_plot(rows_of({0.2, after}, {kNan, error}));
+      const size_t at = svg.find("stroke-opacity=\"0.6\"");
       return svg.substr(svg.rfind('<', at), at - svg.rfind('<', at));
     };
     EXPECT_EQ(line(50), line(500)) << after;
@@ -209,23 +204,30 @@ TEST(PairPlot, ErrorsWiderThanThePlotEndWithIt) {
   }
 }
 
+TEST(LinePlot, ColumnsStandOnZero) {
+  auto plot = line_of({0, 1, 2}, {0.7, -0.2, kNan});
+  plot.reached = {0};
+  plot.series[0].shape = PlotSeries::Shape::columns;
+  plot.series[0].notes = {"K 8", "", "K 4"};
+  const auto svg = line_plot(plot);
+  EXPECT_EQ(tag_problem(svg), "");
+  EXPECT_EQ(occurrences(svg, "<rect"), 2);
+  EXPECT_EQ(svg.find("height=\"-"), std::string::npos);
+  EXPECT_EQ(svg.find("K 4"), std::string::npos);
+  expect_parts(svg, {">K 8<", "0.7 at 0 epochs, K 8"});
+}
+
 TEST(Plots, EscapeTheirTexts) {
   auto plot = line_of({0, 1}, {0, 1});
   plot.title = plot.description = plot.x_label = "<script>";
   plot.series[0].name = "<script>\"";
   plot.guides = {{0.5, "<script>"}};
-  BarPlot bars;
-  bars.title = "<script>";
-  bars.ticks = {{0, "<script>", "<script>"}};
-  bars.values = {1};
-  bars.notes = {"<script>"};
-  PairPlot pairs;
-  pairs.rows = {{"<script>", 0.5, 0.6, kNan, "<script>"}};
-  DotPlot dots;
-  dots.x_label = "<script>";
-  dots.rows = {{"<script>", {0.5}, 0.5, "<script>", 1}};
-  for (const auto& svg :
-       {line_plot(plot), bar_plot(bars), pair_plot(pairs), dot_plot(dots)}) {
+  auto bars = plot;
+  bars.series[0].shape = PlotSeries::Shape::columns;
+  bars.series[0].notes = {"<script>"};
+  auto rows = rows_of({1}, {});
+  rows.rows = {{0, "<script>", "<script>"}};
+  for (const auto& svg : {line_plot(plot), line_plot(bars), line_plot(rows)}) {
     EXPECT_EQ(svg.find("<script"), std::string::npos);
     EXPECT_EQ(tag_problem(svg), "");
   }

@@ -6,6 +6,7 @@
 #include "rsm/base/error.h"
 #include "rsm/plot/format.h"
 #include "rsm/plot/svg_plot.h"
+#include "rsm/report/page.h"
 #include "rsm/report/report_parts.h"
 
 namespace rsm::report {
@@ -93,61 +94,84 @@ std::string curves(LinePlot plot) {
   return *low < *high ? line_plot(plot) : "";
 }
 
-struct TimeUnit {
-  double seconds = 60;
-  const char* name = "minutes";
-};
-
-TimeUnit time_unit(const RunRecord& record) {
-  double longest = 0;
-  for (const auto& line : record.epochs) {
-    const double wall = line.number("wall_s");
-    if (can_plot(wall)) longest = std::max(longest, wall);
-  }
-  if (longest < 120) return {1, "seconds"};
-  if (longest < 3 * 3600) return {60, "minutes"};
-  return {3600, "hours"};
-}
-
 std::string score_plot(const RunRecord& record, const std::string& title,
                        const std::string& x_label, const Reader& x,
-                       bool whole) {
-  LinePlot plot;
-  plot.title = title;
-  plot.description = "Held-out scores and training reward against " + x_label;
-  plot.x_label = x_label;
-  plot.series = score_series(record, x);
-  plot.whole_x = whole;
-  return curves(plot);
+                       bool whole = false) {
+  return curves(
+      {.title = title,
+       .description = "Held-out scores and training reward against " + x_label,
+       .x_label = x_label,
+       .series = score_series(record, x),
+       .whole_x = whole});
 }
 
 std::string score_by_time(const RunRecord& record) {
-  const auto unit = time_unit(record);
-  const Reader wall = [unit](const EpochRecord& line) {
-    return line.number("wall_s") / unit.seconds;
-  };
-  return score_plot(record, "Score against time", unit.name, wall, false);
+  const auto seconds = number_of("wall_s");
+  double longest = 0;
+  for (const auto& line : record.epochs) {
+    if (can_plot(seconds(line))) longest = std::max(longest, seconds(line));
+  }
+  const auto unit = time_unit(longest);
+  return score_plot(
+      record, "Score against time", unit.name,
+      [&](const EpochRecord& line) { return seconds(line) / unit.seconds; });
+}
+
+/** "0.20 → 0.70, +0.50" */
+std::string change_text(const Change& change) {
+  const auto before = format_fixed(change.before, 2);
+  if (!std::isfinite(change.gain())) return before;
+  return before + " → " + format_fixed(change.after, 2) + ", " +
+         format_signed(change.gain(), 2);
 }
 
 std::string category_plot(const RunSummary& summary) {
-  PairPlot plot;
-  plot.title = "Score by category before and after training";
+  PlotSeries before = {
+      .name = "before", .color = 0, .shape = PlotSeries::Shape::dots};
+  PlotSeries after = {.name = "after", .shape = PlotSeries::Shape::dots};
+  LinePlot plot = {.title = "Score by category before and after training",
+                   .x_label = summary.metric,
+                   .reached = {0}};
   std::vector<std::string> words;
-  for (const auto& category : summary.categories) {
-    const auto& change = category.change;
-    plot.rows.push_back(
-        {category.name, change.before, change.after, change.error_after.shown(),
-         std::isfinite(change.gain()) ? format_signed(change.gain(), 2) : ""});
-    words.push_back(category.name + " " + format_fixed(change.before, 3) +
-                    " to " + format_fixed(change.after, 3));
+  bool shares = true;
+  for (const auto& [name, change] : summary.categories) {
+    before.x.push_back(change.before);
+    after.x.push_back(change.after);
+    after.error.push_back(change.error_after.shown());
+    after.y.push_back(static_cast<double>(plot.rows.size()));
+    plot.rows.push_back({0, name, change_text(change)});
+    words.push_back(name + " " + format_fixed(change.before, 3) + " to " +
+                    format_fixed(change.after, 3));
+    for (const double mean : {change.before, change.after}) {
+      shares = shares && (!can_plot(mean) || (mean >= 0 && mean <= 1));
+    }
   }
+  before.y = after.y;
+  if (shares) plot.reached.push_back(1);
   plot.description = join(words, "; ");
-  return pair_plot(plot);
+  plot.series = {before, after};
+  return line_plot(plot);
 }
 
-/** "step" with "t" below. */
-PlotTick step_tick(double step, double t) {
-  return {step, format_short(step), std::isfinite(t) ? format_fixed(t, 2) : ""};
+constexpr const char* kStepLabel = "sampler step and its time (1 = noise)";
+
+/** Of so many steps each so many-th has room for a label. */
+size_t labelled(size_t steps) {
+  constexpr size_t kMost = 11;
+  return (steps + kMost - 1) / kMost;
+}
+
+/** "step" with its time below. */
+std::vector<PlotTick> step_ticks(const std::vector<double>& steps,
+                                 const std::vector<double>& times) {
+  std::vector<PlotTick> out;
+  for (size_t i = 0; i < steps.size(); i += labelled(steps.size())) {
+    const bool timed = i < times.size() && can_plot(times[i]);
+    if (!can_plot(steps[i])) continue;
+    out.push_back({steps[i], format_short(steps[i]),
+                   timed ? format_fixed(times[i], 2) : ""});
+  }
+  return out;
 }
 
 std::vector<double> column(const EpochRecord& line, const std::string& name) {
@@ -155,126 +179,101 @@ std::vector<double> column(const EpochRecord& line, const std::string& name) {
   return found == line.by_step.end() ? std::vector<double>() : found->second;
 }
 
-bool has_column(const EpochRecord& line, const std::string& name) {
-  const auto values = column(line, name);
-  return std::any_of(values.begin(), values.end(), can_plot);
-}
-
 /** A column of the first and the latest epoch that have it, by step. */
 std::string step_plot(const RunRecord& record, const std::string& name,
                       const std::string& title) {
   std::vector<const EpochRecord*> lines;
   for (const auto& line : record.epochs) {
-    if (has_column(line, name)) lines.push_back(&line);
+    const auto values = column(line, name);
+    const bool known = std::any_of(values.begin(), values.end(), can_plot);
+    if (known) lines.push_back(&line);
   }
   if (lines.empty()) return "";
-  LinePlot plot;
-  plot.title = title;
-  plot.description = title + " at each sampler step";
-  plot.x_label = "sampler step and its time (1 = noise)";
-  plot.from_zero = true;
+  const auto& last = *lines.back();
+  LinePlot plot = {
+      .title = title,
+      .description = title + " at each sampler step",
+      .x_label = kStepLabel,
+      .x_ticks = step_ticks(column(last, "step"), column(last, "t")),
+      .reached = {0}};
   const auto add = [&](const EpochRecord& line, int color) {
-    PlotSeries series;
-    series.name = cat("epoch ", line.epoch);
-    series.x = column(line, "step");
-    series.y = column(line, name);
-    for (size_t i = series.x.size(); i < series.y.size(); ++i) {
-      series.x.push_back(static_cast<double>(i));
-    }
-    series.color = color;
-    plot.series.push_back(series);
+    plot.series.push_back({.name = cat("epoch ", line.epoch),
+                           .x = column(line, "step"),
+                           .y = column(line, name),
+                           .color = color});
   };
   if (lines.size() > 1) add(*lines.front(), 0);
-  add(*lines.back(), 1);
-  const auto& steps = plot.series.back().x;
-  const auto times = column(*lines.back(), "t");
-  // More labels than this would touch each other.
-  const size_t every = (steps.size() + 9) / 10;
-  for (size_t i = 0; i < steps.size(); i += std::max<size_t>(1, every)) {
-    const double t = i < times.size() ? times[i] : kMissing;
-    if (can_plot(steps[i])) plot.x_ticks.push_back(step_tick(steps[i], t));
-  }
+  add(last, 1);
   return line_plot(plot);
 }
 
 std::string schedule_plot(const RunRecord& record) {
-  BarPlot plot;
-  plot.title = "Guidance strength h(t)";
-  plot.description =
-      "How strongly the reward acts at each sampler step, with the number of "
-      "branches drawn there";
-  plot.x_label = "sampler step and its time (1 = noise)";
-  plot.color = 4;
-  const size_t every = (record.schedule.size() + 11) / 12;
-  for (size_t i = 0; i < record.schedule.size(); ++i) {
-    const auto& step = record.schedule[i];
-    const double at =
-        std::isfinite(step.step) ? step.step : static_cast<double>(i);
-    const bool labelled = i % std::max<size_t>(1, every) == 0;
-    plot.ticks.push_back(labelled ? step_tick(at, step.t)
-                                  : PlotTick{at, "", ""});
-    plot.values.push_back(step.h);
-    const bool noted = std::isfinite(step.branches) && labelled;
-    plot.notes.push_back(noted ? "K " + format_short(step.branches) : "");
+  PlotSeries h = {.color = 4, .shape = PlotSeries::Shape::columns};
+  std::vector<double> times;
+  const size_t every = labelled(record.schedule.size());
+  for (const auto& step : record.schedule) {
+    const bool noted = h.x.size() % every == 0;
+    h.notes.push_back(noted ? "K " + format_short(step.branches) : "");
+    h.x.push_back(step.step);
+    h.y.push_back(step.h);
+    times.push_back(step.t);
   }
-  return bar_plot(plot);
+  return line_plot({.title = "Guidance strength h(t)",
+                    .description =
+                        "How strongly the reward acts at each sampler step, "
+                        "with the number of branches drawn there",
+                    .x_label = kStepLabel,
+                    .series = {h},
+                    .x_ticks = step_ticks(h.x, times),
+                    .reached = {0}});
+}
+
+/** Curves over epochs. */
+std::string epoch_curves(const std::string& title, const std::string& of,
+                         std::vector<PlotSeries> series,
+                         std::vector<double> reached = {},
+                         std::vector<PlotGuide> guides = {}) {
+  return curves({.title = title,
+                 .description = of + " over epochs",
+                 .x_label = "epoch",
+                 .series = std::move(series),
+                 .guides = std::move(guides),
+                 .whole_x = true,
+                 .reached = std::move(reached)});
 }
 
 /** One number of every line over epochs. */
 std::string epoch_plot(const RunRecord& record, const std::string& title,
                        const Reader& value, const Reader& error = nullptr) {
-  LinePlot plot;
-  plot.title = title;
-  plot.description = title + " over epochs";
-  plot.x_label = "epoch";
-  plot.whole_x = true;
-  plot.series = {collect(record, "", epoch_of, value, error)};
-  plot.series[0].thin = true;
-  return curves(plot);
+  auto series = collect(record, "", epoch_of, value, error);
+  series.thin = true;
+  return epoch_curves(title, title, {series});
 }
 
 std::string drift_plot(const RunRecord& record) {
-  LinePlot plot;
-  plot.title = "Drift from the reference";
-  plot.description = "KL to the reference per latent element over epochs";
-  plot.x_label = "epoch";
-  plot.whole_x = true;
-  plot.from_zero = true;
   auto trained = collect(record, "training states", epoch_of, number_of("kl"));
   trained.color = 5;
   trained.thin = true;
-  plot.series = {trained,
-                 collect(record, "evaluation path", epoch_of, drift_of)};
-  return curves(plot);
+  return epoch_curves(
+      "Drift from the reference", "KL to the reference per latent element",
+      {trained, collect(record, "evaluation path", epoch_of, drift_of)}, {0});
 }
 
 /** A metric that should not rise, with its limit. */
 std::string watched_plot(const RunRecord& record, const std::string& metric) {
-  LinePlot plot;
-  plot.title = metric;
-  plot.description = metric + " of held-out pictures over epochs";
-  plot.x_label = "epoch";
-  plot.whole_x = true;
-  plot.from_zero = true;
-  plot.series = {collect(record, "held-out pictures", epoch_of,
-                         score_of(metric), error_of(metric))};
-  plot.series[0].color = 4;
-  if (!plot.series[0].y.empty() && plot.series[0].y[0] > 0) {
-    plot.guides = {{kWatchedLimit * plot.series[0].y[0],
-                    format_short(kWatchedLimit) + " x what it was"}};
+  auto series = collect(record, "held-out pictures", epoch_of, score_of(metric),
+                        error_of(metric));
+  series.color = 4;
+  std::vector<PlotGuide> limit;
+  if (!series.y.empty() && series.y[0] > 0) {
+    limit = {{kWatchedLimit * series.y[0],
+              format_short(kWatchedLimit) + " x what it was"}};
   }
-  return curves(plot);
+  return epoch_curves(metric, metric + " of held-out pictures", {series}, {0},
+                      limit);
 }
 
 }  // namespace
-
-std::string figure(const std::string& title, const std::string& plot,
-                   const std::string& note) {
-  if (plot.empty()) return "";
-  return "<figure><figcaption>" + escape_html(title) +
-         (note.empty() ? "" : " <small>" + escape_html(note) + "</small>") +
-         "</figcaption>" + plot + "</figure>\n";
-}
 
 std::string result_figures(const RunRecord& record, const RunSummary& summary) {
   return figure("By category", category_plot(summary),
@@ -288,7 +287,7 @@ std::string curve_figures(const RunRecord& record, const RunSummary& summary) {
                                           "epochs", epoch_of, true)) +
       figure("Score by drift",
              score_plot(record, "Score against drift", "KL per latent element",
-                        drift_of, false),
+                        drift_of),
              "steeper is better: more score for less change");
   const bool together = score_series(record, epoch_of).size() > 1;
   if (!together) {
@@ -296,12 +295,13 @@ std::string curve_figures(const RunRecord& record, const RunSummary& summary) {
                   epoch_plot(record, "Training reward", number_of("reward")),
                   "pictures sampled for training");
   }
-  const auto* last = record.last_evaluation();
-  if (last == nullptr) return out;
+  const auto evaluated = record.evaluated();
+  if (evaluated.empty()) return out;
   const auto values = [&](const std::string& metric) {
     return collect(record, "", epoch_of, score_of(metric)).y;
   };
-  for (const auto& [metric, value] : last->evaluation->all.metrics) {
+  for (const auto& [metric, value] :
+       evaluated.back()->evaluation->all.metrics) {
     const auto& watched = record.watched;
     const bool elsewhere =
         std::find(watched.begin(), watched.end(), metric) != watched.end();

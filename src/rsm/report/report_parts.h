@@ -8,10 +8,6 @@
 /** Parts of the report's page as HTML; "" where a run has nothing to show. */
 namespace rsm::report {
 
-/** A plot with its caption; "" for an empty plot. `note` explains it. */
-std::string figure(const std::string& title, const std::string& plot,
-                   const std::string& note = "");
-
 /** What training reached: scores by category, and against time. */
 std::string result_figures(const RunRecord& record, const RunSummary& summary);
 /** Scores against epochs and drift. */
@@ -25,8 +21,5 @@ std::string health_figures(const RunRecord& record);
 
 /** Pictures before and after, with their prompts and scores. */
 std::string samples_html(const RunRecord& record);
-
-/** The page's style sheet. */
-const char* report_style();
 
 }  // namespace rsm::report

@@ -1,62 +1,52 @@
 #include "rsm/report/run_record.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
-#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
+#include "rsm/io/config_node.h"
+#include "rsm/io/config_values.h"
 #include "rsm/io/files.h"
 #include "rsm/io/image.h"
-#include "rsm/io/run_log.h"
+#include "rsm/io/json_fields.h"
+#include "rsm/io/log_lines.h"
 
 namespace rsm::report {
 namespace {
 
 using nlohmann::json;
-namespace fs = std::filesystem;
 
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
-/** Null where `value` is no object or has no such key. */
-const json& at(const json& value, const std::string& key) {
-  static const json null;
-  if (!value.is_object()) return null;
-  const auto found = value.find(key);
-  return found == value.end() ? null : *found;
-}
+constexpr const char* kAdvice =
+    "; bring back what the run wrote, or leave the folder out";
 
-double real(const json& value) {
-  if (!value.is_number()) return kMissing;
-  const double number = value.get<double>();
-  return std::isfinite(number) ? number : kMissing;
-}
+/** Totals of the log that can only grow. */
+constexpr std::array<const char*, 3> kTotals = {"train_s", "images", "evals"};
 
-int64_t count(const json& value) {
-  // Beyond this a double is no longer a count of anything.
-  constexpr double kMost = 9e15;
-  const double number = real(value);
-  return number >= 0 && number < kMost ? std::llround(number) : 0;
-}
-
-/** Strings as they are, anything else as JSON, null as "". */
-std::string text(const json& value) {
-  if (value.is_null()) return "";
-  if (value.is_string()) return value.get<std::string>();
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-std::map<std::string, double> finite_numbers(const json& object) {
-  std::map<std::string, double> out;
-  if (!object.is_object()) return out;
-  for (const auto& [key, value] : object.items()) {
-    if (const double number = real(value); std::isfinite(number)) {
-      out[key] = number;
-    }
-  }
-  return out;
-}
+/** What run.json says in words, and where config.yaml says the same. */
+struct Fact {
+  const char* title;    ///< "": not to be shown as a fact
+  const char* pointer;  ///< into run.json
+  const char* key;      ///< of config.yaml; "": none
+};
+constexpr std::array<Fact, 12> kFacts = {
+    {{"", "/name", "name"},
+     {"Model", "/model", "model"},
+     {"Method", "/method/name", "method.name"},
+     {"Source", "/method/source", ""},
+     {"Sampler steps", "/steps", "sampling.steps"},
+     {"Text guidance scale", "/guidance_scale", "sampling.guidance_scale"},
+     {"Reward", "/reward/name", ""},
+     {"Reported", "/reward/main_metric", ""},
+     {"Prompts for training", "/prompts/train", ""},
+     {"Prompts held out", "/prompts/held_out", ""},
+     {"Seed", "/seed", "seed"},
+     {"Machine", "/machine", ""}}};
 
 template <typename T>
 T find(const std::map<std::string, T>& all, const std::string& name,
@@ -65,177 +55,82 @@ T find(const std::map<std::string, T>& all, const std::string& name,
   return found == all.end() ? otherwise : found->second;
 }
 
-std::vector<double> reals(const json& list) {
-  std::vector<double> out;
-  if (!list.is_array()) return out;
-  for (const auto& value : list) out.push_back(real(value));
-  return out;
-}
-
-std::vector<std::string> texts(const json& list) {
-  std::vector<std::string> out;
-  if (!list.is_array()) return out;
-  for (const auto& value : list) out.push_back(text(value));
-  return out;
-}
-
-/** Every leaf below `value`, by its path "a.b.c". */
-void flatten(const json& value, const std::string& path,
-             RunRecord::Facts& out) {
-  if (!value.is_object()) {
-    if (!path.empty() && !value.is_null()) out.emplace_back(path, text(value));
-    return;
+/** The finite numbers among the fields that are neither lists nor objects. */
+Scores::Numbers numbers_of(const JsonFields& fields) {
+  Scores::Numbers out;
+  for (const auto& key : fields.keys()) {
+    if (fields.value(key).is_structured()) continue;
+    const double number = fields.number(key);
+    if (std::isfinite(number)) out[key] = number;
   }
-  for (const auto& [key, inner] : value.items()) {
-    flatten(inner, path.empty() ? key : path + "." + key, out);
-  }
+  return out;
 }
 
 /** Standard errors and their degrees of freedom; older logs have none. */
-Scores::Errors read_errors(const json& standard, const json& freedom) {
-  const auto known = finite_numbers(freedom);
+Scores::Errors errors_of(const JsonFields& said, const std::string& errors,
+                         const std::string& freedom) {
+  if (!said.has(errors)) return {};
+  Scores::Numbers known;
+  if (said.has(freedom)) known = numbers_of(said.object(freedom));
   Scores::Errors out;
-  for (const auto& [name, error] : finite_numbers(standard)) {
+  for (const auto& [name, error] : numbers_of(said.object(errors))) {
     const double own = find(known, name, kMissing);
     out[name] = {error, own >= 1 ? own : kMissing};
   }
   return out;
 }
 
-Scores read_scores(const json& metrics, const json& said) {
-  Scores scores;
-  scores.metrics = finite_numbers(metrics);
-  scores.metrics.erase("images");
-  scores.images = count(at(said, "images"));
-  scores.errors = read_errors(at(said, "errors"), at(said, "freedom"));
-  scores.change_errors =
-      read_errors(at(said, "change_errors"), at(said, "change_freedom"));
-  return scores;
+Scores scores_of(const JsonFields& means, const JsonFields& said) {
+  Scores out = {said.count("images"), numbers_of(means),
+                errors_of(said, "errors", "freedom"),
+                errors_of(said, "change_errors", "change_freedom")};
+  out.metrics.erase("images");
+  return out;
 }
 
-EvaluationRecord read_evaluation(const json& eval, const json& line) {
+EvaluationRecord evaluation_of(const JsonFields& eval) {
   EvaluationRecord out;
-  out.all = read_scores(at(eval, "metrics"), eval);
-  for (const auto& reward : {at(eval, "reward"), at(line, "eval_reward")}) {
-    const double value = real(reward);
-    if (std::isfinite(value))
-      out.all.metrics.try_emplace(kTrainedMetric, value);
-  }
-  out.kl = real(at(eval, "kl"));
-  const auto& categories = at(eval, "by_category");
-  if (categories.is_object()) {
-    for (const auto& [name, scores] : categories.items()) {
-      out.categories[name] = read_scores(scores, scores);
-    }
+  out.all = scores_of(eval.object("metrics"), eval);
+  const double trained = eval.number("reward");
+  if (std::isfinite(trained)) out.all.metrics[kTrainedMetric] = trained;
+  out.kl = eval.number("kl");
+  const auto categories = eval.object("by_category");
+  for (const auto& name : categories.keys()) {
+    const auto category = categories.object(name);
+    out.categories[name] = scores_of(category, category);
   }
   return out;
 }
 
-EpochRecord read_epoch(const json& line) {
+EpochRecord epoch_of(const JsonFields& line) {
   EpochRecord out;
-  out.epoch = line["epoch"].get<int64_t>();
-  out.numbers = finite_numbers(line);
-  out.warnings = texts(at(line, "warnings"));
-  const auto& by_step = at(line, "by_step");
-  if (by_step.is_object()) {
-    for (const auto& [key, list] : by_step.items()) {
-      out.by_step[key] = reals(list);
+  out.epoch = line.count("epoch");
+  out.numbers = numbers_of(line);
+  if (line.has("warnings")) out.warnings = line.texts("warnings");
+  if (line.has("by_step")) {
+    const auto by_step = line.object("by_step");
+    for (const auto& key : by_step.keys()) {
+      out.by_step[key] = by_step.numbers(key);
     }
   }
-  const auto& eval = at(line, "eval");
-  if (eval.is_object() || !at(line, "eval_reward").is_null()) {
-    out.evaluation = read_evaluation(eval, line);
-  }
+  if (line.has("eval")) out.evaluation = evaluation_of(line.object("eval"));
   return out;
 }
 
-void read_facts(const json& run, RunRecord& record) {
-  const auto add = [&](const std::string& name, const json& value) {
-    if (!value.is_null()) record.facts.emplace_back(name, text(value));
-  };
-  add("Model", at(run, "model"));
-  add("Method", at(at(run, "method"), "name"));
-  add("Source", at(at(run, "method"), "source"));
-  add("Sampler steps", at(run, "steps"));
-  add("Text guidance scale", at(run, "guidance_scale"));
-  add("Reward", at(at(run, "reward"), "name"));
-  add("Reported", at(at(run, "reward"), "main_metric"));
-  add("Prompts for training", at(at(run, "prompts"), "train"));
-  add("Prompts held out", at(at(run, "prompts"), "held_out"));
-  add("Seed", at(run, "seed"));
-  add("Machine", at(run, "machine"));
-}
-
-void read_run_json(const json& run, RunRecord& record) {
-  const auto& method = at(run, "method");
-  if (const auto name = text(at(run, "name")); !name.empty()) {
-    record.name = name;
+/** Epochs and totals grow from line to line. */
+void check_growth(const EpochRecord* before, const EpochRecord& now,
+                  const std::string& where) {
+  RSM_CHECK(before == nullptr || now.epoch > before->epoch, where,
+            ": epoch is ", now.epoch, " after a line of epoch ",
+            before == nullptr ? 0 : before->epoch,
+            "; a log has every epoch once, in order", kAdvice);
+  for (const char* total : kTotals) {
+    const double value = now.number(total);
+    const double last = before == nullptr ? 0 : before->number(total);
+    RSM_CHECK(!(value < 0) && !(value < last), where, ": ", total, " is ",
+              value, " after ", last,
+              "; totals start at 0 or above and never shrink", kAdvice);
   }
-  record.method = text(at(method, "name"));
-  record.method_summary = text(at(method, "summary"));
-  record.method_source = text(at(method, "source"));
-  record.model = text(at(run, "model"));
-  const auto& main = at(at(run, "reward"), "main_metric");
-  record.main_metric = main.is_string() ? text(main) : kTrainedMetric;
-  record.watched = texts(at(at(run, "reward"), "watched"));
-  record.warnings = texts(at(run, "warnings"));
-  record.finished = at(run, "finished") == true;
-  read_facts(run, record);
-  flatten(at(method, "knobs"), "", record.knobs);
-  flatten(at(run, "versions"), "", record.versions);
-  const auto& schedule = at(run, "schedule");
-  if (!schedule.is_array()) return;
-  for (const auto& step : schedule) {
-    record.schedule.push_back({real(at(step, "step")), real(at(step, "t")),
-                               real(at(step, "branches")),
-                               real(at(step, "h"))});
-  }
-}
-
-/** A picture's bytes; "" where it is missing or damaged, which is said. */
-std::string read_picture(const fs::path& path, const std::string& what,
-                         std::vector<std::string>& problems) {
-  try {
-    read_png(path.string());
-    return read_file(path.string());
-  } catch (const std::exception& error) {
-    problems.push_back(cat("The pictures ", what,
-                           " training cannot be shown: ", error.what()));
-    return "";
-  }
-}
-
-void read_prompts(const fs::path& path, RunRecord& record) {
-  try {
-    const auto said = read_json(path.string());
-    auto& out = record.samples;
-    out.columns = count(at(said, "columns"));
-    out.rows = count(at(said, "rows"));
-    out.prompts = texts(at(said, "prompts"));
-    out.scores_before = reals(at(said, record.main_metric + "_before"));
-    out.scores_after = reals(at(said, record.main_metric + "_after"));
-    if (!out.prompts.empty() && out.columns > 0 && out.rows > 0) return;
-    record.problems.push_back(
-        cat("The pictures have no captions: ", path.string(),
-            " lacks \"prompts\", \"columns\" or \"rows\""));
-  } catch (const std::exception& error) {
-    record.problems.push_back(
-        cat("The pictures have no captions: ", error.what()));
-  }
-}
-
-/** Those that evaluations of the log must have left. */
-void read_samples(const fs::path& folder, RunRecord& record) {
-  const auto* first = record.first_evaluation();
-  if (first == nullptr) return;
-  auto& samples = record.samples;
-  samples.before_png =
-      read_picture(folder / "before.png", "before", record.problems);
-  if (first != record.last_evaluation()) {
-    samples.after_png =
-        read_picture(folder / "after.png", "after", record.problems);
-  }
-  read_prompts(folder / "prompts.json", record);
 }
 
 /** "3" or "3 to 7" */
@@ -243,19 +138,138 @@ std::string range(int64_t first, int64_t last) {
   return first == last ? cat(first) : cat(first, " to ", last);
 }
 
-/** Epochs that the log should have and doesn't. */
-void find_holes(RunRecord& record) {
+void read_log_lines(const std::string& path, RunRecord& record) {
+  const std::string text = read_file(path);
   std::vector<std::string> holes;
-  int64_t before = -1;
-  for (const auto& line : record.epochs) {
-    const bool is_next = line.epoch <= before + 1;
-    if (!is_next) holes.push_back(range(before + 1, line.epoch - 1));
-    before = line.epoch;
+  for (const auto& line : log_lines(text)) {
+    if (line.blank()) continue;
+    const auto value = parse_log_line(line, path);
+    // The half-written last line of a killed run.
+    if (value.is_discarded()) break;
+    const auto where = cat("[run] ", path, ":", line.number);
+    auto epoch = epoch_of(JsonFields(value, where));
+    const auto* before =
+        record.epochs.empty() ? nullptr : &record.epochs.back();
+    check_growth(before, epoch, where);
+    const int64_t due = before == nullptr ? 0 : before->epoch + 1;
+    if (epoch.epoch > due) holes.push_back(range(due, epoch.epoch - 1));
+    record.epochs.push_back(std::move(epoch));
   }
   if (holes.empty()) return;
-  record.problems.push_back(cat("log.jsonl has no lines of epochs ",
-                                join(holes),
-                                "; curves and totals are those of the others"));
+  record.log_problems.push_back(
+      cat(path, " has no lines of epochs ", join(holes),
+          "; curves and totals are those of the others"));
+}
+
+std::string text_at(const json& run, const char* pointer,
+                    const std::string& where) {
+  const json::json_pointer place(pointer);
+  RSM_CHECK(run.contains(place), where, ": ", pointer, " is missing");
+  const auto& value = run[place];
+  return value.is_string()
+             ? value.get<std::string>()
+             : value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+/** Also for "1" and "1.0". */
+bool same_value(const std::string& a, const std::string& b) {
+  const auto number = [](const std::string& text) {
+    double value = 0;
+    const char* end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, value);
+    return read.ec == std::errc() && read.ptr == end ? value : kMissing;
+  };
+  return a == b || number(a) == number(b);
+}
+
+void read_facts(const json& run, const std::string& where, RunRecord& record) {
+  for (const auto& [title, pointer, key] : kFacts) {
+    const auto said = text_at(run, pointer, where);
+    const auto configured = find(record.config, key, std::string());
+    RSM_CHECK(*key == '\0' || same_value(said, configured), where, ": ",
+              pointer, " is \"", said, "\", and config.yaml has ", key, " = \"",
+              configured, "\"; both were written by one run and must agree",
+              kAdvice);
+    if (*title != '\0') record.facts.push_back({title, said});
+  }
+}
+
+void read_run_json(const std::string& path, RunRecord& record) {
+  const auto where = "[run] " + path;
+  const json run = read_json(path);
+  const JsonFields fields(run, where);
+  const auto method = fields.object("method"), reward = fields.object("reward");
+  record.name = fields.text("name");
+  record.label = fields.text("label");
+  record.method = method.text("name");
+  record.method_summary = method.text("summary");
+  record.model = fields.text("model");
+  record.machine = fields.text("machine");
+  record.main_metric = reward.text("main_metric");
+  record.watched = reward.texts("watched");
+  record.seed = fields.seed("seed");
+  record.finished = fields.truth("finished");
+  record.warnings = fields.texts("warnings");
+  read_facts(run, where, record);
+  const auto versions = fields.object("versions");
+  for (const auto& name : versions.keys()) {
+    record.versions.push_back({name, versions.text(name)});
+  }
+  for (const auto& item : fields.value("schedule")) {
+    const JsonFields step(item, where + ": schedule");
+    record.schedule.push_back({step.number("step"), step.number("t"),
+                               step.number("branches"), step.number("h")});
+  }
+}
+
+/** Those of NAME.png and their scores; empty, and a problem, where they are
+ * damaged. */
+SamplesRecord::Grid grid_of(const std::string& folder, const std::string& name,
+                            const JsonFields& said, RunRecord& record) {
+  try {
+    const auto path = folder + "/" + name + ".png";
+    const auto& samples = record.samples;
+    const auto picture = read_png(path);
+    RSM_CHECK(picture.size(1) == samples.height() &&
+                  picture.size(2) == samples.width(),
+              "[run] ", path, " has ", picture.size(2), " x ", picture.size(1),
+              " pixels; by prompts.json it has ", samples.width(), " x ",
+              samples.height());
+    SamplesRecord::Grid out = {read_file(path),
+                               said.numbers(record.main_metric + "_" + name)};
+    RSM_CHECK(out.scores.size() == samples.prompts.size(), "[run] ", folder,
+              "/prompts.json: ", record.main_metric, "_", name, " has ",
+              out.scores.size(), " numbers for ", samples.prompts.size(),
+              " pictures");
+    return out;
+  } catch (const Error& error) {
+    record.picture_problems.push_back(cat(
+        "The pictures ", name, " training cannot be shown: ", error.what()));
+    return {};
+  }
+}
+
+/** Those that evaluations of the log must have left. */
+void read_samples(const std::string& folder, RunRecord& record) {
+  const auto evaluated = record.evaluated();
+  if (evaluated.empty()) return;
+  try {
+    const auto path = folder + "/prompts.json";
+    const json prompts = read_json(path);
+    const JsonFields said(prompts, "[run] " + path);
+    auto& out = record.samples;
+    out = {said.count("columns"), said.count("tile_width"),
+           said.count("tile_height"), said.count("gap"), said.texts("prompts")};
+    RSM_CHECK(out.columns > 0 && !out.prompts.empty(), "[run] ", path,
+              ": columns and prompts are at least one");
+    out.before = grid_of(folder, "before", said, record);
+    if (evaluated.size() > 1) {
+      out.after = grid_of(folder, "after", said, record);
+    }
+  } catch (const Error& error) {
+    record.picture_problems.push_back(
+        cat("The pictures cannot be shown: ", error.what()));
+  }
 }
 
 }  // namespace
@@ -276,42 +290,39 @@ double EpochRecord::number(const std::string& name) const {
   return find(numbers, name, kMissing);
 }
 
-const EpochRecord* RunRecord::first_evaluation() const {
-  const auto found = std::find_if(
-      epochs.begin(), epochs.end(),
-      [](const EpochRecord& line) { return line.evaluation.has_value(); });
-  return found == epochs.end() ? nullptr : &*found;
+Cost EpochRecord::cost() const {
+  return {number("train_s"), number("images"), number("evals")};
 }
 
-const EpochRecord* RunRecord::last_evaluation() const {
-  const auto found = std::find_if(
-      epochs.rbegin(), epochs.rend(),
-      [](const EpochRecord& line) { return line.evaluation.has_value(); });
-  return found == epochs.rend() ? nullptr : &*found;
+int64_t SamplesRecord::width() const {
+  return std::min(columns, std::ssize(prompts)) * (tile_width + gap) - gap;
+}
+
+int64_t SamplesRecord::height() const {
+  const int64_t rows = (std::ssize(prompts) + columns - 1) / columns;
+  return rows * (tile_height + gap) - gap;
+}
+
+std::vector<const EpochRecord*> RunRecord::evaluated() const {
+  std::vector<const EpochRecord*> out;
+  for (const auto& line : epochs) {
+    if (line.evaluation) out.push_back(&line);
+  }
+  return out;
 }
 
 RunRecord read_run(const std::string& folder) {
-  const fs::path root(folder);
-  RSM_CHECK(is_there(root / "log.jsonl"), "[report] ", folder,
-            " has no log.jsonl; a run folder has one, made when the run "
-            "starts");
-  const auto log = read_log((root / "log.jsonl").string());
-  const auto run = is_there(root / "run.json")
-                       ? read_json((root / "run.json").string())
-                       : json::object();
+  for (const char* file : {"/log.jsonl", "/run.json", "/config.yaml"}) {
+    RSM_CHECK(is_there(folder + file), "[run] ", folder, " has no ", file + 1,
+              "; every run writes one when it starts", kAdvice);
+  }
   RunRecord record;
-  const auto given = fs::absolute(root).lexically_normal();
-  record.name =
-      (given.has_filename() ? given : given.parent_path()).filename().string();
-  read_run_json(run, record);
-  if (is_there(root / "config.yaml")) {
-    record.config = read_file((root / "config.yaml").string());
-  }
-  for (const auto& line : log) {
-    record.epochs.push_back(read_epoch(line));
-  }
-  find_holes(record);
-  read_samples(root / "samples", record);
+  const auto config = folder + "/config.yaml";
+  record.config_text = read_file(config);
+  record.config = config_values(*parse_config(record.config_text, config));
+  read_run_json(folder + "/run.json", record);
+  read_log_lines(folder + "/log.jsonl", record);
+  read_samples(folder + "/samples", record);
   return record;
 }
 

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "rsm/data/certainty.h"
@@ -37,8 +37,15 @@ struct EvaluationRecord {
   double kl = 0;  ///< drift from the reference per latent element; may be NaN
 };
 
-/** One line of the log. What is missing, null or of another type there is
- * missing here. */
+/** What training took, totals so far; NaN where the log doesn't say. */
+struct Cost {
+  double seconds =
+      std::numeric_limits<double>::quiet_NaN();              ///< no evaluations
+  double images = std::numeric_limits<double>::quiet_NaN();  ///< sampled
+  double evaluations = std::numeric_limits<double>::quiet_NaN();  ///< network's
+};
+
+/** One line of the log. */
 struct EpochRecord {
   int64_t epoch = 0;
   std::map<std::string, double> numbers;  ///< "reward", "kl", "wall_s", ...
@@ -48,59 +55,73 @@ struct EpochRecord {
 
   /** NaN where there is none. */
   double number(const std::string& name) const;
+  Cost cost() const;
 };
 
-/** One sampler step as the method treats it; NaN where not said. */
+/** One sampler step as the method treats it. */
 struct ScheduleRecord {
   double step = 0;
   double t = 0;
   double branches = 0;
-  double h = 0;  ///< guidance strength
+  double h = 0;  ///< guidance strength; NaN: none
 };
 
-/** Two grids of pictures with the same prompts and seeds. */
+/** Grids of pictures with the same prompts and noise, row by row. Lengths are
+ * in pixels. */
 struct SamplesRecord {
-  std::string before_png;  ///< the files' bytes; empty where missing or damaged
-  std::string after_png;
-  int64_t columns = 0;  ///< 0: not said
-  int64_t rows = 0;
-  std::vector<std::string> prompts;   ///< one a picture, one a row, or none
-  std::vector<double> scores_before;  ///< main metric, one a picture, with NaN
-  std::vector<double> scores_after;
+  struct Grid {
+    std::string png;             ///< the file's bytes; empty: none
+    std::vector<double> scores;  ///< main metric, one a picture, with NaN
+  };
+  int64_t columns = 0;
+  int64_t tile_width = 0;
+  int64_t tile_height = 0;
+  int64_t gap = 0;
+  std::vector<std::string> prompts;  ///< one a picture
+  Grid before = {};
+  Grid after = {};
+
+  int64_t width() const;
+  int64_t height() const;
 };
 
 /** A run folder, read. */
 struct RunRecord {
-  using Facts = std::vector<std::pair<std::string, std::string>>;
+  using Facts = std::vector<std::vector<std::string>>;  ///< name and value
 
   std::string name;
+  std::string label;  ///< what its setting is called; may be empty
   std::string method;
   std::string method_summary;
-  std::string method_source;
   std::string model;
+  std::string machine;
   std::string main_metric;  ///< what the headline is about
+  uint64_t seed = 0;
   /** What training should not raise, see Reward::watched_metrics. */
   std::vector<std::string> watched;
   bool finished = false;
-  Facts facts;  ///< further words on the run, to be shown as they are
-  Facts knobs;  ///< "estimator.source" -> "branches", ...
+  Facts facts;  ///< of run.json, to be shown as they are
   Facts versions;
   std::vector<ScheduleRecord> schedule;
-  std::string config;
-  std::vector<EpochRecord> epochs;  ///< by epoch, each once
+  std::string config_text;
+  std::map<std::string, std::string> config;  ///< see config_values
+  std::vector<EpochRecord> epochs;            ///< by epoch, each once
   SamplesRecord samples;
   std::vector<std::string> warnings;  ///< of the run as a whole
-  std::vector<std::string> problems;  ///< what the folder lacks, in sentences
+  /** What the folder lacks though the run once wrote it, in sentences. */
+  std::vector<std::string> log_problems;
+  std::vector<std::string> picture_problems;
 
-  /** The first and the last line with an evaluation; null where none has. */
-  const EpochRecord* first_evaluation() const;
-  const EpochRecord* last_evaluation() const;
+  /** The lines with an evaluation. */
+  std::vector<const EpochRecord*> evaluated() const;
 };
 
-/** Reads log.jsonl (see run_log.h) and, where they are there, run.json,
- * config.yaml and samples/ of a run folder. Throws rsm::Error where the log is
- * missing, or it or run.json is malformed, naming file and line. What else is
- * missing or damaged becomes one of `problems`. */
+/** Reads run.json, config.yaml, log.jsonl and samples/ of a run folder as this
+ * program writes them (docs/architecture.md). A file that is missing, a key
+ * that is missing or of another kind, epochs or totals that go back, and a
+ * run.json of another config.yaml are an rsm::Error naming file, line and key.
+ * Numbers that the log lacks are NaN. What a run can lose and still go on,
+ * lines of the log and pictures, becomes a problem instead. */
 RunRecord read_run(const std::string& folder);
 
 }  // namespace rsm::report

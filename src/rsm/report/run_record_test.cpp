@@ -2,139 +2,224 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <functional>
+
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
-#include "rsm/report/report_testing.h"
+#include "rsm/plot/markup_testing.h"
+#include "rsm/report/report.h"
+#include "rsm/report/run_testing.h"
 
 namespace rsm::report {
 namespace {
 
-TEST(RunRecord, ReadsAWholeFolder) {
-  const TemporaryFolder folder;
-  write_example(folder.path(), example_log(), example_run());
+using nlohmann::json;
+
+/** The example's folder, to be damaged. */
+struct ExampleFolder : TemporaryFolder {
+  json samples;
+
+  ExampleFolder() {
+    write_run(path(), example_log(), example_run());
+    samples = write_samples(path());
+  }
+  std::string refusal() const {
+    return error_of([&] { read_run(path()); });
+  }
+  void write(const std::vector<json>& log) const {
+    write_plain(*this / "log.jsonl", log_text(log));
+  }
+};
+
+TEST(RunRecord, HasWhatTheFilesSay) {
+  const ExampleFolder folder;
   const auto record = read_run(folder.path());
   EXPECT_EQ(record.name, "example");
   EXPECT_EQ(record.main_metric, "strict");
   EXPECT_EQ(record.watched, std::vector<std::string>{"texture"});
+  EXPECT_EQ(record.seed, 7u);
   EXPECT_TRUE(record.finished);
-  EXPECT_EQ(record.knobs, (RunRecord::Facts{{"estimator.source", "branches"}}));
+  EXPECT_EQ(record.config.at("train.lr"), "0.0003");
   ASSERT_EQ(record.schedule.size(), 3u);
   EXPECT_EQ(record.schedule[1].branches, 4);
   EXPECT_TRUE(std::isnan(record.schedule[2].h));
-  EXPECT_EQ(record.config, "train:\n  lr: 0.0003\n");
   ASSERT_EQ(record.epochs.size(), 3u);
-  EXPECT_EQ(record.first_evaluation()->epoch, 0);
-  EXPECT_EQ(record.last_evaluation()->epoch, 2);
-  EXPECT_FALSE(record.epochs[1].evaluation.has_value());
+  EXPECT_EQ(record.evaluated().size(), 2u);
   EXPECT_EQ(record.epochs[1].number("reward"), 0.7);
+  EXPECT_EQ(record.epochs[1].cost().images, 256);
   EXPECT_TRUE(std::isnan(record.epochs[0].number("reward")));
   const auto& last = *record.epochs[2].evaluation;
   EXPECT_EQ(last.all.metric("strict"), 0.60);
-  EXPECT_EQ(last.all.images, 100);
-  EXPECT_EQ(last.categories.at("counting").metric("strict"), 0.70);
-  EXPECT_EQ(last.categories.at("counting").metrics.count("images"), 0u);
-  EXPECT_EQ(record.samples.columns, 3);
-  EXPECT_EQ(record.samples.prompts.size(), 6u);
   EXPECT_EQ(last.all.metric("reward"), 0.9);
+  EXPECT_EQ(last.all.images, 100);
   EXPECT_EQ(last.all.error("strict").standard, 0.05);
-  EXPECT_EQ(last.all.change_error("strict").standard, 0.069);
-  const auto counting = last.categories.at("counting").change_error("strict");
-  EXPECT_EQ(counting.standard, 0.1);
-  EXPECT_EQ(counting.freedom, 1e7);
-  const auto& scores = record.samples.scores_before;
-  ASSERT_EQ(scores.size(), 6u);
-  EXPECT_EQ(scores[2], 1);
-  EXPECT_TRUE(std::isnan(scores[4]));
-  EXPECT_TRUE(record.problems.empty()) << record.problems[0];
+  const auto& counting = last.categories.at("counting");
+  EXPECT_EQ(counting.metric("strict"), 0.70);
+  EXPECT_EQ(counting.metrics.count("images"), 0u);
+  EXPECT_EQ(counting.change_error("strict").standard, 0.1);
+  EXPECT_EQ(counting.change_error("strict").freedom, kManyPrompts);
+  EXPECT_FALSE(last.all.error("texture").is_known());
+  EXPECT_EQ(record.samples.before.scores[2], 1);
+  EXPECT_TRUE(std::isnan(record.samples.before.scores[4]));
+  EXPECT_TRUE(record.log_problems.empty());
+  EXPECT_TRUE(record.picture_problems.empty());
 }
 
-TEST(RunRecord, ErrorsThatTheLogLacksAreNotKnown) {
-  const Scores scores = {100, {{"strict", 0.36}}};
-  EXPECT_FALSE(scores.error("strict").is_known());
-  EXPECT_FALSE(scores.change_error("strict").is_known());
+TEST(RunRecord, EveryFileOfTheRunIsNeeded) {
+  for (const char* file : {"run.json", "config.yaml", "log.jsonl"}) {
+    const ExampleFolder folder;
+    std::filesystem::remove(folder / file);
+    expect_parts(folder.refusal(), {"[run]", folder.path(), file});
+    write_plain(folder / file, "{");
+    if (std::string(file) == "log.jsonl") continue;  // half a last line
+    expect_parts(folder.refusal(), {std::string(file) + ":1"});
+  }
 }
 
-TEST(RunRecord, PicturesThatAreGoneOrDamagedAreNamed) {
+using Visit = std::function<void(const std::string& key)>;
+
+/** Every key of `at`, at any depth, without its value and with each of the
+ * other ones, one at a time. */
+void for_each_with(const std::vector<json>& values, json& at,
+                   const Visit& visit) {
+  std::vector<std::string> keys;
+  if (at.is_object()) {
+    for (const auto& item : at.items()) keys.push_back(item.key());
+  }
+  for (const auto& key : keys) {
+    const auto kept = at[key];
+    for (const auto& value : values) {
+      at[key] = value;
+      visit(key);
+    }
+    at.erase(key);
+    visit(key);
+    at[key] = kept;
+    for_each_with(values, at[key], visit);
+  }
+}
+
+TEST(RunRecord, OddValuesAreRefusedByFileAndKeyOrShown) {
+  const ExampleFolder folder;
+  std::filesystem::remove_all(folder / "samples");
+  const std::vector<json> values = {nullptr,           "text",     -1, 1e300,
+                                    {1, "a", nullptr}, {{"a", {}}}};
+  int64_t refused = 0, shown = 0;
+  const auto visit = [&](const std::string& file, const std::string& key) {
+    try {
+      EXPECT_EQ(tag_problem(report_html(read_run(folder.path()))), "") << key;
+      ++shown;
+    } catch (const Error& error) {
+      // An object where a key was is refused by what it lacks or holds.
+      expect_parts(error.what(), {folder / file});
+      const std::string said = error.what();
+      EXPECT_TRUE(said.find(key) != said.npos || said.find(".a") != said.npos ||
+                  said.find("missing") != said.npos)
+          << key << ": " << said;
+      ++refused;
+    }
+  };
+  auto run = example_run();
+  for_each_with(values, run, [&](const std::string& key) {
+    write_plain(folder / "run.json", run.dump());
+    visit("run.json", key);
+  });
+  write_plain(folder / "run.json", run.dump());
+  auto log = example_log();
+  for (auto& line : log) {
+    for_each_with(values, line, [&](const std::string& key) {
+      folder.write(log);
+      visit("log.jsonl", key);
+    });
+  }
+  EXPECT_GT(refused, 150);
+  EXPECT_GT(shown, 150);
+}
+
+TEST(RunRecord, LogsThatGoBackAreRefusedByLine) {
+  const ExampleFolder folder;
+  auto log = example_log();
+  log.push_back(log[1]);
+  folder.write(log);
+  expect_parts(folder.refusal(), {"log.jsonl:4", "epoch is 1", "epoch 2"});
+  for (const char* total : {"train_s", "images", "evals"}) {
+    log = example_log();
+    log[0][total] = -1;
+    folder.write(log);
+    expect_parts(folder.refusal(), {"log.jsonl:1", total, "-1"});
+    log[0][total] = 2000;
+    log[1][total] = 1;
+    folder.write(log);
+    expect_parts(folder.refusal(), {"log.jsonl:2", total, "1 after 2000"});
+  }
+}
+
+TEST(RunRecord, HalfALastLineIsNoLine) {
+  const ExampleFolder folder;
+  write_plain(folder / "log.jsonl",
+              log_text(example_log()) + "{\"epoch\":3,\"train_s\":3");
+  EXPECT_EQ(read_run(folder.path()).epochs.size(), 3u);
+}
+
+TEST(RunRecord, FilesThatContradictEachOtherAreRefused) {
+  const std::vector<std::pair<std::string, json>> changes = {
+      {"/name", "other"},        {"/seed", 2},
+      {"/model", "other"},       {"/method/name", "other"},
+      {"/guidance_scale", 1.25}, {"/steps", 4}};
+  for (const auto& [place, value] : changes) {
+    const ExampleFolder folder;
+    auto run = example_run();
+    run[json::json_pointer(place)] = value;
+    write_plain(folder / "run.json", run.dump());
+    expect_parts(folder.refusal(), {"[run]", "run.json", place, "config.yaml"});
+  }
+  // One number may be written in two ways.
+  const ExampleFolder folder;
+  auto run = example_run();
+  run["guidance_scale"] = "15e-1";
+  write_plain(folder / "run.json", run.dump());
+  EXPECT_EQ(read_run(folder.path()).seed, 7u);
+}
+
+TEST(RunRecord, HolesOfTheLogAreProblems) {
+  const ExampleFolder folder;
+  folder.write({{{"epoch", 2}}, {{"epoch", 3}}, {{"epoch", 5}}});
+  const auto problems = read_run(folder.path()).log_problems;
+  ASSERT_EQ(problems.size(), 1u);
+  expect_parts(problems[0], {"log.jsonl", "epochs 0 to 1, 4;"});
+}
+
+TEST(RunRecord, PicturesThatAreGoneOrDamagedAreProblems) {
   for (const std::string name : {"before.png", "after.png", "prompts.json"}) {
     for (const bool gone : {true, false}) {
-      const TemporaryFolder folder;
-      write_example(folder.path(), example_log(), example_run());
+      const ExampleFolder folder;
       const auto path = folder / ("samples/" + name);
-      auto bytes = read_file(path);
-      if (gone) {
-        std::filesystem::remove(path);
-      } else {
-        write_plain(path, bytes.substr(0, bytes.size() / 2));
-      }
-      const auto problems = read_run(folder.path()).problems;
+      const auto bytes = read_file(path);
+      std::filesystem::remove(path);
+      if (!gone) write_plain(path, bytes.substr(0, bytes.size() / 2));
+      const auto problems = read_run(folder.path()).picture_problems;
       ASSERT_EQ(problems.size(), 1u) << name;
-      expect_parts(problems[0], {name, "picture"});
+      expect_parts(problems[0], {name, "picture", "cannot be shown"});
     }
   }
 }
 
-TEST(RunRecord, HolesOfTheLogAreNamed) {
-  const TemporaryFolder folder;
-  write_file_atomic(folder / "log.jsonl",
-                    "{\"epoch\":2}\n{\"epoch\":3}\n{\"epoch\":5}\n");
-  const auto problems = read_run(folder.path()).problems;
-  ASSERT_EQ(problems.size(), 1u);
-  expect_parts(problems[0], {"epochs 0 to 1, 4;"});
-}
-
-TEST(RunRecord, NeedsNothingButALog) {
-  const TemporaryFolder folder;
-  std::filesystem::create_directory(folder / "my-run");
-  write_file_atomic(folder / "my-run/log.jsonl", "{\"epoch\":0}\n");
-  for (const auto* end : {"", "/", "/."}) {
-    const auto record = read_run(folder / "my-run" + end);
-    EXPECT_EQ(record.name, "my-run");
-    EXPECT_EQ(record.epochs.size(), 1u);
-    EXPECT_EQ(record.last_evaluation(), nullptr);
-  }
-}
-
-TEST(RunRecord, ValuesOfAnotherTypeAreMissing) {
-  const TemporaryFolder folder;
-  write_file_atomic(
-      folder / "log.jsonl",
-      "{\"epoch\":0,\"reward\":\"high\",\"warnings\":7,\"by_step\":[1],"
-      "\"eval\":{\"images\":\"many\",\"metrics\":[1],\"by_category\":3,"
-      "\"kl\":null},\"eval_reward\":0.25}\n");
-  write_file_atomic(folder / "run.json",
-                    "{\"name\":null,\"method\":3,\"schedule\":{},"
-                    "\"prompts\":[],\"versions\":\"1\",\"finished\":1}");
-  const auto record = read_run(folder.path());
-  EXPECT_FALSE(record.finished);
-  ASSERT_TRUE(record.epochs[0].evaluation.has_value());
-  const auto& evaluation = *record.epochs[0].evaluation;
-  EXPECT_EQ(evaluation.all.images, 0);
-  EXPECT_EQ(evaluation.all.metric(record.main_metric), 0.25);
-  EXPECT_TRUE(std::isnan(evaluation.kl));
-  EXPECT_TRUE(evaluation.categories.empty());
-}
-
-TEST(RunRecord, WithoutAWordOfTheRunTheTrainedValueIsTheMainMetric) {
-  const TemporaryFolder folder;
-  write_file_atomic(folder / "log.jsonl",
-                    "{\"epoch\":0,\"eval\":{\"reward\":0.8,\"metrics\":"
-                    "{\"strict\":0.5}},\"eval_reward\":0.8}\n");
-  const auto record = read_run(folder.path());
-  EXPECT_EQ(record.main_metric, "reward");
-  const auto& scores = record.epochs[0].evaluation->all;
-  EXPECT_EQ(scores.metric("reward"), 0.8);
-  EXPECT_EQ(scores.metric("strict"), 0.5);
-}
-
-TEST(RunRecord, MistakesNameTheirFile) {
-  const TemporaryFolder folder;
-  expect_parts(error_of([&] { read_run(folder.path()); }),
-               {"[report]", folder.path(), "log.jsonl"});
-  write_file_atomic(folder / "log.jsonl", "{\"epoch\":0}\nnonsense\n");
-  expect_parts(error_of([&] { read_run(folder.path()); }), {"log.jsonl:2"});
-  write_file_atomic(folder / "log.jsonl", "{\"epoch\":0}\n");
-  write_file_atomic(folder / "run.json", "{");
-  expect_parts(error_of([&] { read_run(folder.path()); }), {"run.json:1"});
+TEST(RunRecord, PicturesThatPromptsJsonDoesNotFitAreProblems) {
+  ExampleFolder folder;
+  const auto problem_with = [&](const std::string& key, const json& value) {
+    auto said = folder.samples;
+    said[key] = value;
+    write_plain(folder / "samples/prompts.json", said.dump());
+    const auto problems = read_run(folder.path()).picture_problems;
+    return problems.empty() ? "" : problems[0];
+  };
+  expect_parts(problem_with("gap", 3), {"before.png", "28 x 18", "30 x 19"});
+  expect_parts(problem_with("columns", 0), {"columns"});
+  // As older versions wrote it.
+  expect_parts(problem_with("tile_width", nullptr), {"tile_width"});
+  expect_parts(problem_with("strict_after", {1, 2}), {"after", "2 numbers"});
+  EXPECT_EQ(problem_with("gap", 2), "");
 }
 
 }  // namespace

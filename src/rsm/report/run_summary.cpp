@@ -8,6 +8,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/data/certainty.h"
+#include "rsm/plot/format.h"
 
 namespace rsm::report {
 namespace {
@@ -77,7 +78,7 @@ void compare_categories(const Ends& ends, RunSummary& summary) {
     std::string words = name;
     std::replace(words.begin(), words.end(), '_', ' ');
     summary.categories.push_back(
-        {words, now.images, change_between(ends, &name, summary.metric)});
+        {words, change_between(ends, &name, summary.metric)});
   }
   std::stable_sort(summary.categories.begin(), summary.categories.end(),
                    [](const NamedChange& a, const NamedChange& b) {
@@ -97,7 +98,7 @@ void compare_metrics(const Ends& ends, RunSummary& summary) {
   for (const auto& name : names) {
     const auto change = change_between(ends, nullptr, name);
     if (!std::isfinite(change.before) && !std::isfinite(change.after)) continue;
-    summary.metrics.push_back({name, summary.images, change});
+    summary.metrics.push_back({name, change});
   }
 }
 
@@ -105,32 +106,29 @@ void warn(RunSummary& summary, const std::string& text) {
   summary.warnings.push_back({text, 0, 0, 0});
 }
 
-void find_best(const RunRecord& record, RunSummary& summary) {
-  size_t evaluations = 0;
-  MeanError error;
-  for (const auto& line : record.epochs) {
-    if (!line.evaluation) continue;
-    const auto& scores = line.evaluation->all;
-    const double value = scores.metric(summary.metric);
-    ++evaluations;
-    if (std::isfinite(value) && !(value <= summary.best)) {
-      summary.best = value;
-      summary.best_epoch = line.epoch;
-      error = scores.change_error(summary.metric);
-    }
+/** Where an evaluation before the last was clearly better. */
+void warn_of_fall(const RunRecord& record, RunSummary& summary) {
+  const EpochRecord* best = nullptr;
+  const auto score = [&](const EpochRecord& line) {
+    return line.evaluation->all.metric(summary.metric);
+  };
+  const auto evaluated = record.evaluated();
+  for (const auto* line : evaluated) {
+    if (std::isnan(score(*line))) continue;
+    if (best == nullptr || score(*line) > score(*best)) best = line;
   }
+  if (best == nullptr || best->epoch == 0) return;
+  const auto error = best->evaluation->all.change_error(summary.metric);
   // Both are changes since the same start, on the same prompts: that at most
   // adds to the errors, but they know no more than one of them does.
-  Change fall = {summary.best, summary.main.after,
+  Change fall = {score(*best), summary.main.after,
                  error_of_both(error, summary.main.error)};
   fall.error.freedom =
       std::min({fall.error.freedom, error.freedom, summary.main.error.freedom});
-  if (summary.best_epoch > 0 && fall.sign(evaluations) < 0) {
-    warn(summary,
-         cat("The score was better before: ", format_fixed(summary.best, 3),
-             " at epoch ", summary.best_epoch, ", ",
-             format_fixed(summary.main.after, 3), " at the end."));
-  }
+  if (fall.sign(evaluated.size()) >= 0) return;
+  warn(summary, cat("The score was better before: ",
+                    format_fixed(fall.before, 3), " at epoch ", best->epoch,
+                    ", ", format_fixed(fall.after, 3), " at the end."));
 }
 
 void warn_of(const Watched& watched, RunSummary& summary) {
@@ -218,13 +216,15 @@ RunSummary summarise(const RunRecord& record) {
   out.finished = record.finished;
   out.warnings = log_warnings(record);
   for (const auto& text : record.warnings) warn(out, text);
-  for (const auto& text : record.problems) warn(out, text);
+  for (const auto& text : record.log_problems) warn(out, text);
+  for (const auto& text : record.picture_problems) warn(out, text);
   out.main = {kMissing, kMissing};
-  out.best = out.drift = out.seconds = kMissing;
+  out.drift = out.seconds = kMissing;
   if (!record.epochs.empty()) out.epoch = record.epochs.back().epoch;
-  const auto* first = record.first_evaluation();
-  const auto* last = record.last_evaluation();
-  if (first == nullptr) return out;
+  const auto evaluated = record.evaluated();
+  if (evaluated.empty()) return out;
+  const auto* first = evaluated.front();
+  const auto* last = evaluated.back();
   const Ends ends = {&*first->evaluation, &*last->evaluation,
                      first->epoch == 0};
   out.images = ends.last->all.images;
@@ -234,7 +234,7 @@ RunSummary summarise(const RunRecord& record) {
   out.seconds = last->number("wall_s");
   compare_categories(ends, out);
   compare_metrics(ends, out);
-  find_best(record, out);
+  warn_of_fall(record, out);
   judge(out);
   return out;
 }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "rsm/plot/format.h"
+#include "rsm/plot/text_table.h"
 #include "rsm/report/run_record.h"
 
 namespace rsm::report {
@@ -28,7 +28,6 @@ struct Change {
 /** The change of a category's main metric, or of a metric. */
 struct NamedChange {
   std::string name;
-  int64_t images = 0;
   Change change;
 };
 
@@ -61,8 +60,6 @@ struct RunSummary {
   /** Of all metrics: the trained one, the main one, the rest by name. */
   std::vector<NamedChange> metrics;
   std::vector<std::string> watched;  ///< those of them with a limit
-  double best = 0;  ///< of the main metric over all evaluations, or NaN
-  int64_t best_epoch = 0;
   double drift = 0;    ///< KL per latent element at the last evaluation, or NaN
   double seconds = 0;  ///< until the last evaluation, or NaN
   int64_t epoch = 0;   ///< of the last line
@@ -99,27 +96,30 @@ RunSummary summarise(const RunRecord& record);
 /** "The model got better", in at most ten words. */
 std::string verdict_text(const RunSummary& summary);
 
-/** "+0.191 +- 0.027", to two digits of MeanError::shown(); without it where it
+/** "+0.191 ± 0.027", to two digits of MeanError::shown(); without it where it
  * is not known. */
-std::string gain_text(const Change& change, const Signs& signs = {});
+std::string gain_text(const Change& change);
 
-/** "Strict score on 640 held-out pictures: 0.412 -> 0.603 (+0.191 +- 0.027) in
+/** "Strict score on 640 held-out pictures: 0.412 → 0.603 (+0.191 ± 0.027) in
  * 7 min 12 s". */
-std::string headline(const RunSummary& summary, const Signs& signs = {});
+std::string headline(const RunSummary& summary);
 
-/** "Gained most: counting +0.312 +- 0.030. Lost: colors -0.031 +- 0.009."; only
+/** "Gained most: counting +0.312 ± 0.030. Lost: colors -0.031 ± 0.009."; only
  * changes that are sure for so many categories are named; "" without any. */
-std::string category_sentence(const RunSummary& summary,
-                              const Signs& signs = {});
+std::string category_sentence(const RunSummary& summary);
 
-/** "While reward rose by 0.191 +- 0.027, clearly fell: diversity -0.020 +-
+/** "While reward rose by 0.191 ± 0.027, clearly fell: diversity -0.020 ±
  * 0.003."; "" where the trained value did not clearly rise, or nothing else
  * fell and nothing watched rose. */
-std::string price_sentence(const RunSummary& summary, const Signs& signs = {});
+std::string price_sentence(const RunSummary& summary);
 
 /** "rose", "fell", "no clear change" or "" (no error is known), where the
  * change is one of so many. */
 std::string change_word(const Change& change, size_t statements);
+
+/** All metrics before and after, with change_word(); no rows without a result.
+ */
+TextTable metric_table(const RunSummary& summary);
 
 /** "in 3 epochs, 2 to 9", "in epoch 4"; "" for the run as a whole. */
 std::string epochs_text(const WarningGroup& warning);

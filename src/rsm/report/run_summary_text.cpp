@@ -3,12 +3,12 @@
 #include <cmath>
 
 #include "rsm/base/error.h"
+#include "rsm/plot/format.h"
 #include "rsm/report/run_summary.h"
 
 namespace rsm::report {
 namespace {
 
-constexpr size_t kNameWidth = 16;
 constexpr int kBarWidth = 24;
 constexpr size_t kMostNames = 3;  ///< of categories in a sentence
 
@@ -31,72 +31,43 @@ int decimals_of(const Change& change) {
                     kMost);
 }
 
-/** "diversity -0.020 +- 0.003" */
-std::string named(const NamedChange& one, const Signs& signs) {
-  return one.name + " " + gain_text(one.change, signs);
+/** "diversity -0.020 ± 0.003" */
+std::string named(const NamedChange& one) {
+  return one.name + " " + gain_text(one.change);
 }
 
 /** The first few. */
-std::string named_changes(std::vector<NamedChange> changes,
-                          const Signs& signs) {
+std::string named_changes(std::vector<NamedChange> changes) {
   changes.resize(std::min(changes.size(), kMostNames));
   std::vector<std::string> words;
-  for (const auto& one : changes) words.push_back(named(one, signs));
+  for (const auto& one : changes) words.push_back(named(one));
   return join(words);
 }
 
-/** '#' what there was and is, '+' what came, '-' what went, '.' the rest. */
-std::string bar(const Change& change) {
-  const auto cells = [](double value) {
-    const double share = std::clamp(std::isfinite(value) ? value : 0, 0.0, 1.0);
-    return static_cast<int>(std::lround(share * kBarWidth));
+/** '#' what there was and is, '+' what came, '-' what went, '.' the rest; ""
+ * of numbers that are no shares. */
+std::string bar(double before, double after) {
+  if (!std::isfinite(after)) after = before;
+  if (!std::isfinite(before)) before = after;
+  const auto [low, high] = std::minmax(before, after);
+  if (!(low >= 0 && high <= 1)) return "";
+  const auto cells = [](double share) {
+    return static_cast<size_t>(std::lround(share * kBarWidth));
   };
-  const bool has_before = std::isfinite(change.before);
-  const bool has_after = std::isfinite(change.after);
-  const int after = cells(has_after ? change.after : change.before);
-  const int before = cells(has_before ? change.before : change.after);
-  std::string out;
-  for (int i = 0; i < kBarWidth; ++i) {
-    if (i < std::min(before, after)) {
-      out += '#';
-    } else if (i < std::max(before, after)) {
-      out += after > before ? '+' : '-';
-    } else {
-      out += '.';
-    }
-  }
+  std::string out(kBarWidth, '.');
+  std::fill_n(out.begin(), cells(high), after > before ? '+' : '-');
+  std::fill_n(out.begin(), cells(low), '#');
   return "[" + out + "]";
 }
 
-std::string padded_name(const std::string& text) {
-  std::string name = text.substr(0, kNameWidth);
-  name.resize(kNameWidth, ' ');
-  return "  " + name + " ";
-}
-
-std::string category_line(const NamedChange& category) {
-  const auto& change = category.change;
-  const bool compared = std::isfinite(change.after);
-  std::string line =
-      padded_name(category.name) + format_fixed(change.before, 3) + "  ";
-  if (compared) {
-    line.insert(line.size() - 2, " -> " + format_fixed(change.after, 3));
-    line += format_signed(change.gain(), 3) + "  ";
+TextTable category_table(const RunSummary& summary) {
+  TextTable out = {{"category", "before", "after", "change", ""}, {}};
+  for (const auto& [name, change] : summary.categories) {
+    out.rows.push_back(
+        {name, format_fixed(change.before, 3), format_fixed(change.after, 3),
+         format_signed(change.gain(), 3), bar(change.before, change.after)});
   }
-  const auto in_range = [](double value) {
-    return !std::isfinite(value) || (value >= 0 && value <= 1);
-  };
-  const bool is_share = in_range(change.before) && in_range(change.after);
-  return line + (is_share ? bar(change) : "") + "\n";
-}
-
-/** "  diversity        0.201 -> 0.190  -0.011 +- 0.002  fell" */
-std::string metric_line(const NamedChange& metric, size_t metrics) {
-  const auto& change = metric.change;
-  const auto word = change_word(change, metrics);
-  return padded_name(metric.name) + format_short(change.before) + " -> " +
-         format_short(change.after) + "  " + gain_text(change) +
-         (word.empty() ? "" : "  " + word) + "\n";
+  return out;
 }
 
 /** Whether one metric is another with its sign changed, as a size that the
@@ -128,7 +99,7 @@ std::string verdict_text(const RunSummary& summary) {
   return "No result yet";
 }
 
-std::string gain_text(const Change& change, const Signs& signs) {
+std::string gain_text(const Change& change) {
   constexpr int kMostPlain = 6;
   const int decimals = decimals_of(change);
   const bool plain = decimals <= kMostPlain;
@@ -137,13 +108,13 @@ std::string gain_text(const Change& change, const Signs& signs) {
                           : (gain > 0 ? "+" : "") + format_short(gain);
   if (change.error.is_known()) {
     const double error = change.error.shown();
-    out += " " + signs.plus_minus + " " +
-           (plain ? format_fixed(error, decimals) : format_short(error));
+    out +=
+        " ± " + (plain ? format_fixed(error, decimals) : format_short(error));
   }
   return out;
 }
 
-std::string headline(const RunSummary& summary, const Signs& signs) {
+std::string headline(const RunSummary& summary) {
   const auto& main = summary.main;
   if (!std::isfinite(main.before) && !std::isfinite(main.after)) {
     return "No evaluation in the log yet";
@@ -160,9 +131,8 @@ std::string headline(const RunSummary& summary, const Signs& signs) {
            format_fixed(known ? main.before : main.after, 3);
   }
   const int decimals = decimals_of(main);
-  out += ": " + format_fixed(main.before, decimals) + " " + signs.arrow + " " +
-         format_fixed(main.after, decimals) + " (" + gain_text(main, signs) +
-         ")";
+  out += ": " + format_fixed(main.before, decimals) + " → " +
+         format_fixed(main.after, decimals) + " (" + gain_text(main) + ")";
   if (summary.first_epoch > 0) out += cat(" since epoch ", summary.first_epoch);
   if (std::isfinite(summary.seconds)) {
     out += " in " + format_duration(summary.seconds);
@@ -170,7 +140,7 @@ std::string headline(const RunSummary& summary, const Signs& signs) {
   return out;
 }
 
-std::string category_sentence(const RunSummary& summary, const Signs& signs) {
+std::string category_sentence(const RunSummary& summary) {
   const bool known = summary.main.error.is_known();
   if (!known || summary.categories.size() < 2) return "";
   std::vector<NamedChange> gained, lost;
@@ -179,24 +149,22 @@ std::string category_sentence(const RunSummary& summary, const Signs& signs) {
     if (sign > 0) gained.push_back(category);
     if (sign < 0) lost.insert(lost.begin(), category);
   }
-  std::string out = gained.empty()
-                        ? ""
-                        : "Gained most: " + named_changes(gained, signs) + ".";
+  std::string out =
+      gained.empty() ? "" : "Gained most: " + named_changes(gained) + ".";
   if (!lost.empty()) {
-    out += (out.empty() ? "" : " ") +
-           ("Lost: " + named_changes(lost, signs) + ".");
+    out += (out.empty() ? "" : " ") + ("Lost: " + named_changes(lost) + ".");
   }
   return out.empty() ? "No category changed clearly." : out;
 }
 
-std::string price_sentence(const RunSummary& summary, const Signs& signs) {
+std::string price_sentence(const RunSummary& summary) {
   const auto* trained = summary.change_of(kTrainedMetric);
   if (trained == nullptr || trained->change.sign() <= 0) return "";
   const auto& all = summary.metrics;
   std::vector<std::string> fell, rose;
   for (const auto& metric : all) {
     const int sign = metric.change.sign(all.size());
-    const auto words = named(metric, signs);
+    const auto words = named(metric);
     const auto& watched = summary.watched;
     const bool is_watched =
         std::find(watched.begin(), watched.end(), metric.name) != watched.end();
@@ -212,13 +180,25 @@ std::string price_sentence(const RunSummary& summary, const Signs& signs) {
   if (!rose.empty()) out += ", clearly rose: " + join(rose);
   if (out.empty()) return "";
   return cat("While the trained ", kTrainedMetric, " rose by ",
-             gain_text(trained->change, signs), out, ".");
+             gain_text(trained->change), out, ".");
 }
 
 std::string change_word(const Change& change, size_t statements) {
   if (!change.error.is_known()) return "";
   const int sign = change.sign(statements);
   return sign > 0 ? "rose" : (sign < 0 ? "fell" : "no clear change");
+}
+
+TextTable metric_table(const RunSummary& summary) {
+  TextTable out = {{"metric", "before", "after", "change", ""}, {}};
+  if (summary.verdict == RunSummary::Verdict::unknown) return out;
+  for (const auto& [name, change] : summary.metrics) {
+    out.rows.push_back({name + (name == kTrainedMetric ? " (trained)" : ""),
+                        format_short(change.before), format_short(change.after),
+                        gain_text(change),
+                        change_word(change, summary.metrics.size())});
+  }
+  return out;
 }
 
 std::string epochs_text(const WarningGroup& warning) {
@@ -231,15 +211,8 @@ std::string epochs_text(const WarningGroup& warning) {
 std::string summary_text(const RunRecord& record) {
   const auto summary = summarise(record);
   std::string out = verdict_text(summary) + ".\n" + headline(summary) + ".\n";
-  for (const auto& category : summary.categories) {
-    out += category_line(category);
-  }
-  if (summary.verdict != RunSummary::Verdict::unknown) {
-    for (const auto& metric : summary.metrics) {
-      if (metric.name == summary.metric) continue;
-      out += metric_line(metric, summary.metrics.size());
-    }
-  }
+  out += "\n" + table_text(category_table(summary)) +
+         table_text(metric_table(summary));
   if (const auto words = price_sentence(summary); !words.empty()) {
     out += words + "\n";
   }
@@ -260,7 +233,7 @@ std::string summary_text(const RunRecord& record) {
     out += "warning: " + warning.text +
            (epochs.empty() ? "" : " (" + epochs + ")") + "\n";
   }
-  return out;
+  return plain_signs(out);
 }
 
 }  // namespace rsm::report

@@ -125,7 +125,10 @@ void check_machine(const RunOptions& options, const Checkpoint& checkpoint,
 bool tells_of(const std::string& samples, const std::string& path) {
   try {
     const auto about = read_json(path);
-    if (!about.is_object() || !about.contains("prompts")) return false;
+    if (!about.is_object() || !about.contains("prompts") ||
+        !about.contains("gap")) {
+      return false;
+    }
     for (const auto& [key, value] : about.items()) {
       if (key.ends_with("_" + samples) && value.is_array() &&
           value.size() == about["prompts"].size()) {

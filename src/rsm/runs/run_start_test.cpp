@@ -46,7 +46,7 @@ class RunStartTest : public testing::Test {
     write_png(folder_ / "samples/before.png",
               at::zeros({3, 4, 4}, torch::kUInt8));
     write_plain(folder_ / "samples/prompts.json",
-                R"({"prompts": ["a"], "strict_before": [1]})");
+                R"({"gap": 2, "prompts": ["a"], "strict_before": [1]})");
     PictureScores scores;
     scores.prompts = scores.members = {0};
     scores.categories = {"a"};

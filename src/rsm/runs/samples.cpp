@@ -17,6 +17,12 @@ namespace fs = std::filesystem;
 constexpr int64_t kGap = 2;  ///< pixels
 constexpr int64_t kMostZoom = 2;
 
+/** How much small pictures are enlarged. */
+int64_t zoom_of(const torch::Tensor& tiles) {
+  return std::min(kMostZoom,
+                  kThumbnail / std::max(tiles.size(2), tiles.size(3)));
+}
+
 /** What prompts.json says so far; nothing where it is new or damaged. */
 nlohmann::json known_prompts(const std::string& path,
                              std::vector<std::string>& problems) {
@@ -63,15 +69,15 @@ void keep_evaluation(const std::string& run_folder, const std::string& name,
   };
   keep(name + ".png", [&](const std::string& path) {
     const auto& tiles = evaluation.thumbnails;
-    const int64_t side = std::max(tiles.size(2), tiles.size(3));
-    const int64_t zoom = std::min(kMostZoom, kThumbnail / side);
-    write_png(path, image_grid(tiles, kShownColumns, kGap, zoom));
+    write_png(path, image_grid(tiles, kShownColumns, kGap, zoom_of(tiles)));
   });
   keep("prompts.json", [&](const std::string& path) {
     auto about = known_prompts(path, problems);
-    const auto count = std::ssize(set.shown);
+    const auto& tiles = evaluation.thumbnails;
     about["columns"] = kShownColumns;
-    about["rows"] = (count + kShownColumns - 1) / kShownColumns;
+    about["tile_width"] = tiles.size(3) * zoom_of(tiles);
+    about["tile_height"] = tiles.size(2) * zoom_of(tiles);
+    about["gap"] = kGap;
     about["prompts"] = nlohmann::json::array();
     auto& scores = about[metric + "_" + name] = nlohmann::json::array();
     const auto& all = evaluation.pictures.metrics;

@@ -56,7 +56,10 @@ TEST(KeepEvaluation, LeavesPicturesPromptsAndScores) {
   const auto about = read_json(kept.path("prompts.json"));
   EXPECT_EQ(about["prompts"].size(), about["strict_before"].size());
   EXPECT_EQ(about["strict_before"], about["strict_after"]);
-  // Eight columns of 4 pixels, twice as large, two pixels between.
+  // Columns of 4 pixels, twice as large, two pixels between.
+  EXPECT_EQ(about["columns"], 8);
+  EXPECT_EQ(about["tile_width"], 2 * 4);
+  EXPECT_EQ(about["gap"], 2);
   EXPECT_EQ(read_png(kept.path("before.png")).size(2), 8 * (2 * 4 + 2) - 2);
   EXPECT_EQ(read_picture_scores(kept.path("scores-after.json"))
                 .metrics.at("reward")[0],
@@ -117,6 +120,9 @@ TEST(KeepEvaluation, LargePicturesOfManyCategoriesStaySmall) {
   const auto grid = read_png(kept.path("before.png"));
   EXPECT_EQ(grid.size(1), 48 * (128 + 2) - 2);
   EXPECT_EQ(grid.size(2), 8 * (64 + 2) - 2);
+  const auto about = read_json(kept.path("prompts.json"));
+  EXPECT_EQ(about["tile_height"], 128);
+  EXPECT_EQ(about["tile_width"], 64);
   EXPECT_EQ(grid[0][0][0].item<int>(), 128);
 }
 

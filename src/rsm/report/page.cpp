@@ -1,9 +1,11 @@
-#include "rsm/report/report_parts.h"
+#include "rsm/report/page.h"
+
+#include "rsm/plot/format.h"
 
 namespace rsm::report {
+namespace {
 
-const char* report_style() {
-  return R"css(
+constexpr const char* kStyle = R"css(
 :root {
   color-scheme: light dark;
   --page: #f6f7f9; --card: #ffffff; --ink: #1c1f24; --muted: #5f6672;
@@ -63,15 +65,10 @@ figcaption small { font-weight: 400; color: var(--muted); display: block; }
 figure svg { display: block; width: 100%; height: auto; }
 .plot { max-width: 460px; margin: 0 auto; }
 .muted { fill: var(--muted); } .ink { fill: var(--ink); }
-.ink-line { stroke: var(--ink); }
 .c0 { color: var(--grey); } .c1 { color: var(--c1); } .c2 { color: var(--c2); }
 .c3 { color: var(--c3); } .c4 { color: var(--c4); } .c5 { color: var(--c5); }
 .store { position: absolute; }
 image { image-rendering: pixelated; }
-.pair {
-  display: grid; gap: 14px;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr));
-}
 .pairs {
   display: grid; gap: 10px;
   grid-template-columns: repeat(auto-fill, minmax(min(48%, 164px), 1fr));
@@ -100,6 +97,7 @@ th { font-weight: 400; color: var(--muted); white-space: nowrap; }
 .numbers td { font-variant-numeric: tabular-nums; }
 .numbers th:first-child { text-align: left; }
 .numbers tbody th { color: var(--ink); white-space: normal; min-width: 9em; }
+.notes { color: var(--muted); font-size: .86rem; margin-top: 14px; }
 .numbers + .plots, .scroll + .plots { margin-top: 14px; }
 pre {
   background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
@@ -114,6 +112,51 @@ pre {
   details::details-content { content-visibility: visible; height: auto; }
 }
 )css";
+
+}  // namespace
+
+std::string html_page(const std::string& title, const std::string& content) {
+  return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
+         "<meta charset=\"utf-8\">\n"
+         "<meta name=\"viewport\" content=\"width=device-width, "
+         "initial-scale=1\">\n<title>" +
+         escape_html(title) + "</title>\n<style>" + kStyle +
+         "</style>\n</head>\n<body>\n<main>\n" + content +
+         "</main>\n</body>\n</html>\n";
+}
+
+std::string section(const std::string& title, const std::string& content,
+                    const std::string& intro) {
+  if (content.empty()) return "";
+  return "<section>\n<h2>" + escape_html(title) + "</h2>\n" +
+         (intro.empty() ? "" : "<p>" + escape_html(intro) + "</p>\n") +
+         content + "</section>\n";
+}
+
+std::string folded(const std::string& title, const std::string& content) {
+  if (content.empty()) return "";
+  return "<details><summary>" + escape_html(title) + "</summary>\n" + content +
+         "</details>\n";
+}
+
+std::string figure(const std::string& title, const std::string& plot,
+                   const std::string& note) {
+  if (plot.empty()) return "";
+  return "<figure><figcaption>" + escape_html(title) +
+         (note.empty() ? "" : " <small>" + escape_html(note) + "</small>") +
+         "</figcaption>" + plot + "</figure>\n";
+}
+
+std::string plots(const std::string& figures) {
+  if (figures.empty()) return "";
+  return "<div class=\"plots\">\n" + figures + "</div>\n";
+}
+
+std::string text_list(const std::vector<std::string>& items) {
+  if (items.empty()) return "";
+  std::string out = "<ul>\n";
+  for (const auto& item : items) out += "<li>" + escape_html(item) + "</li>\n";
+  return out + "</ul>\n";
 }
 
 }  // namespace rsm::report
