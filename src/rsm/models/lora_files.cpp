@@ -6,7 +6,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/json_fields.h"
 #include "rsm/io/json_text.h"
 #include "rsm/models/loading.h"
 
@@ -84,27 +84,19 @@ json peft_fields(const LoraConfig& config, const StateDict& lora) {
 
 LoraConfig from_peft_fields(const json& from, const std::string& origin,
                             const StateDict& tensors) {
-  const JsonOptions fields(from, "[LoraConfig] " + origin);
-  const auto who = cat(fields.where(), ": ");
-  const std::string type = shown(from.value("peft_type", json("LORA")));
-  RSM_CHECK(type == "\"LORA\"", who, "peft_type is ", type,
-            "; \"LORA\" is needed");
+  const JsonFields fields(from, "[LoraConfig] " + origin);
+  std::string type = "LORA", bias = "none";
+  fields.choice("peft_type", type, {type});
+  fields.choice("bias", bias, {bias});
   for (const char* key : kUnsupported) {
-    RSM_CHECK(!is_set(from, key), who, key, " is ", shown(from[key]),
-              "; only plain LoRA is supported, without it");
+    fields.only(key, !is_set(from, key), "plain LoRA, without it,");
   }
-  const json bias = from.value("bias", json("none"));
-  RSM_CHECK(bias == "none", who, "bias is ", shown(bias),
-            "; \"none\" is needed");
   LoraConfig config;
-  const json rank = from.value("r", json());
-  const json alpha = from.value("lora_alpha", json());
-  RSM_CHECK(is_integer(rank, 1, kMostRank) && alpha.is_number(), who, "r is ",
-            shown(rank), ", lora_alpha is ", shown(alpha),
-            "; an integer of at least 1 and a number are needed");
-  config.rank = rank.get<int64_t>();
+  config.rank = fields.integer("r", 1, kMostRank);
+  const json& alpha = fields.value("lora_alpha");
+  fields.check("lora_alpha", alpha.is_number(), "a number");
   config.alpha = alpha.get<double>();
-  const json targets = from.value("target_modules", json());
+  const json& targets = fields.value("target_modules");
   const json exclude =
       is_set(from, "exclude_modules") ? from["exclude_modules"] : json::array();
   const auto narrows = [&](const char* key) { return is_set(from, key); };
@@ -176,7 +168,7 @@ LoraFile folded(const LoraFile& file) {
 void save_peft_adapter(const std::string& folder, const LoraConfig& config,
                        const StateDict& lora) {
   check_before_saving(config, lora);
-  make_folder(folder);
+  make_folders(folder);
   write_safetensors(folder + kPeftWeights, with_names(kPeftPrefix, lora),
                     {{"format", "pt"}});
   write_json_atomic(folder + kPeftConfig, peft_fields(config, lora));
@@ -194,7 +186,7 @@ LoraFile load_peft_adapter(const std::string& folder) {
 void save_diffusers_lora(const std::string& folder, const LoraConfig& config,
                          const StateDict& lora, const std::string& part) {
   check_before_saving(config, lora);
-  make_folder(folder);
+  make_folders(folder);
   const std::string prefix = part + ".";
   const json plain = peft_fields(config, lora);
   json fields;
@@ -221,9 +213,11 @@ LoraFile diffusers_lora(const SafetensorsFile& file, const std::string& part,
     const std::string where =
         cat("[LoRA] ", path, ": metadata ", kDiffusersMetadata);
     const json all = parse_json(where, quote_python_numbers(found->second));
-    JsonOptions(all, where);
-    for (const auto& [key, value] : all.items()) {
-      if (key.starts_with(prefix)) fields[key.substr(prefix.size())] = value;
+    const JsonFields given(all, where);
+    for (const auto& key : given.keys()) {
+      if (key.starts_with(prefix)) {
+        fields[key.substr(prefix.size())] = given.value(key);
+      }
     }
   }
   if (fields.empty()) {

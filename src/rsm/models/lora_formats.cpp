@@ -15,7 +15,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/printable.h"
 
 namespace rsm {
 namespace {
@@ -94,7 +94,7 @@ void check_kind(const std::string& name, const std::string& who) {
   for (const char* text : {"text_encoder.", "text_encoder_2.", "lora_te_",
                            "lora_te1_", "lora_te2_"}) {
     RSM_CHECK(!name.starts_with(text), "[LoRA] ", who, ": tensor \"",
-              shown_text(name),
+              shown(name),
               "\" adapts the text encoder; only LoRAs of the network alone are "
               "read",
               kConvert);
@@ -102,8 +102,8 @@ void check_kind(const std::string& name, const std::string& who) {
   for (const char* word : {"hada_", "lokr_", "dora_scale", "magnitude_vector",
                            "lora_mid", "oft_"}) {
     RSM_CHECK(name.find(word) == std::string::npos, "[LoRA] ", who,
-              ": tensor \"", shown_text(name), "\" is of another adapter (",
-              word, "); only plain LoRA is read", kConvert);
+              ": tensor \"", shown(name), "\" is of another adapter (", word,
+              "); only plain LoRA is read", kConvert);
   }
 }
 
@@ -113,7 +113,7 @@ torch::Tensor as_matrix(const torch::Tensor& tensor, const std::string& name,
   const bool pointwise =
       tensor.dim() == 4 && tensor.size(2) == 1 && tensor.size(3) == 1;
   RSM_CHECK(tensor.is_floating_point() && (tensor.dim() == 2 || pointwise),
-            "[LoRA] ", who, ": tensor \"", shown_text(name), "\" has shape ",
+            "[LoRA] ", who, ": tensor \"", shown(name), "\" has shape ",
             tensor.sizes(), "; a matrix is needed, or a 1x1 convolution",
             kConvert);
   return tensor.to(torch::kFloat32).flatten(1);
@@ -123,8 +123,8 @@ double alpha_of(const torch::Tensor& tensor, const std::string& name,
                 const std::string& who) {
   const double alpha =
       tensor.numel() == 1 ? tensor.to(torch::kFloat64).item<double>() : NAN;
-  RSM_CHECK(std::isfinite(alpha), "[LoRA] ", who, ": tensor \"",
-            shown_text(name), "\" is no finite number");
+  RSM_CHECK(std::isfinite(alpha), "[LoRA] ", who, ": tensor \"", shown(name),
+            "\" is no finite number");
   return alpha;
 }
 
@@ -140,12 +140,12 @@ std::map<std::string, Layer> layers_of(const StateDict& tensors,
         std::find_if(kEndings.begin(), kEndings.end(),
                      [&](const auto& e) { return name.ends_with(e.text); });
     RSM_CHECK(ending != kEndings.end(), "[LoRA] ", who, ": tensor \"",
-              shown_text(name), "\" is no part of a LoRA known here", kConvert);
+              shown(name), "\" is no part of a LoRA known here", kConvert);
     const std::string layer =
         layer_of(name.substr(0, name.size() - ending->text.size()), part, flat);
     RSM_CHECK(weights.contains(layer + ".weight"), "[LoRA] ", who,
-              ": tensor \"", shown_text(name), "\" is of no layer of the ",
-              part, "; a LoRA of this model is needed", kConvert);
+              ": tensor \"", shown(name), "\" is of no layer of the ", part,
+              "; a LoRA of this model is needed", kConvert);
     auto& found = layers[layer];
     if (ending->half == Half::alpha) {
       found.alpha = alpha_of(tensor, name, who);
@@ -181,14 +181,13 @@ std::string only_file(const std::string& folder) {
   std::sort(others.begin(), others.end());
   RSM_CHECK(!failed, "[LoRA] ", folder, ": ", failed.message(),
             "; a folder or a safetensors file of a LoRA is needed");
-  RSM_CHECK(
-      !files.empty(), "[LoRA] ", folder, " has no safetensors file; there ",
-      others.empty() ? "is nothing" : cat("lie ", shown_text(join(others))),
-      "; a LoRA as pickled .bin or .pt is not read: save it with "
-      "safe_serialization=True");
+  RSM_CHECK(!files.empty(), "[LoRA] ", folder,
+            " has no safetensors file; there ",
+            others.empty() ? "is nothing" : cat("lie ", shown(join(others))),
+            "; a LoRA as pickled .bin or .pt is not read: save it with "
+            "safe_serialization=True");
   RSM_CHECK(files.size() == 1, "[LoRA] ", folder,
-            " has several files: ", shown_text(join(files)),
-            "; name one of them");
+            " has several files: ", shown(join(files)), "; name one of them");
   return folder + "/" + files[0];
 }
 

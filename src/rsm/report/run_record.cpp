@@ -9,6 +9,7 @@
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
 #include "rsm/io/image.h"
+#include "rsm/io/json_text.h"
 #include "rsm/io/run_log.h"
 
 namespace rsm::report {
@@ -44,7 +45,7 @@ int64_t count(const json& value) {
 std::string text(const json& value) {
   if (value.is_null()) return "";
   if (value.is_string()) return value.get<std::string>();
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+  return json_line(value);
 }
 
 std::map<std::string, double> finite_numbers(const json& object) {

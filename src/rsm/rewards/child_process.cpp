@@ -118,22 +118,6 @@ class OrphanGuard {
   FileHandle input_;
 };
 
-FileHandle& FileHandle::operator=(FileHandle&& other) noexcept {
-  if (this != &other) {
-    close();
-    number_ = other.release();
-  }
-  return *this;
-}
-
-void FileHandle::close() {
-  if (is_open()) {
-    ::close(release());
-  }
-}
-
-int FileHandle::release() { return std::exchange(number_, -1); }
-
 ChildProcess::ChildProcess(const std::string& command)
     : guard_(std::make_unique<OrphanGuard>()) {
   Pipe input, output, errors;

@@ -6,26 +6,10 @@
 #include <string>
 #include <string_view>
 
+#include "rsm/io/file_handle.h"
 #include "rsm/rewards/deadline.h"
 
 namespace rsm {
-
-/** An open file, closed at the end. */
-class FileHandle {
- public:
-  explicit FileHandle(int number = -1) : number_(number) {}
-  FileHandle(FileHandle&& other) noexcept : number_(other.release()) {}
-  FileHandle& operator=(FileHandle&& other) noexcept;
-  ~FileHandle() { close(); }
-
-  int number() const { return number_; }  ///< -1: none
-  bool is_open() const { return number_ >= 0; }
-  void close();
-
- private:
-  int release();
-  int number_;
-};
 
 class OrphanGuard;
 

@@ -183,8 +183,8 @@ std::vector<ExportedFile> export_run(const ExportOptions& options,
                                      Progress& progress) {
   const auto checkpoint = newest(options, progress);
   const auto run = options_of(options, checkpoint);
-  const auto weights = with_prefix(checkpoint.tensors,
-                                   options.average ? "average." : "trained.");
+  const auto weights = copied(with_prefix(
+      checkpoint.tensors, options.average ? "average." : "trained."));
   const std::string folder =
       options.output.empty() ? options.run + "/export" : options.output;
   const FolderLock lock(folder, "[export]", progress);
