@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -141,6 +142,23 @@ TEST(Command, EveryMistakeOfAPretrainingIsToldAtOnce) {
   EXPECT_EQ(done.status, 2);
   expect_parts(done.said, {"4 problems", "train.imagse", "model.heads: 3 heads",
                            "model.patch: patches of 5", "train.batch"});
+}
+
+TEST(Command, AQuickCheckLooksIntoTheModelFolderAndReadsNoEndlessFile) {
+  const TemporaryFolder folder;
+  const std::string model = folder / "model";
+  std::filesystem::copy(kModel, model,
+                        std::filesystem::copy_options::recursive);
+  auto config = read_json(model + "/transformer/config.json");
+  config["num_layers"] = 1000;
+  write_json_atomic(model + "/transformer/config.json", config);
+  const auto done =
+      run("check configs/shapes/demo.yaml --quick --set model=" + model);
+  EXPECT_EQ(done.status, 1);
+  expect_parts(done.said, {model + "/transformer", "transformer_blocks.999"});
+  const auto endless = run("check /dev/zero --quick");
+  EXPECT_EQ(endless.status, 2);
+  expect_parts(endless.said, {"/dev/zero", "regular file"});
 }
 
 TEST(Command, ASamplerThatIsNotThePublishedOneIsSaid) {

@@ -102,6 +102,7 @@ void add_truncation(const std::string& model, const std::string& key,
 
 int check_config(const CheckArguments& args) {
   const auto options = read_run_options(args.load());
+  check_model(options.model);
   const auto counted = forecast(options);
   const auto train_prompts = load_prompts(options.train_prompts);
   const auto eval_prompts = load_prompts(options.eval_prompts);
@@ -152,7 +153,8 @@ void add_check(CLI::App& app, Action& action) {
       "  rsm check configs/shapes/demo.yaml --quick --json\n");
   args->add_to(*command);
   command->add_flag("--quick", args->quick,
-                    "count only: no model is loaded, nothing is timed");
+                    "count and look into the model folder's configs only: no "
+                    "weights are loaded, nothing is timed");
   command->add_flag("--json", args->json, "for machines");
   command->callback(
       [args, &action] { action = [args] { return check_config(*args); }; });

@@ -8,6 +8,7 @@
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/io/image.h"
 #include "rsm/io/plain_text.h"
+#include "rsm/io/printable.h"
 #include "rsm/io/safetensors.h"
 #include "rsm/rollouts/sampler.h"
 

@@ -1,11 +1,12 @@
 #include "rsm/data/picture_scores.h"
 
 #include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/io/json_fields.h"
+#include "rsm/io/json_text.h"
 
 namespace rsm {
 namespace {
@@ -13,89 +14,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kVersion = 1;  ///< of the file
-
-/** A file's values, with its name in errors. */
-class ScoresFile {
- public:
-  explicit ScoresFile(const std::string& path)
-      : path_(path), root_(read_json(path)) {
-    check(root_.is_object() && root_.value("version", json()) == kVersion,
-          "version", cat(kVersion));
-  }
-
-  int64_t integer(const char* key) const { return integer_of(at(key), key); }
-
-  uint64_t seed() const {
-    const auto& value = at("seed");
-    check(value.is_number_unsigned(), "seed", "a whole number from 0 on");
-    return value.get<uint64_t>();
-  }
-
-  std::string text(const char* key) const { return text_of(at(key), key); }
-
-  std::vector<int64_t> integers(const char* key) const {
-    return list(at(key), key, &ScoresFile::integer_of);
-  }
-  std::vector<std::string> texts(const char* key) const {
-    return list(at(key), key, &ScoresFile::text_of);
-  }
-
-  std::map<std::string, std::vector<double>> metrics(size_t pictures) const {
-    const auto& all = at("metrics");
-    check(all.is_object(), "metrics", "an object of lists");
-    std::map<std::string, std::vector<double>> out;
-    for (const auto& [name, values] : all.items()) {
-      const auto key = "metrics." + name;
-      out[name] = list(values, key, &ScoresFile::number_of);
-      check_size(out[name].size(), key, pictures);
-    }
-    return out;
-  }
-
-  void check_size(size_t size, const std::string& key, size_t pictures) const {
-    check(size == pictures, key, cat(pictures, " entries, one a picture"));
-  }
-
- private:
-  void check(bool ok, const std::string& key, const std::string& want) const {
-    RSM_CHECK(ok, "[scores] ", path_, ": \"", key,
-              "\" is missing or wrong; needed: ", want,
-              "; evaluations write the file, remove it where it was edited");
-  }
-
-  const json& at(const char* key) const {
-    const auto found = root_.find(key);
-    check(found != root_.end(), key, "a value");
-    return *found;
-  }
-
-  int64_t integer_of(const json& value, const std::string& key) const {
-    check(value.is_number_integer(), key, "whole numbers");
-    return value.get<int64_t>();
-  }
-  std::string text_of(const json& value, const std::string& key) const {
-    check(value.is_string(), key, "text");
-    return value.get<std::string>();
-  }
-  double number_of(const json& value, const std::string& key) const {
-    check(value.is_number() || value.is_null(), key, "numbers or null");
-    return value.is_null() ? std::numeric_limits<double>::quiet_NaN()
-                           : value.get<double>();
-  }
-
-  template <typename T>
-  std::vector<T> list(const json& values, const std::string& key,
-                      T (ScoresFile::*read)(const json&, const std::string&)
-                          const) const {
-    check(values.is_array(), key, "a list");
-    std::vector<T> out;
-    for (const auto& value : values) out.push_back((this->*read)(value, key));
-    return out;
-  }
-
-  std::string path_;
-  json root_;
-};
 
 template <typename T>
 std::vector<T> chosen(const std::vector<T>& all,
@@ -184,31 +102,46 @@ std::string pairing_problem(const PictureScores& a, const PictureScores& b) {
 void write_picture_scores(const std::string& path,
                           const PictureScores& scores) {
   // On one line a list would be no shorter with its numbers indented.
-  write_file_atomic(
-      path, json({{"version", kVersion},
-                  {"epoch", scores.epoch},
-                  {"seed", scores.seed},
-                  {"captions", scores.captions},
-                  {"prompts", scores.prompts},
-                  {"members", scores.members},
-                  {"categories", scores.categories},
-                  {"metrics", scores.metrics}})
-                    .dump(-1, ' ', false, json::error_handler_t::replace) +
-                "\n");
+  write_file_atomic(path, json_line({{"version", kVersion},
+                                     {"epoch", scores.epoch},
+                                     {"seed", scores.seed},
+                                     {"captions", scores.captions},
+                                     {"prompts", scores.prompts},
+                                     {"members", scores.members},
+                                     {"categories", scores.categories},
+                                     {"metrics", scores.metrics}}) +
+                              "\n");
 }
 
 PictureScores read_picture_scores(const std::string& path) {
-  const ScoresFile file(path);
+  const json said = read_json(path);
+  const JsonFields file(said, cat("[scores] ", path,
+                                  " (evaluations write it; remove it where it "
+                                  "was edited)"));
+  file.integer("version", kVersion, kVersion);
   PictureScores out;
   out.epoch = file.integer("epoch");
-  out.seed = file.seed();
+  const json& seed = file.value("seed");
+  file.check("seed", seed.is_number_unsigned(), "an integer of 64 bits");
+  out.seed = seed.get<uint64_t>();
   out.captions = file.text("captions");
   out.prompts = file.integers("prompts");
   out.members = file.integers("members");
   out.categories = file.texts("categories");
-  file.check_size(out.members.size(), "members", out.prompts.size());
-  file.check_size(out.categories.size(), "categories", out.prompts.size());
-  out.metrics = file.metrics(out.prompts.size());
+  const auto metrics = file.object("metrics");
+  for (const auto& name : metrics.keys()) {
+    out.metrics[name] = metrics.numbers(name);
+  }
+  const auto check_size = [&](const JsonFields& fields, const std::string& key,
+                              size_t size) {
+    fields.check(key, size == out.prompts.size(),
+                 cat(out.prompts.size(), " entries, one a picture,"));
+  };
+  check_size(file, "members", out.members.size());
+  check_size(file, "categories", out.categories.size());
+  for (const auto& [name, values] : out.metrics) {
+    check_size(metrics, name, values.size());
+  }
   return out;
 }
 

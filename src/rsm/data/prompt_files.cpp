@@ -9,11 +9,14 @@
 #include "rsm/base/error.h"
 #include "rsm/data/prompt_table.h"
 #include "rsm/io/files.h"
+#include "rsm/io/json_fields.h"
 #include "rsm/io/json_text.h"
 #include "rsm/io/plain_text.h"
 
 namespace rsm {
 namespace {
+
+constexpr uint64_t kMostBytes = 256 << 20;  ///< a million long prompts
 
 constexpr const char* kFormats =
     "known are .txt (a prompt a line), .jsonl (a JSON object a line), .json (a "
@@ -132,40 +135,29 @@ void check_lines_of_text(const std::string& path,
   }
 }
 
-/** The text at `key`; "" where the key is absent or null. */
-std::string text_at(const nlohmann::json& object, const char* key,
-                    const std::string& where) {
-  const auto found = object.find(key);
-  if (found == object.end() || found->is_null()) return "";
-  RSM_CHECK(found->is_string(), where, "\"", key, "\" is ", found->type_name(),
-            "; it must be a string");
-  return trimmed(found->get<std::string>());
-}
-
-/** The same of a label, which may be a number; none where it is Python's NaN.
- */
-std::string label_at(const nlohmann::json& object, const char* key,
-                     const std::string& where) {
-  const auto found = object.find(key);
-  if (found != object.end() && found->is_number()) return found->dump();
-  const std::string label = text_at(object, key, where);
-  return label == "NaN" ? "" : label;
+/** A label, which may be a number; none where it is missing or Python's NaN. */
+std::string label_at(const JsonFields& fields, const std::string& key) {
+  if (fields.value(key).is_number()) return fields.value(key).dump();
+  std::string label;
+  fields.text(key, label);
+  return label == "NaN" ? "" : trimmed(label);
 }
 
 Prompt prompt_of(const nlohmann::json& value, const std::string& where) {
   Prompt prompt;
   if (value.is_string()) {
-    prompt.text = trimmed(value.get<std::string>());
-    RSM_CHECK(!prompt.text.empty(), where, "the prompt is empty; give a text");
-    return prompt;
+    prompt.text = value.get<std::string>();
+  } else {
+    RSM_CHECK(value.is_object(), where, ": JSON of type ", value.type_name(),
+              "; a text, or an object with \"prompt\" is needed");
+    const JsonFields fields(value, where, JsonFields::Null::is_missing);
+    fields.text("prompt", prompt.text);
+    prompt.category = label_at(fields, "category");
+    if (prompt.category.empty()) prompt.category = label_at(fields, "tag");
   }
-  RSM_CHECK(value.is_object(), where, "JSON of type ", value.type_name(),
-            "; a text, or an object with \"prompt\" is needed");
-  prompt.text = text_at(value, "prompt", where);
+  prompt.text = trimmed(prompt.text);
   RSM_CHECK(!prompt.text.empty(), where,
-            "there is no \"prompt\" or it is empty; give it a text");
-  prompt.category = label_at(value, "category", where);
-  if (prompt.category.empty()) prompt.category = label_at(value, "tag", where);
+            ": there is no \"prompt\" or it is empty; give it a text");
   return prompt;
 }
 
@@ -175,7 +167,7 @@ Prompts from_lines_of_json(const std::string& path,
   for (const auto& line : lines) {
     const std::string place = cat("[prompts] ", path, ":", line.number);
     const auto value = parse_json(place, quote_python_numbers(line.text));
-    prompts.push_back(prompt_of(value, place + ": "));
+    prompts.push_back(prompt_of(value, place));
   }
   return prompts;
 }
@@ -197,7 +189,7 @@ Prompts from_json(const std::string& path, const std::string& text,
   Prompts prompts;
   for (size_t i = 0; i < list.size(); ++i) {
     prompts.push_back(
-        prompt_of(list[i], cat("[prompts] ", path, ": item ", i + 1, ": ")));
+        prompt_of(list[i], cat("[prompts] ", path, ": item ", i + 1)));
   }
   return prompts;
 }
@@ -227,7 +219,7 @@ Prompts from_text(const std::string& path, const std::vector<Line>& lines) {
 Prompts read_prompt_file(const std::string& path) {
   const std::string ending =
       lower(std::filesystem::path(path).extension().string());
-  std::string bytes = read_file(path);
+  std::string bytes = read_file(path, kMostBytes);
   check_readable(path, ending, bytes);
   const std::string text = plain_text("prompts", path, std::move(bytes));
   const auto lines = lines_of(text);

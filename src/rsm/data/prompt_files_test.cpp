@@ -49,6 +49,7 @@ TEST(PromptFiles, EveryFormatGivesTheSamePrompts) {
        "{\"prompt\": \"a red circle\", \"tag\": null}\r\n"
        "\"a blue square\"\n"},
       {"x.csv", "prompt\na red circle\n\n\"a blue square\""},
+      {"y.csv", "\n \r\nprompt\na red circle\na blue square"},
       {"x.tsv", "Text\tprompt\nno\ta red circle\nno\ta blue square\n"}};
   for (const auto& [name, content] : plain) {
     EXPECT_EQ(read(name, content), kTwo) << name;
@@ -187,6 +188,9 @@ TEST(PromptFiles, MistakesInTablesAndListsAreNamed) {
                {"x.csv:3:", "3 cells", "2 columns"});
   expect_parts(read_error("x.csv", "prompt,tag\n\"a\nb\",c\n\"d,e\n"),
                {"x.csv:4:", "not closed"});
+  expect_parts(read_error("x.csv", "\n\na red circle\n"), {"x.csv:3:"});
+  expect_parts(read_error("x.tsv", "prompt\ttag\n\"a\tb\nc\"\td\n"),
+               {"x.tsv:2:", "ends in line 3", "one line"});
   expect_parts(read_error("x.csv", "prompt,tag\na,b\n,c\n"),
                {"x.csv:3:", "empty"});
   expect_parts(read_error("x.json", "[\"a\", null]"), {"item 2", "null"});

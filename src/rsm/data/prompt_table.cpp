@@ -5,6 +5,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/plain_text.h"
+#include "rsm/io/printable.h"
 
 namespace rsm {
 namespace {
@@ -48,9 +49,18 @@ class TableReader {
 
   std::string cell() {
     const size_t start = at_;
+    const int64_t line = line_;
     if (take('"')) {
       std::string quoted;
-      if (take_quoted(quoted)) return quoted;
+      if (take_quoted(quoted)) {
+        // They may as well be quotes of two texts.
+        RSM_CHECK(separator_ != '\t' || line_ == line, "[prompts] ", path_, ":",
+                  line, ": a cell that begins with a quote ends in line ",
+                  line_,
+                  "; in a table with tabs a cell is one line: take the "
+                  "quotes away, or write the table with commas");
+        return quoted;
+      }
       // Tabs separate texts as they are: a quote may just stand there.
       RSM_CHECK(separator_ == '\t', "[prompts] ", path_, ":", line_,
                 ": a cell's quotes are not closed, or something follows them; "
@@ -128,7 +138,7 @@ std::vector<std::string> split(const std::string& line, char separator) {
 }
 
 /** The separator that makes a column of prompts of the first line. */
-char separator_of(const std::string& path, const std::string& line) {
+char separator_of(const std::string& place, const std::string& line) {
   char found = 0;
   size_t most = 0;
   for (const char separator : kSeparators) {
@@ -139,9 +149,9 @@ char separator_of(const std::string& path, const std::string& line) {
     }
   }
   if (found == 0) {
-    throw UsageError(cat("[prompts] ", path,
-                         ":1: the table has no column "
-                         "called prompt (or caption, or text): its first line ",
+    throw UsageError(cat("[prompts] ", place,
+                         ": the table has no column called prompt (or caption, "
+                         "or text): its first line ",
                          "is \"", shown(line), "\"; name the columns there"));
   }
   return found;
@@ -167,9 +177,14 @@ bool names_columns(const std::string& line) {
 
 std::vector<PromptRow> read_prompt_table(const std::string& path,
                                          const std::string& text) {
-  const std::string first = text.substr(0, text.find_first_of("\r\n"));
-  TableReader reader(path, text, separator_of(path, first));
-  const auto header = reader.next().cells;
+  const size_t word = text.find_first_not_of(" \t\r\n");
+  const size_t start = text.find_last_of("\r\n", word) + 1;  // npos + 1 is 0
+  const std::string first =
+      text.substr(start, text.find_first_of("\r\n", start) - start);
+  TableReader reader(path, text,
+                     separator_of(cat(path, ":", line_of(text, start)), first));
+  auto header = reader.next().cells;
+  while (is_empty(header)) header = reader.next().cells;
   const int64_t prompt = prompt_column(header);
   const int64_t category = column(header, {"category", "tag"});
   std::vector<PromptRow> rows;

@@ -16,7 +16,8 @@ struct PromptRow {
 bool names_columns(const std::string& line);
 
 /** Rows of a table (RFC 4180; separated by tabs, commas or semicolons,
- * whichever gives its first line a column of prompts). Empty lines don't count.
+ * whichever gives its first line a column of prompts). Empty lines don't count;
+ * between tabs a cell is one line.
  * Throws rsm::UsageError where no column is called prompt, caption or text,
  * rsm::Error naming file and line where a row has another number of cells or a
  * quote is not closed. */

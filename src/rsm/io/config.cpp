@@ -9,8 +9,9 @@
 #include <string_view>
 
 #include "rsm/io/config_node.h"
+#include "rsm/io/config_yaml.h"
 #include "rsm/io/files.h"
-#include "rsm/io/plain_text.h"
+#include "rsm/io/printable.h"
 
 namespace rsm {
 namespace {
@@ -179,7 +180,7 @@ Config Config::load(const std::string& path,
                     const std::vector<std::string>& overrides) {
   std::string text;
   try {
-    text = read_file(path);
+    text = read_file(path, kMaxConfigBytes);
   } catch (const Error& error) {
     throw UsageError(cat("[config] ", path, ": ", error.what()));
   }
@@ -281,15 +282,6 @@ std::vector<int64_t> Config::integers(const std::string& key,
     check_default(*node_, key, value, min, max);
   }
   return take(*node_, key, &fallback, list_of(integer_reader(min, max)));
-}
-
-std::vector<double> Config::reals(const std::string& key,
-                                  const std::vector<double>& fallback,
-                                  double min, double max) const {
-  for (const auto value : fallback) {
-    check_default(*node_, key, value, min, max);
-  }
-  return take(*node_, key, &fallback, list_of(real_reader(min, max)));
 }
 
 std::vector<std::string> Config::texts(

@@ -8,6 +8,7 @@
 
 #include "rsm/io/config_yaml.h"
 #include "rsm/io/plain_text.h"
+#include "rsm/io/printable.h"
 
 namespace rsm {
 namespace {
@@ -81,17 +82,34 @@ std::vector<std::string> split_path(const std::string& path) {
   }
 }
 
+/** Whether YAML takes the end of a value for a comment: what stands before the
+ * "#" is whole then, and not, say, the begin of a text in quotes. */
+bool has_comment(const std::string& value) {
+  for (size_t at = value.find('#'); at != std::string::npos;
+       at = value.find('#', at + 1)) {
+    if (at > 0 && !std::isspace(static_cast<unsigned char>(value[at - 1]))) {
+      continue;
+    }
+    try {
+      ConfigNode before;
+      fill_from_yaml(before, value.substr(0, at), "", false);
+      return true;
+    } catch (const NotConfig&) {
+    }
+  }
+  return false;
+}
+
 /** Throws NotConfig where the value of an override would not be read as it was
  * typed. */
 void check_value(const std::string& value, const std::string& origin) {
   if (find_not_utf8(value) != std::string::npos) {
     throw NotConfig{origin, "is not UTF-8"};
   }
-  const bool in_quotes = value.starts_with('\'') || value.starts_with('"');
-  if (!in_quotes && value.find(" #") != std::string::npos) {
+  if (has_comment(value)) {
     throw NotConfig{origin,
-                    "what follows \" #\" is a comment in YAML; put the "
-                    "value in quotes, or leave it out"};
+                    "what follows a space and \"#\" is a comment in YAML; put "
+                    "the value in quotes, or leave it out"};
   }
 }
 

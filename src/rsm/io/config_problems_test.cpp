@@ -261,7 +261,12 @@ TEST(ConfigOverride, MalformedOnesAreNamed) {
   std::string deep = "a";
   for (int i = 0; i < 60000; ++i) deep += ".a";
   expect_parts(error(deep + "=1"), {"--set a.a.a", "64 levels"});
-  expect_parts(error("b=run #3"), {"--set b: b: ", "comment", "quotes"});
+  for (const std::string text :
+       {"run #3", "run\t#3", "#3", "'run' #3", "a, \"b #3\""}) {
+    expect_parts(error("b=" + text), {"--set b: b: ", "comment", "quotes"});
+  }
+  const auto quoted = parsed_config("", {"b=[\"x #3\", 'y\t#4']"});
+  EXPECT_EQ(quoted.texts("b", {}), (std::vector<std::string>{"x #3", "y\t#4"}));
   expect_parts(error("b=\xE9"), {"--set b: b: ", "UTF-8"});
   expect_parts(error("b={c: 1, c: 2}"), {"b: got a section"});
 }

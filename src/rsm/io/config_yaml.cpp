@@ -12,8 +12,7 @@ namespace {
 
 using Kind = ConfigNode::Kind;
 
-// No config of this program comes near these.
-constexpr size_t kMaxBytes = 1 << 20;
+// No config of this program comes near it.
 constexpr int64_t kMaxValues = 10000;
 
 /** What errors call a place of a parsed text. */
@@ -175,9 +174,9 @@ bool is_tab_indented(const std::string& text, int line) {
 void fill_from_yaml(ConfigNode& node, const std::string& text,
                     const std::string& name, bool lines) {
   const Origin origin{name, lines};
-  if (text.size() > kMaxBytes) {
+  if (text.size() > kMaxConfigBytes) {
     throw NotConfig{name, cat("has ", text.size(), " bytes; a config has at ",
-                              "most ", kMaxBytes)};
+                              "most ", kMaxConfigBytes)};
   }
   node.children.clear();
   node.kind = Kind::null;

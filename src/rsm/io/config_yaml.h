@@ -7,6 +7,9 @@
 
 namespace rsm {
 
+/** Bytes of a config. */
+inline constexpr size_t kMaxConfigBytes = 1 << 20;
+
 /** Levels of a config: what walks through them calls itself. */
 inline constexpr size_t kConfigDepth = 64;
 
@@ -17,9 +20,9 @@ struct NotConfig {
 };
 
 /** Replaces what stands at `node` by the one YAML value in `text`. Takes time
- * linear in the text: at most 1 MiB, 10000 values (aliases multiply) and
- * kConfigDepth levels. Throws NotConfig; then `node` holds a part.
- * `origin` is what errors call the text; `lines`: whether they count lines. */
+ * linear in the text: at most kMaxConfigBytes, 10000 values (aliases multiply)
+ * and kConfigDepth levels. Throws NotConfig; then `node` holds a part. `origin`
+ * is what errors call the text; `lines`: whether they count lines. */
 void fill_from_yaml(ConfigNode& node, const std::string& text,
                     const std::string& origin, bool lines);
 

@@ -1,25 +1,21 @@
 #include "rsm/io/files.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <openssl/evp.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
-#include <bit>
 #include <cerrno>
-#include <cmath>
-#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
 #include "rsm/io/json_text.h"
-#include "rsm/io/plain_text.h"
+#include "rsm/io/printable.h"
+#include "rsm/io/sha256.h"
 
 namespace rsm {
 namespace {
@@ -30,62 +26,31 @@ namespace {
       cat("[files] cannot ", action, " ", path, ": ", std::strerror(code)));
 }
 
-/** A temporary file that vanishes unless it is renamed. */
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& target) : target_(target) {
-    static std::atomic<uint64_t> count{0};
-    path_ = cat(target, ".tmp.", ::getpid(), ".", count++);
-    descriptor_ =
-        ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor_ < 0) fail("write", target_);
+/** Hands on a file's bytes, a part at a time. */
+template <typename Take>
+void for_each_part(const FileHandle& file, const std::string& path,
+                   const Take& take) {
+  std::vector<char> part(size_t{1} << 16);
+  while (true) {
+    const ssize_t count = ::read(file.number(), part.data(), part.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail("read", path);
+    if (count == 0) return;
+    take(std::string_view(part.data(), static_cast<size_t>(count)));
   }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    if (!path_.empty()) ::unlink(path_.c_str());
-  }
+}
 
-  void write(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail("write", target_);
-      bytes.remove_prefix(static_cast<size_t>(written));
-    }
-  }
+/** Makes a renaming durable, where the file system can. */
+void sync_folder_of(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path();
+  const std::string folder = parent.empty() ? "." : parent.string();
+  const FileHandle handle(
+      ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (handle.is_open()) ::fsync(handle.number());
+}
 
-  void commit() {
-    if (::fsync(descriptor_) != 0) fail("write", target_);
-    const int closed = ::close(descriptor_);
-    descriptor_ = -1;
-    if (closed != 0) fail("write", target_);
-    if (::rename(path_.c_str(), target_.c_str()) != 0) {
-      fail("replace", target_);
-    }
-    path_.clear();
-    sync_folder();
-  }
-
- private:
-  /** Makes the rename itself durable, where the file system can. */
-  void sync_folder() const {
-    const auto parent = std::filesystem::path(target_).parent_path();
-    const std::string folder = parent.empty() ? "." : parent.string();
-    const int descriptor =
-        ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return;
-    ::fsync(descriptor);
-    ::close(descriptor);
-  }
-
-  std::string target_;
-  std::string path_;
-  int descriptor_ = -1;
-};
-
-/** Whether a TemporaryFile is called so: "name.tmp.123.4". */
+/** Whether the temporary file of an AtomicFile is called so: "name.tmp.123.4".
+ */
 bool is_temporary(std::string_view name) {
   const auto cut_digits = [&name] {
     const size_t rest = name.find_last_not_of("0123456789");
@@ -98,101 +63,6 @@ bool is_temporary(std::string_view name) {
   cut_digits();
   return name.ends_with(".tmp.") && name.size() > 5;
 }
-
-class Sha256 {
- public:
-  static constexpr size_t kBlock = 64;  ///< bytes
-
-  /** Takes whole blocks. */
-  void add(std::string_view blocks) {
-    size_ += blocks.size();
-    for (; blocks.size() >= kBlock; blocks.remove_prefix(kBlock)) {
-      block(blocks.data());
-    }
-  }
-
-  /** Takes the rest, and ends. */
-  std::string digest(std::string_view bytes) {
-    const size_t whole = bytes.size() / kBlock * kBlock;
-    add(bytes.substr(0, whole));
-    std::string tail(bytes.substr(whole));
-    const uint64_t bits = (size_ + tail.size()) * 8;
-    tail += '\x80';
-    tail.resize(tail.size() <= 56 ? 64 : 128, '\0');
-    for (size_t i = 0; i < 8; ++i) {
-      tail[tail.size() - 1 - i] = static_cast<char>(bits >> (8 * i));
-    }
-    for (size_t i = 0; i < tail.size(); i += 64) block(tail.data() + i);
-    std::string hex;
-    for (const uint32_t word : state_) {
-      std::array<char, 9> digits;
-      std::snprintf(digits.data(), digits.size(), "%08x", word);
-      hex += digits.data();
-    }
-    return hex;
-  }
-
- private:
-  /** The standard's constants: first 32 fractional bits of the square roots
-   * (start) and cube roots (rounds) of the first 64 primes. A double holds
-   * them with 17 bits to spare. */
-  struct Constants {
-    std::array<uint32_t, 8> start;
-    std::array<uint32_t, 64> rounds;
-
-    Constants() {
-      size_t found = 0;
-      for (int number = 2; found < rounds.size(); ++number) {
-        bool prime = true;
-        for (int d = 2; d * d <= number; ++d) prime &= number % d != 0;
-        if (!prime) continue;
-        if (found < start.size()) start[found] = fraction(std::sqrt(number));
-        rounds[found++] = fraction(std::cbrt(number));
-      }
-    }
-    static uint32_t fraction(double value) {
-      return static_cast<uint32_t>((value - std::floor(value)) * 0x1p32);
-    }
-  };
-
-  static const Constants& constants() {
-    static const Constants instance;
-    return instance;
-  }
-
-  void block(const char* data) {
-    std::array<uint32_t, 64> w;
-    for (size_t i = 0; i < 16; ++i) {
-      w[i] = 0;
-      for (size_t j = 0; j < 4; ++j) {
-        w[i] = w[i] << 8 | static_cast<unsigned char>(data[4 * i + j]);
-      }
-    }
-    for (size_t i = 16; i < 64; ++i) {
-      const uint32_t a = w[i - 15], b = w[i - 2];
-      w[i] = w[i - 16] + w[i - 7] +
-             (std::rotr(a, 7) ^ std::rotr(a, 18) ^ a >> 3) +
-             (std::rotr(b, 17) ^ std::rotr(b, 19) ^ b >> 10);
-    }
-    auto [a, b, c, d, e, f, g, h] = state_;
-    for (size_t i = 0; i < 64; ++i) {
-      const uint32_t sum1 =
-          std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25);
-      const uint32_t t1 =
-          h + sum1 + ((e & f) ^ (~e & g)) + constants().rounds[i] + w[i];
-      const uint32_t sum0 =
-          std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22);
-      const uint32_t t2 = sum0 + ((a & b) ^ (a & c) ^ (b & c));
-      h = g, g = f, f = e, e = d + t1;
-      d = c, c = b, b = a, a = t1 + t2;
-    }
-    const std::array<uint32_t, 8> added = {a, b, c, d, e, f, g, h};
-    for (size_t i = 0; i < 8; ++i) state_[i] += added[i];
-  }
-
-  uint64_t size_ = 0;  ///< bytes so far
-  std::array<uint32_t, 8> state_ = constants().start;
-};
 
 std::filesystem::file_type type_of(const std::string& path) {
   std::error_code code;
@@ -209,52 +79,60 @@ bool is_link(const std::string& path) {
 
 }  // namespace
 
-std::string read_file(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) fail("read", path);
+std::string read_file(const std::string& path, uint64_t most) {
+  uint64_t size = 0;
+  const FileHandle file = open_to_read(path, size);
   std::string bytes;
-  struct stat status;
-  if (::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)) {
-    bytes.reserve(static_cast<size_t>(status.st_size));
-  }
-  std::vector<char> buffer(size_t{1} << 16);
-  while (true) {
-    const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      const int code = errno;
-      ::close(descriptor);
-      errno = code;
-      fail("read", path);
-    }
-    if (count == 0) break;
-    bytes.append(buffer.data(), static_cast<size_t>(count));
-  }
-  ::close(descriptor);
+  const auto check = [&](uint64_t count) {
+    RSM_CHECK(count <= most, "[files] ", path, " has more than ", most,
+              " bytes, the most that such a file may have; is it the right "
+              "one?");
+  };
+  check(size);
+  bytes.reserve(size);
+  for_each_part(file, path, [&](std::string_view part) {
+    check(bytes.size() + part.size());
+    bytes += part;
+  });
   return bytes;
 }
 
-void write_file_atomic(const std::string& path, std::string_view bytes) {
-  write_pieces_atomic(path, {bytes});
+AtomicFile::AtomicFile(const std::string& path) : path_(path) {
+  static std::atomic<uint64_t> count{0};
+  const std::string name = cat(path, ".tmp.", ::getpid(), ".", count++);
+  file_ = FileHandle(
+      ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file_.is_open()) fail("write", path_);
+  temporary_ = name;
 }
 
-void write_pieces_atomic(const std::string& path,
-                         const std::vector<std::string_view>& pieces) {
-  TemporaryFile file(path);
-  for (const auto piece : pieces) file.write(piece);
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::string_view bytes) {
+  if (!write_all(file_, bytes)) fail("write", path_);
+}
+
+void AtomicFile::commit() {
+  if (::fsync(file_.number()) != 0 || !file_.close()) fail("write", path_);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("replace", path_);
+  temporary_.clear();
+  sync_folder_of(path_);
+}
+
+void write_file_atomic(const std::string& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
   file.commit();
 }
 
 void copy_file_atomic(const std::string& from, const std::string& to) {
-  std::ifstream source(from, std::ios::binary);
-  if (!source) fail("read", from);
-  TemporaryFile file(to);
-  std::string part(size_t{1} << 20, '\0');
-  while (source) {
-    source.read(part.data(), static_cast<std::streamsize>(part.size()));
-    if (source.bad()) fail("read", from);
-    file.write({part.data(), static_cast<size_t>(source.gcount())});
-  }
+  uint64_t size = 0;
+  const FileHandle source = open_to_read(from, size);
+  AtomicFile file(to);
+  for_each_part(source, from,
+                [&](std::string_view part) { file.write(part); });
   file.commit();
 }
 
@@ -274,7 +152,7 @@ bool is_folder(const std::string& path) {
 void make_folders(const std::string& path) {
   std::error_code code;
   std::filesystem::create_directories(path, code);
-  RSM_CHECK(is_folder(path), "[files] cannot make the ", "folder ", path, ": ",
+  RSM_CHECK(is_folder(path), "[files] cannot make the folder ", path, ": ",
             code ? code.message() : "something else lies there");
 }
 
@@ -310,39 +188,31 @@ void write_json_atomic(const std::string& path, const nlohmann::json& value) {
   write_file_atomic(path, text + "\n");
 }
 
-std::string checksum(std::string_view bytes) { return Sha256().digest(bytes); }
+std::string checksum(std::string_view bytes) {
+  Sha256 sum;
+  sum.add(bytes);
+  return sum.digits();
+}
 
 std::string file_checksum(const std::string& path) {
-  constexpr size_t kPart = Sha256::kBlock << 14;  // 1 MiB
-  std::ifstream file(path, std::ios::binary);
-  if (!file) fail("read", path);
+  uint64_t size = 0;
+  const FileHandle file = open_to_read(path, size);
   Sha256 sum;
-  std::string part(kPart, '\0');
-  while (true) {
-    file.read(part.data(), static_cast<std::streamsize>(kPart));
-    const auto count = static_cast<size_t>(file.gcount());
-    if (file.bad()) fail("read", path);
-    if (count < kPart) return sum.digest({part.data(), count});
-    sum.add(part);
-  }
+  for_each_part(file, path, [&](std::string_view part) { sum.add(part); });
+  return sum.digits();
 }
 
 std::string base64(std::string_view bytes) {
-  static constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t count = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) {
-      const auto byte = j < count ? bytes[i + j] : '\0';
-      group = group << 8 | static_cast<unsigned char>(byte);
-    }
-    for (size_t j = 0; j < 4; ++j) {
-      out += j <= count ? kDigits[group >> (18 - 6 * j) & 63] : '=';
-    }
+  constexpr size_t kPart = 3 << 20;  // without padding between them
+  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
+  auto* next = reinterpret_cast<unsigned char*>(out.data());
+  for (size_t i = 0; i < bytes.size(); i += kPart) {
+    const auto part = bytes.substr(i, kPart);
+    next += EVP_EncodeBlock(next,
+                            reinterpret_cast<const unsigned char*>(part.data()),
+                            static_cast<int>(part.size()));
   }
+  out.pop_back();  // the end that OpenSSL writes
   return out;
 }
 

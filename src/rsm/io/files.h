@@ -6,20 +6,40 @@
 #include <string_view>
 #include <vector>
 
+#include "rsm/io/file_handle.h"
+
 namespace rsm {
 
-/** The bytes of a file. Throws rsm::Error naming the file. */
-std::string read_file(const std::string& path);
+/** Bytes of a file that is read at once, unless its reader allows less. */
+inline constexpr uint64_t kFileBytes = uint64_t{1} << 30;
 
-/** Replaces the file as a whole or not at all: writes a temporary file beside
- * it, syncs, renames. A symbolic link is replaced, not followed. Throws
- * rsm::Error naming the file; then the old content stands and no temporary
- * file is left. */
+/** The bytes of a file that open_to_read (io/file_handle.h) takes. Throws
+ * rsm::Error naming the file, before it is read where it is of another kind or
+ * has more than `most` bytes. */
+std::string read_file(const std::string& path, uint64_t most = kFileBytes);
+
+/** A file that is replaced as a whole or not at all, written piece by piece: a
+ * temporary file beside it, which commit() syncs and renames. A symbolic link
+ * is replaced, not followed. Throws rsm::Error naming the file; then, and
+ * without commit(), the old content stands and no temporary file is left. */
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::string& path);
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile();
+
+  void write(std::string_view bytes);
+  void commit();
+
+ private:
+  std::string path_;
+  std::string temporary_;  ///< empty once it is renamed
+  FileHandle file_;
+};
+
+/** Writes such a file at once. */
 void write_file_atomic(const std::string& path, std::string_view bytes);
-
-/** The same for a content in pieces, written one after the other. */
-void write_pieces_atomic(const std::string& path,
-                         const std::vector<std::string_view>& pieces);
 
 /** The bytes of `from` in `to`, as write_file_atomic, a part at a time. */
 void copy_file_atomic(const std::string& from, const std::string& to);
@@ -41,8 +61,8 @@ void make_folders(const std::string& path);
 int64_t remove_temporary_files(const std::string& folder,
                                const std::vector<std::string>& except = {});
 
-/** Throws rsm::Error where the file is missing or parse_json (io/json_text.h)
- * refuses it ("[json] path:line:column: ..."). */
+/** Throws rsm::Error where read_file or parse_json (io/json_text.h) refuses it
+ * ("[json] path:line:column: ..."). */
 nlohmann::json read_json(const std::string& path);
 
 /** Indented by two, keys sorted, with a final newline. JSON has no NaN and no
@@ -50,11 +70,10 @@ nlohmann::json read_json(const std::string& path);
  * UTF-8. */
 void write_json_atomic(const std::string& path, const nlohmann::json& value);
 
-/** SHA-256 in 64 hexadecimal digits. Source: FIPS 180-4. */
+/** SHA-256 in 64 hexadecimal digits (io/sha256.h). */
 std::string checksum(std::string_view bytes);
 
-/** The same of a file, a part at a time. Throws rsm::Error where it cannot be
- * read. */
+/** The same of a file, a part at a time. Throws rsm::Error as read_file. */
 std::string file_checksum(const std::string& path);
 
 /** RFC 4648, with padding, without line breaks. */

@@ -55,22 +55,21 @@ FolderLock::FolderLock(const std::string& folder, const std::string& who,
 
 FolderLock::~FolderLock() {
   if (held_) ::unlink(path_.c_str());
-  close();
+  file_.close();
   if (made_folder_) ::rmdir(folder_.c_str());
 }
 
 bool FolderLock::try_once(const std::string& who, Progress& progress) {
-  descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  RSM_CHECK(descriptor_ >= 0, who, " cannot write ", path_, ": ",
+  file_ = FileHandle(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  RSM_CHECK(file_.is_open(), who, " cannot write ", path_, ": ",
             std::strerror(errno), "; the folder must be writable");
   int code = 0;
   do {
-    code = ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+    code = ::flock(file_.number(), LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
   } while (code == EINTR);
   if (code == EWOULDBLOCK) {
-    const std::string owner = owner_of(descriptor_);
-    close();
-    throw Error(cat(who, " ", folder_, " is in use by ", owner,
+    throw Error(cat(who, " ", folder_, " is in use by ",
+                    owner_of(file_.number()),
                     "; wait for it to end, stop it, or take another folder"));
   }
   if (code != 0) {
@@ -81,10 +80,9 @@ bool FolderLock::try_once(const std::string& who, Progress& progress) {
   }
   // Whoever had it before may have removed the file since it was opened.
   struct stat opened = {}, present = {};
-  if (::fstat(descriptor_, &opened) != 0 ||
+  if (::fstat(file_.number(), &opened) != 0 ||
       ::stat(path_.c_str(), &present) != 0 || opened.st_ino != present.st_ino ||
       opened.st_dev != present.st_dev) {
-    close();
     return false;
   }
   held_ = true;
@@ -95,15 +93,10 @@ bool FolderLock::try_once(const std::string& who, Progress& progress) {
 /** Only for people: a full disk does not undo the lock. */
 void FolderLock::sign() const {
   const std::string text = signature() + "\n";
-  if (::ftruncate(descriptor_, 0) == 0 &&
-      ::pwrite(descriptor_, text.data(), text.size(), 0) < 0) {
+  if (::ftruncate(file_.number(), 0) == 0 &&
+      ::pwrite(file_.number(), text.data(), text.size(), 0) < 0) {
     return;
   }
-}
-
-void FolderLock::close() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-  descriptor_ = -1;
 }
 
 }  // namespace rsm

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "rsm/base/progress.h"
+#include "rsm/io/file_handle.h"
 
 namespace rsm {
 
@@ -28,12 +29,11 @@ class FolderLock {
   /** Opens the file and locks it. False where it was removed meanwhile. */
   bool try_once(const std::string& who, Progress& progress);
   void sign() const;
-  void close();
 
   std::string folder_;
   std::string path_;
   bool made_folder_ = false;
-  int descriptor_ = -1;
+  FileHandle file_;
   bool held_ = false;
 };
 

@@ -11,6 +11,7 @@ namespace rsm {
 namespace {
 
 constexpr int64_t kMaxPixels = int64_t{1} << 28;
+constexpr uint64_t kMaxBytes = uint64_t{1} << 30;  ///< of a file
 
 /** libpng's descriptor of a picture, freed at the end. */
 struct Descriptor {
@@ -82,7 +83,7 @@ void write_png(const std::string& path, const torch::Tensor& image) {
 }
 
 torch::Tensor read_png(const std::string& path) {
-  const std::string file = read_file(path);
+  const std::string file = read_file(path, kMaxBytes);
   Descriptor png;
   RSM_CHECK(png_image_begin_read_from_memory(&png.image, file.data(),
                                              file.size()) != 0,

@@ -1,102 +1,51 @@
 #include "rsm/io/json_fields.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "rsm/base/error.h"
+#include "rsm/io/files.h"
+#include "rsm/io/json_text.h"
 #include "rsm/io/printable.h"
 
 namespace rsm {
 namespace {
 
-constexpr int64_t kMostCount = int64_t{1} << 53;
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+using nlohmann::json;
+
+bool is_finite(const json& value) {
+  return value.is_number() && std::isfinite(value.get<double>());
+}
+
+template <typename Fits>
+bool is_list_of(const json& value, const Fits& fits) {
+  return value.is_array() && std::all_of(value.begin(), value.end(), fits);
+}
 
 }  // namespace
 
-JsonFields::JsonFields(nlohmann::json object, std::string where,
-                       std::string prefix)
-    : object_(std::move(object)),
-      where_(std::move(where)),
-      prefix_(std::move(prefix)) {
-  const std::string name =
-      prefix_.empty() ? "it" : prefix_.substr(0, prefix_.size() - 1);
-  RSM_CHECK(object_.is_object(), where_, ": ", name, " is JSON of type ",
-            object_.type_name(), "; an object is needed");
+std::string shown_json(const json& value) { return shown(json_line(value)); }
+
+json read_python_json(const std::string& path) {
+  return parse_json("[json] " + path,
+                    quote_python_numbers(read_file(path, kConfigBytes)));
 }
 
-int64_t JsonFields::count(const std::string& key) const {
-  const auto& found = value(key);
-  const bool whole = found.is_number_integer() &&
-                     (!found.is_number_unsigned() ||
-                      found.get<uint64_t>() <= uint64_t{kMostCount}) &&
-                     found.get<int64_t>() >= 0;
-  if (!whole) refuse(key, "a whole number from 0 on");
-  return found.get<int64_t>();
+bool is_integer(const json& value, int64_t low, int64_t high) {
+  if (!value.is_number_integer()) return false;
+  constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
+  if (value.is_number_unsigned() && value.get<uint64_t>() > kMost) return false;
+  const auto number = value.get<int64_t>();
+  return number >= low && number <= high;
 }
 
-double JsonFields::amount(const std::string& key) const {
-  const auto& found = value(key);
-  const double number = found.is_number() ? found.get<double>() : -1;
-  if (!std::isfinite(number) || number < 0) {
-    refuse(key, "a number from 0 on");
-  }
-  return number;
-}
-
-std::string JsonFields::text(const std::string& key) const {
-  const auto& found = value(key);
-  if (!found.is_string()) refuse(key, "a text");
-  return found.get<std::string>();
-}
-
-std::vector<std::string> JsonFields::texts(const std::string& key) const {
-  const auto& found = value(key);
-  std::vector<std::string> out;
-  if (!found.is_array()) refuse(key, "a list of texts");
-  for (const auto& item : found) {
-    if (!item.is_string()) refuse(key, "a list of texts");
-    out.push_back(item.get<std::string>());
-  }
-  return out;
-}
-
-uint64_t JsonFields::seed(const std::string& key) const {
-  if (!value(key).is_number_unsigned()) refuse(key, "a whole number from 0 on");
-  return value(key).get<uint64_t>();
-}
-
-bool JsonFields::truth(const std::string& key) const {
-  if (!value(key).is_boolean()) refuse(key, "true or false");
-  return value(key).get<bool>();
-}
-
-double JsonFields::number(const std::string& key) const {
-  if (!has(key) || value(key).is_null()) return kMissing;
-  if (!value(key).is_number()) refuse(key, "a number or null");
-  return value(key).get<double>();
-}
-
-std::vector<double> JsonFields::numbers(const std::string& key) const {
-  const auto& found = value(key);
-  std::vector<double> out;
-  if (!found.is_array()) refuse(key, "a list of numbers");
-  for (const auto& item : found) {
-    if (!item.is_number() && !item.is_null()) refuse(key, "a list of numbers");
-    out.push_back(item.is_null() ? kMissing : item.get<double>());
-  }
-  return out;
-}
-
-JsonFields JsonFields::object(const std::string& key) const {
-  return JsonFields(value(key), where_, prefix_ + key + ".");
-}
-
-const nlohmann::json& JsonFields::value(const std::string& key) const {
-  const auto found = object_.find(key);
-  RSM_CHECK(found != object_.end(), where_, ": ", prefix_, key, " is missing");
-  return *found;
+JsonFields::JsonFields(const json& object, std::string where, Null null)
+    : object_(object), where_(std::move(where)), null_(null) {
+  RSM_CHECK(object.is_object(), where_, " holds: ", object.type_name(),
+            "; an object is needed");
 }
 
 std::vector<std::string> JsonFields::keys() const {
@@ -105,18 +54,160 @@ std::vector<std::string> JsonFields::keys() const {
   return out;
 }
 
+bool JsonFields::has(const std::string& key) const {
+  const auto found = object_.find(key);
+  return found != object_.end() &&
+         !(found->is_null() && null_ == Null::is_missing);
+}
+
+const json& JsonFields::value(const std::string& key) const {
+  static const json none;
+  const auto found = object_.find(key);
+  return found == object_.end() ? none : *found;
+}
+
+void JsonFields::integer(const std::string& key, int64_t& value, int64_t low,
+                         int64_t high) const {
+  if (has(key)) value = integer(key, low, high);
+}
+
+int64_t JsonFields::integer(const std::string& key, int64_t low,
+                            int64_t high) const {
+  check(key, is_integer(value(key), low, high),
+        cat("an integer of at least ", low, " and at most ", high));
+  return value(key).get<int64_t>();
+}
+
+void JsonFields::integers(const std::string& key, std::vector<int64_t>& value,
+                          int64_t low, int64_t high, size_t most) const {
+  if (!has(key)) return;
+  const json& given = object_[key];
+  const auto fits = [&](const json& one) { return is_integer(one, low, high); };
+  check(key, is_list_of(given, fits) && given.size() <= most,
+        cat("a list of integers of at least ", low, " and at most ", high,
+            ", no more than ", most, " of them,"));
+  value = given.get<std::vector<int64_t>>();
+}
+
+std::vector<int64_t> JsonFields::integers(const std::string& key,
+                                          int64_t low) const {
+  const auto fits = [&](const json& one) {
+    return is_integer(one, low, kMostCount);
+  };
+  check(key, is_list_of(value(key), fits),
+        cat("a list of integers of at least ", low));
+  return value(key).get<std::vector<int64_t>>();
+}
+
+void JsonFields::number_above(const std::string& key, double& value, double low,
+                              double high) const {
+  if (!has(key)) return;
+  const json& given = object_[key];
+  check(key,
+        is_finite(given) && given.get<double>() > low &&
+            given.get<double>() <= high,
+        cat("a number above ", low, " and at most ", high));
+  value = given.get<double>();
+}
+
+double JsonFields::amount(const std::string& key) const {
+  check(key, is_finite(value(key)) && value(key).get<double>() >= 0,
+        "a number from 0 on");
+  return value(key).get<double>();
+}
+
+uint64_t JsonFields::seed(const std::string& key) const {
+  check(key, value(key).is_number_unsigned(), "an integer from 0 on");
+  return value(key).get<uint64_t>();
+}
+
+double JsonFields::number(const std::string& key) const {
+  const json& given = value(key);
+  if (given.is_null()) return std::nan("");
+  check(key, given.is_number(), "a number or null");
+  return given.get<double>();
+}
+
+std::vector<double> JsonFields::numbers(const std::string& key) const {
+  const json& given = value(key);
+  const auto fits = [](const json& one) {
+    return one.is_number() || one.is_null();
+  };
+  check(key, is_list_of(given, fits), "a list of numbers or null");
+  std::vector<double> out;
+  for (const auto& one : given) {
+    out.push_back(one.is_null() ? std::nan("") : one.get<double>());
+  }
+  return out;
+}
+
+void JsonFields::truth(const std::string& key, bool& value) const {
+  if (has(key)) value = truth(key);
+}
+
+bool JsonFields::truth(const std::string& key) const {
+  check(key, value(key).is_boolean(), "true or false");
+  return value(key).get<bool>();
+}
+
+void JsonFields::text(const std::string& key, std::string& value) const {
+  if (has(key)) value = text(key);
+}
+
+std::string JsonFields::text(const std::string& key) const {
+  check(key, value(key).is_string(), "a text");
+  return value(key).get<std::string>();
+}
+
+std::vector<std::string> JsonFields::texts(const std::string& key) const {
+  const auto fits = [](const json& one) { return one.is_string(); };
+  check(key, is_list_of(value(key), fits), "a list of texts");
+  return value(key).get<std::vector<std::string>>();
+}
+
+void JsonFields::choice(const std::string& key, std::string& value,
+                        const std::vector<std::string>& words) const {
+  text(key, value);
+  RSM_CHECK(std::find(words.begin(), words.end(), value) != words.end(), where_,
+            ": ", prefix_, key, ": ", unknown_word(shown(value), words));
+}
+
+JsonFields JsonFields::object(const std::string& key) const {
+  check(key, value(key).is_object(), "an object");
+  JsonFields out(value(key), where_, null_);
+  out.prefix_ = prefix_ + shown(key) + ".";
+  return out;
+}
+
 void JsonFields::refuse(const std::string& key,
-                        const std::string& needed) const {
-  const auto& found = value(key);
-  // What is long tells no more than its type.
-  const std::string shown =
-      found.is_structured()
-          ? std::string(found.type_name())
-          : printable(found.dump(-1, ' ', false,
-                                 nlohmann::json::error_handler_t::replace),
-                      60);
-  throw Error(cat(where_, ": ", prefix_, key, " is ", shown, "; ", needed,
-                  " is needed"));
+                        const std::string& instead) const {
+  const auto found = object_.find(key);
+  throw Error(cat(where_, ": ", prefix_, shown(key), " is ",
+                  found == object_.end() ? "missing" : shown_json(*found), "; ",
+                  instead));
+}
+
+void JsonFields::check(const std::string& key, bool right,
+                       const std::string& needed) const {
+  if (!right) refuse(key, needed + " is needed");
+}
+
+void JsonFields::only(const std::string& key, bool right,
+                      const std::string& allowed) const {
+  if (!right) refuse(key, cat("only ", allowed, " is supported"));
+}
+
+void JsonFields::check_keys(const json& known) const {
+  std::vector<std::string> words;
+  for (const auto& [key, value] : known.items()) {
+    if (!key.starts_with("_")) words.push_back(key);
+  }
+  for (const auto& key : keys()) {
+    const bool idle = key.starts_with("_") || key == "dtype" ||
+                      key == "torch_dtype" || key == "transformers_version";
+    RSM_CHECK(idle || known.contains(key), where_, ": ",
+              unknown_word(shown(key), words));
+  }
 }
 
 }  // namespace rsm

@@ -97,6 +97,10 @@ json parse_json(const std::string& what, std::string_view text, size_t most) {
   return value;
 }
 
+std::string json_line(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 std::string quote_python_numbers(std::string_view text) {
   std::string out;
   bool inside = false;  // of a string

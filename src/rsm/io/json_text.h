@@ -21,6 +21,10 @@ inline constexpr size_t kJsonBytes = size_t{1} << 30;
 nlohmann::json parse_json(const std::string& what, std::string_view text,
                           size_t most = kJsonBytes);
 
+/** A value on one line, without a newline. JSON has no NaN and no infinities:
+ * they are written as null; bytes that are not UTF-8 as U+FFFD. */
+std::string json_line(const nlohmann::json& value);
+
 /** The text with the NaN, Infinity and -Infinity that Python writes, though
  * JSON has none, as strings of these names. */
 std::string quote_python_numbers(std::string_view text);

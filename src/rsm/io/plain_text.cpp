@@ -7,13 +7,11 @@
 #include <cstdio>
 
 #include "rsm/base/error.h"
-#include "rsm/io/printable.h"
 
 namespace rsm {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-constexpr size_t kShownBytes = 80;
 
 }  // namespace
 
@@ -56,14 +54,6 @@ std::string plain_text(const std::string& who, const std::string& origin,
   }
   if (bytes.starts_with(kByteOrderMark)) bytes.erase(0, kByteOrderMark.size());
   return bytes;
-}
-
-std::string shown(std::string_view text) {
-  std::string out = printable(text, kShownBytes);
-  for (char& c : out) {
-    if (c == '\n' || c == '\t') c = ' ';
-  }
-  return out;
 }
 
 }  // namespace rsm

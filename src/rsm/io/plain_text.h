@@ -18,8 +18,4 @@ int64_t line_of(std::string_view text, size_t byte);
 std::string plain_text(const std::string& who, const std::string& origin,
                        std::string bytes);
 
-/** Fit to stand in one line of a message: printable (io/printable.h), spaces
- * for line ends and tabs, and cut after 80 bytes. */
-std::string shown(std::string_view text);
-
 }  // namespace rsm

@@ -9,6 +9,7 @@
 namespace rsm {
 namespace {
 
+constexpr size_t kShownBytes = 80;
 constexpr std::string_view kDigits = "0123456789abcdef";
 
 bool may_stand(UChar32 letter) {
@@ -37,6 +38,14 @@ std::string printable(std::string_view text, size_t most) {
       out += kDigits[bytes[i] >> 4];
       out += kDigits[bytes[i] & 15];
     }
+  }
+  return out;
+}
+
+std::string shown(std::string_view text) {
+  std::string out = printable(text, kShownBytes);
+  for (char& c : out) {
+    if (c == '\n' || c == '\t') c = ' ';
   }
   return out;
 }

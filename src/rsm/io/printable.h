@@ -11,4 +11,8 @@ namespace rsm {
  * written as \xNN; what is left after `most` bytes as "...". */
 std::string printable(std::string_view text, size_t most);
 
+/** The same in one line of a message: spaces for line ends and tabs, and at
+ * most 80 bytes. */
+std::string shown(std::string_view text);
+
 }  // namespace rsm

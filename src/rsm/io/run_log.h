@@ -11,14 +11,12 @@ namespace rsm {
  * an integer "epoch" that grows from line to line. */
 class RunLog {
  public:
-  /** Continues the file, or creates it. A half-written last line, as a killed
-   * run leaves it, is removed. Throws rsm::Error naming the file, and the line
-   * where one is not as above. */
-  explicit RunLog(std::string path);
+  /** Begins the file anew with the lines of `text`, as mend_log() gives it.
+   * Throws rsm::Error naming the file where it cannot be written. */
+  RunLog(std::string path, const std::string& text);
 
-  /** Appends one line; it is on the disk when this returns. NaN and infinities
-   * are written as null, bytes that are not UTF-8 as U+FFFD. After an error
-   * (rsm::Error) the file is as before. */
+  /** Appends one line (json_line, io/json_text.h); it is on the disk when this
+   * returns. After an error (rsm::Error) the file is as before. */
   void append(const nlohmann::json& line);
 
   /** Replaces the last line by one that says more of the same epoch. Replaces
@@ -26,24 +24,12 @@ class RunLog {
    * of another epoch. */
   void amend(const nlohmann::json& line);
 
-  /** Drops the lines of epochs later than `epoch`. Replaces the file as a whole
-   * or not at all. */
-  void truncate_after(int64_t epoch);
-
   /** The lines so far, as they stand in the file, without its newlines. */
-  std::vector<std::string> lines() const;
+  const std::vector<std::string>& lines() const { return lines_; }
 
  private:
-  struct Line {
-    int64_t epoch;
-    std::string text;
-  };
-
-  /** Writes all of `lines`, then they are the log's. */
-  void replace(std::vector<Line> lines);
-
   std::string path_;
-  std::vector<Line> lines_;
+  std::vector<std::string> lines_;
 };
 
 /** The lines of a log in order. Where an epoch comes again, or an earlier one,

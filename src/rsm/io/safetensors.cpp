@@ -1,25 +1,23 @@
 #include "rsm/io/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/io/json_fields.h"
 #include "rsm/io/json_text.h"
+#include "rsm/io/printable.h"
+#include "rsm/io/sha256.h"
 
 namespace rsm {
 namespace {
@@ -61,172 +59,104 @@ struct Entry {
   uint64_t end = 0;
 };
 
-/** A regular file read at offsets. */
-class Input {
- public:
-  explicit Input(const std::string& path) : path_(path) {
-    // Opening a pipe without this flag would wait for a writer.
-    descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    RSM_CHECK(descriptor_ >= 0, "[safetensors] cannot read ", path, ": ",
-              std::strerror(errno));
-    struct stat status;
-    const bool regular =
-        ::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode);
-    if (!regular) ::close(descriptor_);
-    RSM_CHECK(regular, "[safetensors] ", path, " is not a regular file");
-    size_ = static_cast<uint64_t>(status.st_size);
-  }
-  Input(const Input&) = delete;
-  Input& operator=(const Input&) = delete;
-  ~Input() { ::close(descriptor_); }
+/** A file's header, and the data behind it. */
+struct Parts {
+  std::string who;
+  json header;
+  std::string_view data;
 
-  const std::string& path() const { return path_; }
-  uint64_t size() const { return size_; }
-
-  void read(uint64_t offset, void* out, uint64_t count) const {
-    char* next = static_cast<char*>(out);
-    while (count > 0) {
-      const ssize_t got =
-          ::pread(descriptor_, next, count, static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR) continue;
-      RSM_CHECK(got >= 0, "[safetensors] cannot read ", path_, ": ",
-                std::strerror(errno));
-      RSM_CHECK(got > 0, "[safetensors] ", path_, " ended while it was read");
-      next += got;
-      offset += static_cast<uint64_t>(got);
-      count -= static_cast<uint64_t>(got);
-    }
-  }
-
- private:
-  std::string path_;
-  int descriptor_ = -1;
-  uint64_t size_ = 0;
+  JsonFields fields() const { return {header, who}; }
 };
 
-json parse_header(const Input& input, uint64_t& data_start) {
-  RSM_CHECK(input.size() >= 8, "[safetensors] ", input.path(), " has ",
-            input.size(),
+Parts parts_of(const MappedFile& file) {
+  std::string_view bytes = file.bytes();
+  const std::string who = cat("[safetensors] ", file.path());
+  uint64_t length = 0;
+  RSM_CHECK(bytes.size() >= sizeof(length), who, " has ", bytes.size(),
             " bytes; a header length alone takes 8; the file is "
             "truncated or something else");
-  uint64_t length = 0;
-  input.read(0, &length, sizeof(length));
-  RSM_CHECK(length <= kMaxHeader, "[safetensors] ", input.path(),
-            " says its header has ", length, " bytes; at most ", kMaxHeader,
+  std::memcpy(&length, bytes.data(), sizeof(length));
+  bytes.remove_prefix(sizeof(length));
+  RSM_CHECK(length <= kMaxHeader, who, " says its header has ", length,
+            " bytes; at most ", kMaxHeader,
             " are allowed; is it a safetensors file?");
-  RSM_CHECK(length <= input.size() - 8, "[safetensors] ", input.path(),
-            " says its header has ", length, " bytes but has only ",
-            input.size() - 8, " after the length; the file is truncated");
-  std::string text(length, '\0');
-  input.read(8, text.data(), length);
-  data_start = 8 + length;
-  const json header =
-      parse_json(cat("[safetensors] ", input.path(), ": header"), text);
-  RSM_CHECK(header.is_object(), "[safetensors] ", input.path(),
-            ": the header is a JSON ", header.type_name(),
-            "; it must be an object");
-  return header;
+  RSM_CHECK(length <= bytes.size(), who, " says its header has ", length,
+            " bytes but has only ", bytes.size(),
+            " after the length; the file is truncated");
+  return {who, parse_json(who + ": header", bytes.substr(0, length)),
+          bytes.substr(length)};
 }
 
-std::map<std::string, std::string> parse_metadata(const std::string& path,
-                                                  const json& header) {
+std::map<std::string, std::string> parse_metadata(const JsonFields& header) {
   std::map<std::string, std::string> metadata;
-  const auto found = header.find(kMetadata);
-  if (found == header.end()) return metadata;
-  RSM_CHECK(found->is_object(), "[safetensors] ", path, ": ", kMetadata,
-            " must map texts to texts");
-  for (const auto& [key, value] : found->items()) {
-    RSM_CHECK(value.is_string(), "[safetensors] ", path, ": ", kMetadata, ".",
-              key, " is a ", value.type_name(), "; it must be a text");
-    metadata[key] = value.get<std::string>();
-  }
+  if (!header.has(kMetadata)) return metadata;
+  const auto fields = header.object(kMetadata);
+  for (const auto& key : fields.keys()) metadata[key] = fields.text(key);
   return metadata;
 }
 
-std::vector<uint64_t> unsigned_list(const json& value, const char* field,
-                                    const std::string& who) {
-  const auto found = value.find(field);
-  RSM_CHECK(found != value.end() && found->is_array(), who, field,
-            " must be a list of non-negative integers");
-  std::vector<uint64_t> list;
-  for (const auto& item : *found) {
-    RSM_CHECK(item.is_number_unsigned(), who, field,
-              " must be a list of non-negative integers; it has ", item.dump());
-    list.push_back(item.get<uint64_t>());
-  }
-  return list;
+torch::ScalarType type_of(const JsonFields& fields) {
+  std::string name = kTypes[0].name;
+  fields.check("dtype", fields.has("dtype"), "a type");
+  fields.choice("dtype", name, type_names());
+  return std::find_if(kTypes.begin(), kTypes.end(),
+                      [&](const TypeName& entry) { return name == entry.name; })
+      ->type;
 }
 
-torch::ScalarType parse_type(const json& value, const std::string& who) {
-  const auto found = value.find("dtype");
-  RSM_CHECK(found != value.end() && found->is_string(), who,
-            "dtype must be a text");
-  const auto name = found->get<std::string>();
-  for (const auto& entry : kTypes) {
-    if (name == entry.name) return entry.type;
+/** Bytes of a tensor of this shape; nothing where they are too many. */
+std::optional<uint64_t> bytes_of(const std::vector<int64_t>& shape,
+                                 torch::ScalarType type) {
+  constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
+  uint64_t bytes = torch::elementSize(type);
+  for (const int64_t extent : shape) {
+    if (extent > 0 && bytes > kMost / extent) return std::nullopt;
+    if (extent > 0) bytes *= extent;
   }
-  throw Error(cat(who, "dtype: ", unknown_word(name, type_names())));
+  return std::count(shape.begin(), shape.end(), 0) > 0 ? 0 : bytes;
 }
 
-Entry parse_entry(const std::string& path, const std::string& name,
-                  const json& value) {
-  const std::string who = cat("[safetensors] ", path, ": ", name, ": ");
-  RSM_CHECK(value.is_object(), who,
-            "must be an object with dtype, shape and "
-            "data_offsets; got ",
-            value.dump().substr(0, 40));
+Entry parse_entry(const JsonFields& header, const std::string& name) {
+  const auto fields = header.object(name);
   Entry entry;
   entry.name = name;
-  entry.type = parse_type(value, who);
-  constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
-  uint64_t bytes = torch::elementSize(entry.type);
-  bool fits = true;
-  const auto shape = unsigned_list(value, "shape", who);
-  const bool empty = std::count(shape.begin(), shape.end(), 0u) > 0;
-  for (const uint64_t extent : shape) {
-    fits &= extent <= kMost && (extent == 0 || bytes <= kMost / extent);
-    if (fits && extent > 0) bytes *= extent;
-    entry.shape.push_back(static_cast<int64_t>(extent));
-  }
-  RSM_CHECK(fits, who, "shape ", value["shape"].dump(), " is too large");
-  if (empty) bytes = 0;
-  const auto offsets = unsigned_list(value, "data_offsets", who);
-  RSM_CHECK(offsets.size() == 2, who, "data_offsets must be [begin, end]; got ",
-            value["data_offsets"].dump());
+  entry.type = type_of(fields);
+  entry.shape = fields.integers("shape", 0);
+  const auto bytes = bytes_of(entry.shape, entry.type);
+  fields.check("shape", bytes.has_value(), "one that is not too large");
+  const auto offsets = fields.integers("data_offsets", 0);
+  fields.check("data_offsets", offsets.size() == 2 && offsets[0] <= offsets[1],
+               "[begin, end], the begin before the end,");
   entry.begin = offsets[0];
   entry.end = offsets[1];
-  RSM_CHECK(entry.begin <= entry.end, who, "data_offsets ",
-            value["data_offsets"].dump(), " end before they begin");
-  RSM_CHECK(entry.end - entry.begin == bytes, who, "data_offsets span ",
-            entry.end - entry.begin, " bytes; shape ", value["shape"].dump(),
-            " of ", value["dtype"].get<std::string>(), " takes ", bytes);
+  fields.check("data_offsets", entry.end - entry.begin == *bytes,
+               cat("a span of ", *bytes, " bytes, as shape and dtype take,"));
   return entry;
 }
 
 /** Entries in the order of their data, which must be covered without gaps. */
-std::vector<Entry> parse_entries(const std::string& path, const json& header,
-                                 uint64_t data_size) {
+std::vector<Entry> parse_entries(const JsonFields& header, uint64_t data_size) {
   std::vector<Entry> entries;
-  for (const auto& [name, value] : header.items()) {
-    if (name != kMetadata) entries.push_back(parse_entry(path, name, value));
+  for (const auto& name : header.keys()) {
+    if (name != kMetadata) entries.push_back(parse_entry(header, name));
   }
   std::stable_sort(entries.begin(), entries.end(), [](auto& a, auto& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
   uint64_t covered = 0;
   for (const auto& entry : entries) {
-    const std::string who = cat("[safetensors] ", path, ": ", entry.name, ": ");
-    RSM_CHECK(entry.begin >= covered, who, "data begins at ", entry.begin,
+    const std::string who =
+        cat(header.where(), ": ", shown(entry.name), ": data ");
+    RSM_CHECK(entry.begin >= covered, who, "begins at ", entry.begin,
               " and overlaps another tensor's, which ends at ", covered);
-    RSM_CHECK(entry.begin == covered, who, "data begins at ", entry.begin,
+    RSM_CHECK(entry.begin == covered, who, "begins at ", entry.begin,
               "; a gap, as the data before ends at ", covered);
-    RSM_CHECK(entry.end <= data_size, who, "data ends at ", entry.end,
+    RSM_CHECK(entry.end <= data_size, who, "ends at ", entry.end,
               " but the file has ", data_size,
-              " bytes of data; it is "
-              "truncated");
+              " bytes of data; it is truncated");
     covered = entry.end;
   }
-  RSM_CHECK(covered == data_size, "[safetensors] ", path, " has ", data_size,
+  RSM_CHECK(covered == data_size, header.where(), " has ", data_size,
             " bytes of data; its tensors take ", covered);
   return entries;
 }
@@ -239,24 +169,20 @@ void check_booleans(const std::string& path, const std::string& name,
             ": a byte of a BOOL must be 0 or 1");
 }
 
-/** Reads the tensors whose names are in `wanted`; all of them where null. */
-SafetensorsFile read_wanted(const std::string& path,
-                            const std::set<std::string>* wanted) {
-  const Input input(path);
-  uint64_t data_start = 0;
-  const json header = parse_header(input, data_start);
-  SafetensorsFile file;
-  file.metadata = parse_metadata(path, header);
-  for (const auto& entry :
-       parse_entries(path, header, input.size() - data_start)) {
-    if (wanted != nullptr && !wanted->count(entry.name)) continue;
-    auto tensor = torch::empty(entry.shape, torch::dtype(entry.type));
-    input.read(data_start + entry.begin, tensor.data_ptr(),
-               entry.end - entry.begin);
-    if (entry.type == torch::kBool) check_booleans(path, entry.name, tensor);
-    file.tensors.emplace(entry.name, std::move(tensor));
+/** A view of the tensor at `data`; a copy where its type cannot begin there. */
+torch::Tensor tensor_of(const Entry& entry, const char* data,
+                        const std::shared_ptr<const MappedFile>& file) {
+  const auto options = torch::dtype(entry.type);
+  if (entry.begin == entry.end) return torch::empty(entry.shape, options);
+  const bool aligned =
+      reinterpret_cast<uintptr_t>(data) % torch::elementSize(entry.type) == 0;
+  if (aligned) {
+    return torch::from_blob(
+        const_cast<char*>(data), entry.shape, [file](void*) {}, options);
   }
-  return file;
+  auto copy = torch::empty(entry.shape, options);
+  std::memcpy(copy.data_ptr(), data, entry.end - entry.begin);
+  return copy;
 }
 
 size_t type_rank(torch::ScalarType type) {
@@ -269,7 +195,7 @@ size_t type_rank(torch::ScalarType type) {
 struct Output {
   size_t rank;
   std::string name;
-  torch::Tensor tensor;
+  torch::Tensor tensor;  ///< as it was given
 };
 
 std::vector<Output> sorted_outputs(const std::string& path,
@@ -289,9 +215,7 @@ std::vector<Output> sorted_outputs(const std::string& path,
               " has no name there; "
               "allowed: ",
               join(type_names()));
-    // A lazily conjugated or negated view would give its raw memory.
-    outputs.push_back(
-        {rank, name, tensor.detach().cpu().resolve_neg().contiguous()});
+    outputs.push_back({rank, name, tensor.detach()});
   }
   // The map is sorted by name, so equal ranks stay sorted by name.
   std::stable_sort(outputs.begin(), outputs.end(),
@@ -327,46 +251,69 @@ std::string header_text(const std::string& path,
 
 }  // namespace
 
+SafetensorsFile view_safetensors(std::shared_ptr<const MappedFile> file) {
+  const Parts parts = parts_of(*file);
+  const auto header = parts.fields();
+  SafetensorsFile out;
+  out.metadata = parse_metadata(header);
+  for (const auto& entry : parse_entries(header, parts.data.size())) {
+    auto tensor = tensor_of(entry, parts.data.data() + entry.begin, file);
+    if (entry.type == torch::kBool) {
+      check_booleans(file->path(), entry.name, tensor);
+    }
+    out.tensors.emplace(entry.name, std::move(tensor));
+  }
+  return out;
+}
+
+SafetensorsFile view_safetensors(const std::string& path) {
+  return view_safetensors(std::make_shared<const MappedFile>(path));
+}
+
 SafetensorsFile read_safetensors(const std::string& path) {
-  return read_wanted(path, nullptr);
+  auto file = view_safetensors(path);
+  file.tensors = copied(file.tensors);
+  return file;
 }
 
-std::map<std::string, std::string> read_safetensors_metadata(
-    const std::string& path) {
-  const Input input(path);
-  uint64_t data_start = 0;
-  return parse_metadata(path, parse_header(input, data_start));
-}
-
-SafetensorsFile read_safetensors(const std::string& path,
-                                 const std::set<std::string>& wanted) {
-  return read_wanted(path, &wanted);
+StateDict copied(const StateDict& tensors) {
+  StateDict out;
+  for (const auto& [name, tensor] : tensors) out[name] = tensor.clone();
+  return out;
 }
 
 TensorShapes read_shapes(const std::string& path) {
-  const Input input(path);
-  uint64_t data_start = 0;
-  const json header = parse_header(input, data_start);
+  const MappedFile file(path);
+  const Parts parts = parts_of(file);
   TensorShapes shapes;
-  for (const auto& entry :
-       parse_entries(path, header, input.size() - data_start)) {
+  for (const auto& entry : parse_entries(parts.fields(), parts.data.size())) {
     shapes[entry.name] = entry.shape;
   }
   return shapes;
 }
 
-void write_safetensors(const std::string& path, const StateDict& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+std::string write_safetensors(
+    const std::string& path, const StateDict& tensors,
+    const std::map<std::string, std::string>& metadata) {
   const auto outputs = sorted_outputs(path, tensors);
-  std::string header = header_text(path, outputs, metadata);
+  const std::string header = header_text(path, outputs, metadata);
   const uint64_t length = header.size();
-  header.insert(0, reinterpret_cast<const char*>(&length), sizeof(length));
-  std::vector<std::string_view> pieces = {header};
+  AtomicFile file(path);
+  Sha256 sum;
+  const auto write = [&](const void* data, size_t size) {
+    const std::string_view bytes(static_cast<const char*>(data), size);
+    sum.add(bytes);
+    file.write(bytes);
+  };
+  write(&length, sizeof(length));
+  write(header.data(), header.size());
   for (const auto& output : outputs) {
-    pieces.emplace_back(static_cast<const char*>(output.tensor.data_ptr()),
-                        output.tensor.nbytes());
+    // A lazily conjugated or negated view would give its raw memory.
+    const auto dense = output.tensor.cpu().resolve_neg().contiguous();
+    write(dense.data_ptr(), dense.nbytes());
   }
-  write_pieces_atomic(path, pieces);
+  file.commit();
+  return sum.digits();
 }
 
 }  // namespace rsm

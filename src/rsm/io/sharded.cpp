@@ -10,7 +10,8 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/json_fields.h"
+#include "rsm/io/printable.h"
 
 namespace rsm {
 namespace {
@@ -73,7 +74,7 @@ std::vector<std::string> variants_of(const std::vector<std::string>& names,
       });
   throw Error(cat(
       "[safetensors] ", folder, " has no ", stem, kSuffix, "; there ",
-      names.empty() ? "is nothing" : cat("lie ", shown_text(join(names))),
+      names.empty() ? "is nothing" : cat("lie ", shown(join(names))),
       pickled   ? "; PyTorch's pickled weights (.bin) can run code and are not "
                   "read: load them in diffusers or transformers and call "
                   "save_pretrained(folder, safe_serialization=True)"
@@ -91,7 +92,7 @@ fs::path weights_of(const std::string& folder, const std::string& stem) {
   const auto names = names_in(base);
   const auto variants = variants_of(names, stem);
   RSM_CHECK(variants.size() <= 1, "[safetensors] ", folder, " has no ", stem,
-            kSuffix, " but several variants: ", shown_text(join(variants)),
+            kSuffix, " but several variants: ", shown(join(variants)),
             "; give one of them that name");
   if (variants.empty()) no_weights(folder, stem, names);
   has_file(base / variants[0]);
@@ -100,23 +101,16 @@ fs::path weights_of(const std::string& folder, const std::string& stem) {
 
 std::map<std::string, std::set<std::string>> read_index(
     const std::string& path) {
-  const json index = read_json(path);
-  const bool found = index.is_object() && index.contains("weight_map") &&
-                     index["weight_map"].is_object();
-  RSM_CHECK(found, "[safetensors] ", path,
-            ": weight_map is missing; it must map tensor names to shards");
+  const json index = read_python_json(path);
+  const auto map =
+      JsonFields(index, "[safetensors] " + path).object("weight_map");
   std::map<std::string, std::set<std::string>> names_by_shard;
-  for (const auto& [name, value] : index["weight_map"].items()) {
-    RSM_CHECK(value.is_string(), "[safetensors] ", path, ": weight_map.",
-              shown_text(name), " must be a shard's file name; got ",
-              shown(value));
-    const auto shard = value.get<std::string>();
+  for (const auto& name : map.keys()) {
+    const auto shard = map.text(name);
     const bool plain =
         !shard.empty() && shard != "." && shard != ".." &&
         shard.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
-    RSM_CHECK(plain, "[safetensors] ", path, ": weight_map.", shown_text(name),
-              ": \"", shown_text(shard),
-              "\"; a shard is a plain file name in the index's folder");
+    map.check(name, plain, "a plain file name in the index's folder");
     names_by_shard[shard].insert(name);
   }
   return names_by_shard;
@@ -131,8 +125,7 @@ void check_shards(const std::string& folder, const std::string& index,
   }
   RSM_CHECK(missing.empty(), "[safetensors] ", folder, " lacks ",
             missing.size(), " of ", shards.size(), " shards that ", index,
-            " names: ", shown_text(join(missing)),
-            "; download the model again");
+            " names: ", shown(join(missing)), "; download the model again");
 }
 
 /** Calls `read` for each file with the names wanted of it; null: all. */
@@ -157,19 +150,23 @@ void check_held(const std::string& path, const std::set<std::string>& names,
                 const Found& found) {
   for (const auto& name : names) {
     RSM_CHECK(found.count(name), "[safetensors] ", path, " has no ",
-              shown_text(name), ", which the index beside it places there");
+              shown(name), ", which the index beside it places there");
   }
 }
 
 }  // namespace
 
-SafetensorsFile read_sharded(const std::string& folder,
+SafetensorsFile view_sharded(const std::string& folder,
                              const std::string& stem) {
   SafetensorsFile all;
   for_each_file(folder, stem, [&](const std::string& path, const auto* names) {
-    auto part = names == nullptr ? read_safetensors(path)
-                                 : read_safetensors(path, *names);
-    if (names != nullptr) check_held(path, *names, part.tensors);
+    auto part = view_safetensors(path);
+    if (names != nullptr) {
+      check_held(path, *names, part.tensors);
+      std::erase_if(part.tensors, [&](const auto& entry) {
+        return names->count(entry.first) == 0;
+      });
+    }
     all.tensors.merge(part.tensors);
     all.metadata.merge(part.metadata);
   });

@@ -12,10 +12,12 @@ namespace rsm {
  * such as `<stem>.fp16.safetensors` or `<stem>.safetensors.index.fp16.json`,
  * where there is just one.
  *
- * All functions throw rsm::Error as read_safetensors does, where the index is
+ * Tensors are views of their files: see view_safetensors.
+ *
+ * All functions throw rsm::Error as view_safetensors does, where the index is
  * malformed or names what a shard doesn't hold, where a link leads nowhere,
  * and, saying what lies there instead, where there are no such weights. */
-SafetensorsFile read_sharded(const std::string& folder,
+SafetensorsFile view_sharded(const std::string& folder,
                              const std::string& stem);
 
 /** The shapes of the same tensors, without reading their data. */

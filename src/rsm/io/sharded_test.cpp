@@ -25,7 +25,7 @@ class Sharded : public testing::Test {
     write_file_atomic(folder_ / name, text);
   }
   void expect_both() {
-    const auto file = read_sharded(folder_.path(), "m");
+    const auto file = view_sharded(folder_.path(), "m");
     ASSERT_EQ(file.tensors.size(), 2U);
     EXPECT_TRUE(file.tensors.at("a").equal(torch::ones(2)));
     EXPECT_TRUE(file.tensors.at("b").equal(torch::zeros(3)));
@@ -35,7 +35,7 @@ class Sharded : public testing::Test {
   }
   std::string error() {
     error_of([&] { read_sharded_shapes(folder_.path(), "m"); });
-    return error_of([&] { read_sharded(folder_.path(), "m"); });
+    return error_of([&] { view_sharded(folder_.path(), "m"); });
   }
   TemporaryFolder folder_;
 };
@@ -50,7 +50,7 @@ TEST_F(Sharded, TensorsComeFromTheirShards) {
 }
 
 TEST_F(Sharded, WithoutIndexTheFileItselfIsRead) {
-  const auto file = read_sharded(folder_.path(), "m-2");
+  const auto file = view_sharded(folder_.path(), "m-2");
   ASSERT_EQ(file.tensors.size(), 1U);
   EXPECT_TRUE(file.tensors.at("b").equal(torch::zeros(3)));
 }
@@ -100,7 +100,7 @@ TEST_F(Sharded, MalformedIndexesAreNamed) {
 
 TEST_F(Sharded, WhatAShardLacksIsNamed) {
   write_index(R"({"weight_map": {"b": "m-1.safetensors"}})");
-  expect_parts(error_of([&] { read_sharded(folder_.path(), "m"); }),
+  expect_parts(error_of([&] { view_sharded(folder_.path(), "m"); }),
                {folder_ / "m-1.safetensors", " has no b"});
   write_index(R"({"weight_map": {"a": "m-1.safetensors",
                                  "b": "m-3.safetensors"}})");

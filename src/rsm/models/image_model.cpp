@@ -8,11 +8,13 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/json_fields.h"
+#include "rsm/io/printable.h"
 #include "rsm/io/sharded.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/sd3_transformer.h"
 #include "rsm/models/unet.h"
+#include "rsm/paths/scheduler_keys.h"
 
 namespace rsm {
 namespace {
@@ -91,11 +93,10 @@ Family family_of(const std::string& folder) {
             folder,
             " has no model_index.json; a diffusers model folder is needed");
   const json index = read_python_json(path);
-  JsonOptions(index, "[ImageModel] " + path);
+  const JsonFields fields(index, "[ImageModel] " + path);
   for (const char* part : {"vae", "text_encoder_2", "text_encoder_3"}) {
     const std::string name = class_of(index, part);
-    RSM_CHECK(name.empty(), "[ImageModel] ", path, ": ", part, " is ",
-              shown_text(name),
+    RSM_CHECK(name.empty(), fields.where(), ": ", part, " is ", shown(name),
               "; only models with one text encoder and without VAE are "
               "supported so far");
   }
@@ -106,26 +107,29 @@ Family family_of(const std::string& folder) {
     // Folders of Stable Diffusion 1.x name PNDMScheduler: the same noise.
     const bool same_noise =
         needed == std::string("DDIMScheduler") && name == "PNDMScheduler";
-    RSM_CHECK(name == needed || same_noise, "[ImageModel] ", path, ": ", part,
-              " is \"", shown_text(name), "\"; \"", needed, "\" is needed");
+    RSM_CHECK(part != std::string("scheduler") || name == needed || same_noise,
+              fields.where(), ": ", other_scheduler("\"" + shown(name) + "\""));
+    RSM_CHECK(name == needed || same_noise, fields.where(), ": ", part,
+              " is \"", shown(name), "\"; \"", needed, "\" is needed");
   }
   return family;
 }
 
-/** A network of the config, whose sizes are those of the folder's weights. */
-Network empty_network(Family family, const std::string& folder) {
+/** The config in a network's folder, whose sizes are those of its weights. */
+template <typename Config>
+Config config_of(const std::string& folder) {
   const std::string path = folder + "/config.json";
-  const json config = read_python_json(path);
-  const auto checked = [&](const auto& own) {
-    check_shapes(own.anchors(), read_sharded_shapes(folder, kWeights), folder);
-    return own;
-  };
+  const auto config = Config::from_json(read_python_json(path), path);
+  check_shapes(config.anchors(), read_sharded_shapes(folder, kWeights), folder);
+  return config;
+}
+
+/** A network of the folder's config. */
+Network empty_network(Family family, const std::string& folder) {
   if (family == Family::flow) {
-    return std::make_shared<Sd3TransformerImpl>(
-        checked(Sd3Config::from_json(config, path)));
+    return std::make_shared<Sd3TransformerImpl>(config_of<Sd3Config>(folder));
   }
-  return std::make_shared<UnetImpl>(
-      checked(UnetConfig::from_json(config, path)));
+  return std::make_shared<UnetImpl>(config_of<UnetConfig>(folder));
 }
 
 ClipTextConfig text_config_of(const std::string& folder) {
@@ -133,14 +137,20 @@ ClipTextConfig text_config_of(const std::string& folder) {
   return ClipTextConfig::from_json(read_python_json(path), path);
 }
 
-ClipTextModel load_text_encoder(const std::string& folder, bool projection) {
+/** The same, whose sizes are those of its weights. */
+ClipTextConfig checked_text_config(const std::string& folder, bool projection) {
   const auto config = text_config_of(folder);
   const std::string part = folder + "/text_encoder";
   check_shapes(config.anchors(projection),
                clip_text_names(read_sharded_shapes(part, kTextWeights)), part);
-  ClipTextModel model(config, projection);
+  return config;
+}
+
+ClipTextModel load_text_encoder(const std::string& folder, bool projection) {
+  ClipTextModel model(checked_text_config(folder, projection), projection);
+  const std::string part = folder + "/text_encoder";
   load_parameters(
-      *model, clip_text_names(read_sharded(part, kTextWeights).tensors), part);
+      *model, clip_text_names(view_sharded(part, kTextWeights).tensors), part);
   return model;
 }
 
@@ -167,7 +177,7 @@ void copy_part(const std::string& from, const std::string& to) {
   RSM_CHECK(fs::is_directory(from, failed), "[ImageModel] no folder \"", from,
             "\"; its files are needed to save a model");
   if (fs::equivalent(from, to, failed)) return;
-  make_folder(to);
+  make_folders(to);
   fs::directory_iterator entry(from, failed), end;
   for (; !failed && entry != end; entry.increment(failed)) {
     if (!entry->is_regular_file(failed)) continue;
@@ -194,8 +204,20 @@ ImageModel ImageModel::load(const std::string& folder) {
                    load_text_encoder(folder, family == Family::flow),
                    std::move(tokenizer), std::move(path),
                    folder + "/tokenizer"};
-  load_parameters(*model.network, read_sharded(part, kWeights).tensors, part);
+  load_parameters(*model.network, view_sharded(part, kWeights).tensors, part);
   return model;
+}
+
+void check_model(const std::string& folder) {
+  const auto family = load_path(folder)->family();
+  const std::string part = folder + "/" + layout_of(family).network_part;
+  load_tokenizer(folder);
+  if (family == Family::flow) {
+    config_of<Sd3Config>(part);
+  } else {
+    config_of<UnetConfig>(part);
+  }
+  checked_text_config(folder, family == Family::flow);
 }
 
 ClipTokenizer load_tokenizer(const std::string& folder) {
@@ -206,9 +228,9 @@ void ImageModel::save(const std::string& folder, torch::ScalarType type) const {
   const Layout& layout = layout_of(path->family());
   const std::string part = folder + "/" + layout.network_part;
   const std::string text = folder + "/text_encoder";
-  make_folder(part);
-  make_folder(text);
-  make_folder(folder + "/scheduler");
+  make_folders(part);
+  make_folders(text);
+  make_folders(folder + "/scheduler");
   write_json_atomic(part + "/config.json", network->config_json());
   write_json_atomic(text + "/config.json", text_encoder->config().to_json(
                                                path->family() == Family::flow));
@@ -232,7 +254,7 @@ void save_with_weights(const std::string& from, const std::string& to,
       copy_part(from + place, to + place);
       continue;
     }
-    make_folder(to + place);
+    make_folders(to + place);
     copy_file_atomic(from + place + "/config.json",
                      to + place + "/config.json");
     write_network(to + place, network, type);
@@ -287,7 +309,7 @@ std::shared_ptr<const Path> load_path(const std::string& folder) {
     throw Error(cat(wrong.what(), " (", file, ")"));
   }
   int64_t timesteps = kTimesteps;
-  JsonOptions(scheduler, "[ImageModel] " + file)
+  JsonFields(scheduler, "[ImageModel] " + file)
       .integer("num_train_timesteps", timesteps, kTimesteps, kTimesteps);
   RSM_CHECK(path->family() == family, "[ImageModel] ", file,
             " is of another family than the network beside it; ",
@@ -301,7 +323,8 @@ std::vector<std::string> folder_warnings(const std::string& folder) {
   const auto left = Path::leftovers(read_python_json(file));
   if (left.empty()) return {};
   return {cat(file, ": ", join(left), left.size() == 1 ? " is" : " are",
-              " left from another scheduler and passed over, as in diffusers")};
+              " left from another scheduler, or from diffusers of 2022, and "
+              "passed over, as in diffusers")};
 }
 
 std::string truncation_warning(const ClipTokenizer& tokenizer,
@@ -318,7 +341,7 @@ std::string truncation_warning(const ClipTokenizer& tokenizer,
              " longer than the ", tokenizer.max_length() - 2,
              " tokens of text that the text encoder reads: it sees the "
              "beginning, judges get all. \"",
-             shown_text(example), "\"");
+             shown(example), "\"");
 }
 
 std::shared_ptr<const Decoder> pixel_decoder() {

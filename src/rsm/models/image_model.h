@@ -67,6 +67,10 @@ struct ImageModel {
 void save_with_weights(const std::string& from, const std::string& to,
                        const StateDict& network, torch::ScalarType type);
 
+/** Throws as ImageModel::load does for whatever a folder's configs, tokenizer
+ * and the headers of its weights say; no weight is read. */
+void check_model(const std::string& folder);
+
 /** The path of a model folder, without loading its networks. Throws rsm::Error
  * as ImageModel::load does. */
 std::shared_ptr<const Path> load_path(const std::string& folder);

@@ -154,6 +154,7 @@ TEST(ImageModel, ThatIsDamagedIsAnError) {
     change(value);
     write_json_atomic(path, value);
     const auto text = error_of([&] { ImageModel::load(folder.path()); });
+    EXPECT_EQ(error_of([&] { check_model(folder.path()); }), text);
     write_file_atomic(path, kept);
     return text;
   };
@@ -174,6 +175,10 @@ TEST(ImageModel, ThatIsDamagedIsAnError) {
   expect_parts(error(index, [](json& j) { j.erase("scheduler"); }),
                {index, "scheduler", "FlowMatchEulerDiscreteScheduler"});
   expect_parts(
+      error(index,
+            [](json& j) { j["scheduler"][1] = "DPMSolverMultistepScheduler"; }),
+      {index, "DPMSolverMultistepScheduler", "DDIMScheduler with"});
+  expect_parts(
       error("transformer/config.json", [](json& j) { j["num_layers"] = 3; }),
       {"transformer", "transformer_blocks.", "missing"});
   expect_parts(error("text_encoder/config.json",
@@ -186,6 +191,7 @@ TEST(ImageModel, ThatIsDamagedIsAnError) {
                      [](json& j) { j = DdimSchedule{}.to_json(); }),
                {"scheduler_config.json", "another family",
                 "FlowMatchEulerDiscreteScheduler"});
+  EXPECT_NO_THROW(check_model(folder.path()));
   fs::remove(folder / "transformer/diffusion_pytorch_model.safetensors");
   expect_parts(error_of([&] { ImageModel::load(folder.path()); }),
                {"/transformer", "no diffusion_pytorch_model.safetensors"});

@@ -3,8 +3,6 @@
 #include <torch/csrc/autograd/generated/variable_factories.h>
 #include <torch/cuda.h>
 
-#include <filesystem>
-#include <system_error>
 #include <vector>
 
 #include "rsm/base/error.h"
@@ -72,13 +70,6 @@ void copy_tensors(const StateDict& to, const StateDict& from,
 void load_parameters(torch::nn::Module& module, const StateDict& weights,
                      const std::string& who) {
   copy_tensors(state_dict(module), weights, who);
-}
-
-void make_folder(const std::string& path) {
-  std::error_code failed;
-  std::filesystem::create_directories(path, failed);
-  RSM_CHECK(!failed, "[files] cannot make the folder ", path, ": ",
-            failed.message());
 }
 
 StateDict converted(const StateDict& weights, torch::ScalarType type) {

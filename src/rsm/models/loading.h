@@ -28,9 +28,6 @@ void check_shapes(const TensorShapes& needed, const TensorShapes& found,
 void load_parameters(torch::nn::Module& module, const StateDict& weights,
                      const std::string& who);
 
-/** Makes a folder and those above it. Throws rsm::Error naming it. */
-void make_folder(const std::string& path);
-
 /** The same tensors in another type (integers and booleans stay). */
 StateDict converted(const StateDict& weights, torch::ScalarType type);
 

@@ -10,7 +10,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/json_fields.h"
 #include "rsm/io/json_text.h"
 #include "rsm/models/loading.h"
 
@@ -69,7 +69,7 @@ double of_layer(const json& config, const char* field,
                 const std::string& who) {
   if (!is_set(config, field)) return usual;
   const json& pattern = config[field];
-  RSM_CHECK(pattern.is_object(), who, field, " is ", shown(pattern),
+  RSM_CHECK(pattern.is_object(), who, field, " is ", shown_json(pattern),
             "; an object of numbers by layer is needed");
   double found = usual;
   std::string by;
@@ -81,18 +81,18 @@ double of_layer(const json& config, const char* field,
       matches =
           module.size() <= kLongestName && std::regex_match(module, expression);
     } catch (const std::regex_error& error) {
-      throw Error(cat(who, field, " has the key \"", shown_text(key),
+      throw Error(cat(who, field, " has the key \"", shown(key),
                       "\", which is not understood (", error.what(), ")",
                       kFuseFirst));
     }
     if (!matches) continue;
     RSM_CHECK(value.is_number() && (by.empty() || value == found), who, field,
-              " has ", shown(value), " by \"", shown_text(key), "\" for layer ",
+              " has ", shown_json(value), " by \"", shown(key), "\" for layer ",
               module,
               by.empty() ? "" : ", and another number by \"" + by + "\"",
               "; one number is needed", kFuseFirst);
     found = value.get<double>();
-    by = shown_text(key);
+    by = shown(key);
   }
   return found;
 }
@@ -126,27 +126,24 @@ json peft_fields(const LoraConfig& config, const StateDict& lora) {
 
 LoraConfig from_peft_fields(const json& from, const std::string& origin,
                             const StateDict& tensors) {
-  const JsonOptions fields(from, "[LoraConfig] " + origin);
+  const JsonFields fields(from, "[LoraConfig] " + origin);
   const auto who = cat(fields.where(), ": ");
-  const std::string type = shown(from.value("peft_type", json("LORA")));
+  const std::string type = shown_json(from.value("peft_type", json("LORA")));
   RSM_CHECK(type == "\"LORA\"", who, "peft_type is ", type,
             "; \"LORA\" is needed", kFuseFirst);
   for (const char* key : kUnsupported) {
-    RSM_CHECK(!is_set(from, key), who, key, " is ", shown(from[key]),
+    RSM_CHECK(!is_set(from, key), who, key, " is ", shown_json(from[key]),
               "; only LoRA without it is read", kFuseFirst);
   }
   const json bias = from.value("bias", json("none"));
-  RSM_CHECK(bias == "none", who, "bias is ", shown(bias),
+  RSM_CHECK(bias == "none", who, "bias is ", shown_json(bias),
             "; \"none\" is needed", kFuseFirst);
   LoraConfig config;
-  const json rank = from.value("r", json());
-  const json alpha = from.value("lora_alpha", json());
-  RSM_CHECK(is_integer(rank, 1, kMostRank) && alpha.is_number(), who, "r is ",
-            shown(rank), ", lora_alpha is ", shown(alpha),
-            "; an integer of at least 1 and a number are needed");
-  config.rank = rank.get<int64_t>();
+  config.rank = fields.integer("r", 1, kMostRank);
+  const json& alpha = fields.value("lora_alpha");
+  fields.check("lora_alpha", alpha.is_number(), "a number");
   config.alpha = alpha.get<double>();
-  const json targets = from.value("target_modules", json());
+  const json& targets = fields.value("target_modules");
   const json exclude =
       is_set(from, "exclude_modules") ? from["exclude_modules"] : json::array();
   const auto narrows = [&](const char* key) { return is_set(from, key); };
@@ -241,7 +238,7 @@ torch::Tensor lora_matrix(const torch::Tensor& half, const std::string& name,
   const bool pointwise =
       half.dim() == 4 && half.size(2) == 1 && half.size(3) == 1;
   RSM_CHECK(half.is_floating_point() && (half.dim() == 2 || pointwise),
-            "[LoRA] ", who, ": tensor \"", shown_text(name), "\" has shape ",
+            "[LoRA] ", who, ": tensor \"", shown(name), "\" has shape ",
             half.sizes(), "; a matrix is needed, or a 1x1 convolution",
             kFuseFirst);
   return pointwise ? half.flatten(1) : half;
@@ -281,7 +278,7 @@ LoraFile folded(const LoraFile& file) {
 void save_peft_adapter(const std::string& folder, const LoraConfig& config,
                        const StateDict& lora) {
   check_before_saving(config, lora);
-  make_folder(folder);
+  make_folders(folder);
   write_safetensors(folder + kPeftWeights, with_names(kPeftPrefix, lora),
                     {{"format", "pt"}});
   write_json_atomic(folder + kPeftConfig, peft_fields(config, lora));
@@ -298,7 +295,7 @@ LoraFile load_peft_adapter(const std::string& folder) {
 void save_diffusers_lora(const std::string& folder, const LoraConfig& config,
                          const StateDict& lora, const std::string& part) {
   check_before_saving(config, lora);
-  make_folder(folder);
+  make_folders(folder);
   const std::string prefix = part + ".";
   const json plain = peft_fields(config, lora);
   json fields;
@@ -325,9 +322,11 @@ LoraFile diffusers_lora(const SafetensorsFile& file, const std::string& part,
     const std::string where =
         cat("[LoRA] ", path, ": metadata ", kDiffusersMetadata);
     const json all = parse_json(where, quote_python_numbers(found->second));
-    JsonOptions(all, where);
-    for (const auto& [key, value] : all.items()) {
-      if (key.starts_with(prefix)) fields[key.substr(prefix.size())] = value;
+    const JsonFields given(all, where);
+    for (const auto& key : given.keys()) {
+      if (key.starts_with(prefix)) {
+        fields[key.substr(prefix.size())] = given.value(key);
+      }
     }
   }
   if (fields.empty()) {

@@ -12,7 +12,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/printable.h"
 
 namespace rsm {
 namespace {
@@ -97,7 +97,7 @@ void check_kind(const std::string& name, const std::string& who) {
   for (const char* text : {"text_encoder.", "text_encoder_2.", "lora_te_",
                            "lora_te1_", "lora_te2_"}) {
     RSM_CHECK(!name.starts_with(text), "[LoRA] ", who, ": tensor \"",
-              shown_text(name),
+              shown(name),
               "\" adapts the text encoder; only LoRAs of the network alone are "
               "read",
               kFuseFirst);
@@ -105,7 +105,7 @@ void check_kind(const std::string& name, const std::string& who) {
   for (const char* word : {"hada_", "lokr_", "dora_scale", "magnitude_vector",
                            "lora_mid", "oft_"}) {
     RSM_CHECK(name.find(word) == std::string::npos, "[LoRA] ", who,
-              ": tensor \"", shown_text(name), "\" is of another adapter (",
+              ": tensor \"", shown(name), "\" is of another adapter (",
               word, "); only plain LoRA is read", kFuseFirst);
   }
 }
@@ -114,8 +114,8 @@ double alpha_of(const torch::Tensor& tensor, const std::string& name,
                 const std::string& who) {
   const double alpha =
       tensor.numel() == 1 ? tensor.to(torch::kFloat64).item<double>() : NAN;
-  RSM_CHECK(std::isfinite(alpha), "[LoRA] ", who, ": tensor \"",
-            shown_text(name), "\" is no finite number");
+  RSM_CHECK(std::isfinite(alpha), "[LoRA] ", who, ": tensor \"", shown(name),
+            "\" is no finite number");
   return alpha;
 }
 
@@ -133,12 +133,12 @@ Named named(const StateDict& tensors, const std::string& part,
     check_kind(name, who);
     const auto ending = ending_of(name);
     RSM_CHECK(!ending.text.empty(), "[LoRA] ", who, ": tensor \"",
-              shown_text(name), "\" is no part of a LoRA known here",
+              shown(name), "\" is no part of a LoRA known here",
               kFuseFirst);
     const std::string layer =
         layer_of(name.substr(0, name.size() - ending.text.size()), part, flat);
     RSM_CHECK(weights.contains(layer + ".weight"), "[LoRA] ", who,
-              ": tensor \"", shown_text(name), "\" is of no layer of the ",
+              ": tensor \"", shown(name), "\" is of no layer of the ",
               part, "; a LoRA of this model is needed", kFuseFirst);
     if (ending.half == Half::alpha) {
       out.alphas[layer] = alpha_of(tensor, name, who);
@@ -148,7 +148,7 @@ Named named(const StateDict& tensors, const std::string& part,
         ending.half == Half::down ? ".lora_A.weight" : ".lora_B.weight";
     const auto matrix = lora_matrix(tensor, name, who);
     RSM_CHECK(out.halves.emplace(layer + half, matrix).second, "[LoRA] ", who,
-              ": tensor \"", shown_text(name), "\" is of layer \"", layer,
+              ": tensor \"", shown(name), "\" is of layer \"", layer,
               "\", of which there is another; save one adapter alone");
   }
   RSM_CHECK(!out.halves.empty(), "[LoRA] ", who, " has no tensors");
@@ -177,12 +177,11 @@ std::string only_file(const std::string& folder) {
       adapter);
   RSM_CHECK(
       !files.empty(), "[LoRA] ", folder, " has no safetensors file; there ",
-      others.empty() ? "is nothing" : cat("lie ", shown_text(join(others))),
+      others.empty() ? "is nothing" : cat("lie ", shown(join(others))),
       "; a LoRA as pickled .bin or .pt is not read: save it with "
       "safe_serialization=True");
   RSM_CHECK(files.size() == 1, "[LoRA] ", folder,
-            " has several files: ", shown_text(join(files)),
-            "; name one of them");
+            " has several files: ", shown(join(files)), "; name one of them");
   return folder + "/" + files[0];
 }
 

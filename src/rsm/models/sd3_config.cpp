@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/json_fields.h"
 
 namespace rsm {
 namespace {
@@ -15,45 +15,27 @@ constexpr int64_t kWidest = 65536;
 constexpr int64_t kMostLayers = 1024;
 constexpr int64_t kLargestSide = 4096;
 
-const std::vector<std::string>& known_keys() {
-  static const std::vector<std::string> known = {"sample_size",
-                                                 "patch_size",
-                                                 "in_channels",
-                                                 "num_layers",
-                                                 "attention_head_dim",
-                                                 "num_attention_heads",
-                                                 "joint_attention_dim",
-                                                 "caption_projection_dim",
-                                                 "pooled_projection_dim",
-                                                 "out_channels",
-                                                 "pos_embed_max_size",
-                                                 "dual_attention_layers",
-                                                 "qk_norm"};
-  return known;
-}
-
-void check_sizes(const Sd3Config& c, const std::string& origin) {
-  RSM_CHECK(c.caption_projection_dim == c.inner_dim(), "[Sd3Config] ", origin,
+void check_sizes(const Sd3Config& c, const std::string& where) {
+  RSM_CHECK(c.caption_projection_dim == c.inner_dim(), where,
             ": caption_projection_dim is ", c.caption_projection_dim,
             "; it must be num_attention_heads * attention_head_dim = ",
             c.inner_dim());
-  RSM_CHECK(c.inner_dim() % 4 == 0, "[Sd3Config] ", origin,
+  RSM_CHECK(c.inner_dim() % 4 == 0, where,
             ": num_attention_heads * attention_head_dim is ", c.inner_dim(),
             "; it must be a multiple of 4");
   RSM_CHECK(c.sample_size % c.patch_size == 0 &&
                 c.sample_size / c.patch_size <= c.pos_embed_max_size,
-            "[Sd3Config] ", origin, ": sample_size ", c.sample_size,
-            ", patch_size ", c.patch_size, ", pos_embed_max_size ",
-            c.pos_embed_max_size,
+            where, ": sample_size ", c.sample_size, ", patch_size ",
+            c.patch_size, ", pos_embed_max_size ", c.pos_embed_max_size,
             "; the sample must be whole patches, at most pos_embed_max_size");
 }
 
 }  // namespace
 
 Sd3Config Sd3Config::from_json(const json& from, const std::string& origin) {
-  const JsonOptions fields(from, "[Sd3Config] " + origin);
-  fields.check_keys(known_keys());
+  const JsonFields fields(from, "[Sd3Config] " + origin);
   Sd3Config c;
+  fields.check_keys(c.to_json());
   fields.integer("sample_size", c.sample_size, 1, kLargestSide);
   fields.integer("patch_size", c.patch_size, 1, kLargestSide);
   fields.integer("in_channels", c.in_channels, 1, kWidest);
@@ -65,18 +47,18 @@ Sd3Config Sd3Config::from_json(const json& from, const std::string& origin) {
                  kWidest);
   fields.integer("pooled_projection_dim", c.pooled_projection_dim, 1, kWidest);
   fields.integer("pos_embed_max_size", c.pos_embed_max_size, 1, kLargestSide);
-  if (fields.has("out_channels") && from["out_channels"].is_null()) {
+  if (fields.has("out_channels") && fields.value("out_channels").is_null()) {
     c.out_channels = c.in_channels;
   } else {
     fields.integer("out_channels", c.out_channels, 1, kWidest);
   }
   fields.integers("dual_attention_layers", c.dual_attention_layers, 0,
                   kMostLayers, kMostLayers);
-  const json norm = fields.value("qk_norm");
-  RSM_CHECK(norm.is_null() || norm == "rms_norm", "[Sd3Config] ", origin,
-            ": qk_norm is ", shown(norm), "; null or \"rms_norm\" is allowed");
+  const json& norm = fields.value("qk_norm");
+  fields.only("qk_norm", norm.is_null() || norm == "rms_norm",
+              "null or \"rms_norm\"");
   c.qk_rms_norm = norm == "rms_norm";
-  check_sizes(c, origin);
+  check_sizes(c, fields.where());
   return c;
 }
 

@@ -23,7 +23,7 @@ Sd3Transformer load(const std::string& folder) {
   const std::string config = folder + "/config.json";
   Sd3Transformer model(Sd3Config::from_json(read_json(config), config));
   load_parameters(
-      *model, read_sharded(folder, "diffusion_pytorch_model").tensors, folder);
+      *model, view_sharded(folder, "diffusion_pytorch_model").tensors, folder);
   return model;
 }
 
@@ -84,7 +84,7 @@ TEST(Sd3Transformer, HasThePositionsOfDiffusers) {
     const std::string path = folder / name;
     const Sd3Transformer model(
         Sd3Config::from_json(read_json(path + "/config.json"), path));
-    const auto saved = read_sharded(path, "diffusion_pytorch_model").tensors;
+    const auto saved = view_sharded(path, "diffusion_pytorch_model").tensors;
     const auto gap = state_dict(*model).at("pos_embed.pos_embed") -
                      saved.at("pos_embed.pos_embed");
     EXPECT_LE(gap.abs().max().item<double>(), 1e-6) << name;

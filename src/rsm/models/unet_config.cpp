@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "rsm/base/error.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/json_fields.h"
 
 namespace rsm {
 namespace {
@@ -61,10 +61,10 @@ constexpr int64_t kMostLevels = 16;
 constexpr int64_t kLargestSide = 4096;
 
 /** Names of blocks -> whether they attend to the text. */
-void read_blocks(const JsonOptions& fields, const char* key,
+void read_blocks(const JsonFields& fields, const char* key,
                  std::string_view plain, std::vector<bool>& value) {
   if (!fields.has(key)) return;
-  const json given = fields.value(key);
+  const json& given = fields.value(key);
   const std::string attending = cat(kCross, plain);
   const auto known = [&](const json& i) {
     return i == attending || i == plain;
@@ -90,55 +90,44 @@ bool is_same(const json& given, const json& needed) {
   return given == needed || (given.is_null() && needed == false);
 }
 
-void check_keys(const JsonOptions& fields, const json& from) {
-  const json own = UnetConfig().to_json();
-  std::vector<std::string> known;
-  for (const auto* some : {&own, &fixed_fields()}) {
-    for (const auto& item : some->items()) {
-      if (!item.key().starts_with("_")) known.push_back(item.key());
-    }
-  }
+void check_keys(const JsonFields& fields) {
+  json known = UnetConfig().to_json();
+  known.update(fixed_fields());
   fields.check_keys(known);
-  for (const auto& item : fixed_fields().items()) {
-    const auto given = from.find(item.key());
-    RSM_CHECK(given == from.end() || is_same(*given, item.value()),
-              fields.where(), ": ", item.key(), " is ",
-              given == from.end() ? "" : shown(*given), "; only ",
-              item.value().dump(), " is supported, as in Stable Diffusion 1.5");
+  for (const auto& [key, needed] : fixed_fields().items()) {
+    fields.only(key, !fields.has(key) || is_same(fields.value(key), needed),
+                cat(needed.dump(), ", as in Stable Diffusion 1.5,"));
   }
 }
 
-void check_levels(const UnetConfig& c, const std::string& origin) {
+void check_levels(const UnetConfig& c, const std::string& where) {
   const auto count = [&](const char* key, size_t size) {
-    RSM_CHECK(static_cast<int64_t>(size) == c.levels(), "[UnetConfig] ", origin,
-              ": ", key, " has ", size, " entries; block_out_channels has ",
-              c.levels(), ": one a level is needed");
+    RSM_CHECK(static_cast<int64_t>(size) == c.levels(), where, ": ", key,
+              " has ", size, " entries; block_out_channels has ", c.levels(),
+              ": one a level is needed");
   };
   count("down_block_types", c.down_attention.size());
   count("up_block_types", c.up_attention.size());
   count("attention_head_dim", c.heads.size());
   for (size_t i = 0; i < c.heads.size(); ++i) {
     const int64_t channels = c.block_out_channels[i];
-    RSM_CHECK(channels % c.norm_num_groups == 0, "[UnetConfig] ", origin,
+    RSM_CHECK(channels % c.norm_num_groups == 0, where,
               ": block_out_channels has ", channels,
               "; a multiple of norm_num_groups = ", c.norm_num_groups,
               " is needed");
-    RSM_CHECK(c.heads[i] <= channels, "[UnetConfig] ", origin,
+    RSM_CHECK(c.heads[i] <= channels, where,
               ": attention_head_dim (the number of heads) is ", c.heads[i],
               "; at most the level's channels, ", channels, ", is needed");
   }
 }
 
-void check_sizes(const UnetConfig& c, const std::string& origin) {
-  check_levels(c, origin);
+void check_sizes(const UnetConfig& c, const std::string& where) {
+  check_levels(c, where);
   const int64_t first = c.block_out_channels.front();
-  RSM_CHECK(first % 2 == 0 && c.freq_shift < first / 2, "[UnetConfig] ", origin,
+  RSM_CHECK(first % 2 == 0 && c.freq_shift < first / 2, where,
             ": block_out_channels begins with ", first, ", freq_shift is ",
             c.freq_shift,
             "; half the channels must be whole and above freq_shift");
-  RSM_CHECK(c.downsample_padding <= 1, "[UnetConfig] ", origin,
-            ": downsample_padding is ", c.downsample_padding,
-            "; 0 or 1 is needed");
 }
 
 json block_names(const std::vector<bool>& attention, std::string_view plain) {
@@ -152,10 +141,10 @@ json block_names(const std::vector<bool>& attention, std::string_view plain) {
 }  // namespace
 
 UnetConfig UnetConfig::from_json(const json& from, const std::string& origin) {
-  const JsonOptions fields(from, "[UnetConfig] " + origin);
-  check_keys(fields, from);
+  const JsonFields fields(from, "[UnetConfig] " + origin);
+  check_keys(fields);
   UnetConfig c;
-  if (fields.has("sample_size") && !from["sample_size"].is_null()) {
+  if (fields.has("sample_size") && !fields.value("sample_size").is_null()) {
     fields.integer("sample_size", c.sample_size.emplace(), 1, kLargestSide);
   }
   fields.integer("in_channels", c.in_channels, 1, kWidest);
@@ -170,7 +159,7 @@ UnetConfig UnetConfig::from_json(const json& from, const std::string& origin) {
   read_blocks(fields, "down_block_types", kPlainDown, c.down_attention);
   read_blocks(fields, "up_block_types", kPlainUp, c.up_attention);
   fields.integer("layers_per_block", c.layers_per_block, 1, kMostLayers);
-  fields.integer("downsample_padding", c.downsample_padding, 0, kWidest);
+  fields.integer("downsample_padding", c.downsample_padding, 0, 1);
   fields.number_above("mid_block_scale_factor", c.mid_block_scale_factor, 0,
                       1e6);
   fields.integer("norm_num_groups", c.norm_num_groups, 1, kWidest);
@@ -183,7 +172,7 @@ UnetConfig UnetConfig::from_json(const json& from, const std::string& origin) {
     fields.integer("attention_head_dim", everywhere, 1, kWidest);
     c.heads.assign(c.block_out_channels.size(), everywhere);
   }
-  check_sizes(c, origin);
+  check_sizes(c, fields.where());
   return c;
 }
 

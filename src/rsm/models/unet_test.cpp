@@ -28,7 +28,7 @@ Unet load(const std::string& folder) {
   const std::string config = folder + "/config.json";
   Unet model(UnetConfig::from_json(read_json(config), config));
   load_parameters(
-      *model, read_sharded(folder, "diffusion_pytorch_model").tensors, folder);
+      *model, view_sharded(folder, "diffusion_pytorch_model").tensors, folder);
   return model;
 }
 

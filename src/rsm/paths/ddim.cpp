@@ -7,7 +7,7 @@
 #include <string>
 
 #include "rsm/base/error.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/json_fields.h"
 #include "rsm/paths/scheduler_keys.h"
 
 namespace rsm {
@@ -29,6 +29,7 @@ const std::vector<FixedKey>& fixed_keys() {
   static const std::vector<FixedKey> keys = {
       {"beta_schedule", "scaled_linear", "linear"},
       {"clip_sample", false, true},
+      {"predict_epsilon", true, true},  // prediction_type's name of 2022
       {"prediction_type", "epsilon", "epsilon"},
       {"rescale_betas_zero_snr", false, false},
       {"set_alpha_to_one", false, true},
@@ -56,13 +57,11 @@ std::vector<std::string> own_keys() {
   return own;
 }
 
-void check_keys(const json& config) {
+void check_keys(const json& config, const JsonFields& fields) {
   leftover_keys(config, own_keys());
   for (const auto& [key, needed, absent] : fixed_keys()) {
-    const json given = config.value(key, absent);
-    RSM_CHECK(given == needed, "[scheduler_config] ", key, " is ", shown(given),
-              config.contains(key) ? "" : " where it is absent", "; only ",
-              needed.dump(), " is supported");
+    const json& given = fields.has(key) ? fields.value(key) : absent;
+    fields.only(key, given == needed, needed.dump());
   }
 }
 
@@ -87,11 +86,11 @@ void check_points(const DdimPoint& from, const DdimPoint& to) {
 }  // namespace
 
 DdimSchedule DdimSchedule::from_json(const json& config) {
-  const JsonOptions fields(config, "[scheduler_config]");
-  const json name = fields.value("_class_name");
-  RSM_CHECK(name == kClass || name == kOtherClass, "[scheduler_config] class ",
-            shown(name), "; allowed: ", kClass, ", ", kOtherClass);
-  check_keys(config);
+  const JsonFields fields(config, "[scheduler_config]");
+  const json& name = fields.value("_class_name");
+  fields.check("_class_name", name == kClass || name == kOtherClass,
+               cat(kClass, " or ", kOtherClass));
+  check_keys(config, fields);
   DdimSchedule schedule;
   schedule.beta_start = 0.0001;
   schedule.beta_end = 0.02;
@@ -102,11 +101,9 @@ DdimSchedule DdimSchedule::from_json(const json& config) {
             ", beta_end is ", schedule.beta_end,
             "; 0 < beta_start <= beta_end < 1 is needed");
   fields.integer("num_train_timesteps", schedule.train_steps, 1, kMostSteps);
-  RSM_CHECK(fields.has("steps_offset"),
-            "[scheduler_config] steps_offset is 0 where it is absent; an "
-            "integer of at least 1 is needed");
-  fields.integer("steps_offset", schedule.steps_offset, 1,
-                 schedule.train_steps);
+  // diffusers takes 0 where it is absent.
+  schedule.steps_offset =
+      fields.integer("steps_offset", 1, schedule.train_steps);
   return schedule;
 }
 

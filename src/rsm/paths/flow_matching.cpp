@@ -8,7 +8,7 @@
 #include <string>
 
 #include "rsm/base/error.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/json_fields.h"
 #include "rsm/paths/path.h"
 #include "rsm/paths/scheduler_keys.h"
 
@@ -68,16 +68,12 @@ Transition with_diffusion(Transition step, double diffusion) {
 }  // namespace
 
 FlowMatchSchedule FlowMatchSchedule::from_json(const nlohmann::json& config) {
-  const JsonOptions fields(config, "[scheduler_config]");
-  const auto name = fields.value("_class_name");
-  RSM_CHECK(name == kClass, "[scheduler_config] class ", shown(name),
-            "; allowed: ", kClass);
+  const JsonFields fields(config, "[scheduler_config]");
+  fields.check("_class_name", fields.value("_class_name") == kClass, kClass);
   leftover_keys(config, own_keys());
   for (const char* key : kOptions) {
-    const auto value = fields.value(key);
-    RSM_CHECK(value.is_null() || value == false, "[scheduler_config] ", key,
-              " is ", shown(value), ", which is not supported; allowed: a ",
-              kClass, " with shift and num_train_timesteps only");
+    const auto& value = fields.value(key);
+    fields.only(key, value.is_null() || value == false, "false");
   }
   FlowMatchSchedule schedule;
   schedule.shift = 1;

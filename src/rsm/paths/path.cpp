@@ -3,9 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/json_fields.h"
 #include "rsm/paths/ddim_path.h"
 #include "rsm/paths/flow_path.h"
+#include "rsm/paths/scheduler_keys.h"
 
 namespace rsm {
 
@@ -36,20 +37,18 @@ Transitions Path::noisy_steps(const std::vector<double>& times,
 }
 
 std::shared_ptr<const Path> Path::from_json(const json& config) {
-  const json name = JsonOptions(config, "[scheduler_config]").value(kName);
+  const json& name = JsonFields(config, "[scheduler_config]").value(kName);
   if (name == FlowMatchSchedule::kClass) {
     return std::make_shared<FlowPath>(FlowMatchSchedule::from_json(config));
   }
   if (name == DdimSchedule::kClass || name == DdimSchedule::kOtherClass) {
     return std::make_shared<DdimPath>(DdimSchedule::from_json(config));
   }
-  throw Error(cat("[scheduler_config] class ", shown(name),
-                  "; allowed: ", FlowMatchSchedule::kClass, ", ",
-                  DdimSchedule::kClass, ", ", DdimSchedule::kOtherClass));
+  throw Error("[scheduler_config] " + other_scheduler(shown_json(name)));
 }
 
 std::vector<std::string> Path::leftovers(const json& config) {
-  const json name = JsonOptions(config, "[scheduler_config]").value(kName);
+  const json& name = JsonFields(config, "[scheduler_config]").value(kName);
   return name == FlowMatchSchedule::kClass
              ? FlowMatchSchedule::leftovers(config)
              : DdimSchedule::leftovers(config);

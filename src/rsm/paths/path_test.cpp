@@ -339,10 +339,15 @@ TEST(Path, IsReadByItsClass) {
   auto config = DdimPath().to_json();
   config["_class_name"] = "PNDMScheduler";
   EXPECT_EQ(Path::from_json(config)->family(), Family::diffusion);
-  config["_class_name"] = "EulerDiscreteScheduler";
-  expect_parts(error_of([&] { Path::from_json(config); }),
-               {"EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler",
-                "DDIMScheduler", "PNDMScheduler"});
+  config["_class_name"] = "DPMSolverMultistepScheduler";
+  config["solver_order"] = 2;
+  expect_parts(
+      error_of([&] { Path::from_json(config); }),
+      {"DPMSolverMultistepScheduler", "FlowMatchEulerDiscreteScheduler",
+       "DDIMScheduler", "PNDMScheduler", "beta_schedule"});
+  // As the error says.
+  config["_class_name"] = "DDIMScheduler";
+  EXPECT_EQ(Path::from_json(config)->to_json(), DdimPath().to_json());
   config.erase("_class_name");
   EXPECT_THROW(Path::from_json(config), Error);
   EXPECT_THROW(Path::from_json(nlohmann::json(3)), Error);

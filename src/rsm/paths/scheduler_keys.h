@@ -13,4 +13,8 @@ namespace rsm {
 std::vector<std::string> leftover_keys(const nlohmann::json& config,
                                        const std::vector<std::string>& own);
 
+/** What to say of a scheduler of a class that is not read: which are, and what
+ * to do. */
+std::string other_scheduler(const std::string& name);
+
 }  // namespace rsm

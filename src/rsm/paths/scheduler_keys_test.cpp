@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/io/files.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/json_fields.h"
 #include "rsm/io/testing.h"
 #include "rsm/paths/ddim_path.h"
 #include "rsm/paths/flow_path.h"
@@ -42,6 +42,17 @@ TEST(SchedulerKeys, ThatDiffusersPassesOverArePassedOver) {
     }
     EXPECT_EQ(Path::leftovers(plain), Texts{});
   }
+}
+
+// prediction_type was called so before diffusers 0.9.
+TEST(SchedulerKeys, OfDiffusersOf2022MayOnlySayThatNoiseIsPredicted) {
+  auto config = DdimPath().to_json();
+  config["predict_epsilon"] = true;
+  EXPECT_EQ(Path::from_json(config)->to_json(), DdimPath().to_json());
+  EXPECT_EQ(Path::leftovers(config), Texts{});
+  config["predict_epsilon"] = false;
+  expect_parts(error_of([&] { Path::from_json(config); }),
+               {"predict_epsilon is false", "only true"});
 }
 
 TEST(SchedulerKeys, ThatNoSchedulerHasAreSlips) {

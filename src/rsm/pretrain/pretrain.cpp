@@ -139,7 +139,7 @@ void save_state(const PretrainOptions& options, State& s) {
 
 void load_state(const PretrainOptions& options, State& s) {
   const torch::NoGradGuard no_grad;
-  const auto file = read_safetensors(checkpoint_path(options));
+  const auto file = view_safetensors(checkpoint_path(options));
   for (auto& [name, p] : s.parameters) {
     const auto found = file.tensors.find("model." + name);
     RSM_CHECK(found != file.tensors.end() && found->second.sizes() == p.sizes(),

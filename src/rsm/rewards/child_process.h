@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "rsm/rewards/file_handle.h"
+#include "rsm/io/file_handle.h"
 #include "rsm/rewards/patience.h"
 
 namespace rsm {

@@ -25,9 +25,7 @@ constexpr const char* kFlush =
     "print(..., flush=True)";
 
 /** One line of JSON; what is no UTF-8 is replaced. */
-std::string line_of(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-}
+std::string line_of(const json& value) { return json_line(value) + "\n"; }
 
 class ExecReward : public Reward {
  public:

@@ -17,7 +17,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/printable.h"
-#include "rsm/rewards/file_handle.h"
+#include "rsm/io/file_handle.h"
 #include "rsm/rewards/patience.h"
 
 namespace rsm {

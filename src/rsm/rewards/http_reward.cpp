@@ -17,6 +17,7 @@
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
 #include "rsm/io/image.h"
+#include "rsm/io/json_text.h"
 #include "rsm/rewards/answers.h"
 #include "rsm/rewards/http_client.h"
 #include "rsm/rewards/patience.h"
@@ -141,10 +142,8 @@ class HttpReward : public Reward {
       texts.push_back(prompts[range.first + i].text);
     }
     const json body = {{"prompts", texts}, {"images", pngs_of(images, range)}};
-    const std::string text =
-        body.dump(-1, ' ', false, json::error_handler_t::replace);
     const auto answer =
-        ask({"POST", address_, text}, range.text(), kMendReward);
+        ask({"POST", address_, json_line(body)}, range.text(), kMendReward);
     return read_scores(who_, parse_answer(who_, answer.body), range, prompts);
   }
 

@@ -76,9 +76,10 @@ Checkpoint read_checkpoint(const std::string& run_folder, int64_t epoch) {
   auto checkpoint = read_mark(stem + kMark, expected);
   RSM_CHECK(checkpoint.epoch == epoch, "[checkpoint] ", stem, kMark,
             " says that it is of epoch ", checkpoint.epoch);
-  RSM_CHECK(file_checksum(stem + kTensors) == expected, "[checkpoint] ", stem,
+  const auto bytes = std::make_shared<const MappedFile>(stem + kTensors);
+  RSM_CHECK(checksum(bytes->bytes()) == expected, "[checkpoint] ", stem,
             kTensors, " has another checksum than ", kMark, " says");
-  auto file = read_safetensors(stem + kTensors);
+  auto file = view_safetensors(bytes);
   const auto said = file.metadata.find(kEpoch);
   RSM_CHECK(said == file.metadata.end() || said->second == cat(epoch),
             "[checkpoint] ", stem, kTensors, " says that it is of epoch ",
@@ -95,11 +96,9 @@ void save_checkpoint(const std::string& run_folder,
                      const Checkpoint& checkpoint) {
   make_folders(folder_of(run_folder));
   const std::string stem = stem_of(run_folder, checkpoint.epoch);
-  const std::string tensors = stem + kTensors;
-  write_safetensors(tensors, checkpoint.tensors,
-                    {{kEpoch, cat(checkpoint.epoch)}});
-  write_file_atomic(stem + kMark,
-                    mark_text(checkpoint, file_checksum(tensors)));
+  const auto sum = write_safetensors(stem + kTensors, checkpoint.tensors,
+                                     {{kEpoch, cat(checkpoint.epoch)}});
+  write_file_atomic(stem + kMark, mark_text(checkpoint, sum));
   auto marked = epochs_with(run_folder, kMark);
   std::erase_if(marked, [&](int64_t e) { return e > checkpoint.epoch; });
   for (size_t i = kKept; i < marked.size(); ++i) {

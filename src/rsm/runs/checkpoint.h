@@ -22,7 +22,7 @@ struct Spent {
 /** Everything a run needs to go on after `epoch` finished epochs. */
 struct Checkpoint {
   int64_t epoch = 0;
-  StateDict tensors;
+  StateDict tensors;  ///< where it was read: views (view_safetensors)
   Spent spent;
   std::string machine;  ///< machine_fingerprint() of the writer
 

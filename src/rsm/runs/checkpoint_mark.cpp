@@ -4,6 +4,7 @@
 
 #include "rsm/io/files.h"
 #include "rsm/io/json_fields.h"
+#include "rsm/io/json_text.h"
 
 namespace rsm {
 namespace {
@@ -15,23 +16,19 @@ using nlohmann::json;
 constexpr int64_t kFormat = 2;
 constexpr const char* kChecksum = "checksum";
 
-std::string text_of(const json& value, int indent = -1) {
-  return value.dump(indent, ' ', false, json::error_handler_t::replace);
-}
-
-void check_checksum(const json& mark, const std::string& where) {
-  const std::string said = JsonFields(mark, where).text(kChecksum);
+void check_checksum(const json& mark, const JsonFields& fields) {
+  const std::string said = fields.text(kChecksum);
   json rest = mark;
   rest.erase(kChecksum);
-  RSM_CHECK(checksum(text_of(rest)) == said, where,
+  RSM_CHECK(checksum(json_line(rest)) == said, fields.where(),
             " has another checksum than it says");
 }
 
 Spent spent_of(const JsonFields& counters) {
   Spent spent;
-  spent.images = counters.count("images");
-  spent.evaluations = counters.count("evaluations");
-  spent.updates = counters.count("updates");
+  spent.images = counters.integer("images");
+  spent.evaluations = counters.integer("evaluations");
+  spent.updates = counters.integer("updates");
   spent.train_seconds = counters.amount("train_seconds");
   spent.wall_seconds = counters.amount("wall_seconds");
   return spent;
@@ -58,9 +55,9 @@ std::string mark_text(const Checkpoint& c,
                {"log", c.log}};
   if (c.inputs) mark["inputs"] = to_json(*c.inputs);
   // As it reads back: what is no UTF-8 is replaced.
-  mark = json::parse(text_of(mark));
-  mark[kChecksum] = checksum(text_of(mark));
-  return text_of(mark, 2) + "\n";
+  mark = json::parse(json_line(mark));
+  mark[kChecksum] = checksum(json_line(mark));
+  return mark.dump(2) + "\n";
 }
 
 Checkpoint read_mark(const std::string& path, std::string& tensors_checksum) {
@@ -69,8 +66,8 @@ Checkpoint read_mark(const std::string& path, std::string& tensors_checksum) {
   const JsonFields fields(mark, where);
   Checkpoint out;
   if (fields.has("format") || fields.has(kChecksum)) {
-    check_checksum(mark, where);
-    const int64_t format = fields.count("format");
+    check_checksum(mark, fields);
+    const int64_t format = fields.integer("format");
     if (format > kFormat) {
       throw OtherVersion(cat(where, " has format ", format,
                              "; this version of rsm reads formats up to ",
@@ -80,10 +77,10 @@ Checkpoint read_mark(const std::string& path, std::string& tensors_checksum) {
     out.config = fields.text("config");
     out.log = fields.texts("log");
     if (fields.has("inputs")) {
-      out.inputs = inputs_from_json(fields.value("inputs"), where);
+      out.inputs = inputs_from_json(fields.object("inputs"));
     }
   }
-  out.epoch = fields.count("epoch");
+  out.epoch = fields.integer("epoch");
   tensors_checksum = fields.text("sha256");
   const auto counters = fields.object("counters");
   out.spent = spent_of(counters);
@@ -96,7 +93,7 @@ Checkpoint read_mark(const std::string& path, std::string& tensors_checksum) {
             "rewards there; go on with the version that wrote it"));
   }
   const auto saved = [&](const char* key) {
-    return counters.has(key) ? counters.count(key) : 0;
+    return counters.has(key) ? counters.integer(key) : 0;
   };
   out.evaluation_due = saved("evaluation_due") != 0;
   out.healthy_epoch = saved("healthy_epoch");

@@ -145,14 +145,14 @@ TEST(CheckpointMark, OfAnEarlierVersionCountsWhereEveryFieldIsRight) {
             earlier(mark);
             mark["counters"][key] = bad;
           },
-          1, {"counters." + key, "whole number"});
+          1, {"counters." + key, "an integer"});
     }
     expect_after(
         [&](auto& mark) {
           earlier(mark);
           mark["epoch"] = bad;
         },
-        1, {"epoch", "whole number"});
+        1, {"epoch", "an integer"});
   }
   expect_after(
       [&](auto& mark) {

@@ -37,7 +37,8 @@ void load_adamw_state(torch::optim::AdamW& optimizer,
               "[AdamW] moments of ", names.at(i), " have shape ",
               found->second.sizes(), "; the parameter has ",
               parameters[i].sizes());
-    return found->second.to(parameters[i].options()).clone();
+    return found->second.to(parameters[i].options(), /*non_blocking=*/false,
+                            /*copy=*/true);
   };
   RSM_CHECK(state.size() <= 3 * parameters.size(), "[AdamW] ", state.size(),
             " tensors of moments for ", parameters.size(),

@@ -107,7 +107,7 @@ bool load_pending(const std::string& run_folder, int64_t epoch,
   const std::string path = path_in(run_folder);
   if (!is_there(path)) return false;
   try {
-    if (number_at(read_safetensors_metadata(path), "epoch") != epoch) {
+    if (number_at(view_safetensors(path).metadata, "epoch") != epoch) {
       return false;
     }
     fill(rollout, read_safetensors(path));
@@ -123,7 +123,7 @@ void remove_pending(const std::string& run_folder, int64_t epoch) {
   const std::string path = path_in(run_folder);
   if (!is_there(path)) return;
   try {
-    if (number_at(read_safetensors_metadata(path), "epoch") > epoch) return;
+    if (number_at(view_safetensors(path).metadata, "epoch") > epoch) return;
   } catch (const Error&) {
     // Of no use to anybody.
   }

@@ -9,6 +9,7 @@
 #include "rsm/data/prompts.h"
 #include "rsm/io/files.h"
 #include "rsm/io/json_fields.h"
+#include "rsm/io/json_text.h"
 #include "rsm/runs/run_options.h"
 
 namespace rsm {
@@ -41,8 +42,8 @@ RunInputs::Prompts prompts_of(const std::string& source) {
   for (const auto& prompt : prompts) {
     all.push_back({prompt.text, prompt.category});
   }
-  const auto text = all.dump(-1, ' ', false, json::error_handler_t::replace);
-  return {source, static_cast<int64_t>(prompts.size()), checksum(text)};
+  return {source, static_cast<int64_t>(prompts.size()),
+          checksum(json_line(all))};
 }
 
 /** Files that the words of a command name. */
@@ -120,8 +121,8 @@ Checksums model_checksums(const std::string& folder) {
   Checksums out;
   const std::string index = folder + "/" + kIndex;
   out[kIndex] = file_checksum(index);
-  for (const auto& part :
-       JsonFields(read_json(index), "[model] " + index).keys()) {
+  const json parts = read_python_json(index);
+  for (const auto& part : JsonFields(parts, "[model] " + index).keys()) {
     std::error_code none;  // not every part of a pipeline is there
     for (const auto& entry :
          fs::directory_iterator(folder + "/" + part, none)) {
@@ -176,8 +177,7 @@ json to_json(const RunInputs& inputs) {
           {"judges", inputs.judges}};
 }
 
-RunInputs inputs_from_json(const json& saved, const std::string& where) {
-  const JsonFields fields(saved, where, "inputs.");
+RunInputs inputs_from_json(const JsonFields& fields) {
   RunInputs out;
   out.model = fields.text("model");
   out.model_place = fields.text("model_place");
@@ -185,7 +185,7 @@ RunInputs inputs_from_json(const json& saved, const std::string& where) {
   const auto prompts = fields.object("prompts");
   for (const auto& key : prompts.keys()) {
     const auto one = prompts.object(key);
-    out.prompts[key] = {one.text("source"), one.count("count"),
+    out.prompts[key] = {one.text("source"), one.integer("count"),
                         one.text("sha256")};
   }
   out.judges = checksums_in(fields.object("judges"));

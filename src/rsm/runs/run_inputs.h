@@ -8,6 +8,7 @@
 
 namespace rsm {
 
+class JsonFields;
 struct RunOptions;
 
 /** SHA-256 by file name. */
@@ -54,9 +55,7 @@ std::vector<std::string> changed_judges(const RunInputs& before,
 
 nlohmann::json to_json(const RunInputs& inputs);
 
-/** The reverse. Throws rsm::Error, beginning with `where`, for anything else.
- */
-RunInputs inputs_from_json(const nlohmann::json& saved,
-                           const std::string& where);
+/** The reverse. Throws rsm::Error as JsonFields does for anything else. */
+RunInputs inputs_from_json(const JsonFields& saved);
 
 }  // namespace rsm

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/io/files.h"
+#include "rsm/io/json_fields.h"
 #include "rsm/io/testing.h"
 #include "rsm/runs/run_options.h"
 
@@ -57,20 +58,21 @@ TEST_F(RunInputsTest, AreWhatTheModelIsMadeOfAndNothingElse) {
 
 TEST_F(RunInputsTest, ComeBackFromJson) {
   const auto json = to_json(before_);
-  EXPECT_EQ(to_json(inputs_from_json(json, "here")), json);
+  EXPECT_EQ(to_json(inputs_from_json(JsonFields(json, "here"))), json);
   for (const char* key :
        {"model", "model_place", "model_files", "prompts", "judges"}) {
     for (const nlohmann::json& bad :
          {nlohmann::json(), nlohmann::json(1), nlohmann::json::array()}) {
       auto wrong = json;
       wrong[key] = bad;
-      expect_parts(error_of([&] { inputs_from_json(wrong, "here"); }),
-                   {"here", cat("inputs.", key)});
+      expect_parts(
+          error_of([&] { inputs_from_json(JsonFields(wrong, "here")); }),
+          {"here", key});
     }
     auto less = json;
     less.erase(key);
-    expect_parts(error_of([&] { inputs_from_json(less, "here"); }),
-                 {"here", cat("inputs.", key), "missing"});
+    expect_parts(error_of([&] { inputs_from_json(JsonFields(less, "here")); }),
+                 {"here", key, "missing"});
   }
 }
 

@@ -283,7 +283,6 @@ TEST_F(RunStartTest, WhateverIsDamagedIsRefusedOrTheRunGoesOnRight) {
     }
     reads([&] { is_finished(options_); });
     reads([&] { read_log(folder_ / "log.jsonl"); });
-    reads([&] { RunLog(folder_ / "log.jsonl"); });
     is_lost(folder_.path(), "before", 0);
     for (const auto& [file, bytes] : whole) write_plain(folder_ / file, bytes);
   }

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "rsm/base/error.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/json_fields.h"
 #include "rsm/layers/linear.h"
 
 namespace rsm {
@@ -158,11 +158,11 @@ class ClipTextTransformerImpl : public torch::nn::Module {
 
 ClipTextConfig ClipTextConfig::from_json(const json& from,
                                          const std::string& origin) {
-  const JsonOptions fields(from, "[ClipTextConfig] " + origin,
-                           JsonOptions::Null::is_missing);
+  const JsonFields fields(from, "[ClipTextConfig] " + origin,
+                          JsonFields::Null::is_missing);
   // A config of CLIP as a whole has the text encoder's as a part.
   if (fields.value("model_type") == "clip" && fields.has("text_config")) {
-    return from_json(from["text_config"], origin + ": text_config");
+    return from_json(fields.value("text_config"), origin + ": text_config");
   }
   ClipTextConfig c;
   fields.integer("vocab_size", c.vocab_size, 1, kMostTokens);
@@ -180,10 +180,7 @@ ClipTextConfig ClipTextConfig::from_json(const json& from,
       "hidden_size", c.hidden_size % c.num_attention_heads == 0,
       cat("a multiple of num_attention_heads = ", c.num_attention_heads));
   fields.number_above("layer_norm_eps", c.layer_norm_eps, 0, 1);
-  fields.text("hidden_act", c.hidden_act);
-  RSM_CHECK(c.hidden_act == "quick_gelu" || c.hidden_act == "gelu",
-            fields.where(), ": hidden_act: ",
-            unknown_word(shown_text(c.hidden_act), {"quick_gelu", "gelu"}));
+  fields.choice("hidden_act", c.hidden_act, {"quick_gelu", "gelu"});
   return c;
 }
 

@@ -8,7 +8,8 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/json_fields.h"
+#include "rsm/io/printable.h"
 
 namespace rsm {
 namespace {
@@ -21,7 +22,7 @@ constexpr std::array<std::string_view, 7> kNamedTokens = {
 
 json read_object(const std::string& path) {
   json value = read_python_json(path);
-  JsonOptions(value, "[ClipTokenizer] " + path);
+  JsonFields(value, "[ClipTokenizer] " + path);
   return value;
 }
 
@@ -32,24 +33,23 @@ void check_options(const json& config, const std::string& path) {
       {"padding_side", {"right"}},
       {"truncation_side", {"right"}},
       {"split_special_tokens", {false}}};
+  const JsonFields fields(config, "[ClipTokenizer] " + path);
   for (const auto& [key, allowed] : needed) {
-    const json given = config.value(key, json());
-    RSM_CHECK(given.is_null() ||
-                  std::count(allowed.begin(), allowed.end(), given) > 0,
-              "[ClipTokenizer] ", path, ": ", key, " is ", shown(given),
-              "; only ", allowed[0].dump(), " is supported");
+    const json& given = fields.value(key);
+    fields.only(key,
+                given.is_null() ||
+                    std::count(allowed.begin(), allowed.end(), given) > 0,
+                allowed[0].dump());
   }
-  for (const auto& item : config.items()) {
-    const std::string& key = item.key();
-    const bool names_a_token =
-        key.ends_with("_token") && !key.starts_with("add_") &&
-        (item.value().is_string() || item.value().is_object());
-    RSM_CHECK(!names_a_token ||
-                  std::count(kNamedTokens.begin(), kNamedTokens.end(), key) > 0,
-              "[ClipTokenizer] ", path, ": ", shown_text(key), " is ",
-              shown(item.value()),
-              ", a token of another kind of model; list it in "
-              "added_tokens_decoder instead");
+  for (const auto& key : fields.keys()) {
+    const json& given = fields.value(key);
+    const bool names_a_token = key.ends_with("_token") &&
+                               !key.starts_with("add_") &&
+                               (given.is_string() || given.is_object());
+    fields.check(key,
+                 !names_a_token || std::count(kNamedTokens.begin(),
+                                              kNamedTokens.end(), key) > 0,
+                 "its entry in added_tokens_decoder instead");
   }
 }
 
@@ -68,20 +68,17 @@ std::set<std::string> special_contents(const json& config) {
   return found;
 }
 
-json of_decoder(const json& decoder, const std::string& path) {
-  RSM_CHECK(decoder.is_object(), "[ClipTokenizer] ", path,
-            ": added_tokens_decoder is ", shown(decoder),
-            "; an object from id to token is needed");
+json of_decoder(const json& config, const std::string& path) {
+  const auto decoder = JsonFields(config, "[ClipTokenizer] " + path)
+                           .object("added_tokens_decoder");
   json added = json::array();
-  for (const auto& item : decoder.items()) {
-    const std::string& id = item.key();
+  for (const auto& id : decoder.keys()) {
+    const json& token = decoder.value(id);
     const bool digits = !id.empty() && id.size() < 10 &&
                         id.find_first_not_of("0123456789") == std::string::npos;
-    RSM_CHECK(digits && item.value().is_object(), "[ClipTokenizer] ", path,
-              ": added_tokens_decoder: ", shown_text(id), " is ",
-              shown(item.value()),
-              "; an id with an object with \"content\" is needed");
-    added.push_back(item.value());
+    decoder.check(id, digits && token.is_object(),
+                  "an id with an object with \"content\"");
+    added.push_back(token);
     added.back()["id"] = std::stoll(id);
   }
   return added;
@@ -114,7 +111,7 @@ void check_extra_tokens(const ClipTokenFiles& files,
            return listed.count(content_of(token)) > 0;
          }));
     RSM_CHECK(known, "[ClipTokenizer] ", folder, ": ", key, " is ",
-              shown(given), "; list them in added_tokens_decoder");
+              shown_json(given), "; list them in added_tokens_decoder");
   }
 }
 
@@ -130,7 +127,7 @@ ClipTokenFiles read_clip_token_files(const std::string& folder) {
   }
   if (files.config.contains("added_tokens_decoder")) {
     check_options(files.config, path);
-    files.added = of_decoder(files.config["added_tokens_decoder"], path);
+    files.added = of_decoder(files.config, path);
   } else {
     if (is_there(folder + "/special_tokens_map.json")) {
       files.config.update(read_object(folder + "/special_tokens_map.json"));
@@ -144,7 +141,7 @@ ClipTokenFiles read_clip_token_files(const std::string& folder) {
             ? json::array()
             : files.unified.value("added_tokens", json::array());
     RSM_CHECK(listed.is_array(), "[ClipTokenizer] ", folder,
-              "/tokenizer.json: added_tokens is ", shown(listed),
+              "/tokenizer.json: added_tokens is ", shown_json(listed),
               "; a list is needed");
     files.added.insert(files.added.end(), listed.begin(), listed.end());
   }

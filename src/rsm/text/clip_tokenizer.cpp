@@ -11,7 +11,8 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
-#include "rsm/io/json_options.h"
+#include "rsm/io/json_fields.h"
+#include "rsm/io/printable.h"
 #include "rsm/text/byte_pairs.h"
 #include "rsm/text/clip_token_files.h"
 #include "rsm/text/clip_words.h"
@@ -38,7 +39,7 @@ std::pair<std::string, AddedToken> read_added_token(const json& value,
   if (value.is_string()) return {value.get<std::string>(), {}};
   RSM_CHECK(value.is_object() && value.contains("content") &&
                 value["content"].is_string(),
-            "[ClipTokenizer] ", where, " is ", shown(value),
+            "[ClipTokenizer] ", where, " is ", shown_json(value),
             "; a text or an object with \"content\" is needed");
   for (const char* flag : {"lstrip", "rstrip", "single_word"}) {
     RSM_CHECK(!value.contains(flag) || value[flag] == false, "[ClipTokenizer] ",
@@ -54,7 +55,7 @@ int64_t integer(const json& value, const std::string& where, int64_t low,
   const bool fits = value.is_number() && value.get<double>() >= low &&
                     value.get<double>() <= high &&
                     value.get<double>() == std::floor(value.get<double>());
-  RSM_CHECK(fits, "[ClipTokenizer] ", where, " is ", shown(value),
+  RSM_CHECK(fits, "[ClipTokenizer] ", where, " is ", shown_json(value),
             "; an integer from ", low, " to ", high, " is needed");
   return value.get<int64_t>();
 }
@@ -114,11 +115,11 @@ struct ClipTokenizer::Tables {
 
   void read_vocabulary(const json& vocabulary, const std::string& path) {
     RSM_CHECK(vocabulary.is_object(), "[ClipTokenizer] ", path,
-              ": the vocabulary is ", shown(vocabulary),
+              ": the vocabulary is ", shown_json(vocabulary),
               "; an object from token to id is needed");
     for (const auto& [token, id] : vocabulary.items()) {
       pairs.ids[token] =
-          integer(id, path + ": \"" + shown_text(token) + "\"", 0, kLargest);
+          integer(id, path + ": \"" + shown(token) + "\"", 0, kLargest);
       size = std::max(size, pairs.ids[token] + 1);
     }
   }
@@ -127,15 +128,15 @@ struct ClipTokenizer::Tables {
     const size_t space = merge.find(' ');
     RSM_CHECK(space != std::string::npos &&
                   merge.find(' ', space + 1) == std::string::npos,
-              "[ClipTokenizer] ", where, " is \"", shown_text(merge),
+              "[ClipTokenizer] ", where, " is \"", shown(merge),
               "\"; two tokens with a space between are needed");
     RSM_CHECK(pairs.add_merge(merge.substr(0, space), merge.substr(space + 1)),
-              "[ClipTokenizer] ", where, " is \"", shown_text(merge),
+              "[ClipTokenizer] ", where, " is \"", shown(merge),
               "\"; both tokens and what they make must be in the vocabulary");
   }
 
   void read_merges_text(const std::string& path) {
-    std::istringstream lines(read_file(path));
+    std::istringstream lines(read_file(path, kConfigBytes));
     std::string line;
     for (int64_t number = 1; std::getline(lines, line); ++number) {
       if (!line.empty() && line.back() == '\r') line.pop_back();
@@ -151,7 +152,7 @@ struct ClipTokenizer::Tables {
       const bool pair = merge.is_array() && merge.size() == 2 &&
                         merge[0].is_string() && merge[1].is_string();
       RSM_CHECK(pair || merge.is_string(), "[ClipTokenizer] ", path,
-                ": a merge is ", shown(merge),
+                ": a merge is ", shown_json(merge),
                 "; two texts, or one with a space between, are needed");
       add_merge(
           pair ? merge[0].get<std::string>() + " " + merge[1].get<std::string>()
@@ -163,7 +164,7 @@ struct ClipTokenizer::Tables {
   int64_t id_of(const std::string& token, const std::string& where) const {
     const auto found = pairs.ids.find(token);
     RSM_CHECK(found != pairs.ids.end(), "[ClipTokenizer] ", where, ": \"",
-              shown_text(token), "\" is not in the vocabulary; add it there");
+              shown(token), "\" is not in the vocabulary; add it there");
     return found->second;
   }
 
@@ -182,9 +183,9 @@ ClipTokenizer::Tables::AddedTokens ClipTokenizer::Tables::read_added_tokens(
   std::map<int64_t, std::string> by_id;
   for (const auto& value : added) {
     auto [content, token] = read_added_token(value, folder + ": added token");
-    token.id = integer(value.is_object() ? value.value("id", json()) : json(),
-                       folder + ": id of \"" + shown_text(content) + "\"", 0,
-                       kLargest);
+    token.id =
+        integer(value.is_object() ? value.value("id", json()) : json(),
+                folder + ": id of \"" + shown(content) + "\"", 0, kLargest);
     if (content.empty()) continue;
     known[content] = token;
     by_id[token.id] = content;
@@ -193,13 +194,13 @@ ClipTokenizer::Tables::AddedTokens ClipTokenizer::Tables::read_added_tokens(
     const auto next = static_cast<int64_t>(pairs.ids.size());
     const auto [at, is_new] = pairs.ids.emplace(content, id);
     RSM_CHECK(!is_new || id == next, "[ClipTokenizer] ", folder,
-              ": the added token \"", shown_text(content), "\" has the id ", id,
+              ": the added token \"", shown(content), "\" has the id ", id,
               "; the next one, ", next, ", is needed");
     size = std::max(size, id + 1);
   }
   for (const auto& [content, token] : known) {
     RSM_CHECK(pairs.ids.contains(content), "[ClipTokenizer] ", folder,
-              ": the added token \"", shown_text(content), "\" has the id ",
+              ": the added token \"", shown(content), "\" has the id ",
               token.id, ", which another has too; one each is needed");
   }
   return known;
@@ -242,12 +243,13 @@ void ClipTokenizer::Tables::read(const std::string& folder, int64_t longest) {
   max_length =
       read_length(files.config, folder + "/tokenizer_config.json", longest);
   if (files.unified.is_null()) {
-    read_vocabulary(read_json(folder + "/vocab.json"), folder + "/vocab.json");
+    const std::string path = folder + "/vocab.json";
+    read_vocabulary(read_python_json(path), path);
     read_merges_text(folder + "/merges.txt");
   } else {
     const std::string path = folder + "/tokenizer.json";
     const json model = files.unified.value("model", json());
-    const JsonOptions fields(model, "[ClipTokenizer] " + path + ": model");
+    const JsonFields fields(model, "[ClipTokenizer] " + path + ": model");
     read_vocabulary(fields.value("vocab"), path);
     read_merges_json(fields.value("merges"), path);
   }

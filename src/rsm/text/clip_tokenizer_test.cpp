@@ -235,7 +235,7 @@ TEST(ClipTokenizer, NamesFileAndKeyOfABrokenFolder) {
        "additional_special_tokens"},
       {"tokenizer_config.json",
        R"({"model_max_length": 8, "added_tokens_decoder": {"x": "<x>"}})",
-       "added_tokens_decoder: x is"},
+       "added_tokens_decoder.x is"},
       {"special_tokens_map.json", R"({"pad_token": "<pad>"})", "<pad>"},
       {"special_tokens_map.json", R"({"pad_token": 3})", "pad_token is 3"},
       {"special_tokens_map.json",

@@ -3,13 +3,13 @@
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
 #include <unicode/unistr.h>
-#include <unicode/utf8.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 
 #include "rsm/base/error.h"
+#include "rsm/io/plain_text.h"
 
 namespace rsm {
 namespace {
@@ -24,22 +24,12 @@ Kind kind(char32_t symbol) {
   return u_isUWhiteSpace(code) ? Kind::space : Kind::other;
 }
 
-void check_utf8(const std::string& text) {
-  const auto size = static_cast<int32_t>(text.size());
-  for (int32_t at = 0; at < size;) {
-    const int32_t start = at;
-    UChar32 symbol = 0;
-    U8_NEXT(text.data(), at, size, symbol);
-    RSM_CHECK(symbol >= 0, "[ClipTokenizer] the text has the byte ",
-              static_cast<int>(static_cast<unsigned char>(text[start])),
-              " where it is not UTF-8; convert the text to UTF-8");
-  }
-}
-
 }  // namespace
 
 std::u32string clip_normalized(const std::string& text) {
-  check_utf8(text);
+  const size_t bad = find_not_utf8(text);
+  RSM_CHECK(bad == std::string::npos, "[ClipTokenizer] the byte ", bad + 1,
+            " of a text is not UTF-8; convert the text to UTF-8");
   UErrorCode status = U_ZERO_ERROR;
   const auto* nfc = icu::Normalizer2::getNFCInstance(status);
   const auto composed =

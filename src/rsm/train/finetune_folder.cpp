@@ -4,6 +4,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/io/json_text.h"
 #include "rsm/runs/machine.h"
 #include "rsm/runs/run_folder.h"
 #include "rsm/runs/run_start.h"
@@ -18,13 +19,11 @@ void Finetune::start_or_continue() {
   if (start.checkpoint) {
     // At epoch 0 it is the evaluation that is due, or was made since.
     if (start.checkpoint->epoch > 0) redraw("before", 0);
-    write_file_atomic(log, start.log);
-    log_ = std::make_unique<RunLog>(log);
+    log_ = std::make_unique<RunLog>(log, start.log);
     continue_from(*start.checkpoint);
     return;
   }
-  write_file_atomic(log, "");
-  log_ = std::make_unique<RunLog>(log);
+  log_ = std::make_unique<RunLog>(log, "");
   write_file_atomic(options_.folder + "/config.yaml", options_.resolved);
   describe(false);
   state_.line = {{"epoch", 0},
@@ -123,8 +122,7 @@ void Finetune::save() {
   if (checkpoint.log.empty() ||
       nlohmann::json::parse(checkpoint.log.back())["epoch"] != state_.epoch) {
     // It comes to the log after this.
-    checkpoint.log.push_back(state_.line.dump(
-        -1, ' ', false, nlohmann::json::error_handler_t::replace));
+    checkpoint.log.push_back(json_line(state_.line));
   }
   save_checkpoint(options_.folder, checkpoint);
   saved_epoch_ = state_.epoch;
