@@ -17,7 +17,7 @@ using Shape = StrengthKnobs::Shape;
 
 /** Of KlForm::unweighted. Source: the release of arXiv 2604.17415, its
  * diffusion runs' anchors, which leave PCPO's weight unscaled. */
-constexpr double kEvenKlWeight = 4.5;
+constexpr double kUnweightedKl = 4.5;
 
 /** First and last + 1 of a state's rows, which are sorted by state. */
 std::pair<int64_t, int64_t> rows_of(const RolloutIndex& rollout,
@@ -69,7 +69,7 @@ double kl_factor(const RegularisationKnobs& knobs,
     case RegularisationKnobs::KlForm::heuristic:
       return exact * transition.dt();
     case RegularisationKnobs::KlForm::unweighted:
-      return 0.5 * knobs.beta * kEvenKlWeight * kEvenKlWeight;
+      return 0.5 * knobs.beta * kUnweightedKl * kUnweightedKl;
   }
   throw Error("[update_weights] a KL form outside its enum");
 }

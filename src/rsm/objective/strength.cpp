@@ -17,7 +17,7 @@ double strength(const StrengthKnobs& knobs, const Transition& transition) {
       return knobs.scale * kProportionalScale * transition.dt() /
              transition.w();
     case StrengthKnobs::Shape::uniform:
-      return knobs.scale * kEvenWeight / transition.w();
+      return knobs.scale * kUniformWeight / transition.w();
     case StrengthKnobs::Shape::sigma:
       return knobs.scale * transition.s / transition.dt();
     case StrengthKnobs::Shape::variance:
@@ -40,7 +40,7 @@ std::vector<double> normalised_h(const Method& method,
     if (method.estimator.rows_at(i, steps) == 0) continue;
     h[i] = guidance_strength(method.strength, transitions[i]);
     if (method.strength.scaled_residual) {
-      h[i] *= kEvenWeight / transitions[i].w();
+      h[i] *= kUniformWeight / transitions[i].w();
     }
     sum += h[i];
   }

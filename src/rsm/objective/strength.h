@@ -22,7 +22,7 @@ constexpr double kProportionalScale = 4.3152134639895925;
 /** PCPO's one weight for all times of a diffusion sampler, in place of w: 4.5 /
  * 8.70575076181, which is the mean w of DDPM's 50 steps of Stable Diffusion
  * 1.5. Source: the release of arXiv 2509.25774. */
-constexpr double kEvenWeight = 4.5 / 8.70575076181;
+constexpr double kUniformWeight = 4.5 / 8.70575076181;
 
 /** g(t): the factor on -A log rho. constant 1, noise 2.25 s, proportional
  * zeta dt / w, uniform 0.5169 / w, sigma s / dt, variance s^2; times

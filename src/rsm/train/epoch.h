@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "rsm/base/estimator.h"
-#include "rsm/objective/even_output.h"
+#include "rsm/objective/scaled_residual.h"
 #include "rsm/train/drift.h"
 #include "rsm/train/update_log.h"
 

@@ -10,7 +10,7 @@
 #include "rsm/data/prompts.h"
 #include "rsm/estimators/estimators.h"
 #include "rsm/io/run_log.h"
-#include "rsm/objective/even_output.h"
+#include "rsm/objective/scaled_residual.h"
 #include "rsm/rewards/rewards.h"
 #include "rsm/rewards/weighted_reward.h"
 #include "rsm/runs/memory_advice.h"
@@ -80,9 +80,9 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
   reward_->check();
   estimator_ = make_estimator(options.method, options.seed);
   if (options.method.strength.scaled_residual) {
-    even_output_ = std::make_unique<EvenOutput>(policy_->copy(Copy::rollout),
-                                                policy_->copy(Copy::reference),
-                                                transitions_);
+    scaled_residual_ = std::make_unique<ScaledResidual>(
+        policy_->copy(Copy::rollout), policy_->copy(Copy::reference),
+        transitions_);
   }
   optimiser_ = std::make_unique<torch::optim::AdamW>(
       policy_->parameters(),
@@ -191,8 +191,8 @@ Collected Finetune::collect() {
                       progress_);
   auto out = collector.collect(
       state_.epoch,
-      even_output_ ? *even_output_ : policy_->copy(Copy::rollout));
-  out.reference_evaluations = even_output_ ? out.rollout.evaluations : 0;
+      scaled_residual_ ? *scaled_residual_ : policy_->copy(Copy::rollout));
+  out.reference_evaluations = scaled_residual_ ? out.rollout.evaluations : 0;
   state_.spent.images += out.rollout.images();
   state_.spent.evaluations += out.rollout.evaluations;
   return out;

@@ -109,7 +109,7 @@ class Finetune {
   std::vector<double> times_, eval_times_;
   RolloutPlan plan_;
   Transitions transitions_;
-  std::unique_ptr<Denoiser> even_output_;  ///< where the method samples by one
+  std::unique_ptr<Denoiser> scaled_residual_;  ///< null: not sampled by one
   RunState state_;
   RunInputs inputs_;
   int64_t saved_epoch_ = -1;  ///< of the newest checkpoint

@@ -12,9 +12,9 @@ namespace rsm {
 /** lambda = 0.5169 / w of a step: with y_ref + lambda (y - y_ref) in place of
  * y, a change of y weighs the same at all times (PCPO's uw-lambda, arXiv
  * 2509.25774). */
-double even_factor(const Transition& step);
+double residual_scale(const Transition& step);
 
-/** That for a rollout's states. */
+/** y_ref + lambda (y - y_ref) for a rollout's states. */
 class OutputMap {
  public:
   /** No change. */
@@ -38,11 +38,12 @@ class OutputMap {
   torch::Tensor factor_;  ///< [S,1,1,1] float32, undefined for no change
 };
 
-/** A network with that in place of its output, at the times of `steps`. */
-class EvenOutput : public Denoiser {
+/** A network whose output is y_ref + lambda (y - y_ref), at the times of
+ * `steps`. */
+class ScaledResidual : public Denoiser {
  public:
   /** Both must outlive it. */
-  EvenOutput(Denoiser& network, Denoiser& reference, Transitions steps)
+  ScaledResidual(Denoiser& network, Denoiser& reference, Transitions steps)
       : network_(network), reference_(reference), steps_(std::move(steps)) {}
 
   /** Throws rsm::Error for a time that is no step's. */

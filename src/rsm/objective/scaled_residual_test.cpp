@@ -1,4 +1,4 @@
-#include "rsm/objective/even_output.h"
+#include "rsm/objective/scaled_residual.h"
 
 #include <gtest/gtest.h>
 
@@ -51,7 +51,7 @@ torch::Tensor published_gradient(const Method& method, const Problem& problem,
   return y.grad();
 }
 
-TEST(OutputMap, GivesPcposEvenWeightItsPublishedGradient) {
+TEST(OutputMap, GivesPcposUniformWeightItsPublishedGradient) {
   auto method = find_method("pcpo-uw-lambda");
   ASSERT_TRUE(method.strength.scaled_residual);
   method.estimator = EstimatorKnobs();
@@ -61,7 +61,7 @@ TEST(OutputMap, GivesPcposEvenWeightItsPublishedGradient) {
   // The outputs that are moved to the problem's.
   std::vector<double> factors;
   for (const int64_t step : problem.rollout.state_step) {
-    factors.push_back(even_factor(problem.rollout.transitions[step]));
+    factors.push_back(residual_scale(problem.rollout.transitions[step]));
   }
   const auto factor =
       torch::tensor(factors, torch::kFloat64).view({-1, 1, 1, 1});
@@ -96,20 +96,20 @@ class Constant : public Denoiser {
   double value_;
 };
 
-TEST(EvenOutput, MovesOutputsFromTheReferenceByTheTimesFactor) {
+TEST(ScaledResidual, MovesOutputsFromTheReferenceByTheTimesFactor) {
   const auto steps = ddim_steps();
   Constant network(3), reference(1);
-  EvenOutput even(network, reference, steps);
+  ScaledResidual scaled(network, reference, steps);
   for (const auto& step : steps) {
     const auto y =
-        even.predict(torch::zeros({1, 3, 2, 2}),
-                     torch::full({1}, step.t, torch::kFloat), Condition{});
+        scaled.predict(torch::zeros({1, 3, 2, 2}),
+                       torch::full({1}, step.t, torch::kFloat), Condition{});
     if (step.s == 0) continue;
-    EXPECT_NEAR(y[0][0][0][0].item<double>(), 1 + 2 * kEvenWeight / step.w(),
-                1e-6 * (1 + kEvenWeight / step.w()));
+    EXPECT_NEAR(y[0][0][0][0].item<double>(), 1 + 2 * kUniformWeight / step.w(),
+                1e-6 * (1 + kUniformWeight / step.w()));
   }
-  EXPECT_THROW(even.predict(torch::zeros({1, 3, 2, 2}),
-                            torch::full({1}, 0.123456f), Condition{}),
+  EXPECT_THROW(scaled.predict(torch::zeros({1, 3, 2, 2}),
+                              torch::full({1}, 0.123456f), Condition{}),
                Error);
 }
 

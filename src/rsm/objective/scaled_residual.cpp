@@ -1,4 +1,4 @@
-#include "rsm/objective/even_output.h"
+#include "rsm/objective/scaled_residual.h"
 
 #include <cmath>
 
@@ -7,13 +7,15 @@
 
 namespace rsm {
 
-double even_factor(const Transition& step) { return kEvenWeight / step.w(); }
+double residual_scale(const Transition& step) {
+  return kUniformWeight / step.w();
+}
 
 OutputMap::OutputMap(const RolloutIndex& rollout) {
   std::vector<float> factors;
   for (int64_t state = 0; state < rollout.states(); ++state) {
     factors.push_back(
-        static_cast<float>(even_factor(rollout.transition_of(state))));
+        static_cast<float>(residual_scale(rollout.transition_of(state))));
   }
   factor_ = torch::tensor(factors).view({-1, 1, 1, 1});
 }
@@ -41,21 +43,21 @@ torch::Tensor OutputMap::backward(const torch::Tensor& gradient) const {
   return factor_.defined() ? gradient * factor_ : gradient;
 }
 
-double EvenOutput::factor_at(double t) const {
+double ScaledResidual::factor_at(double t) const {
   constexpr double kRounding = 1e-6;  // of times in float32
   for (const auto& step : steps_) {
     if (std::abs(step.t - t) < kRounding) {
-      return even_factor(step);
+      return residual_scale(step);
     }
   }
-  throw Error(cat("[EvenOutput] t = ", t,
+  throw Error(cat("[ScaledResidual] t = ", t,
                   " is not among the sampler's times; it can't be continued "
                   "on another grid"));
 }
 
-torch::Tensor EvenOutput::predict(const torch::Tensor& x,
-                                  const torch::Tensor& t,
-                                  const ConditionRows& conditions) {
+torch::Tensor ScaledResidual::predict(const torch::Tensor& x,
+                                      const torch::Tensor& t,
+                                      const ConditionRows& conditions) {
   std::vector<float> factors;
   const auto times = t.to(at::kCPU, at::kDouble).contiguous();
   for (int64_t i = 0; i < times.size(0); ++i) {
