@@ -131,8 +131,7 @@ void copy_file_atomic(const std::string& from, const std::string& to) {
   uint64_t size = 0;
   const FileHandle source = open_to_read(from, size);
   AtomicFile file(to);
-  for_each_part(source, from,
-                [&](std::string_view part) { file.write(part); });
+  for_each_part(source, from, [&](std::string_view part) { file.write(part); });
   file.commit();
 }
 

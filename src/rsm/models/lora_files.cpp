@@ -12,6 +12,7 @@
 #include "rsm/io/files.h"
 #include "rsm/io/json_fields.h"
 #include "rsm/io/json_text.h"
+#include "rsm/io/printable.h"
 #include "rsm/models/loading.h"
 
 namespace rsm {

@@ -105,8 +105,8 @@ void check_kind(const std::string& name, const std::string& who) {
   for (const char* word : {"hada_", "lokr_", "dora_scale", "magnitude_vector",
                            "lora_mid", "oft_"}) {
     RSM_CHECK(name.find(word) == std::string::npos, "[LoRA] ", who,
-              ": tensor \"", shown(name), "\" is of another adapter (",
-              word, "); only plain LoRA is read", kFuseFirst);
+              ": tensor \"", shown(name), "\" is of another adapter (", word,
+              "); only plain LoRA is read", kFuseFirst);
   }
 }
 
@@ -132,14 +132,13 @@ Named named(const StateDict& tensors, const std::string& part,
   for (const auto& [name, tensor] : tensors) {
     check_kind(name, who);
     const auto ending = ending_of(name);
-    RSM_CHECK(!ending.text.empty(), "[LoRA] ", who, ": tensor \"",
-              shown(name), "\" is no part of a LoRA known here",
-              kFuseFirst);
+    RSM_CHECK(!ending.text.empty(), "[LoRA] ", who, ": tensor \"", shown(name),
+              "\" is no part of a LoRA known here", kFuseFirst);
     const std::string layer =
         layer_of(name.substr(0, name.size() - ending.text.size()), part, flat);
     RSM_CHECK(weights.contains(layer + ".weight"), "[LoRA] ", who,
-              ": tensor \"", shown(name), "\" is of no layer of the ",
-              part, "; a LoRA of this model is needed", kFuseFirst);
+              ": tensor \"", shown(name), "\" is of no layer of the ", part,
+              "; a LoRA of this model is needed", kFuseFirst);
     if (ending.half == Half::alpha) {
       out.alphas[layer] = alpha_of(tensor, name, who);
       continue;
@@ -175,11 +174,11 @@ std::string only_file(const std::string& folder) {
       !files.empty() || adapter.empty(), "[LoRA] ", folder,
       " has no safetensors file; name the folder of its adapter, such as ",
       adapter);
-  RSM_CHECK(
-      !files.empty(), "[LoRA] ", folder, " has no safetensors file; there ",
-      others.empty() ? "is nothing" : cat("lie ", shown(join(others))),
-      "; a LoRA as pickled .bin or .pt is not read: save it with "
-      "safe_serialization=True");
+  RSM_CHECK(!files.empty(), "[LoRA] ", folder,
+            " has no safetensors file; there ",
+            others.empty() ? "is nothing" : cat("lie ", shown(join(others))),
+            "; a LoRA as pickled .bin or .pt is not read: save it with "
+            "safe_serialization=True");
   RSM_CHECK(files.size() == 1, "[LoRA] ", folder,
             " has several files: ", shown(join(files)), "; name one of them");
   return folder + "/" + files[0];

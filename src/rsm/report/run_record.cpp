@@ -81,7 +81,7 @@ Scores::Errors errors_of(const JsonFields& said, const std::string& errors,
 }
 
 Scores scores_of(const JsonFields& means, const JsonFields& said) {
-  Scores out = {said.count("images"), numbers_of(means),
+  Scores out = {said.integer("images"), numbers_of(means),
                 errors_of(said, "errors", "freedom"),
                 errors_of(said, "change_errors", "change_freedom")};
   out.metrics.erase("images");
@@ -104,7 +104,7 @@ EvaluationRecord evaluation_of(const JsonFields& eval) {
 
 EpochRecord epoch_of(const JsonFields& line) {
   EpochRecord out;
-  out.epoch = line.count("epoch");
+  out.epoch = line.integer("epoch");
   out.numbers = numbers_of(line);
   if (line.has("warnings")) out.warnings = line.texts("warnings");
   if (line.has("by_step")) {
@@ -258,8 +258,9 @@ void read_samples(const std::string& folder, RunRecord& record) {
     const json prompts = read_json(path);
     const JsonFields said(prompts, "[run] " + path);
     auto& out = record.samples;
-    out = {said.count("columns"), said.count("tile_width"),
-           said.count("tile_height"), said.count("gap"), said.texts("prompts")};
+    out = {said.integer("columns"), said.integer("tile_width"),
+           said.integer("tile_height"), said.integer("gap"),
+           said.texts("prompts")};
     RSM_CHECK(out.columns > 0 && !out.prompts.empty(), "[run] ", path,
               ": columns and prompts are at least one");
     out.before = grid_of(folder, "before", said, record);

@@ -16,8 +16,8 @@
 #include <regex>
 
 #include "rsm/base/error.h"
-#include "rsm/io/printable.h"
 #include "rsm/io/file_handle.h"
+#include "rsm/io/printable.h"
 #include "rsm/rewards/patience.h"
 
 namespace rsm {

@@ -191,8 +191,8 @@ std::vector<ExportedFile> export_run(const ExportOptions& options,
                                      Progress& progress) {
   auto checkpoint = newest(options, progress);
   const auto run = options_of(options, checkpoint);
-  auto weights = copied(with_prefix(
-      checkpoint.tensors, options.average ? "average." : "trained."));
+  auto weights = copied(with_prefix(checkpoint.tensors,
+                                    options.average ? "average." : "trained."));
   checkpoint.tensors.clear();
   const std::string folder =
       options.output.empty() ? options.run + "/export" : options.output;

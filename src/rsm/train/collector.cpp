@@ -45,14 +45,13 @@ RolloutRequest Collector::request(int64_t epoch) const {
   out.members = options_.samples_per_prompt;
   out.run_seed = options_.seed;
   out.epoch = epoch;
-  out.latent_shape = model_.latent_shape(options_.size);
+  out.latent_shape = latent_shape_;
   return out;
 }
 
 RewardScores Collector::judge(const Rollout& rollout, int64_t first,
                               int64_t count) const {
-  const int64_t most =
-      pictures_at_once(*model_.decoder, model_.latent_shape(options_.size));
+  const int64_t most = pictures_at_once(*model_.decoder, latent_shape_);
   std::vector<RewardScores> scores;
   for (int64_t i = first; i < first + count; i += most) {
     const int64_t end = std::min(i + most, first + count);

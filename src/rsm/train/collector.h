@@ -14,15 +14,17 @@ namespace rsm {
 /** Draws the pictures of an epoch and has them judged. */
 class Collector {
  public:
-  /** All must outlive it. */
+  /** All must outlive it; of the model, its network is not used. */
   Collector(const RunOptions& options, const ImageModel& model,
             const RolloutPlan& plan, const Reward& reward,
-            const Prompts& prompts, Progress& progress)
+            const Prompts& prompts, const std::vector<int64_t>& latent_shape,
+            Progress& progress)
       : options_(options),
         model_(model),
         plan_(plan),
         reward_(reward),
         prompts_(prompts),
+        latent_shape_(latent_shape),
         progress_(progress) {}
 
   /** prompts -> rollout -> rewards. A remote reward judges some
@@ -45,6 +47,7 @@ class Collector {
   const RolloutPlan& plan_;
   const Reward& reward_;
   const Prompts& prompts_;
+  const std::vector<int64_t>& latent_shape_;
   Progress& progress_;
 };
 

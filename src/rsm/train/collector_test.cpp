@@ -58,7 +58,7 @@ struct Setting {
         policy(model, options.policy()) {}
 
   Collected collect(const Reward& reward) {
-    return Collector(options, model, plan, reward, prompts, silent)
+    return Collector(options, model, plan, reward, prompts, shape, silent)
         .collect(3, policy.copy(Copy::rollout));
   }
 
@@ -67,6 +67,7 @@ struct Setting {
   RolloutPlan plan;
   Prompts prompts;
   Policy policy;
+  std::vector<int64_t> shape = model.latent_shape();
   NoProgress silent;
 };
 

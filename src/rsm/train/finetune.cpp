@@ -73,7 +73,6 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
       policy_(std::make_unique<Policy>(model_, options.policy())),
       reward_(make_rewards(options.rewards, progress)),
       train_prompts_(load_prompts(options.train_prompts)),
-      times_(model_.path->times(options.steps)),
       eval_times_(model_.path->times(options.eval_steps)),
       plan_(options.plan()),
       transitions_(plan_.transitions(*model_.path)) {
@@ -93,6 +92,7 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
   evaluation_set_ = make_evaluation_set(load_prompts(options.eval_prompts),
                                         options.eval_images, options.seed);
   evaluation_set_.latent_shape = model_.latent_shape(options.size);
+  model_.network.reset();  // the policy has copies of its own
   for (const auto& [prompts, what] :
        {std::pair{&train_prompts_, "training prompts"},
         std::pair{&evaluation_set_.prompts, "evaluation prompts"}}) {
@@ -188,7 +188,7 @@ bool Finetune::evaluation_is_due(double seconds_before) const {
 
 Collected Finetune::collect() {
   Collector collector(options_, model_, plan_, *reward_, train_prompts_,
-                      progress_);
+                      evaluation_set_.latent_shape, progress_);
   auto out = collector.collect(
       state_.epoch,
       scaled_residual_ ? *scaled_residual_ : policy_->copy(Copy::rollout));

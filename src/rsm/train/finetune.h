@@ -99,14 +99,14 @@ class Finetune {
   RunOptions options_;
   Progress& progress_;
   FolderLock lock_;
-  ImageModel model_;
+  ImageModel model_;  ///< its network is dropped once the policy has copies
   std::unique_ptr<Policy> policy_;
   std::unique_ptr<Reward> reward_;
   std::unique_ptr<Estimator> estimator_;
   std::unique_ptr<torch::optim::AdamW> optimiser_;
   Prompts train_prompts_;
   EvaluationSet evaluation_set_;
-  std::vector<double> times_, eval_times_;
+  std::vector<double> eval_times_;
   RolloutPlan plan_;
   Transitions transitions_;
   std::unique_ptr<Denoiser> scaled_residual_;  ///< null: not sampled by one

@@ -144,7 +144,9 @@ void Finetune::step(std::vector<torch::Tensor> gradients, const Prepared& epoch,
       .lr(log.lr);
   policy_->watch(nullptr);  // half an epoch's updates would be no epoch
   optimiser_->step();
-  optimiser_->zero_grad();
+  for (const auto& parameter : parameters) {
+    parameter.mutable_grad().reset();  // zero_grad() refuses views
+  }
   ++state_.spent.updates;
   if (state_.spent.updates % options_.ema_every == 0) {
     policy_->update_average(average_decay(options_, state_.spent.updates));
