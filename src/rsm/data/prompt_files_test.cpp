@@ -113,9 +113,10 @@ TEST(PromptFiles, ErrorsNameFileAndLine) {
   expect_parts(error_for("[1]"), {"bad.jsonl:3:", "array"});
   expect_parts(error_for("{\"text\": \"x\"}"), {"bad.jsonl:3:", "\"prompt\""});
   expect_parts(error_for("{\"prompt\": \" \"}"), {"bad.jsonl:3:", "empty"});
-  expect_parts(error_for("{\"prompt\": 7}"), {"bad.jsonl:3:", "number"});
+  expect_parts(error_for("{\"prompt\": 7}"),
+               {"bad.jsonl:3:", "prompt is 7", "a text"});
   expect_parts(error_for("{\"prompt\": \"x\", \"tag\": []}"),
-               {"bad.jsonl:3:", "\"tag\"", "array"});
+               {"bad.jsonl:3:", "tag is []", "a text"});
 }
 
 TEST(PromptFiles, CellsInQuotesHoldAnything) {

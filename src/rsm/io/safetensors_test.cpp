@@ -79,7 +79,8 @@ TEST(Safetensors, WritingGivesTheChecksumOfTheFile) {
   const TemporaryFolder folder;
   const auto path = folder / "a.safetensors";
   for (const auto& tensors : {StateDict(), one_of_each_type()}) {
-    EXPECT_EQ(write_safetensors(path, tensors), file_checksum(path));
+    const auto sum = write_safetensors(path, tensors);
+    EXPECT_EQ(sum, file_checksum(path));
   }
 }
 
@@ -218,7 +219,7 @@ TEST(Safetensors, MalformedTensorsAreNamed) {
   expect_parts(error("\"F32\"", "[18446744073709551615]", "[0, 8]"),
                {": w.shape"});
   expect_parts(error("\"F32\"", "[2]", "[18446744073709551608, 0]"),
-               {": w.data_offsets", "before"});
+               {": w.data_offsets"});
 }
 
 TEST(Safetensors, OverlapsAndGapsAreNamed) {
