@@ -16,10 +16,10 @@ lora_files_test.
                                   model in DIR/lora/merged, where there is one
     lora_peer.py save DIR SCALING  makes a random adapter "style" of DIR/unet
                                   with ranks and alphas by layer and 1x1
-                                  convolutions, "plain" or "rslora"; saves it
-                                  as PEFT does (DIR/peft), as diffusers does
-                                  (DIR/diffusers), as it lies in the model
-                                  (DIR/raw), and DIR/merged.safetensors
+                                  convolutions, "plain" or "rslora"; saves it in
+                                  DIR/SCALING as PEFT does (peft), as diffusers
+                                  does (diffusers), as it lies in the model
+                                  (raw), and merged.safetensors
     lora_peer.py resave DIR       loads the same, saves each as the package
                                   itself does: DIR/resaved_peft,
                                   DIR/resaved_diffusers
@@ -133,16 +133,17 @@ def velocities(folder):
 
 def save(folder, scaling):
     folder = pathlib.Path(folder)
+    out = folder / scaling
     model = PeftModel(network(folder), LoraConfig(
         r=4, lora_alpha=6, use_rslora=scaling == "rslora",
         target_modules=["to_q", "to_k", "proj_in", "proj_out"],
         rank_pattern={"to_k": 2, "mid_block.*proj_in": 3},
         alpha_pattern={"attn2.to_q": 5, "mid_block.*proj_in": 7},
         init_lora_weights=False), adapter_name="style")
-    model.save_pretrained(folder / "peft")
+    model.save_pretrained(out / "peft")
     halves = get_peft_model_state_dict(model, adapter_name="style")
     StableDiffusionPipeline.save_lora_weights(
-        folder / "diffusers", unet_lora_layers={
+        out / "diffusers", unet_lora_layers={
             name.removeprefix("base_model.model."): half
             for name, half in halves.items()},
         unet_lora_adapter_metadata=plain(model.peft_config["style"]))
@@ -153,11 +154,11 @@ def save(folder, scaling):
             raw[f"{name}.lora_A.style.weight"] = down.weight.contiguous()
             raw[f"{name}.lora_B.style.weight"] = (
                 up.weight * layer.scaling["style"]).contiguous()
-    (folder / "raw").mkdir(exist_ok=True)
-    save_file(raw, folder / "raw/any.safetensors")
+    (out / "raw").mkdir(exist_ok=True)
+    save_file(raw, out / "raw/any.safetensors")
     save_file({name: weight.contiguous() for name, weight
                in model.merge_and_unload().state_dict().items()},
-              folder / "merged.safetensors")
+              out / "merged.safetensors")
 
 
 def plain(config):

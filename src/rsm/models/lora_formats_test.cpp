@@ -174,9 +174,10 @@ TEST(LoraFormats, OfPeftWithRanksAlphasAndConvolutionsAreRead) {
   for (const std::string scaling : {"plain", "rslora"}) {
     run_python("lora_peer.py", "save " + folder.path() + " " + scaling);
     const auto expected =
-        read_safetensors(folder / "merged.safetensors").tensors;
+        read_safetensors(folder / (scaling + "/merged.safetensors")).tensors;
     for (const std::string place : {"peft/style", "diffusers", "raw"}) {
-      const auto file = load_lora(folder / place, "unet", own.weights);
+      const auto file =
+          load_lora(folder / (scaling + "/" + place), "unet", own.weights);
       const auto found = merged(own.weights, file.tensors, file.config);
       int64_t changed = 0;
       for (const auto& [name, tensor] : expected) {
@@ -188,8 +189,8 @@ TEST(LoraFormats, OfPeftWithRanksAlphasAndConvolutionsAreRead) {
     }
   }
   expect_parts(
-      error_of([&] { load_lora(folder / "peft", "unet", own.weights); }),
-      {"name the folder", folder / "peft/style"});
+      error_of([&] { load_lora(folder / "plain/peft", "unet", own.weights); }),
+      {"name the folder", folder / "plain/peft/style"});
 }
 
 TEST(LoraFormats, ThatAreNotReadSayWhatToDo) {
