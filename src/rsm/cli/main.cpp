@@ -1,3 +1,6 @@
+#include <poll.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <csignal>
@@ -28,6 +31,13 @@ class ShortList : public CLI::Formatter {
   static constexpr size_t kColumn = 12;
 };
 
+/** Whether standard output is a pipe that nobody reads any more; errno may be
+ * that of a write long ago. */
+bool reader_is_gone() {
+  pollfd out = {STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 /** The status of a command, or that of failure where not all it printed went
  * out. */
 int printed(int status) {
@@ -36,7 +46,7 @@ int printed(int status) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout) {
     return status;
   }
-  if (errno == EPIPE) {
+  if (errno == EPIPE || reader_is_gone()) {
     // The reader has seen enough: an end without words, as of any filter.
     std::signal(SIGPIPE, SIG_DFL);
     std::raise(SIGPIPE);
