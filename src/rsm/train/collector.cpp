@@ -16,6 +16,17 @@ namespace {
  * the last one's judging is not hidden. */
 constexpr int64_t kParts = 4;
 
+/** Parts that a rollout is drawn in, at most one a prompt: what the sampler
+ * holds of a part beside the rollout (x, y, noise, where they lead, and what an
+ * expression makes in between) is about a quarter of a gigabyte. */
+int64_t parts_of(const Rollout& rollout, int64_t prompts, bool is_remote) {
+  constexpr int64_t kBytes = int64_t{1} << 28;
+  constexpr int64_t kHeld = 6;
+  const int64_t held = kHeld * static_cast<int64_t>(rollout.latents.nbytes());
+  return std::min(
+      prompts, std::max(is_remote ? kParts : 1, (held + kBytes - 1) / kBytes));
+}
+
 }  // namespace
 
 Collected Collector::collect(int64_t epoch, Denoiser& denoiser) {
@@ -77,7 +88,7 @@ void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
   const Clock clock;
   auto& rollout = out.rollout;
   const auto prompts = std::ssize(whole.prompts);
-  const int64_t parts = reward_.is_remote() ? std::min(kParts, prompts) : 1;
+  const int64_t parts = parts_of(rollout, prompts, reward_.is_remote());
   const int64_t of_prompt = rollout.images() / prompts;
   progress_.begin(cat("epoch ", whole.epoch + 1, " rollout"),
                   prompts * whole.members * plan_.evaluations_per_root());
@@ -92,7 +103,7 @@ void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
     check_finite(rollout.latents.slice(0, image, image + images),
                  options_.folder);
     judging.push_back(std::async(
-        parts > 1 ? std::launch::async : std::launch::deferred,
+        reward_.is_remote() ? std::launch::async : std::launch::deferred,
         [=, this, &rollout] { return judge(rollout, image, images); }));
   }
   progress_.end();
