@@ -39,14 +39,14 @@ torch::Tensor interleaved_bytes(const torch::Tensor& image) {
             image.defined() ? cat(image.sizes(), " of ", image.scalar_type())
                             : "undefined",
             "; allowed: [3,H,W], float in [0,1] or uint8");
-  auto bytes = image.detach().cpu();
-  if (bytes.scalar_type() != torch::kUInt8) {
-    bytes = bytes.to(torch::kFloat32);
-    RSM_CHECK(!bytes.isnan().any().item<bool>(),
-              "[png] the image has NaN; allowed: numbers in [0,1]");
-    bytes = (bytes.clamp(0, 1) * 255).round().to(torch::kUInt8);
+  const auto own = image.detach().cpu();
+  if (own.scalar_type() == torch::kUInt8) {
+    return own.permute({1, 2, 0}).contiguous();
   }
-  return bytes.permute({1, 2, 0}).contiguous();
+  const auto values = own.to(torch::kFloat32);
+  RSM_CHECK(!values.isnan().any().item<bool>(),
+            "[png] the image has NaN; allowed: numbers in [0,1]");
+  return picture_bytes(values.unsqueeze(0))[0];
 }
 
 }  // namespace

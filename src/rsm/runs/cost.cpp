@@ -34,10 +34,12 @@ struct Batch {
     x = counted_normal(counted_seed(o.seed, Purpose::bench, {1}), shape)
             .to(o.device);
     t = at::full({rows}, 0.7, x.options());
-    condition =
-        model.encode(std::vector<std::string>(rows, "a picture")).to(o.device);
+    condition = model.encode({"a picture"}).to(o.device);
   }
   int64_t size() const { return x.size(0); }
+  ConditionRows conditions() const {
+    return {condition, at::zeros({size()}, at::kLong)};
+  }
 };
 
 /** Until all is computed: a GPU's kernels are only started by a call. */
@@ -62,7 +64,7 @@ double update_seconds_per_row(const ImageModel& model, const RunOptions& o,
                               Policy& policy, torch::optim::AdamW& optimiser) {
   return seconds_per_row(model, o, o.train_tiles, [&](const Batch& batch) {
     const auto gradients = policy.trained_network().gradients(
-        batch.x, batch.t, batch.condition, policy.parameters(),
+        batch.x, batch.t, batch.conditions(), policy.parameters(),
         [](int64_t, int64_t, const torch::Tensor& y) {
           return at::zeros_like(y);
         });
@@ -127,7 +129,7 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
   const auto prompts = load_prompts(o.train_prompts);
   const auto predict = [&](Denoiser& denoiser, const TileOptions& tiles) {
     return seconds_per_row(model, o, tiles, [&](const Batch& batch) {
-      denoiser.predict(batch.x, batch.t, batch.condition);
+      denoiser.predict(batch.x, batch.t, batch.conditions());
     });
   };
   const auto scaled = [](double seconds, int64_t count) {

@@ -236,7 +236,7 @@ Frozen Finetune::freeze(const Collected& sampled, const Guided& guidance) {
   if (!known) {
     if (out.map.changes()) {
       out.old.y = out.map.select(out.old.states, torch::kCPU)
-                      .forward(out.old.y, out.reference.y);
+                      .forward(out.old.y, out.reference.of(out.old.states));
     }
     out.rollout_gap =
         rollout_gap(options_.method, rollout, out, guidance.advantages);
