@@ -65,11 +65,9 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
       out.device.is_cpu()
           ? std::max<int64_t>(1, std::thread::hardware_concurrency())
           : 1;
-  auto network =
-      copy_of(out.model.network, type_named(arguments.type), out.device);
-  network->set_fast(true);
   out.denoiser = std::make_unique<GuidedNetwork>(
-      network, out.conditions({""}), arguments.guidance_scale, tiles);
+      copy_of(out.model.network, type_named(arguments.type), out.device),
+      out.conditions({""}), arguments.guidance_scale, tiles);
   out.times = out.model.path->times(arguments.steps);
   return out;
 }

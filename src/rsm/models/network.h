@@ -38,10 +38,6 @@ class NetworkModule : public torch::nn::Module {
   /** The part of a diffusers folder it lies in: "transformer" or "unet". */
   virtual std::string part() const = 0;
 
-  /** Where no gradient is taken, use kernels of our own: for a copy that only
-   * samples, as outputs then differ in the last bits. */
-  virtual void set_fast(bool /*fast*/) {}
-
   /** Where gradients are taken, compute each block again in backward instead of
    * keeping its activations (layers/activation_checkpointing.h). Off at first;
    * changes no bit of outputs and of the weights' gradients. */

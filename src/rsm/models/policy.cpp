@@ -81,9 +81,9 @@ Policy::Policy(const ImageModel& model, const PolicyOptions& options)
   if (options.rollout_is_training()) {
     rollout_ = training_;
   } else {
-    auto sampler = copy_of(model.network, options.rollout_type, options.device);
-    sampler->set_fast(true);
-    rollout_ = guided(sampler, options.rollout_tiles);
+    rollout_ =
+        guided(copy_of(model.network, options.rollout_type, options.device),
+               options.rollout_tiles);
   }
   for (const Copy which : {Copy::rollout, Copy::reference, Copy::average}) {
     views_[which] = std::make_unique<View>(*this, which);

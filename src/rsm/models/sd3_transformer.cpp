@@ -7,7 +7,6 @@
 #include <cmath>
 
 #include "rsm/base/error.h"
-#include "rsm/layers/fast_gelu.h"
 
 namespace rsm {
 namespace {
@@ -97,13 +96,7 @@ FeedForwardImpl::FeedForwardImpl(int64_t dim) {
 }
 
 torch::Tensor FeedForwardImpl::forward(const torch::Tensor& x) {
-  auto hidden = in_(x);
-  if (fast_ && !at::GradMode::is_enabled()) {
-    fast_gelu_(hidden);
-  } else {
-    hidden = at::gelu(hidden, "tanh");
-  }
-  return out_(hidden);
+  return out_(at::gelu(in_(x), "tanh"));
 }
 
 JointAttentionImpl::JointAttentionImpl(const Sd3Config& config, Text text)
@@ -183,13 +176,6 @@ JointBlockImpl::JointBlockImpl(const Sd3Config& config, bool dual, bool last)
   ff_ = register_module("ff", FeedForward(dim));
   if (!last) {
     ff_context_ = register_module("ff_context", FeedForward(dim));
-  }
-}
-
-void JointBlockImpl::set_fast(bool fast) {
-  ff_->set_fast(fast);
-  if (!last_) {
-    ff_context_->set_fast(fast);
   }
 }
 
@@ -292,12 +278,6 @@ std::vector<int64_t> Sd3TransformerImpl::latent_shape(int64_t height,
             " arrived; sides must be multiples of patch_size ", patch,
             " and at most ", most);
   return {config_.in_channels, height, width};
-}
-
-void Sd3TransformerImpl::set_fast(bool fast) {
-  for (const auto& block : *blocks_) {
-    block->as<JointBlock>()->set_fast(fast);
-  }
 }
 
 torch::Tensor Sd3TransformerImpl::embed_patches(const torch::Tensor& x) const {

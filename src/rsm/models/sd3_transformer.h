@@ -51,10 +51,8 @@ class FeedForwardImpl : public torch::nn::Module {
  public:
   explicit FeedForwardImpl(int64_t dim);
   torch::Tensor forward(const torch::Tensor& x);
-  void set_fast(bool fast) { fast_ = fast; }
 
  private:
-  bool fast_ = false;
   Linear in_{nullptr}, out_{nullptr};
 };
 TORCH_MODULE(FeedForward);
@@ -90,7 +88,6 @@ class JointBlockImpl : public torch::nn::Module {
    * `checkpointed`: see layers/activation_checkpointing.h. */
   void forward(torch::Tensor& image, torch::Tensor& text,
                const torch::Tensor& activated, bool checkpointed);
-  void set_fast(bool fast);
 
  private:
   /** {image, text, modulation of each} -> {image, text}; the last: {image}. */
@@ -123,7 +120,6 @@ class Sd3TransformerImpl : public NetworkModule {
                                     int64_t width) const override;
   nlohmann::json config_json() const override { return config_.to_json(); }
   std::string part() const override { return "transformer"; }
-  void set_fast(bool fast) override;  ///< fast_gelu.h
 
   const Sd3Config& config() const { return config_; }
 

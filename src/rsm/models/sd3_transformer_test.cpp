@@ -191,23 +191,5 @@ TEST(Sd3Config, ThatIsImpossibleIsAnError) {
                {"multiple of 4"});
 }
 
-TEST(Sd3Transformer, FastKernelsGiveTheSameVelocityToRounding) {
-  auto model = random_sd3();
-  const torch::NoGradGuard no_grad;
-  const auto plain = velocity(model);
-  model->set_fast(true);
-  const auto fast = velocity(model);
-  EXPECT_LT(relative(fast, plain), kFloatTolerance);
-  model->set_fast(false);
-  EXPECT_TRUE(velocity(model).equal(plain));
-}
-
-TEST(Sd3Transformer, GradientsNeverUseFastKernels) {
-  auto model = random_sd3();
-  const auto plain = velocity(model);
-  model->set_fast(true);
-  EXPECT_TRUE(velocity(model).equal(plain));
-}
-
 }  // namespace
 }  // namespace rsm
