@@ -69,7 +69,7 @@ class Observer {
   explicit Observer(const RunOptions& options)
       : options_(options),
         model_(ImageModel::load(options.model)),
-        policy_(model_, options.policy()),
+        policy_(model_.network, model_.text->encode({""}), options.policy()),
         plan_(options.plan()),
         reward_(make_rewards(options.rewards, silent_)),
         prompts_(load_prompts(options.train_prompts)) {}

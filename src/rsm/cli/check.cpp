@@ -93,22 +93,21 @@ void print_advice(const std::vector<Advice>& advice) {
 }
 
 /** Says of prompts that the model's tokenizer cuts. */
-void add_truncation(const std::string& model, const std::string& key,
+void add_truncation(const TextEncoders& encoders, const std::string& key,
                     const Prompts& prompts, std::vector<Advice>& advice) {
-  const auto text =
-      truncation_warning(load_tokenizer(model), texts_of(prompts), "prompts");
+  const auto text = truncation_warning(encoders, texts_of(prompts), "prompts");
   if (!text.empty()) advice.push_back({key, text});
 }
 
 int check_config(const CheckArguments& args) {
   const auto options = read_run_options(args.load());
-  check_model(options.model);
+  const auto text = check_model(options.model, options.model_options().text);
   const auto counted = forecast(options);
   const auto train_prompts = load_prompts(options.train_prompts);
   const auto eval_prompts = load_prompts(options.eval_prompts);
   auto advice = advise(options, counted, train_prompts, eval_prompts);
-  add_truncation(options.model, "prompts.train", train_prompts, advice);
-  add_truncation(options.model, "evaluation.prompts", eval_prompts, advice);
+  add_truncation(*text, "prompts.train", train_prompts, advice);
+  add_truncation(*text, "evaluation.prompts", eval_prompts, advice);
   nlohmann::json out = to_json(counted);
   out["warnings"] = options.warnings;
   if (!args.json) {

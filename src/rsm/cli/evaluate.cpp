@@ -60,8 +60,8 @@ int run_evaluation(const EvaluateArguments& args) {
   progress.begin("evaluation", set.size());
   const auto evaluation =
       evaluate(*loaded.denoiser,
-               {TextConditioner(loaded.model, loaded.device),
-                *loaded.model.path, *loaded.model.decoder, loaded.times},
+               {*loaded.model.text, *loaded.model.path, *loaded.model.decoder,
+                loaded.times},
                set, *reward, [&](int64_t done) { progress.update(done, ""); });
   progress.end();
   for (const auto& text : evaluation.warnings) {

@@ -33,6 +33,17 @@ void ModelArguments::add_to(CLI::App& command) {
   command.add_option("--type", type, "precision of the network")
       ->check(CLI::IsMember(type_names()))
       ->capture_default_str();
+  command.add_option("--text-type", text_type, "precision of text encoders")
+      ->check(CLI::IsMember(type_names()))
+      ->capture_default_str();
+  command.add_option("--vae-type", vae_type, "precision of the VAE")
+      ->check(CLI::IsMember(type_names()))
+      ->capture_default_str();
+  command
+      .add_option("--t5-tokens", t5_tokens,
+                  "tokens of SD3's T5; 0: without it, which saves its memory")
+      ->check(CLI::Range(0, 512))
+      ->capture_default_str();
   command.add_option("--tile", tile, "rows a network call")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
@@ -45,7 +56,14 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
     throw UsageError(cat("[--guidance] got ", arguments.guidance_scale,
                          "; allowed: a number in [0, 100]"));
   }
-  SamplingModel out{ImageModel::load(arguments.model),
+  const auto type = type_named(arguments.type);
+  ModelOptions reading;
+  // A LoRA is merged in float32.
+  if (arguments.lora.empty()) reading.network_type = type;
+  reading.text = {device, type_named(arguments.text_type), arguments.t5_tokens};
+  reading.device = device;
+  reading.vae_type = type_named(arguments.vae_type);
+  SamplingModel out{ImageModel::load(arguments.model, reading),
                     nullptr,
                     {},
                     folder_warnings(arguments.model),
@@ -65,9 +83,9 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
       out.device.is_cpu()
           ? std::max<int64_t>(1, std::thread::hardware_concurrency())
           : 1;
+  out.model.network->to(out.device, type);
   out.denoiser = std::make_unique<GuidedNetwork>(
-      copy_of(out.model.network, type_named(arguments.type), out.device),
-      out.conditions({""}), arguments.guidance_scale, tiles);
+      out.model.network, out.conditions({""}), arguments.guidance_scale, tiles);
   out.times = out.model.path->times(arguments.steps);
   return out;
 }
@@ -77,13 +95,13 @@ void SamplingModel::warn_of(const std::vector<std::string>& prompts,
   for (const auto& warning : warnings) {
     progress.say("warning: " + warning);
   }
-  const auto cut = truncation_warning(model.tokenizer, prompts, "prompts");
+  const auto cut = truncation_warning(*model.text, prompts, "prompts");
   if (!cut.empty()) progress.say("warning: " + cut);
 }
 
 Condition SamplingModel::conditions(
     const std::vector<std::string>& texts) const {
-  return model.encode(texts).to(device);
+  return model.text->encode(texts);
 }
 
 }  // namespace rsm

@@ -21,6 +21,9 @@ struct ModelArguments {
   uint64_t seed = 0;
   std::string device = "cpu";
   std::string type = "float32";
+  std::string text_type = "float32";
+  std::string vae_type = "float32";
+  int64_t t5_tokens = 256;
   int64_t tile = 16;
 
   void add_to(CLI::App& command);

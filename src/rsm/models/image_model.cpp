@@ -1,6 +1,5 @@
 #include "rsm/models/image_model.h"
 
-#include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -14,6 +13,7 @@
 #include "rsm/models/loading.h"
 #include "rsm/models/sd3_transformer.h"
 #include "rsm/models/unet.h"
+#include "rsm/models/vae.h"
 #include "rsm/paths/scheduler_keys.h"
 
 namespace rsm {
@@ -22,97 +22,12 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kWeights = "diffusion_pytorch_model";
-constexpr const char* kTextWeights = "model";
 
 /** Networks are asked at timesteps up to this. */
 constexpr int64_t kTimesteps = 1000;
 
-constexpr size_t kTextsAtOnce = 16;
-
 std::string scheduler_file(const std::string& folder) {
   return folder + "/scheduler/scheduler_config.json";
-}
-
-/** What a family's folder consists of. */
-struct Layout {
-  const char* pipeline;
-  const char* network_part;
-  /** Part, library and class, of all that is there. */
-  std::vector<std::array<const char*, 3>> parts;
-  /** Parts of the pipeline that the shipped models do without. */
-  std::vector<const char*> absent;
-};
-
-const Layout& layout_of(Family family) {
-  static const Layout flow = {
-      "StableDiffusion3Pipeline",
-      "transformer",
-      {{"transformer", "diffusers", "SD3Transformer2DModel"},
-       {"text_encoder", "transformers", "CLIPTextModelWithProjection"},
-       {"tokenizer", "transformers", "CLIPTokenizer"},
-       {"scheduler", "diffusers", "FlowMatchEulerDiscreteScheduler"}},
-      {"text_encoder_2", "text_encoder_3", "tokenizer_2", "tokenizer_3",
-       "vae"}};
-  static const Layout diffusion = {
-      "StableDiffusionPipeline",
-      "unet",
-      {{"unet", "diffusers", "UNet2DConditionModel"},
-       {"text_encoder", "transformers", "CLIPTextModel"},
-       {"tokenizer", "transformers", "CLIPTokenizer"},
-       {"scheduler", "diffusers", "DDIMScheduler"}},
-      {"feature_extractor", "image_encoder", "safety_checker", "vae"}};
-  return family == Family::flow ? flow : diffusion;
-}
-
-json model_index(const Layout& layout) {
-  json index = {{"_class_name", layout.pipeline},
-                {"_diffusers_version", "0.42.1"}};
-  for (const auto& [part, library, name] : layout.parts) {
-    index[part] = {library, name};
-  }
-  for (const char* part : layout.absent) {
-    index[part] = {nullptr, nullptr};
-  }
-  return index;
-}
-
-/** Class of a part, "" where it has none. */
-std::string class_of(const json& index, const std::string& part) {
-  const auto found = index.find(part);
-  return found != index.end() && found->is_array() && found->size() == 2 &&
-                 (*found)[1].is_string()
-             ? (*found)[1].get<std::string>()
-             : "";
-}
-
-/** The family of a folder, whose parts are checked. */
-Family family_of(const std::string& folder) {
-  const std::string path = folder + "/model_index.json";
-  std::error_code ignored;
-  RSM_CHECK(std::filesystem::is_regular_file(path, ignored), "[ImageModel] ",
-            folder,
-            " has no model_index.json; a diffusers model folder is needed");
-  const json index = read_python_json(path);
-  const JsonFields fields(index, "[ImageModel] " + path);
-  for (const char* part : {"vae", "text_encoder_2", "text_encoder_3"}) {
-    const std::string name = class_of(index, part);
-    RSM_CHECK(name.empty(), fields.where(), ": ", part, " is ", shown(name),
-              "; only models with one text encoder and without VAE are "
-              "supported so far");
-  }
-  const auto family =
-      class_of(index, "unet").empty() ? Family::flow : Family::diffusion;
-  for (const auto& [part, library, needed] : layout_of(family).parts) {
-    const std::string name = class_of(index, part);
-    // Folders of Stable Diffusion 1.x name PNDMScheduler: the same noise.
-    const bool same_noise =
-        needed == std::string("DDIMScheduler") && name == "PNDMScheduler";
-    RSM_CHECK(part != std::string("scheduler") || name == needed || same_noise,
-              fields.where(), ": ", other_scheduler("\"" + shown(name) + "\""));
-    RSM_CHECK(name == needed || same_noise, fields.where(), ": ", part,
-              " is \"", shown(name), "\"; \"", needed, "\" is needed");
-  }
-  return family;
 }
 
 /** The config in a network's folder, whose sizes are those of its weights. */
@@ -125,48 +40,41 @@ Config config_of(const std::string& folder) {
 }
 
 /** A network of the folder's config. */
-Network empty_network(Family family, const std::string& folder) {
-  if (family == Family::flow) {
-    return std::make_shared<Sd3TransformerImpl>(config_of<Sd3Config>(folder));
+Network empty_network(const ModelFolder& folder) {
+  const std::string part = folder.network();
+  if (folder.family == Family::flow) {
+    return std::make_shared<Sd3TransformerImpl>(config_of<Sd3Config>(part));
   }
-  return std::make_shared<UnetImpl>(config_of<UnetConfig>(folder));
+  return std::make_shared<UnetImpl>(config_of<UnetConfig>(part));
 }
 
-ClipTextConfig text_config_of(const std::string& folder) {
-  const std::string path = folder + "/text_encoder/config.json";
-  return ClipTextConfig::from_json(read_python_json(path), path);
+/** The text encoders of a folder, for its network. */
+std::shared_ptr<TextEncoders> text_of(const ModelFolder& folder,
+                                      const Network& network,
+                                      const TextOptions& options) {
+  const auto [width, pooled] = network->condition_widths();
+  return TextEncoders::open(
+      {folder.path, folder.family == Family::flow, folder.has("text_encoder_2"),
+       folder.has("text_encoder_3"), width, pooled},
+      options);
 }
 
-/** The same, whose sizes are those of its weights. */
-ClipTextConfig checked_text_config(const std::string& folder, bool projection) {
-  const auto config = text_config_of(folder);
-  const std::string part = folder + "/text_encoder";
-  check_shapes(config.anchors(projection),
-               clip_text_names(read_sharded_shapes(part, kTextWeights)), part);
-  return config;
-}
-
-ClipTextModel load_text_encoder(const std::string& folder, bool projection) {
-  ClipTextModel model(checked_text_config(folder, projection), projection);
-  const std::string part = folder + "/text_encoder";
-  load_parameters(
-      *model, clip_text_names(view_sharded(part, kTextWeights).tensors), part);
-  return model;
-}
-
-ClipTokenizer load_tokenizer(const std::string& folder,
-                             const ClipTextConfig& text) {
-  const std::string part = folder + "/tokenizer";
-  auto tokenizer = ClipTokenizer::load(part, text.max_position_embeddings);
-  RSM_CHECK(tokenizer.max_length() <= text.max_position_embeddings,
-            "[ImageModel] ", part, ": model_max_length is ",
-            tokenizer.max_length(), "; the text encoder takes at most ",
-            text.max_position_embeddings, " (max_position_embeddings)");
-  RSM_CHECK(tokenizer.vocabulary_size() <= text.vocab_size, "[ImageModel] ",
-            part, " has ids up to ", tokenizer.vocabulary_size() - 1,
-            "; the text encoder has ", text.vocab_size,
-            " tokens (vocab_size): added tokens need their embeddings");
-  return tokenizer;
+/** Throws unless the network's latents are those of the decoder. */
+void check_latents(const ModelFolder& folder, const Network& network) {
+  constexpr int64_t kColours = 3;
+  const int64_t own = network->latent_shape()[0];
+  if (folder.has("vae")) {
+    const int64_t channels = check_vae(folder.at("vae")).channels;
+    RSM_CHECK(own == channels, "[ImageModel] ", folder.network(),
+              "/config.json: in_channels is ", own, "; the VAE beside it has ",
+              channels, " (latent_channels)");
+  } else {
+    RSM_CHECK(own == kColours, "[ImageModel] ", folder.network(),
+              "/config.json: in_channels is ", own, ", and ", folder.path,
+              " has no VAE; its folder vae/ is needed, or a model of pictures, "
+              "whose in_channels is ",
+              kColours);
+  }
 }
 
 /** The files of a part of a model. Nothing happens where they lie at `to`
@@ -195,62 +103,62 @@ void write_network(const std::string& part, const StateDict& weights,
 
 }  // namespace
 
-ImageModel ImageModel::load(const std::string& folder) {
-  const auto family = family_of(folder);
-  const std::string part = folder + "/" + layout_of(family).network_part;
-  auto path = load_path(folder);
-  auto tokenizer = load_tokenizer(folder);
-  ImageModel model{empty_network(family, part),
-                   load_text_encoder(folder, family == Family::flow),
-                   std::move(tokenizer), std::move(path),
-                   folder + "/tokenizer"};
+ImageModel ImageModel::load(const std::string& path,
+                            const ModelOptions& options) {
+  const auto folder = open_model_folder(path);
+  const std::string part = folder.network();
+  auto noise = load_path(path);
+  auto network = empty_network(folder);
+  check_latents(folder, network);
+  auto text = text_of(folder, network, options.text);
+  ImageModel model{std::move(network), std::move(text), std::move(noise)};
+  if (folder.has("vae")) {
+    model.decoder =
+        Vae::load(folder.at("vae"))->to(options.device, options.vae_type);
+  }
+  model.network->to(options.network_type);
   load_parameters(*model.network, view_sharded(part, kWeights).tensors, part);
   return model;
 }
 
-void check_model(const std::string& folder) {
-  const auto family = load_path(folder)->family();
-  const std::string part = folder + "/" + layout_of(family).network_part;
-  load_tokenizer(folder);
-  if (family == Family::flow) {
-    config_of<Sd3Config>(part);
-  } else {
-    config_of<UnetConfig>(part);
-  }
-  checked_text_config(folder, family == Family::flow);
-}
-
-ClipTokenizer load_tokenizer(const std::string& folder) {
-  return load_tokenizer(folder, text_config_of(folder));
+std::shared_ptr<TextEncoders> check_model(const std::string& path,
+                                          const TextOptions& options) {
+  const auto folder = open_model_folder(path);
+  load_path(path);
+  const auto network = empty_network(folder);
+  check_latents(folder, network);
+  return text_of(folder, network, options);
 }
 
 void ImageModel::save(const std::string& folder, torch::ScalarType type) const {
-  const Layout& layout = layout_of(path->family());
-  const std::string part = folder + "/" + layout.network_part;
-  const std::string text = folder + "/text_encoder";
+  const auto family = path->family();
+  const auto& layout = layout_of(family);
+  const std::string part = folder + "/" + layout.network;
+  const std::string texts = folder + "/text_encoder";
   make_folders(part);
-  make_folders(text);
+  make_folders(texts);
   make_folders(folder + "/scheduler");
   write_json_atomic(part + "/config.json", network->config_json());
-  write_json_atomic(text + "/config.json", text_encoder->config().to_json(
-                                               path->family() == Family::flow));
+  const auto clip = text->clip();
+  write_json_atomic(texts + "/config.json",
+                    clip->config().to_json(family == Family::flow));
   write_json_atomic(folder + "/scheduler/scheduler_config.json",
                     path->to_json());
-  copy_part(tokenizer_folder.empty() ? folder + "/tokenizer" : tokenizer_folder,
-            folder + "/tokenizer");
+  copy_part(text->folder() + "/tokenizer", folder + "/tokenizer");
   write_network(part, state_dict(*network), type);
-  write_safetensors(text + "/model.safetensors",
-                    converted(state_dict(*text_encoder), type),
-                    {{"format", "pt"}});
-  write_json_atomic(folder + "/model_index.json", model_index(layout));
+  write_safetensors(texts + "/model.safetensors",
+                    converted(state_dict(*clip), type), {{"format", "pt"}});
+  write_json_atomic(folder + "/model_index.json",
+                    model_index(family, {layout.network, "text_encoder",
+                                         "tokenizer", "scheduler"}));
 }
 
 void save_with_weights(const std::string& from, const std::string& to,
                        const StateDict& network, torch::ScalarType type) {
-  const Layout& layout = layout_of(family_of(from));
-  for (const auto& [part, library, name] : layout.parts) {
-    const auto place = cat("/", part);
-    if (part != std::string(layout.network_part)) {
+  const auto folder = open_model_folder(from);
+  for (const auto& part : folder.parts) {
+    const auto place = "/" + part;
+    if (folder.at(part) != folder.network()) {
       copy_part(from + place, to + place);
       continue;
     }
@@ -260,32 +168,6 @@ void save_with_weights(const std::string& from, const std::string& to,
     write_network(to + place, network, type);
   }
   copy_file_atomic(from + "/model_index.json", to + "/model_index.json");
-}
-
-Condition ImageModel::encode_ids(const torch::Tensor& ids) const {
-  const auto out = ClipTextModel(text_encoder)->forward(ids);
-  if (path->family() == Family::flow) {
-    return {out.penultimate, out.text_embeds};
-  }
-  return {out.last_hidden_state, {}};
-}
-
-Condition ImageModel::encode(const std::vector<std::string>& texts) const {
-  const torch::NoGradGuard no_grad;
-  const auto device = text_encoder->parameters().front().device();
-  std::vector<torch::Tensor> tokens, pooled;
-  for (size_t first = 0; first < texts.size(); first += kTextsAtOnce) {
-    const size_t count = std::min(kTextsAtOnce, texts.size() - first);
-    const auto begin = texts.begin() + static_cast<std::ptrdiff_t>(first);
-    std::vector<std::string> some(begin,
-                                  begin + static_cast<std::ptrdiff_t>(count));
-    some.resize(kTextsAtOnce);
-    const auto out = encode_ids(tokenizer.encode_batch(some).to(device));
-    const auto rows = static_cast<int64_t>(count);
-    tokens.push_back(out.tokens.slice(0, 0, rows));
-    if (out.pooled.defined()) pooled.push_back(out.pooled.slice(0, 0, rows));
-  }
-  return {at::cat(tokens), pooled.empty() ? torch::Tensor() : at::cat(pooled)};
 }
 
 std::vector<int64_t> ImageModel::latent_shape(
@@ -299,7 +181,7 @@ std::vector<int64_t> ImageModel::latent_shape(
 }
 
 std::shared_ptr<const Path> load_path(const std::string& folder) {
-  const auto family = family_of(folder);
+  const auto family = open_model_folder(folder).family;
   const std::string file = scheduler_file(folder);
   const auto scheduler = read_python_json(file);
   std::shared_ptr<const Path> path;
@@ -313,7 +195,8 @@ std::shared_ptr<const Path> load_path(const std::string& folder) {
       .integer("num_train_timesteps", timesteps, kTimesteps, kTimesteps);
   RSM_CHECK(path->family() == family, "[ImageModel] ", file,
             " is of another family than the network beside it; ",
-            class_of(model_index(layout_of(family)), "scheduler"),
+            family == Family::flow ? "FlowMatchEulerDiscreteScheduler"
+                                   : "DDIMScheduler",
             " is needed");
   return path;
 }
@@ -327,18 +210,18 @@ std::vector<std::string> folder_warnings(const std::string& folder) {
               "passed over, as in diffusers")};
 }
 
-std::string truncation_warning(const ClipTokenizer& tokenizer,
+std::string truncation_warning(const TextEncoders& encoders,
                                const std::vector<std::string>& texts,
                                const std::string& what) {
   std::string example;
   size_t cut = 0;
   for (const auto& text : texts) {
-    if (!tokenizer.cuts(text)) continue;
+    if (!encoders.cuts(text)) continue;
     if (cut++ == 0) example = text;
   }
   if (cut == 0) return "";
   return cat(cut, " of ", texts.size(), " ", what, cut == 1 ? " is" : " are",
-             " longer than the ", tokenizer.max_length() - 2,
+             " longer than the ", encoders.longest(),
              " tokens of text that the text encoder reads: it sees the "
              "beginning, judges get all. \"",
              shown(example), "\"");

@@ -45,8 +45,11 @@ void check_shapes(const TensorShapes& needed, const TensorShapes& found,
   }
 }
 
-void copy_tensors(const StateDict& to, const StateDict& from,
-                  const std::string& who) {
+namespace {
+
+/** Throws unless the names and shapes are the same. */
+void check_same(const StateDict& to, const StateDict& from,
+                const std::string& who) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : to) {
     names.push_back(name);
@@ -61,6 +64,13 @@ void copy_tensors(const StateDict& to, const StateDict& from,
                     "\" is not part of the model",
                     near.empty() ? "" : "; did it mean \"" + near + "\"?"));
   }
+}
+
+}  // namespace
+
+void copy_tensors(const StateDict& to, const StateDict& from,
+                  const std::string& who) {
+  check_same(to, from, who);
   const torch::NoGradGuard no_grad;
   for (const auto& [name, tensor] : to) {
     tensor.copy_(from.at(name));
@@ -70,6 +80,17 @@ void copy_tensors(const StateDict& to, const StateDict& from,
 void load_parameters(torch::nn::Module& module, const StateDict& weights,
                      const std::string& who) {
   copy_tensors(state_dict(module), weights, who);
+}
+
+void adopt_parameters(torch::nn::Module& module, const StateDict& weights,
+                      const std::string& who) {
+  check_same(state_dict(module), weights, who);
+  for (auto& item : module.named_parameters()) {
+    item.value().set_data(weights.at(item.key()));
+  }
+  for (auto& item : module.named_buffers()) {
+    item.value().set_data(weights.at(item.key()));
+  }
 }
 
 StateDict converted(const StateDict& weights, torch::ScalarType type) {

@@ -28,6 +28,12 @@ void check_shapes(const TensorShapes& needed, const TensorShapes& found,
 void load_parameters(torch::nn::Module& module, const StateDict& weights,
                      const std::string& who);
 
+/** Makes the weights the module's own, of the type they are: views of a file
+ * stay views, and take no memory of their own. For modules whose weights are
+ * never written to. Throws as copy_tensors. */
+void adopt_parameters(torch::nn::Module& module, const StateDict& weights,
+                      const std::string& who);
+
 /** The same tensors in another type (integers and booleans stay). */
 StateDict converted(const StateDict& weights, torch::ScalarType type);
 

@@ -262,7 +262,7 @@ TEST(ModelFolder, SaysWhatItPassesOver) {
 TEST(ModelFolder, TokensNeedAnEmbedding) {
   const TemporaryFolder folder;
   link_model(kFlow, folder / "m");
-  const auto size = load_tokenizer(kFlow).vocabulary_size();
+  const auto size = check_model(kFlow)->tokenizer().vocabulary_size();
   write_json_atomic(folder / "m/tokenizer/added_tokens.json",
                     {{"<toy>", size}});
   expect_parts(error_of([&] { ImageModel::load(folder / "m"); }),
@@ -276,19 +276,20 @@ TEST(ModelFolder, TokensNeedAnEmbedding) {
                {"model_max_length is 400", "max_position_embeddings"});
   config["model_max_length"] = 1e30;
   write_json_atomic(path, config);
-  EXPECT_EQ(load_tokenizer(folder / "m").max_length(),
-            load_tokenizer(kFlow).max_length());
+  EXPECT_EQ(check_model(folder / "m")->tokenizer().max_length(),
+            check_model(kFlow)->tokenizer().max_length());
 }
 
 TEST(Truncation, IsSaidWithACountAndAnExample) {
-  const auto tokenizer = load_tokenizer(kFlow);
+  const auto encoders = check_model(kFlow);
   std::string longest = "a";
-  for (int64_t i = 3; i < tokenizer.max_length(); ++i) longest += " a";
-  EXPECT_EQ(truncation_warning(tokenizer, {"a red circle", longest}, "prompts"),
+  for (int64_t i = 3; i < encoders->tokenizer().max_length(); ++i)
+    longest += " a";
+  EXPECT_EQ(truncation_warning(*encoders, {"a red circle", longest}, "prompts"),
             "");
   const std::string cut = longest + " red circle";
   expect_parts(
-      truncation_warning(tokenizer, {longest, cut, cut + "s"}, "prompts"),
+      truncation_warning(*encoders, {longest, cut, cut + "s"}, "prompts"),
       {"2 of 3 prompts are longer", "14 tokens", '"' + cut + '"'});
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "rsm/base/denoiser.h"
@@ -31,6 +32,10 @@ class NetworkModule : public torch::nn::Module {
   /** That of others. Throws rsm::Error for sides that it does not take. */
   virtual std::vector<int64_t> latent_shape(int64_t height,
                                             int64_t width) const = 0;
+
+  /** Widths of a condition's tokens, and of what is pooled: 0 where the
+   * network takes tokens alone. */
+  virtual std::pair<int64_t, int64_t> condition_widths() const = 0;
 
   /** The config.json of diffusers. */
   virtual nlohmann::json config_json() const = 0;

@@ -52,14 +52,18 @@ class Policy::View : public Denoiser {
   Copy which_;
 };
 
-Policy::Policy(const ImageModel& model, const PolicyOptions& options)
+Policy::Policy(const Network& network, const Condition& unconditional,
+               const PolicyOptions& options)
     : options_(options) {
-  const auto unconditional = model.encode({""}).to(options.device);
-  const auto guided = [&](const Network& network, const TileOptions& tiles) {
-    return std::make_shared<GuidedNetwork>(network, unconditional,
-                                           options.guidance_scale, tiles);
+  const auto guided = [&](const Network& copy, const TileOptions& tiles) {
+    return std::make_shared<GuidedNetwork>(
+        copy, unconditional.to(options.device), options.guidance_scale, tiles);
   };
-  auto network = copy_of(model.network, options.training_type, options.device);
+  if (!options.rollout_is_training()) {
+    rollout_ = guided(copy_of(network, options.rollout_type, options.device),
+                      options.rollout_tiles);
+  }
+  network->to(options.device, options.training_type);
   network->set_activation_checkpointing(options.activation_checkpointing);
   training_ = guided(network, options.train_tiles);
   if (options.lora) {
@@ -78,13 +82,7 @@ Policy::Policy(const ImageModel& model, const PolicyOptions& options)
     values_[Copy::reference] = trainable();
   }
   values_[Copy::average] = trainable();
-  if (options.rollout_is_training()) {
-    rollout_ = training_;
-  } else {
-    rollout_ =
-        guided(copy_of(model.network, options.rollout_type, options.device),
-               options.rollout_tiles);
-  }
+  if (!rollout_) rollout_ = training_;
   for (const Copy which : {Copy::rollout, Copy::reference, Copy::average}) {
     views_[which] = std::make_unique<View>(*this, which);
   }

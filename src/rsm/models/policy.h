@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "rsm/models/guided_network.h"
-#include "rsm/models/image_model.h"
 #include "rsm/models/lora.h"
 
 namespace rsm {
@@ -52,7 +51,10 @@ enum class Copy {
  */
 class Policy {
  public:
-  Policy(const ImageModel& model, const PolicyOptions& options);
+  /** The network becomes the training copy. `unconditional` is one condition,
+   * what text guidance leads away from. */
+  Policy(const Network& network, const Condition& unconditional,
+         const PolicyOptions& options);
   ~Policy();
   Policy(const Policy&) = delete;
 

@@ -17,7 +17,7 @@ TEST(Policy, KeepsItsLoraWhereTheReferenceThrows) {
   const auto model = ImageModel::load("models/shapes-flow");
   PolicyOptions options;
   options.lora = LoraConfig{.rank = 2, .alpha = 4};
-  Policy policy(model, options);
+  Policy policy(model.network, model.text->encode({""}), options);
   auto lora = policy.trainable();
   uint64_t seed = 0;
   for (auto& [name, tensor] : lora) {
@@ -26,7 +26,7 @@ TEST(Policy, KeepsItsLoraWhereTheReferenceThrows) {
   policy.load_trainable(lora);
   const auto x = counted_normal(1, {2, 3, 32, 32});
   const auto t = at::full({2}, 0.5);
-  const auto condition = model.encode({"a red circle", "a cross"});
+  const auto condition = model.text->encode({"a red circle", "a cross"});
   const auto trained = policy.copy(Copy::training).predict(x, t, condition);
   ASSERT_FALSE(
       policy.copy(Copy::reference).predict(x, t, condition).equal(trained));

@@ -118,6 +118,9 @@ class Sd3TransformerImpl : public NetworkModule {
   std::vector<int64_t> latent_shape() const override;
   std::vector<int64_t> latent_shape(int64_t height,
                                     int64_t width) const override;
+  std::pair<int64_t, int64_t> condition_widths() const override {
+    return {config_.joint_attention_dim, config_.pooled_projection_dim};
+  }
   nlohmann::json config_json() const override { return config_.to_json(); }
   std::string part() const override { return "transformer"; }
 

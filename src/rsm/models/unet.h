@@ -39,6 +39,9 @@ class UnetImpl : public NetworkModule {
   std::vector<int64_t> latent_shape() const override;
   std::vector<int64_t> latent_shape(int64_t height,
                                     int64_t width) const override;
+  std::pair<int64_t, int64_t> condition_widths() const override {
+    return {config_.cross_attention_dim, 0};
+  }
   nlohmann::json config_json() const override;
   std::string part() const override { return "unet"; }
 

@@ -91,7 +91,7 @@ std::map<std::string, torch::Tensor> all_parameters(const ImageModel& model) {
   for (const auto& p : model.network->named_parameters()) {
     out[model.network->part() + "." + p.key()] = p.value();
   }
-  for (const auto& p : model.text_encoder->named_parameters()) {
+  for (const auto& p : model.text->clip()->named_parameters()) {
     out["text_encoder." + p.key()] = p.value();
   }
   return out;
@@ -100,7 +100,7 @@ std::map<std::string, torch::Tensor> all_parameters(const ImageModel& model) {
 State make_state(const PretrainOptions& options) {
   State s{new_shapes_model(options, options.run_folder + "/model")};
   s.model.network->to(options.device);
-  s.model.text_encoder->to(options.device);
+  s.model.text->clip()->to(options.device);
   s.parameters = all_parameters(s.model);
   std::map<std::string, torch::Tensor> matrices;
   std::vector<torch::Tensor> others;
@@ -200,8 +200,9 @@ torch::Tensor batch_loss(const PretrainOptions& o, const ImageModel& model,
   const auto x =
       data.images * of_times(t, [&](double at) { return path.signal(at); }) +
       noise * of_times(t, [&](double at) { return path.noise(at); });
-  const auto condition = model.encode_ids(
-      model.tokenizer.encode_batch(data.captions).to(o.device));
+  const auto& tokenizer = model.text->tokenizer();
+  const auto condition = model.text->encode_ids(
+      tokenizer.encode_batch(data.captions).to(o.device));
   const auto y =
       model.network->predict(x.to(o.device), t.to(o.device), condition);
   const auto target = path.target(data.images, noise).to(o.device);
@@ -325,10 +326,10 @@ ImageModel new_shapes_model(const PretrainOptions& o,
   auto tokenizer = ClipTokenizer::load(folder + "/tokenizer");
   const auto text = text_config(o, tokenizer);
   ImageModel model{flow ? new_transformer(o) : new_unet(o),
-                   ClipTextModel(text, flow), tokenizer,
+                   std::make_shared<TextEncoders>(ClipTextModel(text, flow),
+                                                  tokenizer, folder),
                    Path::from_json(flow ? FlowMatchSchedule{}.to_json()
-                                        : DdimSchedule{}.to_json()),
-                   folder + "/tokenizer"};
+                                        : DdimSchedule{}.to_json())};
   const torch::NoGradGuard no_grad;
   uint64_t index = 0;
   for (auto& [name, p] : all_parameters(model)) {

@@ -56,10 +56,16 @@ std::vector<std::string> changed_keys(const std::string& before,
       "compute.threads",
       "folder",
       "label",
-      "compute.activation_checkpointing"};
+      "compute.activation_checkpointing",
+      "prompts.cache",
+      "prompts.cache_gb"};
   // Keys that configs did not always have, and what runs did without.
   static const std::map<std::string, std::string> later = {
-      {"compute.training_type", "float32"}, {"sampling.size", "0"}};
+      {"compute.training_type", "float32"},
+      {"compute.text_type", "float32"},
+      {"compute.vae_type", "float32"},
+      {"prompts.t5_tokens", "256"},
+      {"sampling.size", "0"}};
   const auto old_values = values_of(before, origin);
   const auto new_values = values_of(after, "the config");
   std::vector<std::string> changed;

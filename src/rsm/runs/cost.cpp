@@ -34,7 +34,7 @@ struct Batch {
     x = counted_normal(counted_seed(o.seed, Purpose::bench, {1}), shape)
             .to(o.device);
     t = at::full({rows}, 0.7, x.options());
-    condition = model.encode({"a picture"}).to(o.device);
+    condition = model.text->encode({"a picture"}).to(o.device);
   }
   int64_t size() const { return x.size(0); }
   ConditionRows conditions() const {
@@ -120,8 +120,8 @@ double run_tensors_mb(const ImageModel& model, const RunOptions& o,
 }  // namespace
 
 EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
-  const auto model = ImageModel::load(o.model);
-  Policy policy(model, o.policy());
+  const auto model = ImageModel::load(o.model, o.model_options());
+  Policy policy(model.network, model.text->encode({""}), o.policy());
   torch::optim::AdamW optimiser(policy.parameters(),
                                 torch::optim::AdamWOptions(0));
   const NoProgress silent;

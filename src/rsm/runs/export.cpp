@@ -44,7 +44,7 @@ class Probe {
     std::vector<int64_t> shape = model.latent_shape();
     shape.insert(shape.begin(), count);
     x_ = counted_normal(counted_seed(options.seed, Purpose::bench, {0}), shape);
-    condition_ = model.encode(
+    condition_ = model.text->encode(
         {"a red circle", "two blue squares", "a photo of a cat", "words"});
   }
 

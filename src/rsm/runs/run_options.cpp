@@ -1,6 +1,7 @@
 #include "rsm/runs/run_options.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <thread>
 
 #include "rsm/base/error.h"
@@ -45,6 +46,11 @@ void read_prompts(const Config& section, RunOptions& o) {
       section.integer("per_epoch", o.prompts_per_epoch, 1, 1000000);
   o.samples_per_prompt =
       section.integer("samples_per_prompt", o.samples_per_prompt, 1, 100000);
+  o.t5_tokens = section.integer("t5_tokens", o.t5_tokens, 0, 512);
+  const auto beside = std::filesystem::path(o.folder).parent_path();
+  o.cache = section.text("cache", (beside / ".conditions").string());
+  check_text(section, "cache", o.cache);
+  o.cache_gb = section.real("cache_gb", o.cache_gb, 0, kLargest);
 }
 
 RewardSpec read_reward(const Config& section) {
@@ -256,6 +262,8 @@ void read_compute(const Config& section, RunOptions& o) {
   o.device = read_device(section);
   o.rollout_type = parse_type(section, "rollout_type", "bfloat16");
   o.training_type = read_training_type(section, o);
+  o.text_type = parse_type(section, "text_type", "float32");
+  o.vae_type = parse_type(section, "vae_type", "float32");
   o.activation_checkpointing =
       section.flag("activation_checkpointing", o.activation_checkpointing);
   refuse_former_tiles(section);
@@ -290,6 +298,13 @@ PolicyOptions RunOptions::policy() const {
   p.rollout_tiles = rollout_tiles;
   p.train_tiles = train_tiles;
   return p;
+}
+
+ModelOptions RunOptions::model_options() const {
+  // Both copies of the network are made of what is read.
+  const auto type =
+      rollout_type == training_type ? training_type : torch::kFloat32;
+  return {type, {device, text_type, t5_tokens}, device, vae_type};
 }
 
 RolloutPlan RunOptions::plan() const {

@@ -6,6 +6,7 @@
 
 #include "rsm/base/method.h"
 #include "rsm/io/config.h"
+#include "rsm/models/image_model.h"
 #include "rsm/models/policy.h"
 #include "rsm/paths/path.h"
 #include "rsm/rewards/rewards.h"
@@ -27,6 +28,9 @@ struct RunOptions {
   std::string train_prompts = "shapes:train";
   int64_t prompts_per_epoch = 16;
   int64_t samples_per_prompt = 1;  ///< roots, or paths of a rollout
+  int64_t t5_tokens = 256;         ///< see TextOptions
+  std::string cache;               ///< folder of conditions; empty: none
+  double cache_gb = 20;            ///< what lies there at most
 
   std::vector<int64_t> size;  ///< pixels [H,W]; empty: the network's own
   int64_t steps = 10;
@@ -66,6 +70,8 @@ struct RunOptions {
   torch::ScalarType rollout_type = torch::kBFloat16;
   torch::ScalarType training_type = torch::kFloat32;  ///< or bfloat16: of LoRAs
   bool activation_checkpointing = false;
+  torch::ScalarType text_type = torch::kFloat32;
+  torch::ScalarType vae_type = torch::kFloat32;
   TileOptions rollout_tiles, train_tiles;
 
   /** The resolved config: every value above, as YAML that gives this again. */
@@ -76,6 +82,7 @@ struct RunOptions {
   std::vector<std::string> warnings;
 
   PolicyOptions policy() const;
+  ModelOptions model_options() const;
   RolloutPlan plan() const;
 };
 

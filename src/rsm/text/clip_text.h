@@ -75,6 +75,7 @@ class ClipTextModelImpl : public torch::nn::Module {
   ClipTextOutput forward(const torch::Tensor& ids);
 
   const ClipTextConfig& config() const { return config_; }
+  bool has_projection() const { return text_projection_ != nullptr; }
 
  private:
   ClipTextConfig config_;

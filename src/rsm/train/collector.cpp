@@ -51,8 +51,7 @@ RolloutRequest Collector::request(int64_t epoch) const {
   for (const int64_t i : chosen) {
     out.prompts.push_back(prompts_[i]);
   }
-  out.conditions =
-      TextConditioner(model_, options_.device).encode(texts_of(out.prompts));
+  out.conditions = conditioner_.encode(texts_of(out.prompts));
   out.members = options_.samples_per_prompt;
   out.run_seed = options_.seed;
   out.epoch = epoch;

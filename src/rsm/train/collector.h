@@ -14,12 +14,13 @@ namespace rsm {
 /** Draws the pictures of an epoch and has them judged. */
 class Collector {
  public:
-  /** All must outlive it; of the model, its network is not used. */
-  Collector(const RunOptions& options, const ImageModel& model,
-            const RolloutPlan& plan, const Reward& reward,
-            const Prompts& prompts, const std::vector<int64_t>& latent_shape,
-            Progress& progress)
+  /** All must outlive it; of the model, its path and decoder are used. */
+  Collector(const RunOptions& options, const Conditioner& conditioner,
+            const ImageModel& model, const RolloutPlan& plan,
+            const Reward& reward, const Prompts& prompts,
+            const std::vector<int64_t>& latent_shape, Progress& progress)
       : options_(options),
+        conditioner_(conditioner),
         model_(model),
         plan_(plan),
         reward_(reward),
@@ -43,6 +44,7 @@ class Collector {
                      int64_t count) const;
 
   const RunOptions& options_;
+  const Conditioner& conditioner_;
   const ImageModel& model_;
   const RolloutPlan& plan_;
   const Reward& reward_;

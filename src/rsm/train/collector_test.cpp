@@ -55,10 +55,11 @@ struct Setting {
         model(ImageModel::load(options.model)),
         plan(options.plan()),
         prompts(load_prompts(options.train_prompts)),
-        policy(model, options.policy()) {}
+        policy(model.network, model.text->encode({""}), options.policy()) {}
 
   Collected collect(const Reward& reward) {
-    return Collector(options, model, plan, reward, prompts, shape, silent)
+    return Collector(options, *model.text, model, plan, reward, prompts, shape,
+                     silent)
         .collect(3, policy.copy(Copy::rollout));
   }
 

@@ -69,14 +69,21 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
     : options_(options),
       progress_(progress),
       lock_(options.folder, "[finetune]", progress),
-      model_(ImageModel::load(options.model)),
-      policy_(std::make_unique<Policy>(model_, options.policy())),
+      inputs_(run_inputs(options)),
+      model_(ImageModel::load(options.model, options.model_options())),
       reward_(make_rewards(options.rewards, progress)),
       train_prompts_(load_prompts(options.train_prompts)),
       eval_times_(model_.path->times(options.eval_steps)),
       plan_(options.plan()),
       transitions_(plan_.transitions(*model_.path)) {
   reward_->check();
+  evaluation_set_ = make_evaluation_set(load_prompts(options.eval_prompts),
+                                        options.eval_images, options.seed);
+  evaluation_set_.latent_shape = model_.latent_shape(options.size);
+  conditions_ = prepared_conditions();
+  policy_ =
+      std::make_unique<Policy>(std::exchange(model_.network, {}),
+                               conditions_->encode({""}), options.policy());
   estimator_ = make_estimator(options.method, options.seed);
   if (options.method.strength.scaled_residual) {
     scaled_residual_ = std::make_unique<ScaledResidual>(
@@ -89,15 +96,11 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
           .betas({options.adam_beta1, options.adam_beta2})
           .eps(options.adam_eps)
           .weight_decay(options.weight_decay));
-  evaluation_set_ = make_evaluation_set(load_prompts(options.eval_prompts),
-                                        options.eval_images, options.seed);
-  evaluation_set_.latent_shape = model_.latent_shape(options.size);
-  model_.network.reset();  // the policy has copies of its own
   for (const auto& [prompts, what] :
        {std::pair{&train_prompts_, "training prompts"},
         std::pair{&evaluation_set_.prompts, "evaluation prompts"}}) {
     const auto text =
-        truncation_warning(model_.tokenizer, texts_of(*prompts), what);
+        truncation_warning(*model_.text, texts_of(*prompts), what);
     if (!text.empty()) options_.warnings.push_back(text);
   }
   if (auto origin = origin_text(options_.folder); !origin.empty()) {
@@ -111,6 +114,23 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
 }
 
 Finetune::~Finetune() = default;
+
+std::unique_ptr<ConditionCache> Finetune::prepared_conditions() {
+  ConditionCacheOptions cache;
+  cache.device = options_.device;
+  if (model_.text->is_large() && options_.cache_gb > 0) {
+    cache.folder = options_.cache;
+    cache.disk_bytes = static_cast<int64_t>(options_.cache_gb * 1e9);
+    cache.encoders = encoders_key(*model_.text, inputs_.model_files);
+  }
+  auto out = std::make_unique<ConditionCache>(model_.text, cache);
+  auto texts = texts_of(train_prompts_);
+  const auto others = texts_of(evaluation_set_.prompts);
+  texts.insert(texts.end(), others.begin(), others.end());
+  texts.emplace_back();  // what guidance leads away from
+  out->prepare(std::move(texts), progress_);
+  return out;
+}
 
 bool Finetune::budget_is_spent() const {
   const auto& spent = state_.spent;
@@ -187,8 +207,8 @@ bool Finetune::evaluation_is_due(double seconds_before) const {
 }
 
 Collected Finetune::collect() {
-  Collector collector(options_, model_, plan_, *reward_, train_prompts_,
-                      evaluation_set_.latent_shape, progress_);
+  Collector collector(options_, *conditions_, model_, plan_, *reward_,
+                      train_prompts_, evaluation_set_.latent_shape, progress_);
   auto out = collector.collect(
       state_.epoch,
       scaled_residual_ ? *scaled_residual_ : policy_->copy(Copy::rollout));
@@ -256,8 +276,7 @@ Frozen Finetune::freeze(const Collected& sampled, const Guided& guidance) {
 
 Evaluation Finetune::evaluate_now(const std::string& samples) {
   const Clock clock;
-  const TextConditioner conditioner(model_, options_.device);
-  const Drawing drawing = {conditioner, *model_.path, *model_.decoder,
+  const Drawing drawing = {*conditions_, *model_.path, *model_.decoder,
                            eval_times_};
   progress_.begin("evaluation", evaluation_set_.size());
   Evaluation result;

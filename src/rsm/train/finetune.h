@@ -11,6 +11,7 @@
 #include "rsm/base/reward.h"
 #include "rsm/io/folder_lock.h"
 #include "rsm/io/run_log.h"
+#include "rsm/models/condition_cache.h"
 #include "rsm/objective/rows.h"
 #include "rsm/rollouts/plan.h"
 #include "rsm/runs/evaluation.h"
@@ -53,6 +54,8 @@ class Finetune {
   void save();
 
  private:
+  /** Conditions of all prompts, as far as they can be kept. */
+  std::unique_ptr<ConditionCache> prepared_conditions();
   void start_or_continue();
   void continue_from(const Checkpoint& checkpoint);
   /** Draws the grid of samples of an epoch again where it is lost, as the
@@ -99,7 +102,9 @@ class Finetune {
   RunOptions options_;
   Progress& progress_;
   FolderLock lock_;
-  ImageModel model_;  ///< its network is dropped once the policy has copies
+  RunInputs inputs_;
+  ImageModel model_;  ///< without its network, which the policy has
+  std::unique_ptr<ConditionCache> conditions_;
   std::unique_ptr<Policy> policy_;
   std::unique_ptr<Reward> reward_;
   std::unique_ptr<Estimator> estimator_;
@@ -111,7 +116,6 @@ class Finetune {
   Transitions transitions_;
   std::unique_ptr<Denoiser> scaled_residual_;  ///< null: not sampled by one
   RunState state_;
-  RunInputs inputs_;
   int64_t saved_epoch_ = -1;  ///< of the newest checkpoint
   std::unique_ptr<RunLog> log_;
 };

@@ -13,7 +13,6 @@
 namespace rsm {
 
 void Finetune::start_or_continue() {
-  inputs_ = run_inputs(options_);
   const auto start = find_start(options_, inputs_, progress_);
   const std::string log = options_.folder + "/log.jsonl";
   if (start.checkpoint) {
