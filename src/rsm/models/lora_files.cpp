@@ -256,12 +256,20 @@ LoraFile evened(const StateDict& lora,
     file.config.targets.push_back(pair.module);
     file.config.rank = std::max(file.config.rank, pair.down.size(0));
   }
-  file.config.alpha = static_cast<double>(file.config.rank);
+  const double common = scales.at(pairs.front().module);
+  const bool even =
+      std::all_of(pairs.begin(), pairs.end(), [&](const LoraPair& pair) {
+        return pair.down.size(0) == file.config.rank &&
+               scales.at(pair.module) == common;
+      });
+  file.config.alpha =
+      static_cast<double>(file.config.rank) * (even ? common : 1);
   for (const auto& pair : pairs) {
+    const double scale = even ? 1 : scales.at(pair.module);
     file.tensors[pair.module + ".lora_A.weight"] =
         padded(pair.down.to(at::kFloat), 0, file.config.rank);
-    file.tensors[pair.module + ".lora_B.weight"] = padded(
-        pair.up.to(at::kFloat) * scales.at(pair.module), 1, file.config.rank);
+    file.tensors[pair.module + ".lora_B.weight"] =
+        padded(pair.up.to(at::kFloat) * scale, 1, file.config.rank);
   }
   return file;
 }

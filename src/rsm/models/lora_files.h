@@ -39,9 +39,10 @@ inline constexpr const char* kFuseFirst =
 torch::Tensor lora_matrix(const torch::Tensor& half, const std::string& name,
                           const std::string& who);
 
-/** Layers of any ranks and scales with one rank and alpha = rank: the same
- * change of the weights, in float32. `scales` is what multiplies each layer's
- * B A. `targets` are the layers' names. */
+/** Layers of any ranks and scales with one rank and alpha: the same change of
+ * the weights, in float32. `scales` is what multiplies each layer's B A; where
+ * ranks or scales differ, A and B are filled up with zeros, B carries the scale
+ * and alpha is the rank. `targets` are the layers' names. */
 LoraFile evened(const StateDict& lora,
                 const std::map<std::string, double>& scales,
                 const std::string& who);
