@@ -130,6 +130,12 @@ std::shared_ptr<TextEncoders> check_model(const std::string& path,
   return text_of(folder, network, options);
 }
 
+std::pair<std::string, StateDict> view_network(const std::string& path) {
+  const auto folder = open_model_folder(path);
+  return {layout_of(folder.family).network,
+          view_sharded(folder.network(), kWeights).tensors};
+}
+
 void ImageModel::save(const std::string& folder, torch::ScalarType type) const {
   const auto family = path->family();
   const auto& layout = layout_of(family);

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "rsm/base/decoder.h"
@@ -64,6 +65,11 @@ void save_with_weights(const std::string& from, const std::string& to,
  * weights are not read; nor is any other. */
 std::shared_ptr<TextEncoders> check_model(const std::string& folder,
                                           const TextOptions& options = {});
+
+/** The network of a model folder: its part ("transformer" or "unet") and its
+ * weights, as views of their files (io/sharded.h) of which none is read. Throws
+ * rsm::Error as ImageModel::load does. */
+std::pair<std::string, StateDict> view_network(const std::string& folder);
 
 /** The path of a model folder, without loading its networks. Throws rsm::Error
  * as ImageModel::load does. */

@@ -19,6 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kPeftConfig = "adapter_config.json";
+constexpr const char* kPeftWeights = "adapter_model.safetensors";
+
 enum class Half { down, up, alpha };
 
 struct Ending {
@@ -198,24 +201,35 @@ LoraFile lora_of_others(const StateDict& tensors, const std::string& part,
   return evened(halves, scales, who);
 }
 
-LoraFile load_lora(const std::string& path, const std::string& part,
-                   const StateDict& weights) {
+std::vector<std::string> lora_files(const std::string& path) {
   std::error_code ignored;
   const bool folder = fs::is_directory(path, ignored);
   RSM_CHECK(folder || fs::is_regular_file(path, ignored), "[LoRA] ", path,
             fs::is_symlink(path, ignored) ? " is a link that leads nowhere"
                                           : " is not there",
             "; a folder or a safetensors file of a LoRA is needed");
-  if (folder && is_there(path + "/adapter_config.json")) {
-    RSM_CHECK(is_there(path + "/adapter_model.safetensors"), "[LoRA] ", path,
+  const auto peft = folder ? fs::path(path) : fs::path(path).parent_path();
+  const auto config = (peft / kPeftConfig).string();
+  const auto halves = (peft / kPeftWeights).string();
+  if (folder && is_there(config)) {
+    RSM_CHECK(is_there(halves), "[LoRA] ", path,
               " has an adapter_config.json and no adapter_model.safetensors; "
               "its weights need that name, saved with safe_serialization=True");
-    return load_peft_adapter(path);
+    return {config, halves};
   }
-  const std::string file = !folder ? path
-                           : is_there(path + "/" + kDiffusersLora)
-                               ? path + "/" + kDiffusersLora
-                               : only_file(path);
+  if (!folder && path == halves && is_there(config)) return {config, halves};
+  return {!folder                                 ? path
+          : is_there(path + "/" + kDiffusersLora) ? path + "/" + kDiffusersLora
+                                                  : only_file(path)};
+}
+
+LoraFile load_lora(const std::string& path, const std::string& part,
+                   const StateDict& weights) {
+  const auto files = lora_files(path);
+  const auto& file = files.back();
+  if (files.size() > 1) {
+    return load_peft_adapter(fs::path(file).parent_path().string());
+  }
   const auto content = read_safetensors(file);
   if (content.metadata.contains(kDiffusersMetadata)) {
     return diffusers_lora(content, part, file);

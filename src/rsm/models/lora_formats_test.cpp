@@ -2,15 +2,15 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
 #include "rsm/models/loading.h"
+#include "rsm/models/lora_start.h"
+#include "rsm/models/lora_testing.h"
 #include "rsm/models/testing.h"
 #include "rsm/models/unet.h"
 #include "rsm/models/unet_testing.h"
@@ -42,18 +42,6 @@ struct Adapted {
     weights = state_dict(*model);
     merged_weights = adapter.merged();
   }
-
-  /** The LoRA under other names: `name` of its module and whether it is down.
-   */
-  StateDict named(
-      const std::function<std::string(const std::string&, bool)>& name) const {
-    StateDict out;
-    for (const auto& pair : lora_pairs(lora, config.rank, "test")) {
-      out[name(pair.module, true)] = pair.down;
-      out[name(pair.module, false)] = pair.up;
-    }
-    return out;
-  }
 };
 
 void expect_merged(const LoraFile& file, const Adapted& own,
@@ -65,86 +53,56 @@ void expect_merged(const LoraFile& file, const Adapted& own,
   }
 }
 
-std::string flat(std::string module) {
-  std::replace(module.begin(), module.end(), '.', '_');
-  return module;
-}
-
-/** "x.attn1.to_out.0" as diffusers' attention processors called it in 2023. */
-std::string of_processor(std::string module) {
-  if (module.ends_with(".to_out.0")) module.resize(module.size() - 2);
-  const auto last = module.rfind('.');
-  return module.substr(0, last) + ".processor" + module.substr(last) + "_lora";
-}
-
 TEST(LoraFormats, OfAllNamesAreTheSame) {
   const Adapted own;
-  const double scale = own.config.scale();
-  const std::vector<std::pair<
-      std::string, std::function<std::string(const std::string&, bool)>>>
-      forms = {
-          {"bare",
-           [](const std::string& m, bool down) {
-             return m + (down ? ".lora_A.weight" : ".lora_B.weight");
-           }},
-          {"part",
-           [](const std::string& m, bool down) {
-             return "unet." + m + (down ? ".lora_A.weight" : ".lora_B.weight");
-           }},
-          {"peft",
-           [](const std::string& m, bool down) {
-             return "base_model.model." + m +
-                    (down ? ".lora_A.default.weight"
-                          : ".lora_B.default.weight");
-           }},
-          {"diffusers",
-           [](const std::string& m, bool down) {
-             return "unet." + m +
-                    (down ? ".lora.down.weight" : ".lora.up.weight");
-           }},
-          {"processor",
-           [](const std::string& m, bool down) {
-             return of_processor(m) + (down ? ".down.weight" : ".up.weight");
-           }},
-          {"kohya", [](const std::string& m, bool down) {
-             return "lora_unet_" + flat(m) +
-                    (down ? ".lora_down.weight" : ".lora_up.weight");
-           }}};
-  for (const auto& [form, name] : forms) {
-    auto tensors = own.named(name);
-    // Without a config alpha is the rank: B carries the scale.
-    for (auto& [key, tensor] : tensors) {
-      const bool up = key.find("lora_B") != std::string::npos ||
-                      key.find("up.weight") != std::string::npos;
-      if (up) tensor = tensor * scale;
-    }
+  for (const auto& naming : lora_namings("unet")) {
     const TemporaryFolder folder;
-    write_safetensors(folder / "any_name.safetensors", tensors);
-    expect_merged(load_lora(folder.path(), "unet", own.weights), own, form);
+    write_safetensors(folder / "any_name.safetensors",
+                      naming.of(own.lora, own.config.scale()));
+    expect_merged(load_lora(folder.path(), "unet", own.weights), own,
+                  naming.form);
     expect_merged(
         load_lora(folder / "any_name.safetensors", "unet", own.weights), own,
-        form + ", file");
+        naming.form + ", file");
   }
+}
+
+/** As kohya has it: some ranks filled up with zeros, alphas of twice the scale
+ * and half of B. */
+StateDict with_alphas(const StateDict& lora, double scale) {
+  StateDict out;
+  int64_t count = 0;
+  for (const auto& pair : lora_pairs(lora, kRankByLayer, "test")) {
+    const std::string name = "lora_unet_" + flat_name(pair.module);
+    const int64_t more = count++ % 3;
+    const int64_t rank = pair.down.size(0) + more;
+    out[name + ".lora_down.weight"] =
+        at::cat({pair.down, at::zeros({more, pair.down.size(1)})}, 0);
+    out[name + ".lora_up.weight"] =
+        at::cat({pair.up, at::zeros({pair.up.size(0), more})}, 1) / 2;
+    out[name + ".alpha"] =
+        at::scalar_tensor(2 * scale * static_cast<double>(rank));
+  }
+  return out;
 }
 
 TEST(LoraFormats, KohyasAlphasAndRanksByLayerAreKept) {
   const Adapted own;
-  StateDict tensors;
-  int64_t count = 0;
-  for (const auto& pair : lora_pairs(own.lora, own.config.rank, "test")) {
-    const std::string name = "lora_unet_" + flat(pair.module);
-    // Twice the scale in alpha and half of it in B; some ranks hold zeros.
-    const int64_t more = count++ % 3;
-    const auto rows = at::zeros({more, pair.down.size(1)});
-    const auto columns = at::zeros({pair.up.size(0), more});
-    const auto rank = static_cast<double>(own.config.rank + more);
-    tensors[name + ".lora_down.weight"] = at::cat({pair.down, rows}, 0);
-    tensors[name + ".lora_up.weight"] = at::cat({pair.up, columns}, 1) / 2;
-    tensors[name + ".alpha"] = at::scalar_tensor(2 * own.config.scale() * rank);
-  }
+  const auto tensors = with_alphas(own.lora, own.config.scale());
   const auto file = lora_of_others(tensors, "unet", own.weights, "test");
   EXPECT_EQ(file.config.rank, own.config.rank + 2);
   expect_merged(file, own, "kohya");
+}
+
+TEST(LoraFormats, OneAlphaForAllStaysOne) {
+  const Adapted own;
+  const auto tensors = kohyas_with_alpha(own.lora, own.config.alpha);
+  const auto file = lora_of_others(tensors, "unet", own.weights, "test");
+  EXPECT_EQ(file.config.rank, own.config.rank);
+  EXPECT_EQ(file.config.alpha, own.config.alpha);
+  for (const auto& [name, tensor] : own.lora) {
+    EXPECT_TRUE(file.tensors.at(name).equal(tensor)) << name;
+  }
 }
 
 TEST(LoraFormats, OfPointwiseConvolutionsAreMerged) {
@@ -154,10 +112,10 @@ TEST(LoraFormats, OfPointwiseConvolutionsAreMerged) {
   ASSERT_EQ(weight.dim(), 4);
   const auto down = test_normal(1, {2, weight.size(1), 1, 1});
   const auto up = test_normal(2, {weight.size(0), 2, 1, 1});
-  const auto file =
-      lora_of_others({{"lora_unet_" + flat(layer) + ".lora_down.weight", down},
-                      {"lora_unet_" + flat(layer) + ".lora_up.weight", up}},
-                     "unet", own.weights, "test");
+  const auto file = lora_of_others(
+      {{"lora_unet_" + flat_name(layer) + ".lora_down.weight", down},
+       {"lora_unet_" + flat_name(layer) + ".lora_up.weight", up}},
+      "unet", own.weights, "test");
   const auto found = merged(own.weights, file.tensors, file.config);
   const auto expected =
       weight + at::mm(up.flatten(1), down.flatten(1)).view(weight.sizes());
@@ -258,10 +216,12 @@ TEST(LoraFormats, OfARealFileFitsStableDiffusion15) {
   for (const auto& [name, shape] : shapes.items()) {
     weights[name] = at::zeros({}).expand(shape.get<std::vector<int64_t>>());
   }
-  const auto file =
-      load_lora(std::string(assets) + "/lora/catundchat_sd15_lora.safetensors",
-                "unet", weights);
+  const auto path =
+      std::string(assets) + "/lora/catundchat_sd15_lora.safetensors";
+  const auto file = load_lora(path, "unet", weights);
   EXPECT_EQ(file.config.rank, 4);
+  EXPECT_EQ(load_lora_start(path, "unet", weights).config.targets,
+            file.config.targets);
   const auto pairs = lora_pairs(file.tensors, 4, "test");
   // Sixteen transformers of two attentions with four layers.
   EXPECT_EQ(pairs.size(), 16U * 2 * 4);

@@ -2,6 +2,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/models/loading.h"
+#include "rsm/models/lora_start.h"
 
 namespace rsm {
 
@@ -72,8 +73,14 @@ Policy::Policy(const Network& network, const Condition& unconditional,
     }
     adapter_ =
         std::make_unique<LoraAdapter>(*network, *options.lora, options.seed);
+    if (!options.lora_from.empty()) {
+      adapter_->load_state(load_lora_start(options.lora_from, network->part(),
+                                           state_dict(*network))
+                               .tensors);
+    }
     names_ = adapter_->names();
     parameters_ = adapter_->parameters();
+    if (options.reference_has_lora) values_[Copy::reference] = trainable();
   } else {
     for (const auto& p : network->named_parameters()) {
       names_.push_back(p.key());

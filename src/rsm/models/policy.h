@@ -15,6 +15,11 @@ struct PolicyOptions {
   /** Train a LoRA; without it all weights of the network. */
   std::optional<LoraConfig> lora;
   uint64_t seed = 0;  ///< of the LoRA's initial values
+  /** A LoRA to begin with instead, of this config; see load_lora_start()
+   * (models/lora_start.h). */
+  std::string lora_from = {};
+  /** Whether the reference has that LoRA, or is the model without any. */
+  bool reference_has_lora = false;
   double guidance_scale = 1;
   torch::ScalarType rollout_type = torch::kFloat32;
   /** Of the training copy and the reference; LoRAs are float32. */

@@ -65,7 +65,9 @@ std::vector<std::string> changed_keys(const std::string& before,
       {"compute.text_type", "float32"},
       {"compute.vae_type", "float32"},
       {"prompts.t5_tokens", "256"},
-      {"sampling.size", "0"}};
+      {"sampling.size", "0"},
+      {"train.lora.from", ""},
+      {"train.lora.reference", "base"}};
   const auto old_values = values_of(before, origin);
   const auto new_values = values_of(after, "the config");
   std::vector<std::string> changed;

@@ -117,8 +117,9 @@ RunOptions options_of(const ExportOptions& options, const Checkpoint& run) {
   const std::string text = run.config.empty() ? read_file(path) : run.config;
   const auto model =
       base_model(options, run, Config::parse(text, path).text("model"));
-  return read_run_options(
-      Config::parse(text, path, {"model=" + yaml_text(model)}));
+  // The LoRA it began with, whose rank and targets the config has, may be gone.
+  return read_run_options(Config::parse(
+      text, path, {"model=" + yaml_text(model), "train.lora.from=''"}));
 }
 
 /** Compares networks of files, one by one, with the trained one. */

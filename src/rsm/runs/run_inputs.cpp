@@ -10,6 +10,7 @@
 #include "rsm/io/files.h"
 #include "rsm/io/json_fields.h"
 #include "rsm/io/json_text.h"
+#include "rsm/models/lora_formats.h"
 #include "rsm/runs/run_options.h"
 
 namespace rsm {
@@ -98,7 +99,8 @@ std::vector<std::string> differences(const Checksums& before,
 }  // namespace
 
 const std::vector<std::string>& input_keys() {
-  static const std::vector<std::string> keys = {"model", kTrain, kEvaluation};
+  static const std::vector<std::string> keys = {"model", kTrain, kEvaluation,
+                                                "train.lora.from"};
   return keys;
 }
 
@@ -107,6 +109,12 @@ RunInputs run_inputs(const RunOptions& options) {
   out.model = options.model;
   out.model_place = fs::absolute(options.model).lexically_normal().string();
   out.model_files = model_checksums(options.model);
+  if (options.lora && !options.lora_from.empty()) {
+    out.lora = options.lora_from;
+    for (const auto& file : lora_files(out.lora)) {
+      out.lora_files[fs::path(file).filename().string()] = file_checksum(file);
+    }
+  }
   out.prompts[kTrain] = prompts_of(options.train_prompts);
   out.prompts[kEvaluation] = prompts_of(options.eval_prompts);
   for (const auto& reward : options.rewards) {
@@ -146,6 +154,12 @@ std::vector<std::string> changed_inputs(const RunInputs& before,
   if (!files.empty()) {
     changed.push_back(cat("files of the model ", now.model, ": ", files));
   }
+  const auto lora = changed_files(before.lora_files, now.lora_files);
+  if (!lora.empty()) {
+    changed.push_back(cat("files of the LoRA it began with, ",
+                          now.lora.empty() ? before.lora : now.lora,
+                          " (train.lora.from): ", lora));
+  }
   for (const auto& [key, prompts] : now.prompts) {
     const auto found = before.prompts.find(key);
     if (found != before.prompts.end() &&
@@ -170,11 +184,16 @@ std::vector<std::string> changed_judges(const RunInputs& before,
 }
 
 json to_json(const RunInputs& inputs) {
-  return {{"model", inputs.model},
-          {"model_place", inputs.model_place},
-          {"model_files", inputs.model_files},
-          {"prompts", prompts_to_json(inputs.prompts)},
-          {"judges", inputs.judges}};
+  json out = {{"model", inputs.model},
+              {"model_place", inputs.model_place},
+              {"model_files", inputs.model_files},
+              {"prompts", prompts_to_json(inputs.prompts)},
+              {"judges", inputs.judges}};
+  if (!inputs.lora.empty()) {
+    out["lora"] = inputs.lora;
+    out["lora_files"] = inputs.lora_files;
+  }
+  return out;
 }
 
 RunInputs inputs_from_json(const JsonFields& fields) {
@@ -182,6 +201,10 @@ RunInputs inputs_from_json(const JsonFields& fields) {
   out.model = fields.text("model");
   out.model_place = fields.text("model_place");
   out.model_files = checksums_in(fields.object("model_files"));
+  if (fields.has("lora")) {
+    out.lora = fields.text("lora");
+    out.lora_files = checksums_in(fields.object("lora_files"));
+  }
   const auto prompts = fields.object("prompts");
   for (const auto& key : prompts.keys()) {
     const auto one = prompts.object(key);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "rsm/base/error.h"
 #include "rsm/io/files.h"
 #include "rsm/io/json_fields.h"
 #include "rsm/io/testing.h"
@@ -98,6 +99,25 @@ TEST_F(RunInputsTest, ChangedContentIsNamedWhereItChangesNumbers) {
   write_file_atomic(folder_ / "judge.py", "mended");
   EXPECT_EQ(changed_judges(before_, run_inputs(options_)),
             std::vector<std::string>{folder_ / "judge.py"});
+}
+
+TEST_F(RunInputsTest, ALoraToGoOnFromIsOneOfThem) {
+  make_folders(folder_ / "lora");
+  write_file_atomic(folder_ / "lora/any.safetensors", "x");
+  options_.lora_from = folder_ / "lora";
+  const auto with = run_inputs(options_);
+  EXPECT_EQ(with.lora_files, (Checksums{{"any.safetensors", checksum("x")}}));
+  const auto json = to_json(with);
+  EXPECT_EQ(to_json(inputs_from_json(JsonFields(json, "here"))), json);
+  EXPECT_EQ(changed_inputs(before_, with).size(), 1u);
+  EXPECT_EQ(changed_inputs(with, before_).size(), 1u);
+  // The file itself, elsewhere.
+  fs::rename(folder_ / "lora", folder_ / "moved");
+  options_.lora_from = folder_ / "moved/any.safetensors";
+  EXPECT_TRUE(changed_inputs(with, run_inputs(options_)).empty());
+  write_file_atomic(folder_ / "moved/any.safetensors", "y");
+  expect_parts(join(changed_inputs(with, run_inputs(options_))),
+               {"train.lora.from", "any.safetensors (changed)"});
 }
 
 }  // namespace

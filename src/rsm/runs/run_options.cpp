@@ -11,6 +11,7 @@
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 #include "rsm/runs/average.h"
+#include "rsm/runs/lora_options.h"
 
 namespace rsm {
 namespace {
@@ -167,33 +168,11 @@ void read_sampling(const Config& section, RunOptions& o) {
                                       : Sharing::none;
 }
 
-/** A list of endings, or the one word for all linear layers. */
-std::vector<std::string> read_targets(const Config& section) {
-  if (section.has("targets") && !section.is_scalar("targets")) {
-    return section.texts("targets", {});
-  }
-  const std::string word = section.text("targets", kAllLinear);
-  if (word != kAllLinear) {
-    section.note("targets", cat("\"", word, "\"; ", kAllLinear,
-                                " or a list of endings of layer names is "
-                                "needed, such as [to_q, to_v]"));
-  }
-  return {word};
-}
-
-LoraConfig read_lora(const Config& section) {
-  LoraConfig lora;
-  lora.rank = section.integer("rank", lora.rank, 1, 4096);
-  lora.alpha = section.real("alpha", lora.alpha, kSmallest, kLargest);
-  lora.targets = read_targets(section);
-  lora.exclude = section.texts("exclude", lora.exclude);
-  section.check("targets", [&] { lora.check(); });
-  return lora;
-}
-
-void read_training(const Config& section, RunOptions& o) {
+void read_training(const Config& config, RunOptions& o) {
+  const auto section = config.section("train");
   o.lora = section.choice("weights", "lora", {"lora", "full"}) == "lora";
-  o.lora_config = read_lora(section.section("lora"));
+  read_lora(section.section("lora"), config.is_wrong("model") ? "" : o.model,
+            o);
   o.epochs = section.integer("epochs", o.epochs, 0, kMostCounted);
   o.max_minutes = section.real("max_minutes", o.max_minutes, 0, kMostMinutes);
   o.max_images = section.integer("max_images", o.max_images, 0);
@@ -288,6 +267,8 @@ PolicyOptions RunOptions::policy() const {
   PolicyOptions p;
   if (lora) {
     p.lora = lora_config;
+    p.lora_from = lora_from;
+    p.reference_has_lora = reference_has_lora;
   }
   p.seed = seed;
   p.guidance_scale = guidance_scale;
@@ -357,7 +338,7 @@ RunOptions read_run_options(const Config& config) {
   read_prompts(config.section("prompts"), o);
   read_noise(sampling, family, o);
   read_sampling(sampling, o);
-  read_training(config.section("train"), o);
+  read_training(config, o);
   read_evaluation(config.section("evaluation"), o);
   o.checkpoint_every =
       config.section("checkpoint")

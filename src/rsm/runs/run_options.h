@@ -41,6 +41,8 @@ struct RunOptions {
 
   bool lora = true;
   LoraConfig lora_config;
+  std::string lora_from;  ///< a LoRA to begin with; empty: a fresh one
+  bool reference_has_lora = false;  ///< that one; else the model without
   int64_t epochs = 100;
   double max_minutes = 0;  ///< of training, evaluation apart; 0: no limit
   int64_t max_images = 0;  ///< sampled for training; 0: no limit
