@@ -20,6 +20,11 @@ lora_files_test.
                                   DIR/SCALING as PEFT does (peft), as diffusers
                                   does (diffusers), as it lies in the model
                                   (raw), and merged.safetensors
+    lora_peer.py styles DIR       loads each DIR/styles/NAME.safetensors into
+                                  DIR/transformer or DIR/unet as the pipeline
+                                  does or, without the part in its names, the
+                                  model; outputs for DIR/inputs.safetensors go
+                                  to DIR/outputs.safetensors
     lora_peer.py resave DIR       loads the same, saves each as the package
                                   itself does: DIR/resaved_peft,
                                   DIR/resaved_diffusers
@@ -92,7 +97,7 @@ def with_diffusers(folder):
     return model
 
 
-def with_pipeline(folder):
+def with_pipeline(folder, lora=None):
     model = network(folder)
     if (folder / "unet").exists():
         pipeline = StableDiffusionPipeline(
@@ -104,7 +109,7 @@ def with_pipeline(folder):
             transformer=model, scheduler=None, vae=None, text_encoder=None,
             tokenizer=None, text_encoder_2=None, tokenizer_2=None,
             text_encoder_3=None, tokenizer_3=None)
-    pipeline.load_lora_weights(str(folder / "lora"))
+    pipeline.load_lora_weights(str(lora or folder / "lora"))
     return model
 
 
@@ -129,6 +134,26 @@ def velocities(folder):
         with torch.no_grad():
             found[name] = output_of(model, inputs)
     save_file(found, folder / "velocities.safetensors")
+
+
+def with_style(folder, file):
+    if all(name.startswith(("unet.", "transformer.", "lora_"))
+           for name in load_file(file)):
+        return with_pipeline(folder, file)
+    model = network(folder)
+    model.load_lora_adapter(str(file), prefix=None)
+    return model
+
+
+def styles(folder):
+    folder = pathlib.Path(folder)
+    inputs = load_file(folder / "inputs.safetensors")
+    found = {}
+    with torch.no_grad():
+        found["none"] = output_of(network(folder), inputs)
+        for file in sorted((folder / "styles").glob("*.safetensors")):
+            found[file.stem] = output_of(with_style(folder, file), inputs)
+    save_file(found, folder / "outputs.safetensors")
 
 
 def save(folder, scaling):
@@ -180,4 +205,4 @@ def resave(folder):
 
 if __name__ == "__main__":
     {"targets": targets, "layers": layers, "velocities": velocities,
-     "save": save, "resave": resave}[sys.argv[1]](*sys.argv[2:])
+     "save": save, "styles": styles, "resave": resave}[sys.argv[1]](*sys.argv[2:])
