@@ -6,6 +6,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/json_fields.h"
+#include "rsm/models/fixed_fields.h"
 
 namespace rsm {
 namespace {
@@ -79,27 +80,6 @@ void read_blocks(const JsonFields& fields, const char* key,
   }
 }
 
-/** As diffusers takes it: null is false, and a list gives each level its own
- * (converted single-file checkpoints are written so). */
-bool is_same(const json& given, const json& needed) {
-  if (given.is_array()) {
-    return !given.empty() &&
-           std::all_of(given.begin(), given.end(),
-                       [&](const json& one) { return one == needed; });
-  }
-  return given == needed || (given.is_null() && needed == false);
-}
-
-void check_keys(const JsonFields& fields) {
-  json known = UnetConfig().to_json();
-  known.update(fixed_fields());
-  fields.check_keys(known);
-  for (const auto& [key, needed] : fixed_fields().items()) {
-    fields.only(key, !fields.has(key) || is_same(fields.value(key), needed),
-                cat(needed.dump(), ", as in Stable Diffusion 1.5,"));
-  }
-}
-
 void check_levels(const UnetConfig& c, const std::string& where) {
   const auto count = [&](const char* key, size_t size) {
     RSM_CHECK(static_cast<int64_t>(size) == c.levels(), where, ": ", key,
@@ -142,7 +122,8 @@ json block_names(const std::vector<bool>& attention, std::string_view plain) {
 
 UnetConfig UnetConfig::from_json(const json& from, const std::string& origin) {
   const JsonFields fields(from, "[UnetConfig] " + origin);
-  check_keys(fields);
+  check_fixed_fields(fields, UnetConfig().to_json(), fixed_fields(),
+                     "Stable Diffusion 1.5");
   UnetConfig c;
   if (fields.has("sample_size") && !fields.value("sample_size").is_null()) {
     fields.integer("sample_size", c.sample_size.emplace(), 1, kLargestSide);
