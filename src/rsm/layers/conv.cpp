@@ -5,11 +5,13 @@
 namespace rsm {
 
 ConvImpl::ConvImpl(int64_t in, int64_t out, int64_t kernel, int64_t stride,
-                   int64_t padding)
+                   int64_t padding, bool with_bias)
     : stride_(stride), padding_(padding) {
   weight =
       register_parameter("weight", torch::empty({out, in, kernel, kernel}));
-  bias = register_parameter("bias", torch::empty({out}));
+  if (with_bias) {
+    bias = register_parameter("bias", torch::empty({out}));
+  }
 }
 
 torch::Tensor ConvImpl::forward(const torch::Tensor& x) {

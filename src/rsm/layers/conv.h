@@ -13,11 +13,11 @@ class ConvImpl : public torch::nn::Module {
   /** `kernel` and the other sizes are those of both directions. The weights are
    * arbitrary until they are set. */
   ConvImpl(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1,
-           int64_t padding = 0);
+           int64_t padding = 0, bool with_bias = true);
   torch::Tensor forward(const torch::Tensor& x);
 
   torch::Tensor weight;  ///< [out,in,kernel,kernel]
-  torch::Tensor bias;    ///< [out]
+  torch::Tensor bias;    ///< [out]; undefined without bias
 
  private:
   int64_t stride_, padding_;
