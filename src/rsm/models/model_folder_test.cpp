@@ -5,7 +5,6 @@
 
 #include <filesystem>
 #include <functional>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -14,6 +13,7 @@
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/lora_formats.h"
+#include "rsm/models/mutation_testing.h"
 #include "rsm/models/testing.h"
 
 namespace rsm {
@@ -38,78 +38,6 @@ void link_model(const std::string& from, const std::string& to) {
     } else {
       fs::copy_file(entry.path(), path);
     }
-  }
-}
-
-/** Values that stand where others are expected. */
-json strange_value(std::mt19937_64& random) {
-  static const std::vector<json> values = {nullptr,
-                                           true,
-                                           0,
-                                           -1,
-                                           7,
-                                           2.5,
-                                           1e300,
-                                           2'000'000'000,
-                                           std::numeric_limits<int64_t>::min(),
-                                           std::numeric_limits<uint64_t>::max(),
-                                           "",
-                                           "text",
-                                           "\xf0\x9f\x98\x80",
-                                           json::array(),
-                                           json::array({1, "a", nullptr}),
-                                           json::object(),
-                                           {{"content", 3}, {"id", -1}}};
-  return values[random() % values.size()];
-}
-
-/** Changes one value, key or place in a JSON value, however deep. */
-void mutate(json& value, std::mt19937_64& random) {
-  if (value.is_structured() && !value.empty() && random() % 4 != 0) {
-    auto at = value.begin();
-    std::advance(at, random() % std::min<size_t>(value.size(), 50));
-    if (random() % 6 == 0) {
-      value.erase(at);
-    } else {
-      mutate(*at, random);
-    }
-    return;
-  }
-  if (value.is_object() && random() % 2 == 0) {
-    value["key_" + std::to_string(random() % 3)] = strange_value(random);
-    return;
-  }
-  value = strange_value(random);
-}
-
-std::string mutated(const std::string& text, std::mt19937_64& random) {
-  const auto kind = random() % 8;
-  if (kind == 0) return text.substr(0, random() % text.size());
-  if (kind == 1) {
-    std::string damaged = text;
-    damaged[random() % damaged.size()] = static_cast<char>(random() % 256);
-    return damaged;
-  }
-  json value = json::parse(text, nullptr, false);
-  if (value.is_discarded()) return text + std::string(2000, '[');
-  if (kind == 2) return std::string(200, '[') + text + std::string(200, ']');
-  for (uint64_t changes = 1 + random() % 2; changes > 0; --changes) {
-    mutate(value, random);
-  }
-  return value.dump();
-}
-
-/** Fails where `action` throws anything but rsm::Error. */
-void expect_error_or_none(const std::function<void()>& action,
-                          const std::string& context) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(std::string(error.what()).find("json.exception"),
-              std::string::npos)
-        << error.what();
-  } catch (const std::exception& error) {
-    ADD_FAILURE() << error.what() << "\n" << context.substr(0, 600);
   }
 }
 
