@@ -1,16 +1,25 @@
 """PIL as the other side of PNG files.
 
-Reads FOLDER/rgb.png and writes it again in several kinds of PNG beside it.
+Reads FOLDER/rgb.png and writes it again in several kinds of PNG beside it,
+and its texts as texts.png.
 """
 
 import pathlib
 import sys
 
 import numpy
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 folder = pathlib.Path(sys.argv[1])
-pixels = numpy.asarray(Image.open(folder / "rgb.png"))
+image = Image.open(folder / "rgb.png")
+texts = PngImagePlugin.PngInfo()
+for keyword, text in image.text.items():
+    texts.add_text(keyword, str(text))
+texts.add_text("compressed", "passed over", zip=True)
+texts.add_itxt("compressed too", "passed over", zip=True)
+image.save(folder / "texts.png", pnginfo=texts)
+
+pixels = numpy.asarray(image)
 height, width, channels = pixels.shape
 assert channels == 3 and pixels.dtype == numpy.uint8
 Image.fromarray(pixels).save(folder / "again.png")

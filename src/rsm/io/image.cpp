@@ -78,8 +78,9 @@ std::string encode_png(const torch::Tensor& image) {
   return out;
 }
 
-void write_png(const std::string& path, const torch::Tensor& image) {
-  write_file_atomic(path, encode_png(image));
+void write_png(const std::string& path, const torch::Tensor& image,
+               const PngTexts& texts) {
+  write_file_atomic(path, with_png_texts(encode_png(image), texts));
 }
 
 torch::Tensor read_png(const std::string& path) {

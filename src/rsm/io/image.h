@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "rsm/io/png_text.h"
+
 namespace rsm {
 
 /** The bytes of an 8-bit RGB PNG file. `image` is [3,H,W], float in [0,1]
@@ -16,8 +18,9 @@ std::string encode_png(const torch::Tensor& image);
  * rounded to the nearest 1/255, as encode_png does it. */
 torch::Tensor picture_bytes(const torch::Tensor& images);
 
-/** Writes encode_png(image), atomically. */
-void write_png(const std::string& path, const torch::Tensor& image);
+/** Writes encode_png(image) with texts beside the pixels, atomically. */
+void write_png(const std::string& path, const torch::Tensor& image,
+               const PngTexts& texts = {});
 
 /** A PNG file of any kind as [3,H,W] uint8: grey and palettes become RGB,
  * transparency is laid on white, 16 bits become 8, a colour profile is applied

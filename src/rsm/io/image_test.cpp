@@ -52,8 +52,14 @@ TEST(Png, EqualImagesGiveEqualBytes) {
 TEST(Png, PythonReadsOursAndWeReadItsKinds) {
   const TemporaryFolder folder;
   const auto image = busy_image(12, 10);
-  write_png(folder / "rgb.png", image);
+  // PIL keeps Latin-1 as tEXt, where we write iTXt.
+  const PngTexts texts = {{"parameters", "a red circle\nSteps: 10"},
+                          {"Latin-1", "zw\u00f6lf \u00c4pfel"},
+                          {"every other", "\u732b \U0001F431 caf\u00e9"}};
+  write_png(folder / "rgb.png", image, texts);
   run_python("png_peer.py", folder.path());
+  EXPECT_EQ(read_png_texts(folder / "texts.png"), texts);
+  EXPECT_TRUE(torch::equal(read_png(folder / "texts.png"), image));
   // Written by PIL from what it read of ours.
   EXPECT_TRUE(torch::equal(read_png(folder / "again.png"), image));
   const auto red = image[0].expand({3, 12, 10});
