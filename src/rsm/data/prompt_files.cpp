@@ -12,6 +12,7 @@
 #include "rsm/io/json_fields.h"
 #include "rsm/io/json_text.h"
 #include "rsm/io/plain_text.h"
+#include "rsm/io/printable.h"
 
 namespace rsm {
 namespace {
@@ -143,6 +144,16 @@ std::string label_at(const JsonFields& fields, const std::string& key) {
   return label == "NaN" ? "" : trimmed(label);
 }
 
+/** Prompts have no negative prompt of their own; to drop one in silence would
+ * train on other pictures than the file describes. */
+void refuse_negative(const std::string& where, const std::string& negative) {
+  const std::string text = trimmed(negative);
+  RSM_CHECK(text.empty(), where, ": the negative prompt \"", shown(text),
+            "\" is this prompt's own, and a run has one for all: take it out "
+            "of the file, and give the one as sampling.negative_prompt or, to "
+            "sample and evaluate, --negative");
+}
+
 Prompt prompt_of(const nlohmann::json& value, const std::string& where) {
   Prompt prompt;
   if (value.is_string()) {
@@ -154,6 +165,10 @@ Prompt prompt_of(const nlohmann::json& value, const std::string& where) {
     fields.text("prompt", prompt.text);
     prompt.category = label_at(fields, "category");
     if (prompt.category.empty()) prompt.category = label_at(fields, "tag");
+    for (const char* key : {"negative_prompt", "negative"}) {
+      if (!fields.value(key).is_string()) continue;  // a label, a number
+      refuse_negative(where, fields.text(key));
+    }
   }
   prompt.text = trimmed(prompt.text);
   RSM_CHECK(!prompt.text.empty(), where,
@@ -196,12 +211,14 @@ Prompts from_json(const std::string& path, const std::string& text,
 
 Prompts from_table(const std::string& path, const std::string& text) {
   Prompts prompts;
-  for (auto& [line, text, category] : read_prompt_table(path, text)) {
+  for (const auto& row : read_prompt_table(path, text)) {
+    const std::string where = cat("[prompts] ", path, ":", row.line);
     Prompt prompt;
-    prompt.text = trimmed(text);
-    prompt.category = trimmed(category);
-    RSM_CHECK(!prompt.text.empty(), "[prompts] ", path, ":", line,
+    prompt.text = trimmed(row.prompt);
+    prompt.category = trimmed(row.category);
+    RSM_CHECK(!prompt.text.empty(), where,
               ": the prompt is empty; give it a text");
+    refuse_negative(where, row.negative);
     prompts.push_back(prompt);
   }
   return prompts;

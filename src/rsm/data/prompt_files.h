@@ -21,6 +21,8 @@ namespace rsm {
  * Tables have a column prompt (or caption, or text) and, if wanted, category
  * (or tag); cells with separators, quotes or line ends stand in quotes (RFC
  * 4180). Surrounding white space and empty lines don't count; ids count from 0.
+ * A text "negative_prompt" or "negative", as key or column, is refused unless
+ * it is empty: a run has one negative prompt, not one a prompt.
  *
  * Throws rsm::UsageError where the content is of another format than the name
  * says, or of none of these; rsm::Error naming file and line where a prompt is

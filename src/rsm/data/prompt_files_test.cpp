@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 
 #include "rsm/base/error.h"
 #include "rsm/io/config_testing.h"
@@ -199,6 +202,25 @@ TEST(PromptFiles, MistakesInTablesAndListsAreNamed) {
   expect_parts(read_error("x.json", "[\n\"a\",]"), {"x.json:2:", "JSON"});
 }
 
+TEST(PromptFiles, NegativePromptsOfTheirOwnAreRefused) {
+  const std::map<std::string, std::string> files = {
+      {"a.jsonl", "\"a\"\n{\"prompt\": \"b\", \"negative\": \"grey\"}\n"},
+      {"b.jsonl", "\"a\"\n{\"prompt\": \"b\", \"negative_prompt\": \"grey\"}"},
+      {"c.csv", "prompt,negative\nb,grey\n"},
+      {"d.tsv", "prompt\tNegative Prompt\nb\tgrey\n"}};
+  for (const auto& [name, content] : files) {
+    expect_parts(
+        read_error(name, content),
+        {name + ":2: ", "\"grey\"", "sampling.negative_prompt", "--negative"});
+  }
+  EXPECT_EQ(
+      read("x.json",
+           "[{\"prompt\": \"a\", \"negative_prompt\": null, \"negative\": "
+           "true}, {\"prompt\": \"b\", \"negative_prompt\": \" \"}]"),
+      (Found{"a|", "b|"}));
+  EXPECT_EQ(read("x.csv", "prompt,negative_prompt\na,\n"), Found{"a|"});
+}
+
 TEST(PromptFiles, EmptyOnesAreRefused) {
   for (const std::string name : {"x.txt", "x.json", "x.jsonl", "x.csv"}) {
     for (const std::string content : {"", "\n \n", "\xEF\xBB\xBF"}) {
@@ -207,6 +229,53 @@ TEST(PromptFiles, EmptyOnesAreRefused) {
   }
   expect_parts(read_error("x.json", "[]"), {"x.json", "no prompt"});
   expect_parts(read_error("x.csv", "prompt\n\n"), {"x.csv", "no prompt"});
+}
+
+/** What a file of the assets holds: prompts and categories; none: refused. */
+struct Holds {
+  int64_t prompts = 0;
+  size_t categories = 1;
+};
+
+TEST(PromptFiles, ThoseOfTheFieldLoad) {
+  const char* assets = std::getenv("RSM_ASSETS");
+  if (assets == nullptr) GTEST_SKIP() << "RSM_ASSETS names no folder";
+  const std::filesystem::path root = assets + std::string("/prompts");
+  if (!std::filesystem::exists(root)) GTEST_SKIP() << root << " is missing";
+  const std::map<std::string, Holds> known = {
+      {"drawbench/test.txt", {1000}},
+      {"flow_grpo/dataset/geneval/test_metadata.jsonl", {2212, 6}},
+      {"flow_grpo/dataset/geneval_filter_test.py", {}},
+      {"flow_grpo/dataset/geneval_unseen_objects/test_metadata.jsonl",
+       {1024, 6}},
+      {"flow_grpo/dataset/merge_genevaltask.py", {}},
+      {"flow_grpo/dataset/ocr/test.txt", {1018}},
+      {"geneval/evaluation_metadata.jsonl", {553, 6}},
+      {"geneval/generation_prompts.txt", {553}},
+      {"geneval/object_names.txt", {80}},
+      {"hpsv2/benchmark_anime.json", {800}},
+      {"hpsv2/benchmark_concept-art.json", {800}},
+      {"hpsv2/benchmark_paintings.json", {800}},
+      {"hpsv2/benchmark_photo.json", {800}},
+      {"imagereward/test.json", {466}},
+      {"parti/PartiPrompts.tsv", {1632, 12}}};
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(root)) {
+    if (!entry.is_regular_file()) continue;
+    const std::string path = entry.path().string();
+    const auto found = known.find(entry.path().lexically_relative(root));
+    ASSERT_NE(found, known.end()) << path << " is new; say what it holds";
+    if (found->second.prompts == 0) {
+      expect_parts(error_of([&] { read_prompt_file(path); }),
+                   {path, "are not read", "known are .txt"});
+      continue;
+    }
+    std::set<std::string> categories;
+    const auto prompts = read_prompt_file(path);
+    for (const auto& prompt : prompts) categories.insert(prompt.category);
+    EXPECT_EQ(std::ssize(prompts), found->second.prompts) << path;
+    EXPECT_EQ(categories.size(), found->second.categories) << path;
+  }
 }
 
 TEST(PromptFiles, WhateverTheFileMistakesAreErrors) {

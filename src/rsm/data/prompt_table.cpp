@@ -187,6 +187,8 @@ std::vector<PromptRow> read_prompt_table(const std::string& path,
   while (is_empty(header)) header = reader.next().cells;
   const int64_t prompt = prompt_column(header);
   const int64_t category = column(header, {"category", "tag"});
+  const int64_t negative =
+      column(header, {"negative_prompt", "negativeprompt", "negative"});
   std::vector<PromptRow> rows;
   while (!reader.at_end()) {
     const Row row = reader.next();
@@ -195,8 +197,8 @@ std::vector<PromptRow> read_prompt_table(const std::string& path,
               row.line, ": ", row.cells.size(), " cells, and the first line ",
               "names ", header.size(),
               " columns; write \"...\" around a cell with separators");
-    rows.push_back(
-        {row.line, row.cells[prompt], category < 0 ? "" : row.cells[category]});
+    const auto cell = [&](int64_t at) { return at < 0 ? "" : row.cells[at]; };
+    rows.push_back({row.line, cell(prompt), cell(category), cell(negative)});
   }
   return rows;
 }

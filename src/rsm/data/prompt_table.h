@@ -9,7 +9,7 @@ namespace rsm {
 /** One row of a table of prompts, as it stands there. */
 struct PromptRow {
   int64_t line;  ///< where the row begins, from 1
-  std::string prompt, category;
+  std::string prompt, category, negative;
 };
 
 /** Whether one of the line's cells is a column of prompts. */
