@@ -94,8 +94,9 @@ void print_advice(const std::vector<Advice>& advice) {
 
 /** Says of prompts that the model's tokenizer cuts. */
 void add_truncation(const TextEncoders& encoders, const std::string& key,
-                    const Prompts& prompts, std::vector<Advice>& advice) {
-  const auto text = truncation_warning(encoders, texts_of(prompts), "prompts");
+                    const std::vector<std::string>& prompts,
+                    std::vector<Advice>& advice) {
+  const auto text = truncation_warning(encoders, prompts, "prompts");
   if (!text.empty()) advice.push_back({key, text});
 }
 
@@ -106,8 +107,12 @@ int check_config(const CheckArguments& args) {
   const auto train_prompts = load_prompts(options.train_prompts);
   const auto eval_prompts = load_prompts(options.eval_prompts);
   auto advice = advise(options, counted, train_prompts, eval_prompts);
-  add_truncation(*text, "prompts.train", train_prompts, advice);
-  add_truncation(*text, "evaluation.prompts", eval_prompts, advice);
+  add_truncation(*text, "prompts.train", texts_of(train_prompts),
+                 advice);
+  add_truncation(*text, "evaluation.prompts", texts_of(eval_prompts),
+                 advice);
+  add_truncation(*text, "sampling.negative_prompt",
+                 {options.negative_prompt}, advice);
   nlohmann::json out = to_json(counted);
   out["warnings"] = options.warnings;
   if (!args.json) {

@@ -16,9 +16,10 @@ namespace rsm::report {
 namespace {
 
 /** What has to be equal for scores to compare. */
-constexpr std::array<const char*, 8> kTask = {"model",
+constexpr std::array<const char*, 9> kTask = {"model",
                                               "reward",
                                               "sampling.guidance_scale",
+                                              "sampling.negative_prompt",
                                               "sampling.steps",
                                               "prompts.train",
                                               "evaluation.prompts",

@@ -117,9 +117,9 @@ TEST(ComparisonWarnings, WhatMakesRunsHardToCompareIsNamed) {
 
 TEST(ComparisonWarnings, TasksThatDifferAreNamed) {
   for (const char* key :
-       {"model", "reward", "sampling.guidance_scale", "sampling.steps",
-        "prompts.train", "evaluation.prompts", "evaluation.images",
-        "evaluation.steps"}) {
+       {"model", "reward", "sampling.guidance_scale",
+        "sampling.negative_prompt", "sampling.steps", "prompts.train",
+        "evaluation.prompts", "evaluation.images", "evaluation.steps"}) {
     auto runs = fair_pair();
     runs[0].config[key] = "this";
     runs[1].config[key] = "that";

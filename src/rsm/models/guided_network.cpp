@@ -7,6 +7,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/base/workers.h"
+#include "rsm/io/printable.h"
 
 namespace rsm {
 namespace {
@@ -51,6 +52,15 @@ class OrderedSum {
 };
 
 }  // namespace
+
+std::string idle_negative_prompt(const std::string& negative_prompt,
+                                 double guidance_scale) {
+  if (negative_prompt.empty() || guidance_scale != 1) return "";
+  return cat("\"", shown(negative_prompt),
+             "\" would do nothing: it is what guidance leads away from, and a "
+             "guidance scale of 1 is no guidance; raise the scale, or leave "
+             "the negative prompt out");
+}
 
 GuidedNetwork::GuidedNetwork(Network network, Condition unconditional,
                              double scale, const TileOptions& tiles)

@@ -22,13 +22,18 @@ struct TileOptions {
   int64_t calls(int64_t rows) const { return (rows + tile - 1) / tile; }
 };
 
+/** Why such a negative prompt would do nothing at this guidance scale; "" where
+ * it does, or there is none. */
+std::string idle_negative_prompt(const std::string& negative_prompt,
+                                 double guidance_scale);
+
 /** A network under classifier-free guidance:
  * y = y_u + scale (y_c - y_u), both halves in one batched call; at scale 1 the
  * unconditional half is not computed. Output float32.
  * Source: Ho & Salimans 2022, arXiv:2207.12598. */
 class GuidedNetwork : public Denoiser {
  public:
-  /** `unconditional` is the condition of the empty prompt, one row. */
+  /** `unconditional` is the condition of the negative prompt, one row. */
   GuidedNetwork(Network network, Condition unconditional, double scale,
                 const TileOptions& tiles);
 

@@ -66,6 +66,7 @@ std::vector<std::string> changed_keys(const std::string& before,
       {"compute.vae_type", "float32"},
       {"prompts.t5_tokens", "256"},
       {"sampling.size", "0"},
+      {"sampling.negative_prompt", ""},
       {"train.lora.from", ""},
       {"train.lora.reference", "base"}};
   const auto old_values = values_of(before, origin);

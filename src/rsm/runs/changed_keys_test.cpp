@@ -51,6 +51,13 @@ TEST(ChangedKeys, AKeyThatCameLaterIsWhatRunsDidWithoutIt) {
                   .empty());
   EXPECT_EQ(changed_keys(before, later + "{training_type: bfloat16}\n").size(),
             1u);
+  const std::string negative = before + "sampling: {negative_prompt: ";
+  EXPECT_TRUE(changed_keys(before, negative + "\"\"}\n").empty());
+  EXPECT_EQ(
+      changed_keys(before, negative + "blurry}\n"),
+      std::vector<std::string>{"sampling.negative_prompt: (absent) -> blurry"});
+  EXPECT_EQ(changed_keys(negative + "grey}\n", negative + "blurry}\n").size(),
+            1u);
 }
 
 TEST(ChangedKeys, WhatIsNoConfigIsNamed) {

@@ -161,6 +161,12 @@ void read_sampling(const Config& section, RunOptions& o) {
   o.size = read_size(section);
   o.continuation_steps = section.integer("continuation_steps", 0, 0, 1000);
   o.guidance_scale = section.real("guidance_scale", o.guidance_scale, 0, 100);
+  o.negative_prompt = section.text("negative_prompt", "");
+  if (const auto idle =
+          idle_negative_prompt(o.negative_prompt, o.guidance_scale);
+      !idle.empty()) {
+    section.note("negative_prompt", idle);
+  }
   const std::string sharing =
       section.choice("share", "all", {"all", "sampling", "none"});
   o.sharing = sharing == "all"        ? Sharing::all

@@ -36,6 +36,7 @@ struct RunOptions {
   int64_t steps = 10;
   StepNoise noise;
   double guidance_scale = 2;
+  std::string negative_prompt;     ///< what guidance leads away from
   int64_t continuation_steps = 0;  ///< see RolloutPlan
   Sharing sharing = Sharing::all;
 

@@ -220,6 +220,26 @@ TEST(RunOptions, OnlyLorasTrainInHalfPrecisionAndNoneInFloat16) {
                {"compute.training_type", "1e-9", "bfloat16"});
 }
 
+TEST(RunOptions, ANegativePromptIsKeptAndNeedsGuidance) {
+  EXPECT_EQ(options_of({}).policy().negative_prompt, "");
+  for (const std::string negative : {"blurry: \"grey\", # low", "", "~"}) {
+    const auto options =
+        options_of({cat("sampling.negative_prompt='", negative, "'"),
+                    "sampling.guidance_scale=4.5"});
+    EXPECT_EQ(options.policy().negative_prompt, negative);
+    EXPECT_EQ(read_run_options(Config::parse(options.resolved, "resolved"))
+                  .negative_prompt,
+              negative);
+  }
+  expect_parts(error_of([] {
+                 options_of({"sampling.negative_prompt=blurry",
+                             "sampling.guidance_scale=1"});
+               }),
+               {"sampling.negative_prompt", "\"blurry\"", "no guidance",
+                "raise the scale"});
+  EXPECT_EQ(options_of({"sampling.guidance_scale=1"}).negative_prompt, "");
+}
+
 TEST(RunOptions, ASamplerThatIsNotThePublishedOneIsAWarning) {
   const auto warnings = [](const std::vector<std::string>& overrides) {
     return read_run_options(

@@ -83,7 +83,7 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
   conditions_ = prepared_conditions();
   policy_ =
       std::make_unique<Policy>(std::exchange(model_.network, {}),
-                               conditions_->encode({""}), options.policy());
+                               conditions_->encode({options.negative_prompt}), options.policy());
   estimator_ = make_estimator(options.method, options.seed);
   if (options.method.strength.scaled_residual) {
     scaled_residual_ = std::make_unique<ScaledResidual>(
@@ -96,11 +96,11 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
           .betas({options.adam_beta1, options.adam_beta2})
           .eps(options.adam_eps)
           .weight_decay(options.weight_decay));
-  for (const auto& [prompts, what] :
-       {std::pair{&train_prompts_, "training prompts"},
-        std::pair{&evaluation_set_.prompts, "evaluation prompts"}}) {
-    const auto text =
-        truncation_warning(*model_.text, texts_of(*prompts), what);
+  for (const auto& [texts, what] :
+       {std::pair{texts_of(train_prompts_), "training prompts"},
+        std::pair{texts_of(evaluation_set_.prompts), "evaluation prompts"},
+        std::pair{std::vector{options.negative_prompt}, "negative prompts"}}) {
+    const auto text = truncation_warning(*model_.text, texts, what);
     if (!text.empty()) options_.warnings.push_back(text);
   }
   if (auto origin = origin_text(options_.folder); !origin.empty()) {
@@ -127,7 +127,7 @@ std::unique_ptr<ConditionCache> Finetune::prepared_conditions() {
   auto texts = texts_of(train_prompts_);
   const auto others = texts_of(evaluation_set_.prompts);
   texts.insert(texts.end(), others.begin(), others.end());
-  texts.emplace_back();  // what guidance leads away from
+  texts.push_back(options_.negative_prompt);
   out->prepare(std::move(texts), progress_);
   return out;
 }
