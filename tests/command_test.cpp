@@ -1,37 +1,16 @@
-#include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <string>
 #include <vector>
 
-#include "rsm/base/error.h"
-#include "rsm/io/files.h"
-#include "rsm/io/testing.h"
+#include "command_testing.h"
 
 namespace rsm {
 namespace {
 
 constexpr const char* kModel = "models/shapes-flow";
-
-/** What `rsm` does with the arguments: its exit status and what it says. */
-struct Command {
-  int status;
-  std::string said;  ///< on standard error
-};
-
-Command run(const std::string& arguments) {
-  const TemporaryFolder folder;
-  const int result = std::system(cat(RSM_BINARY_DIR, "/rsm ", arguments, " 2> ",
-                                     folder / "said", " < /dev/null")
-                                     .c_str());
-  return {WIFSIGNALED(result) ? 128 + WTERMSIG(result) : WEXITSTATUS(result),
-          read_file(folder / "said")};
-}
 
 TEST(Command, WhatCannotBePrintedIsAFailure) {
   for (const std::string command :

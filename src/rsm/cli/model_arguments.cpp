@@ -1,12 +1,53 @@
 #include "rsm/cli/model_arguments.h"
 
+#include <charconv>
 #include <thread>
 
 #include "rsm/base/error.h"
+#include "rsm/io/plain_text.h"
+#include "rsm/io/printable.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/lora_formats.h"
 
 namespace rsm {
+namespace {
+
+/** Guidance, the negative prompt and what they are to each other. */
+void check_guidance(const ModelArguments& args) {
+  if (!(args.guidance_scale >= 0 && args.guidance_scale <= 100)) {
+    throw UsageError(cat("[--guidance] got ", args.guidance_scale,
+                         "; allowed: a number in [0, 100]"));
+  }
+  if (find_not_utf8(args.negative_prompt) != std::string::npos) {
+    throw UsageError(cat("[--negative] \"", shown(args.negative_prompt),
+                         "\" is not UTF-8; type it in a UTF-8 locale"));
+  }
+  const auto idle =
+      idle_negative_prompt(args.negative_prompt, args.guidance_scale);
+  if (!idle.empty()) throw UsageError("[--negative] " + idle);
+}
+
+}  // namespace
+
+std::vector<int64_t> read_size(const std::string& text) {
+  constexpr int64_t kLargestSide = 16384;
+  if (text.empty()) return {};
+  std::vector<int64_t> sides;
+  const char* end = text.data() + text.size();
+  for (const char* at = text.data(); sides.size() < 2; ++at) {
+    int64_t side = 0;
+    const auto read = std::from_chars(at, end, side);
+    if (read.ec != std::errc() || side < 1 || side > kLargestSide) break;
+    sides.push_back(side);
+    at = read.ptr;
+    if (at == end) return {sides[0], sides.back()};
+    if (*at != 'x') break;
+  }
+  throw UsageError(cat("[--size] got \"", shown(text),
+                       "\"; allowed: a side, or HEIGHTxWIDTH, of 1 to ",
+                       kLargestSide, " pixels: 512, or 512x768"));
+}
+
 void ModelArguments::add_to(CLI::App& command) {
   command.add_option("model", model, "a model folder in diffusers layout")
       ->required();
@@ -17,16 +58,15 @@ void ModelArguments::add_to(CLI::App& command) {
       .add_option("--guidance", guidance_scale,
                   "classifier-free guidance scale")
       ->capture_default_str();
-  command
-      .add_option("--size", size,
-                  "pixels of a side, or height and width (default: the "
-                  "network's own)")
-      ->expected(1, 2)
-      ->check(CLI::Range(1, 16384));
+  command.add_option("--negative", negative_prompt,
+                     "what guidance leads away from");
+  command.add_option("--size", size,
+                     "pixels of a side, or HEIGHTxWIDTH (default: the "
+                     "network's own)");
   command.add_option("--steps", steps, "steps of the ODE")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  command.add_option("--seed", seed, "of the initial noise")
+  command.add_option("--seed", seed, "what the initial noise is counted from")
       ->capture_default_str();
   command.add_option("--device", device, "cpu, cuda, cuda:1, ...")
       ->capture_default_str();
@@ -52,10 +92,8 @@ void ModelArguments::add_to(CLI::App& command) {
 SamplingModel load_for_sampling(const ModelArguments& arguments) {
   const auto device = device_named(arguments.device);
   require_device(device);
-  if (!(arguments.guidance_scale >= 0 && arguments.guidance_scale <= 100)) {
-    throw UsageError(cat("[--guidance] got ", arguments.guidance_scale,
-                         "; allowed: a number in [0, 100]"));
-  }
+  check_guidance(arguments);
+  const auto size = read_size(arguments.size);
   const auto type = type_named(arguments.type);
   ModelOptions reading;
   // A LoRA is merged in float32.
@@ -68,8 +106,7 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
                     {},
                     folder_warnings(arguments.model),
                     device};
-  auto size = arguments.size;
-  if (size.size() == 1) size.push_back(size[0]);
+  out.negative_prompt = arguments.negative_prompt;
   out.latent_shape = out.model.latent_shape(size);
   if (!arguments.lora.empty()) {
     const auto weights = state_dict(*out.model.network);
@@ -85,7 +122,8 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
           : 1;
   out.model.network->to(out.device, type);
   out.denoiser = std::make_unique<GuidedNetwork>(
-      out.model.network, out.conditions({""}), arguments.guidance_scale, tiles);
+      out.model.network, out.model.text->encode({out.negative_prompt}),
+      arguments.guidance_scale, tiles);
   out.times = out.model.path->times(arguments.steps);
   return out;
 }
@@ -95,13 +133,12 @@ void SamplingModel::warn_of(const std::vector<std::string>& prompts,
   for (const auto& warning : warnings) {
     progress.say("warning: " + warning);
   }
-  const auto cut = truncation_warning(*model.text, prompts, "prompts");
-  if (!cut.empty()) progress.say("warning: " + cut);
-}
-
-Condition SamplingModel::conditions(
-    const std::vector<std::string>& texts) const {
-  return model.text->encode(texts);
+  for (const auto& cut :
+       {truncation_warning(*model.text, prompts, "prompts"),
+        truncation_warning(*model.text, {negative_prompt},
+                           "negative prompts")}) {
+    if (!cut.empty()) progress.say("warning: " + cut);
+  }
 }
 
 }  // namespace rsm

@@ -16,7 +16,8 @@ struct ModelArguments {
   std::string model;
   std::string lora;  ///< folder or file of a LoRA; see load_lora()
   double guidance_scale = 2;
-  std::vector<int64_t> size;  ///< pixels; empty: the network's own
+  std::string negative_prompt;  ///< what guidance leads away from
+  std::string size;             ///< see read_size(); empty: the network's own
   int64_t steps = 10;
   uint64_t seed = 0;
   std::string device = "cpu";
@@ -29,6 +30,10 @@ struct ModelArguments {
   void add_to(CLI::App& command);
 };
 
+/** "N" or "HxW" in pixels as [H,W]; "" as []. Throws rsm::UsageError naming
+ * --size for anything else. */
+std::vector<int64_t> read_size(const std::string& text);
+
 /** A loaded model, ready to sample. */
 struct SamplingModel {
   ImageModel model;
@@ -37,16 +42,20 @@ struct SamplingModel {
   std::vector<std::string> warnings;  ///< of the model's folder
   torch::Device device = torch::kCPU;
   std::vector<int64_t> latent_shape = {};
+  std::string negative_prompt = {};
 
-  /** Conditions of texts, on the device. */
-  Condition conditions(const std::vector<std::string>& texts) const;
+  /** Height of a picture in pixels, and its width. */
+  int64_t height() const { return latent_shape[1] * model.decoder->scale(); }
+  int64_t width() const { return latent_shape[2] * model.decoder->scale(); }
 
-  /** Says what a user should hear of the model's folder and of prompts that
-   * its tokenizer cuts. */
+  /** Says what a user should hear of the model's folder and of prompts, the
+   * negative one included, that its tokenizer cuts. */
   void warn_of(const std::vector<std::string>& prompts,
                Progress& progress) const;
 };
 
+/** Throws rsm::UsageError for what can be refused before a model is loaded;
+ * what loading throws. */
 SamplingModel load_for_sampling(const ModelArguments& arguments);
 
 }  // namespace rsm

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -6,7 +7,9 @@
 #include "rsm/cli/model_arguments.h"
 #include "rsm/cli/output_paths.h"
 #include "rsm/cli/terminal_progress.h"
+#include "rsm/io/files.h"
 #include "rsm/io/image.h"
+#include "rsm/io/picture_settings.h"
 #include "rsm/io/plain_text.h"
 #include "rsm/io/printable.h"
 #include "rsm/io/safetensors.h"
@@ -15,13 +18,19 @@
 namespace rsm {
 namespace {
 
+/** Pixels that small pictures are enlarged to in the grid. */
+constexpr int64_t kShownSide = 128;
+
 struct SampleArguments : ModelArguments {
   std::vector<std::string> prompts;
   std::string output = "samples.png";
+  std::string pictures;  ///< folder; empty: none
   std::string noise, latents;
   int64_t count = 1;
-  int64_t zoom = 4;
+  int64_t zoom = 0;  ///< 0: to kShownSide or so
   bool json = false;
+
+  int64_t samples() const { return std::ssize(prompts) * count; }
 };
 
 /** `latents` of a safetensors file, as many as there are samples. */
@@ -52,6 +61,14 @@ void check_arguments(const SampleArguments& args) {
     }
   }
   check_output_file("-o", args.output);
+  if (!args.pictures.empty()) {
+    check_output_folder("--pictures", args.pictures);
+    if (!args.noise.empty()) {
+      throw UsageError(
+          "[sample] --pictures names files by their seeds, which pictures of "
+          "--noise do not have; leave one of them out");
+    }
+  }
   if (args.latents.empty()) return;
   check_output_file("--latents", args.latents);
   if (args.latents == args.output) {
@@ -62,21 +79,23 @@ void check_arguments(const SampleArguments& args) {
 
 /** How many pictures stand beside each other. */
 int64_t columns_of(const SampleArguments& args) {
-  const auto prompts = static_cast<int64_t>(args.prompts.size());
-  return prompts > 1 && args.count > 1
+  return args.prompts.size() > 1 && args.count > 1
              ? args.count
-             : std::min<int64_t>(prompts * args.count, 8);
+             : std::min<int64_t>(args.samples(), 8);
+}
+
+int64_t zoom_of(const SampleArguments& args, const SamplingModel& loaded) {
+  const int64_t side = std::max(loaded.height(), loaded.width());
+  return args.zoom > 0 ? args.zoom : std::max<int64_t>(1, kShownSide / side);
 }
 
 /** Throws where the grid would be larger than a PNG file may be. */
-void check_grid(const SampleArguments& args,
-                const std::vector<int64_t>& latent_shape) {
+void check_grid(const SampleArguments& args, const SamplingModel& loaded) {
   constexpr int64_t kMostPixels = int64_t{1} << 28;  // write_png's
-  const auto samples = static_cast<int64_t>(args.prompts.size()) * args.count;
-  const int64_t columns = columns_of(args);
-  const int64_t rows = (samples + columns - 1) / columns;
-  const int64_t height = rows * (latent_shape[1] * args.zoom + 2);
-  const int64_t width = columns * (latent_shape[2] * args.zoom + 2);
+  const int64_t columns = columns_of(args), zoom = zoom_of(args, loaded);
+  const int64_t rows = (args.samples() + columns - 1) / columns;
+  const int64_t height = rows * (loaded.height() * zoom + 2);
+  const int64_t width = columns * (loaded.width() * zoom + 2);
   if (height > kMostPixels / width) {
     throw UsageError(cat("[sample] a grid of ", width, " x ", height,
                          " pixels is too large for one file; lower --count or "
@@ -84,52 +103,123 @@ void check_grid(const SampleArguments& args,
   }
 }
 
-int sample(const SampleArguments& args) {
-  check_arguments(args);
-  const auto loaded = load_for_sampling(args);
-  check_grid(args, loaded.latent_shape);
-  std::vector<std::string> texts;
+/** Picture k of every prompt is that of seed + k. */
+torch::Tensor noise_of_seeds(const SampleArguments& args,
+                             const std::vector<int64_t>& latent_shape) {
   std::vector<torch::Tensor> noise;
-  for (size_t p = 0; p < args.prompts.size(); ++p) {
-    const Prompt prompt{static_cast<int64_t>(p), args.prompts[p], ""};
-    for (int64_t k = 0; k < args.count; ++k) {
-      texts.push_back(args.prompts[p]);
-      noise.push_back(initial_noise(args.seed, Purpose::initial_noise, 0,
-                                    prompt, k, loaded.latent_shape));
-    }
+  for (int64_t k = 0; k < args.count; ++k) {
+    noise.push_back(initial_noise(args.seed + static_cast<uint64_t>(k),
+                                  Purpose::initial_noise, 0, Prompt{}, 0,
+                                  latent_shape));
   }
-  const auto samples = static_cast<int64_t>(texts.size());
-  const auto start = args.noise.empty()
-                         ? at::cat(noise)
-                         : read_noise(args.noise, samples, loaded.latent_shape);
-  TerminalProgress progress;
-  loaded.warn_of(args.prompts, progress);
+  return at::cat(noise).repeat({std::ssize(args.prompts), 1, 1, 1});
+}
+
+/** Latents of all pictures, prompt by prompt, on the CPU. */
+torch::Tensor draw_latents(const SampleArguments& args,
+                           const SamplingModel& loaded,
+                           TerminalProgress& progress) {
+  const auto start =
+      args.noise.empty()
+          ? noise_of_seeds(args, loaded.latent_shape)
+          : read_noise(args.noise, args.samples(), loaded.latent_shape);
+  const auto conditions =
+      TextConditioner(loaded.model, loaded.device).encode(args.prompts);
+  const auto rows =
+      at::arange(std::ssize(args.prompts)).repeat_interleave(args.count);
   progress.begin("sampling", args.steps);
   const auto latents =
       sample_ode(*loaded.denoiser, *loaded.model.path, loaded.times,
-                 start.to(loaded.device), loaded.conditions(texts),
+                 start.to(loaded.device), {conditions, rows},
                  [&](int64_t step, const torch::Tensor&, const torch::Tensor&) {
                    progress.update(step + 1, "");
                  })
           .to(torch::kCPU);
   progress.end();
-  if (!args.latents.empty()) {
-    make_parent(args.latents);
-    write_safetensors(args.latents, {{"latents", latents}});
+  return latents;
+}
+
+/** [B,3,H,W] uint8, decoded a part at a time. */
+torch::Tensor decoded_bytes(const SamplingModel& loaded,
+                            const torch::Tensor& latents) {
+  const auto& decoder = *loaded.model.decoder;
+  std::vector<torch::Tensor> out;
+  for (const auto& part :
+       latents.split(pictures_at_once(decoder, loaded.latent_shape))) {
+    out.push_back(picture_bytes(decoder.decode(part)).permute({0, 3, 1, 2}));
   }
-  make_parent(args.output);
-  write_png(args.output, image_grid(loaded.model.decoder->decode(latents),
-                                    columns_of(args), 2, args.zoom));
+  return at::cat(out);
+}
+
+PictureSettings settings_of(const SampleArguments& args,
+                            const SamplingModel& loaded) {
+  const bool flow = loaded.model.path->family() == Family::flow;
+  return {.program = "rsm " RSM_VERSION,
+          .model = args.model,
+          .lora = args.lora,
+          .prompts = args.prompts,
+          .negative_prompt = args.negative_prompt,
+          .seed = args.seed,
+          .count = args.count,
+          .noise = args.noise,
+          .steps = args.steps,
+          .sampler = flow ? "Euler" : "DDIM",
+          .guidance_scale = args.guidance_scale,
+          .height = loaded.height(),
+          .width = loaded.width(),
+          .type = args.type,
+          .tile = args.tile};
+}
+
+/** Every picture as a file of its own, under the settings that draw it alone.
+ */
+void write_pictures(const std::string& folder, const PictureSettings& all,
+                    const torch::Tensor& images) {
+  make_folders(folder);
+  for (int64_t i = 0; i < images.size(0); ++i) {
+    auto one = all;
+    one.prompts = {all.prompts[static_cast<size_t>(i / all.count)]};
+    one.seed = all.seed + static_cast<uint64_t>(i % all.count);
+    one.count = 1;
+    write_png(
+        cat(folder, "/prompt-", i / all.count + 1, "-seed-", one.seed, ".png"),
+        images[i], to_png_texts(one));
+  }
+}
+
+void say_what_was_written(const SampleArguments& args) {
   if (args.json) {
-    std::printf("%s\n", nlohmann::json{{"images", samples},
+    std::printf("%s\n", nlohmann::json{{"images", args.samples()},
                                        {"output", args.output},
+                                       {"pictures", args.pictures},
                                        {"latents", args.latents}}
                             .dump()
                             .c_str());
   } else {
-    std::printf("%lld pictures in %s\n", static_cast<long long>(samples),
+    std::printf("%lld pictures in %s\n", static_cast<long long>(args.samples()),
                 args.output.c_str());
   }
+}
+
+int sample(const SampleArguments& args) {
+  check_arguments(args);
+  const auto loaded = load_for_sampling(args);
+  check_grid(args, loaded);
+  TerminalProgress progress;
+  loaded.warn_of(args.prompts, progress);
+  const auto latents = draw_latents(args, loaded, progress);
+  if (!args.latents.empty()) {
+    make_parent(args.latents);
+    write_safetensors(args.latents, {{"latents", latents}});
+  }
+  const auto images = decoded_bytes(loaded, latents);
+  const auto settings = settings_of(args, loaded);
+  make_parent(args.output);
+  write_png(args.output,
+            image_grid(images, columns_of(args), 2, zoom_of(args, loaded)),
+            to_png_texts(settings));
+  if (!args.pictures.empty()) write_pictures(args.pictures, settings, images);
+  say_what_was_written(args);
   return kDone;
 }
 
@@ -143,14 +233,22 @@ void add_sample(CLI::App& app, Action& action) {
       "  rsm sample models/shapes-flow \"a red circle\" -o circle.png\n"
       "  rsm sample models/shapes-flow \"two crosses\" --count 8 --lora "
       "runs/my-lora/final\n"
+      "  rsm sample models/shapes-diffusion \"a cross\" --negative blue "
+      "--size 32x48 --count 4 --pictures circles\n"
       "  rsm sample models/shapes-flow \"a cross\" --noise x.safetensors "
       "--latents y.safetensors\n\n"
+      "Picture k of a prompt is that of the seed SEED + k, whatever else is "
+      "drawn: --seed 7 --count 4 are the pictures of --seed 7, 8, 9 and 10. "
+      "PNG files carry their settings: \"parameters\", as web interfaces read "
+      "it, and \"rsm\", as JSON.\n\n"
       "--noise and --latents hold one tensor \"latents\" [samples,C,H,W], to "
       "compare with other programs.\n");
   args->add_to(*command);
   command->add_option("prompts", args->prompts, "what to draw")->required();
   command->add_option("-o,--output", args->output, "a PNG file, one grid")
       ->capture_default_str();
+  command->add_option("--pictures", args->pictures,
+                      "a folder, where each picture is a file of its own, too");
   command->add_option("--count", args->count, "pictures a prompt")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
@@ -158,9 +256,11 @@ void add_sample(CLI::App& app, Action& action) {
                       "safetensors file with the initial noise");
   command->add_option("--latents", args->latents,
                       "safetensors file for the final latents");
-  command->add_option("--zoom", args->zoom, "enlargement of the grid")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
+  command
+      ->add_option("--zoom", args->zoom,
+                   "enlargement of the grid (default: of small pictures, to "
+                   "128 pixels or so)")
+      ->check(CLI::Range(1, 64));
   command->add_flag("--json", args->json, "say in JSON what was written");
   command->callback(
       [args, &action] { action = [args] { return sample(*args); }; });
