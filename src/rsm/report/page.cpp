@@ -82,6 +82,13 @@ image { image-rendering: pixelated; }
 .tile { font-size: .78rem; color: var(--muted); text-align: center; }
 .tile svg { display: block; width: 100%; height: auto; border-radius: 4px; }
 .tile b { font-size: 1rem; line-height: 1; }
+.strip th, .strip td { border: 0; padding: 0 6px 6px 0; }
+.strip tbody th {
+  color: var(--ink); white-space: normal; min-width: 9em; max-width: 14em;
+  vertical-align: middle; font-size: .86rem; line-height: 1.3;
+}
+.strip td { min-width: 64px; width: 128px; }
+.strip thead th { text-align: center; }
 .right { color: var(--good); } .wrong { color: var(--bad); }
 details { margin: 12px 0; }
 summary { cursor: pointer; font-weight: 600; }

@@ -138,6 +138,7 @@ std::string report_html(const RunRecord& record) {
       record.name + ": " + verdict_text(summary),
       header_html(record, summary) +
           section("Before and after", samples_html(record)) +
+          section("Over training", strip_html(record)) +
           section("What changed", plots(result_figures(record, summary))) +
           section("How it got there", plots(curve_figures(record, summary))) +
           section("Is it still the same model?",

@@ -21,5 +21,7 @@ std::string health_figures(const RunRecord& record);
 
 /** Pictures before and after, with their prompts and scores. */
 std::string samples_html(const RunRecord& record);
+/** A few pictures over training: prompts as rows, evaluations as columns. */
+std::string strip_html(const RunRecord& record);
 
 }  // namespace rsm::report

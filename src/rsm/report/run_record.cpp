@@ -14,6 +14,7 @@
 #include "rsm/io/image.h"
 #include "rsm/io/json_fields.h"
 #include "rsm/io/log_lines.h"
+#include "rsm/report/read_strip.h"
 
 namespace rsm::report {
 namespace {
@@ -229,12 +230,13 @@ SamplesRecord::Grid grid_of(const std::string& folder, const std::string& name,
   try {
     const auto path = folder + "/" + name + ".png";
     const auto& samples = record.samples;
+    const auto& layout = samples.layout;
     const auto picture = read_png(path);
-    RSM_CHECK(picture.size(1) == samples.height() &&
-                  picture.size(2) == samples.width(),
-              "[run] ", path, " has ", picture.size(2), " x ", picture.size(1),
-              " pixels; by prompts.json it has ", samples.width(), " x ",
-              samples.height());
+    RSM_CHECK(
+        picture.size(1) == layout.height() && picture.size(2) == layout.width(),
+        "[run] ", path, " has ", picture.size(2), " x ", picture.size(1),
+        " pixels; by prompts.json it has ", layout.width(), " x ",
+        layout.height());
     SamplesRecord::Grid out = {read_file(path),
                                said.numbers(record.main_metric + "_" + name)};
     RSM_CHECK(out.scores.size() == samples.prompts.size(), "[run] ", folder,
@@ -258,10 +260,11 @@ void read_samples(const std::string& folder, RunRecord& record) {
     const json prompts = read_json(path);
     const JsonFields said(prompts, "[run] " + path);
     auto& out = record.samples;
-    out = {said.integer("columns"), said.integer("tile_width"),
-           said.integer("tile_height"), said.integer("gap"),
-           said.texts("prompts")};
-    RSM_CHECK(out.columns > 0 && !out.prompts.empty(), "[run] ", path,
+    out.prompts = said.texts("prompts");
+    out.layout = {said.integer("columns"), said.integer("tile_width"),
+                  said.integer("tile_height"), said.integer("gap"),
+                  std::ssize(out.prompts)};
+    RSM_CHECK(out.layout.columns > 0 && !out.prompts.empty(), "[run] ", path,
               ": columns and prompts are at least one");
     out.before = grid_of(folder, "before", said, record);
     if (evaluated.size() > 1) {
@@ -295,12 +298,12 @@ Cost EpochRecord::cost() const {
   return {number("train_s"), number("images"), number("evals")};
 }
 
-int64_t SamplesRecord::width() const {
-  return std::min(columns, std::ssize(prompts)) * (tile_width + gap) - gap;
+int64_t TileLayout::width() const {
+  return std::min(columns, tiles) * (tile_width + gap) - gap;
 }
 
-int64_t SamplesRecord::height() const {
-  const int64_t rows = (std::ssize(prompts) + columns - 1) / columns;
+int64_t TileLayout::height() const {
+  const int64_t rows = (tiles + columns - 1) / columns;
   return rows * (tile_height + gap) - gap;
 }
 
@@ -324,6 +327,8 @@ RunRecord read_run(const std::string& folder) {
   read_run_json(folder + "/run.json", record);
   read_log_lines(folder + "/log.jsonl", record);
   read_samples(folder + "/samples", record);
+  record.strip = read_strip(folder + "/samples", record.evaluated(),
+                            record.picture_problems);
   return record;
 }
 

@@ -66,23 +66,38 @@ struct ScheduleRecord {
   double h = 0;  ///< guidance strength; NaN: none
 };
 
-/** Grids of pictures with the same prompts and noise, row by row. Lengths are
- * in pixels. */
+/** Equal tiles, row by row; lengths are in pixels. */
+struct TileLayout {
+  int64_t columns = 0;
+  int64_t tile_width = 0;
+  int64_t tile_height = 0;
+  int64_t gap = 0;
+  int64_t tiles = 0;
+
+  int64_t width() const;
+  int64_t height() const;
+};
+
+/** Grids of pictures with the same prompts and noise. */
 struct SamplesRecord {
   struct Grid {
     std::string png;             ///< the file's bytes; empty: none
     std::vector<double> scores;  ///< main metric, one a picture, with NaN
   };
-  int64_t columns = 0;
-  int64_t tile_width = 0;
-  int64_t tile_height = 0;
-  int64_t gap = 0;
-  std::vector<std::string> prompts;  ///< one a picture
+  TileLayout layout = {};
+  std::vector<std::string> prompts = {};  ///< one a picture
   Grid before = {};
   Grid after = {};
+};
 
-  int64_t width() const;
-  int64_t height() const;
+/** A few of these pictures, a row each, as evaluations drew them, a column
+ * each. */
+struct StripRecord {
+  TileLayout layout = {};
+  std::vector<int64_t> epochs = {};       ///< of the columns
+  std::vector<std::string> prompts = {};  ///< of the rows
+  std::vector<int64_t> members = {};  ///< which sample of its prompt a row is
+  SamplesRecord::Grid grid = {};
 };
 
 /** A run folder, read. */
@@ -107,6 +122,7 @@ struct RunRecord {
   std::map<std::string, std::string> config;  ///< see config_values
   std::vector<EpochRecord> epochs;            ///< by epoch, each once
   SamplesRecord samples;
+  StripRecord strip;  ///< empty where there are not two evaluations to show
   std::vector<std::string> warnings;  ///< of the run as a whole
   /** What the folder lacks though the run once wrote it, in sentences. */
   std::vector<std::string> log_problems;

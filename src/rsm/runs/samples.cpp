@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
+#include "rsm/data/sample_sheet.h"
 #include "rsm/io/files.h"
 #include "rsm/io/image.h"
 
@@ -38,6 +39,38 @@ nlohmann::json known_prompts(const std::string& path,
   return nlohmann::json::object();
 }
 
+/** Scores of the pictures that are shown. */
+std::vector<double> shown_scores(const EvaluationSet& set,
+                                 const std::string& metric,
+                                 const Evaluation& evaluation) {
+  const auto& all = evaluation.pictures.metrics;
+  const auto main = all.find(metric);
+  const auto& values = main == all.end() ? all.at("reward") : main->second;
+  std::vector<double> out;
+  for (const int64_t i : set.shown) out.push_back(values[i]);
+  return out;
+}
+
+/** What the grid of an evaluation shows. */
+SampleSheet sheet_of(const EvaluationSet& set, const std::string& metric,
+                     const Evaluation& evaluation) {
+  const auto& tiles = evaluation.thumbnails;
+  SampleSheet out;
+  out.epoch = evaluation.pictures.epoch;
+  out.columns = kShownColumns;
+  out.tile_width = tiles.size(3) * zoom_of(tiles);
+  out.tile_height = tiles.size(2) * zoom_of(tiles);
+  out.gap = kGap;
+  out.metric = metric;
+  out.seed = set.seed;
+  for (const int64_t i : set.shown) {
+    out.prompts.push_back(set.prompts[i].text);
+    out.members.push_back(set.members[i]);
+  }
+  out.scores = shown_scores(set, metric, evaluation);
+  return out;
+}
+
 void pair_with_start(const std::string& folder, Evaluation& evaluation) {
   try {
     pair_with(read_picture_scores(folder + "/scores-before.json"), evaluation);
@@ -67,26 +100,20 @@ void keep_evaluation(const std::string& run_folder, const std::string& name,
       problems.push_back(cat(path, " is not kept: ", error.what()));
     }
   };
-  keep(name + ".png", [&](const std::string& path) {
-    const auto& tiles = evaluation.thumbnails;
-    write_png(path, image_grid(tiles, kShownColumns, kGap, zoom_of(tiles)));
-  });
+  const auto sheet = sheet_of(set, metric, evaluation);
+  const auto grid = image_grid(evaluation.thumbnails, sheet.columns, sheet.gap,
+                               zoom_of(evaluation.thumbnails));
+  keep(name + ".png", [&](const std::string& path) { write_png(path, grid); });
+  keep(sample_sheet_name(sheet.epoch),
+       [&](const std::string& path) { write_sample_sheet(path, sheet, grid); });
   keep("prompts.json", [&](const std::string& path) {
     auto about = known_prompts(path, problems);
-    const auto& tiles = evaluation.thumbnails;
-    about["columns"] = kShownColumns;
-    about["tile_width"] = tiles.size(3) * zoom_of(tiles);
-    about["tile_height"] = tiles.size(2) * zoom_of(tiles);
-    about["gap"] = kGap;
-    about["prompts"] = nlohmann::json::array();
-    auto& scores = about[metric + "_" + name] = nlohmann::json::array();
-    const auto& all = evaluation.pictures.metrics;
-    const auto main = all.find(metric);
-    const auto& values = main == all.end() ? all.at("reward") : main->second;
-    for (const int64_t i : set.shown) {
-      about["prompts"].push_back(set.prompts[i].text);
-      scores.push_back(values[i]);
-    }
+    about["columns"] = sheet.columns;
+    about["tile_width"] = sheet.tile_width;
+    about["tile_height"] = sheet.tile_height;
+    about["gap"] = sheet.gap;
+    about["prompts"] = sheet.prompts;
+    about[metric + "_" + name] = sheet.scores;
     write_json_atomic(path, about);
   });
   keep("scores-" + name + ".json", [&](const std::string& path) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "rsm/data/sample_sheet.h"
 #include "rsm/io/files.h"
 #include "rsm/io/image.h"
 #include "rsm/io/testing.h"
@@ -39,8 +40,9 @@ struct Kept {
   TemporaryFolder folder;
   EvaluationSet set = example_set();
 
-  Evaluation keep(const std::string& name, double gain) {
+  Evaluation keep(const std::string& name, double gain, int64_t epoch = 0) {
     auto out = example_evaluation(set, gain);
+    out.pictures.epoch = epoch;
     keep_evaluation(folder.path(), name, "strict", set, out);
     return out;
   }
@@ -64,6 +66,26 @@ TEST(KeepEvaluation, LeavesPicturesPromptsAndScores) {
   EXPECT_EQ(read_picture_scores(kept.path("scores-after.json"))
                 .metrics.at("reward")[0],
             1);
+}
+
+TEST(KeepEvaluation, EveryEpochLeavesAGridThatSaysWhatItShows) {
+  Kept kept;
+  kept.keep("before", 0, 0);
+  kept.keep("after", 1, 10);
+  kept.keep("after", 1, 20);
+  for (const int64_t epoch : {0, 10, 20}) {
+    const auto sheet = read_sample_sheet(kept.path(sample_sheet_name(epoch)));
+    EXPECT_EQ(sheet.epoch, epoch);
+    EXPECT_EQ(sheet.seed, kept.set.seed);
+    ASSERT_EQ(std::ssize(sheet.prompts), std::ssize(kept.set.shown));
+    const int64_t last = kept.set.shown.back();
+    EXPECT_EQ(sheet.prompts.back(), kept.set.prompts[last].text);
+    EXPECT_EQ(sheet.members.back(), kept.set.members[last]);
+    EXPECT_EQ(sheet.scores.back(), last % 5 > 2 ? 1 : 0);
+    EXPECT_TRUE(torch::equal(
+        sheet.grid,
+        read_png(kept.path(epoch == 0 ? "before.png" : "after.png"))));
+  }
 }
 
 TEST(KeepEvaluation, AfterIsPairedWithBefore) {
@@ -105,7 +127,7 @@ TEST(KeepEvaluation, DamagedFilesAreNamedAndEndNothing) {
   fs::remove_all(kept.folder / "samples");
   write_file_atomic(kept.folder / "samples", "");
   after = kept.keep("after", 1);
-  EXPECT_EQ(after.warnings.size(), 4u);
+  EXPECT_EQ(after.warnings.size(), 5u);
 }
 
 TEST(KeepEvaluation, LargePicturesOfManyCategoriesStaySmall) {
