@@ -56,7 +56,7 @@ RunOptions random_run(const std::string& folder, const std::string& train,
 /** Inputs for the network of a shapes model. */
 StateDict inputs_for(const ImageModel& model) {
   const torch::NoGradGuard no_grad;
-  const auto condition = model.encode({"a red circle", "two crosses"});
+  const auto condition = model.text->encode({"a red circle", "two crosses"});
   StateDict in = {{"x", test_normal(1, {2, 3, 32, 32})},
                   {"timestep", at::tensor({900.0F, 300.0F})},
                   {"tokens", condition.tokens}};

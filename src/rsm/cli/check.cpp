@@ -107,12 +107,10 @@ int check_config(const CheckArguments& args) {
   const auto train_prompts = load_prompts(options.train_prompts);
   const auto eval_prompts = load_prompts(options.eval_prompts);
   auto advice = advise(options, counted, train_prompts, eval_prompts);
-  add_truncation(*text, "prompts.train", texts_of(train_prompts),
+  add_truncation(*text, "prompts.train", texts_of(train_prompts), advice);
+  add_truncation(*text, "evaluation.prompts", texts_of(eval_prompts), advice);
+  add_truncation(*text, "sampling.negative_prompt", {options.negative_prompt},
                  advice);
-  add_truncation(*text, "evaluation.prompts", texts_of(eval_prompts),
-                 advice);
-  add_truncation(*text, "sampling.negative_prompt",
-                 {options.negative_prompt}, advice);
   nlohmann::json out = to_json(counted);
   out["warnings"] = options.warnings;
   if (!args.json) {

@@ -133,10 +133,9 @@ void SamplingModel::warn_of(const std::vector<std::string>& prompts,
   for (const auto& warning : warnings) {
     progress.say("warning: " + warning);
   }
-  for (const auto& cut :
-       {truncation_warning(*model.text, prompts, "prompts"),
-        truncation_warning(*model.text, {negative_prompt},
-                           "negative prompts")}) {
+  for (const auto& cut : {truncation_warning(*model.text, prompts, "prompts"),
+                          truncation_warning(*model.text, {negative_prompt},
+                                             "negative prompts")}) {
     if (!cut.empty()) progress.say("warning: " + cut);
   }
 }

@@ -123,8 +123,7 @@ torch::Tensor draw_latents(const SampleArguments& args,
       args.noise.empty()
           ? noise_of_seeds(args, loaded.latent_shape)
           : read_noise(args.noise, args.samples(), loaded.latent_shape);
-  const auto conditions =
-      TextConditioner(loaded.model, loaded.device).encode(args.prompts);
+  const auto conditions = loaded.model.text->encode(args.prompts);
   const auto rows =
       at::arange(std::ssize(args.prompts)).repeat_interleave(args.count);
   progress.begin("sampling", args.steps);

@@ -50,19 +50,20 @@ TEST(Policy, EveryCopyIsLedAwayFromTheNegativePrompt) {
   const auto model = ImageModel::load("models/shapes-flow");
   const auto x = counted_normal(1, {2, 3, 32, 32});
   const auto t = at::full({2}, 0.5);
-  const auto condition = model.encode({"a red circle", "a cross"});
+  const auto condition = model.text->encode({"a red circle", "a cross"});
   PolicyOptions options;
   options.lora = LoraConfig{.rank = 2, .alpha = 4};
   options.guidance_scale = 3;
   options.rollout_tiles.tile = 2;  // so that it is a network of its own
-  const auto plain =
-      Policy(model, options).copy(Copy::training).predict(x, t, condition);
-  options.negative_prompt = "a blue square";
-  Policy policy(model, options);
-  GuidedNetwork wanted(model.network, model.encode({options.negative_prompt}),
+  const auto negative = model.text->encode({"a blue square"});
+  GuidedNetwork plain(copy_of(model.network, at::kFloat, at::kCPU),
+                      model.text->encode({""}), options.guidance_scale,
+                      options.train_tiles);
+  GuidedNetwork wanted(copy_of(model.network, at::kFloat, at::kCPU), negative,
                        options.guidance_scale, options.train_tiles);
+  Policy policy(model.network, negative, options);
   const auto y = wanted.predict(x, t, condition);
-  ASSERT_GT(relative(y, plain), 0.01);
+  ASSERT_GT(relative(y, plain.predict(x, t, condition)), 0.01);
   for (const Copy which :
        {Copy::training, Copy::rollout, Copy::reference, Copy::average}) {
     EXPECT_LT(relative(policy.copy(which).predict(x, t, condition), y),

@@ -81,9 +81,9 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
                                         options.eval_images, options.seed);
   evaluation_set_.latent_shape = model_.latent_shape(options.size);
   conditions_ = prepared_conditions();
-  policy_ =
-      std::make_unique<Policy>(std::exchange(model_.network, {}),
-                               conditions_->encode({options.negative_prompt}), options.policy());
+  policy_ = std::make_unique<Policy>(
+      std::exchange(model_.network, {}),
+      conditions_->encode({options.negative_prompt}), options.policy());
   estimator_ = make_estimator(options.method, options.seed);
   if (options.method.strength.scaled_residual) {
     scaled_residual_ = std::make_unique<ScaledResidual>(
