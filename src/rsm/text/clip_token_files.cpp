@@ -9,7 +9,7 @@
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
 #include "rsm/io/json_fields.h"
-#include "rsm/io/printable.h"
+#include "rsm/text/added_tokens.h"
 
 namespace rsm {
 namespace {
@@ -53,35 +53,12 @@ void check_options(const json& config, const std::string& path) {
   }
 }
 
-std::string content_of(const json& token) {
-  if (token.is_string()) return token.get<std::string>();
-  if (!token.is_object()) return "";
-  const json content = token.value("content", json());
-  return content.is_string() ? content.get<std::string>() : "";
-}
-
 std::set<std::string> special_contents(const json& config) {
   std::set<std::string> found;
   for (const auto key : kNamedTokens) {
-    found.insert(content_of(config.value(std::string(key), json())));
+    found.insert(token_content(config.value(std::string(key), json())));
   }
   return found;
-}
-
-json of_decoder(const json& config, const std::string& path) {
-  const auto decoder = JsonFields(config, "[ClipTokenizer] " + path)
-                           .object("added_tokens_decoder");
-  json added = json::array();
-  for (const auto& id : decoder.keys()) {
-    const json& token = decoder.value(id);
-    const bool digits = !id.empty() && id.size() < 10 &&
-                        id.find_first_not_of("0123456789") == std::string::npos;
-    decoder.check(id, digits && token.is_object(),
-                  "an id with an object with \"content\"");
-    added.push_back(token);
-    added.back()["id"] = std::stoll(id);
-  }
-  return added;
 }
 
 /** added_tokens.json maps texts to ids; transformers looks for them in
@@ -100,7 +77,7 @@ void add_legacy(const std::string& path, const json& config, json& added) {
 void check_extra_tokens(const ClipTokenFiles& files,
                         const std::string& folder) {
   std::set<std::string> listed;
-  for (const auto& token : files.added) listed.insert(content_of(token));
+  for (const auto& token : files.added) listed.insert(token_content(token));
   for (const char* key :
        {"additional_special_tokens", "extra_special_tokens"}) {
     const json given = files.config.value(key, json());
@@ -108,7 +85,7 @@ void check_extra_tokens(const ClipTokenFiles& files,
         given.empty() ||
         (given.is_array() &&
          std::all_of(given.begin(), given.end(), [&](const json& token) {
-           return listed.count(content_of(token)) > 0;
+           return listed.count(token_content(token)) > 0;
          }));
     RSM_CHECK(known, "[ClipTokenizer] ", folder, ": ", key, " is ",
               shown_json(given), "; list them in added_tokens_decoder");
@@ -127,7 +104,8 @@ ClipTokenFiles read_clip_token_files(const std::string& folder) {
   }
   if (files.config.contains("added_tokens_decoder")) {
     check_options(files.config, path);
-    files.added = of_decoder(files.config, path);
+    files.added =
+        decoder_tokens(JsonFields(files.config, "[ClipTokenizer] " + path));
   } else {
     if (is_there(folder + "/special_tokens_map.json")) {
       files.config.update(read_object(folder + "/special_tokens_map.json"));

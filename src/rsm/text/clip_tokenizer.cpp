@@ -13,6 +13,7 @@
 #include "rsm/io/files.h"
 #include "rsm/io/json_fields.h"
 #include "rsm/io/printable.h"
+#include "rsm/text/added_tokens.h"
 #include "rsm/text/byte_pairs.h"
 #include "rsm/text/clip_token_files.h"
 #include "rsm/text/clip_words.h"
@@ -69,34 +70,6 @@ int64_t read_length(const json& config, const std::string& path,
       given.is_null() || (given.is_number() && given.get<double>() > kLongest);
   if (none && longest >= 2) return longest;
   return integer(given, path + ": model_max_length", 2, kLongest);
-}
-
-/** Finds `tokens` in a text, the longest where several begin at one place, and
- * hands on what lies between them and what they are, in order. */
-template <typename Text, typename OnText, typename OnToken>
-void divide(const Text& text,
-            const std::vector<std::pair<Text, int64_t>>& tokens,
-            const OnText& on_text, const OnToken& on_token) {
-  size_t from = 0;
-  for (size_t at = 0; at < text.size();) {
-    size_t length = 0;
-    int64_t id = 0;
-    for (const auto& [token, token_id] : tokens) {
-      if (token.size() > length && text.compare(at, token.size(), token) == 0) {
-        length = token.size();
-        id = token_id;
-      }
-    }
-    if (length == 0) {
-      ++at;
-      continue;
-    }
-    if (at > from) on_text(text.substr(from, at - from));
-    on_token(id);
-    at += length;
-    from = at;
-  }
-  if (from < text.size()) on_text(text.substr(from));
 }
 
 }  // namespace
