@@ -10,20 +10,14 @@
 #include <string>
 
 #include "rsm/io/safetensors.h"
+#include "rsm/text/clip_layers.h"
 
 namespace rsm {
 
 /** Fields of transformers' CLIPTextConfig (config.json), same defaults. */
-struct ClipTextConfig {
+struct ClipTextConfig : ClipLayerConfig {
   int64_t vocab_size = 49408;
-  int64_t hidden_size = 512;
-  int64_t intermediate_size = 2048;
-  int64_t projection_dim = 512;
-  int64_t num_hidden_layers = 12;
-  int64_t num_attention_heads = 8;
   int64_t max_position_embeddings = 77;
-  std::string hidden_act = "quick_gelu";  ///< or "gelu"
-  double layer_norm_eps = 1e-5;
   int64_t pad_token_id = 1;
   int64_t bos_token_id = 49406;
   /** Where the pooled output is taken. 2 means, for old folders, the largest
@@ -31,9 +25,9 @@ struct ClipTextConfig {
   int64_t eos_token_id = 49407;
 
   /** Other fields are passed over: they don't change what the model computes.
-   * Of a config of CLIP as a whole, model_type "clip", its text_config is
-   * read. Throws rsm::Error naming `origin` and the key for a wrong type or a
-   * number out of range. */
+   * Of a config of CLIP as a whole, model_type "clip", its text_config and its
+   * own projection_dim are read. Throws rsm::Error naming `origin` and the key
+   * for a wrong type or a number out of range. */
   static ClipTextConfig from_json(const nlohmann::json& json,
                                   const std::string& origin = "config.json");
   /** A config.json for transformers' CLIPTextModelWithProjection or

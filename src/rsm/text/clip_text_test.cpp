@@ -224,6 +224,16 @@ TEST(ClipTextConfig, SurvivesItsJson) {
             ClipTextConfig().to_json(true));
 }
 
+TEST(ClipTextConfig, OfAWholeClipHasItsProjection) {
+  const json whole = {
+      {"model_type", "clip"},
+      {"projection_dim", 9},
+      {"text_config", {{"hidden_size", 16}, {"projection_dim", 512}}}};
+  const auto config = ClipTextConfig::from_json(whole);
+  EXPECT_EQ(config.hidden_size, 16);
+  EXPECT_EQ(config.projection_dim, 9);
+}
+
 TEST(ClipTextConfig, NamesTheKeyItCannotTake) {
   const std::vector<std::pair<json, std::string>> wrong = {
       {{{"hidden_size", "wide"}}, "hidden_size is \"wide\""},
