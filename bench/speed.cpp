@@ -158,7 +158,8 @@ struct Workload {
     shape.insert(shape.begin(), rows);
     x = counted_normal(2, shape);
     t = at::full({rows}, 0.7);
-    condition = model.encode(std::vector<std::string>(rows, "a red circle"));
+    condition =
+        model.text->encode(std::vector<std::string>(rows, "a red circle"));
   }
 
   Policy policy(torch::ScalarType type) const {
@@ -167,7 +168,8 @@ struct Workload {
     options.rollout_type = type;
     options.rollout_tiles = {.tile = tile, .workers = cores()};
     options.train_tiles = options.rollout_tiles;
-    return Policy(model, options);
+    return {copy_of(model.network, at::kFloat, at::kCPU),
+            model.text->encode({""}), options};
   }
 };
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -14,6 +15,8 @@
 #include "rsm/io/testing.h"
 #include "rsm/models/guided_network.h"
 #include "rsm/models/image_model.h"
+#include "rsm/models/loading.h"
+#include "rsm/models/lora_files.h"
 #include "rsm/models/testing.h"
 #include "rsm/rollouts/sampler.h"
 
@@ -36,6 +39,11 @@ class Pipelines : public ::testing::Test {
     peer_ = read_safetensors(work_ / "peer.safetensors").tensors;
     said_ = read_json(work_ / "said.json");
     prompts_ = said_.at("prompts").get<std::vector<std::string>>();
+  }
+
+  void run_peer(const std::string& what) const {
+    run_python("pipelines_peer.py", cat("'", std::getenv("RSM_ASSETS"), "' '",
+                                        work_.path(), "' ", what));
   }
 
   ImageModel load(const std::string& name, const ModelOptions& options = {}) {
@@ -114,6 +122,27 @@ TEST_F(Pipelines, AreReadHoweverTheirFilesLie) {
   EXPECT_LT(gap(pictures(load("sd15-fp16"), "sd15.x"), "sd15.fp16"), kPixel);
 }
 
+TEST_F(Pipelines, PaintTheSameWithALoraOfOurs) {
+  std::map<std::string, torch::Tensor> ours;
+  for (const std::string name : {"sd15", "sd3"}) {
+    auto model = load(name);
+    LoraConfig config = small_lora();
+    config.targets = {"to_q", "to_k", "to_v", "to_out.0"};
+    LoraAdapter adapter(*model.network, config, 1);
+    randomise(adapter, 3);
+    save_diffusers_lora(work_ / (name + "-lora"), config, adapter.state(),
+                        model.network->part());
+    ours[name] = pictures(model, name + ".x");
+  }
+  run_peer("lora");
+  const auto theirs = read_safetensors(work_ / "lora.safetensors").tensors;
+  for (const auto& [name, own] : ours) {
+    EXPECT_LT((own - theirs.at(name)).abs().max().item<double>(), kPixel);
+    const auto plain = name == "sd15" ? "sd15.ddim" : "sd3";
+    EXPECT_GT(gap(own, plain), 10 * kPixel) << "the LoRA changes nothing";
+  }
+}
+
 /** A safetensors file whose header says that a tensor is of float8. */
 std::string in_eight_bits(std::string file) {
   const std::string tensor = "decoder.conv_in.bias", type = "\"F32\"";
@@ -186,7 +215,7 @@ TEST_F(Pipelines, ThatAreBrokenSayWhichFileAndKey) {
   expect_parts(sd3.with(index, {{"vae", {nullptr, nullptr}}}),
                {"transformer/config.json", "in_channels is 16", "no VAE"});
   expect_parts(sd3.with("vae/config.json", {{"latent_channels", 4}}),
-               {"vae", "latent_channels"});
+               {"/vae", "decoder.conv_in.weight", "[24, 4, 3, 3]"});
   expect_parts(sd3.with("text_encoder_2/config.json", {{"hidden_size", 48}}),
                {"text_encoder_2", "48"});
   expect_parts(sd3.with("text_encoder_3/config.json", {{"d_model", 96}}),

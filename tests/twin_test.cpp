@@ -108,7 +108,7 @@ class Observer {
       request.prompts.push_back(prompts_[i]);
     }
     request.conditions =
-        model_.encode(texts_of(request.prompts)).to(options_.device);
+        model_.text->encode(texts_of(request.prompts)).to(options_.device);
     request.members = options_.samples_per_prompt;
     request.run_seed = options_.seed;
     request.epoch = epoch;

@@ -6,6 +6,9 @@ paper_configs_test.cpp.
                                        from noise, DIR/peer.safetensors
     pipelines_peer.py ASSETS DIR deep  saves DIR/sd15 and DIR/sd35, as deep as
                                        the real ones
+    pipelines_peer.py ASSETS DIR lora  what DIR/sd15 and DIR/sd3 paint from the
+                                       same noise with the LoRAs DIR/sd15-lora
+                                       and DIR/sd3-lora, DIR/lora.safetensors
 """
 
 import json
@@ -15,9 +18,10 @@ import sys
 
 import tiny_pipelines as tiny
 import torch
-from diffusers import DDIMScheduler
+from diffusers import (DDIMScheduler, StableDiffusion3Pipeline,
+                       StableDiffusionPipeline)
 from diffusers.schedulers import scheduling_ddim
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 PROMPTS = ["a photo of two red clocks, on a table", ""]
 NEGATIVE = "blurry, ugly!"
@@ -48,6 +52,19 @@ def as_a_cache(folder, target):
 def deep(assets, work):
     tiny.deep_sd15(assets).save_pretrained(work / "sd15")
     tiny.deep_sd35(assets).save_pretrained(work / "sd35")
+
+
+def with_lora(assets, work):
+    noise = load_file(work / "peer.safetensors")
+    out = {}
+    for name, kind in (("sd15", StableDiffusionPipeline),
+                       ("sd3", StableDiffusion3Pipeline)):
+        pipe = kind.from_pretrained(work / name)
+        if name == "sd15":
+            pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+        pipe.load_lora_weights(work / f"{name}-lora")
+        out[name] = paint(pipe, noise[f"{name}.x"])
+    save_file(out, work / "lora.safetensors")
 
 
 def shallow(assets, work):
@@ -82,5 +99,5 @@ def shallow(assets, work):
 
 
 torch.manual_seed(5)
-kind = deep if sys.argv[3:] == ["deep"] else shallow
+kind = {"deep": deep, "lora": with_lora}.get("".join(sys.argv[3:]), shallow)
 kind(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))

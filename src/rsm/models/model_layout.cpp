@@ -104,14 +104,14 @@ ModelFolder open_model_folder(const std::string& path) {
       class_of(index, "unet").empty() ? Family::flow : Family::diffusion,
       {}};
   const auto& layout = layout_of(folder.family);
-  std::string pipeline = layout.pipeline;
-  fields.choice("_class_name", pipeline, {layout.pipeline});
   for (const auto& part : layout.parts) {
     const std::string name = class_of(index, part.name);
     if (name.empty() && !part.needed) continue;
     check_class(fields, part, name);
     folder.parts.insert(part.name);
   }
+  std::string pipeline = layout.pipeline;
+  fields.choice("_class_name", pipeline, {layout.pipeline});
   check_pairs(fields, folder);
   return folder;
 }

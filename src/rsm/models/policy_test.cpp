@@ -4,6 +4,7 @@
 
 #include "rsm/base/random.h"
 #include "rsm/io/testing.h"
+#include "rsm/models/image_model.h"
 #include "rsm/models/testing.h"
 
 namespace rsm {

@@ -25,10 +25,11 @@ struct RunInputs {
   std::string model;        ///< the folder, as the config names it
   std::string model_place;  ///< the folder, absolute, when the run began
   Checksums model_files;    ///< names within the folder
-  std::string lora;         ///< it began with, as the config names it, or empty
-  Checksums lora_files;
   std::map<std::string, Prompts> prompts;  ///< by key of the config
   Checksums judges;  ///< files that commands of rewards name
+  /** The LoRA it began with, as the config names it, or empty. */
+  std::string lora = {};
+  Checksums lora_files = {};
 };
 
 /** Keys of the config that only name what RunInputs compares by content. */

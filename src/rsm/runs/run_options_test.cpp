@@ -221,12 +221,12 @@ TEST(RunOptions, OnlyLorasTrainInHalfPrecisionAndNoneInFloat16) {
 }
 
 TEST(RunOptions, ANegativePromptIsKeptAndNeedsGuidance) {
-  EXPECT_EQ(options_of({}).policy().negative_prompt, "");
+  EXPECT_EQ(options_of({}).negative_prompt, "");
   for (const std::string negative : {"blurry: \"grey\", # low", "", "~"}) {
     const auto options =
         options_of({cat("sampling.negative_prompt='", negative, "'"),
                     "sampling.guidance_scale=4.5"});
-    EXPECT_EQ(options.policy().negative_prompt, negative);
+    EXPECT_EQ(options.negative_prompt, negative);
     EXPECT_EQ(read_run_options(Config::parse(options.resolved, "resolved"))
                   .negative_prompt,
               negative);
