@@ -54,7 +54,9 @@ void run(const std::string& folder, torch::ScalarType type, int64_t side,
          int64_t text_tokens) {
   const auto cores = std::max<int64_t>(1, std::thread::hardware_concurrency());
   const double peak = matmul_peak(type, cores);
-  auto model = ImageModel::load(folder, {type});
+  ModelOptions options;
+  options.network_type = type;
+  auto model = ImageModel::load(folder, options);
   auto& network = model.network;
   for (auto& p : network->parameters()) p.requires_grad_(false);
   LoraConfig lora;

@@ -79,11 +79,11 @@ void ModelArguments::add_to(CLI::App& command) {
   command.add_option("--vae-type", vae_type, "precision of the VAE")
       ->check(CLI::IsMember(type_names()))
       ->capture_default_str();
-  command
-      .add_option("--t5-tokens", t5_tokens,
-                  "tokens of SD3's T5; 0: without it, which saves its memory")
-      ->check(CLI::Range(0, 512))
+  command.add_option("--t5-tokens", t5_tokens, "tokens of SD3's T5")
+      ->check(CLI::Range(1, 512))
       ->capture_default_str();
+  command.add_flag("--no-t5", no_t5,
+                   "leave SD3's T5 out, which saves its memory");
   command.add_option("--tile", tile, "rows a network call")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
@@ -98,7 +98,8 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
   ModelOptions reading;
   // A LoRA is merged in float32.
   if (arguments.lora.empty()) reading.network_type = type;
-  reading.text = {device, type_named(arguments.text_type), arguments.t5_tokens};
+  reading.text = {device, type_named(arguments.text_type), arguments.t5_tokens,
+                  !arguments.no_t5};
   reading.device = device;
   reading.vae_type = type_named(arguments.vae_type);
   SamplingModel out{ImageModel::load(arguments.model, reading),

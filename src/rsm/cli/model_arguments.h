@@ -25,6 +25,7 @@ struct ModelArguments {
   std::string text_type = "float32";
   std::string vae_type = "float32";
   int64_t t5_tokens = 256;
+  bool no_t5 = false;
   int64_t tile = 16;
 
   void add_to(CLI::App& command);

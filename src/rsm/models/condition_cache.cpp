@@ -63,7 +63,8 @@ std::vector<Kept> files_in(const std::string& folder) {
 
 std::string encoders_key(const TextEncoders& text,
                          const std::map<std::string, std::string>& checksums) {
-  std::string key = cat(text.options().type, " ", text.options().t5_tokens);
+  std::string key = cat(text.options().type, " ", text.options().t5_tokens,
+                        text.options().t5);
   for (const auto& part : text.parts()) {
     for (const auto& [name, sum] : checksums) {
       if (name.starts_with(part + "/")) key += cat("\n", name, " ", sum);

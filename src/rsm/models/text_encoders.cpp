@@ -81,7 +81,7 @@ std::shared_ptr<TextEncoders> TextEncoders::open(const TextFolder& folder,
     out->clips_.push_back(
         {part, "tokenizer" + number, config, std::move(tokenizer)});
   }
-  if (folder.t5 && options.t5_tokens > 0) {
+  if (folder.t5 && options.t5) {
     const std::string place = folder.path + "/" + kT5Part;
     const auto config = read_config<T5Config>(place);
     auto tokenizer =
@@ -169,9 +169,8 @@ torch::Tensor TextEncoders::t5_states(
     const std::vector<std::string>& texts) const {
   const auto kind = at::dtype(options_.type).device(options_.device);
   if (!t5_) {
-    // diffusers: as many as CLIP's.
-    return at::zeros(
-        {std::ssize(texts), tokenizer().max_length(), folder_.width}, kind);
+    return at::zeros({std::ssize(texts), options_.t5_tokens, folder_.width},
+                     kind);
   }
   return t5_->model->forward(
       t5_->tokenizer.encode_batch(texts).to(options_.device));

@@ -20,9 +20,11 @@ namespace rsm {
 struct TextOptions {
   torch::Device device = torch::kCPU;
   torch::ScalarType type = torch::kFloat32;  ///< of weights and conditions
-  /** Tokens of T5, its end token included, whatever a text's length; 0: a model
-   * with T5 is asked without it, as diffusers does with text_encoder_3=None. */
+  /** Tokens of T5, its end token included, whatever a text's length. */
   int64_t t5_tokens = 256;
+  /** False: a model with T5 is asked without it, as diffusers does with
+   * text_encoder_3=None: zeros stand for its states. */
+  bool t5 = true;
 };
 
 /** Which encoders lie in a model's folder, and what its network takes. */

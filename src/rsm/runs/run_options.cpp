@@ -47,7 +47,8 @@ void read_prompts(const Config& section, RunOptions& o) {
       section.integer("per_epoch", o.prompts_per_epoch, 1, 1000000);
   o.samples_per_prompt =
       section.integer("samples_per_prompt", o.samples_per_prompt, 1, 100000);
-  o.t5_tokens = section.integer("t5_tokens", o.t5_tokens, 0, 512);
+  o.t5_tokens = section.integer("t5_tokens", o.t5_tokens, 1, 512);
+  o.t5 = section.flag("t5", o.t5);
   const auto beside = std::filesystem::path(o.folder).parent_path();
   o.cache = section.text("cache", (beside / ".conditions").string());
   check_text(section, "cache", o.cache);
@@ -291,7 +292,7 @@ ModelOptions RunOptions::model_options() const {
   // Both copies of the network are made of what is read.
   const auto type =
       rollout_type == training_type ? training_type : torch::kFloat32;
-  return {type, {device, text_type, t5_tokens}, device, vae_type};
+  return {type, {device, text_type, t5_tokens, t5}, device, vae_type};
 }
 
 RolloutPlan RunOptions::plan() const {

@@ -29,6 +29,7 @@ struct RunOptions {
   int64_t prompts_per_epoch = 16;
   int64_t samples_per_prompt = 1;  ///< roots, or paths of a rollout
   int64_t t5_tokens = 256;         ///< see TextOptions
+  bool t5 = true;
   std::string cache;               ///< folder of conditions; empty: none
   double cache_gb = 20;            ///< what lies there at most
 
