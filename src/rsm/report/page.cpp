@@ -88,6 +88,7 @@ image { image-rendering: pixelated; }
   vertical-align: middle; font-size: .86rem; line-height: 1.3;
 }
 .strip td { min-width: 64px; width: 128px; }
+.strip .tile { display: block; }
 .strip thead th { text-align: center; }
 .right { color: var(--good); } .wrong { color: var(--bad); }
 details { margin: 12px 0; }

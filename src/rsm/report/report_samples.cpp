@@ -141,8 +141,9 @@ std::string strip_introduction(const RunRecord& record) {
   const auto all = std::ssize(record.evaluated());
   const auto of = shown < all ? cat(shown, " of ", all, " evaluations")
                               : cat("all ", all, " evaluations");
-  return cat("<p>A prompt and its noise a row, counted from seed ", record.seed,
-             "; ", of, " from left to right.</p>\n");
+  return cat(
+      "<p>Each row is one prompt with the same noise, counted from seed ",
+      record.seed, "; columns are ", of, ".</p>\n");
 }
 
 }  // namespace
