@@ -22,29 +22,29 @@ bool has_content(const std::string& path) {
   return image.std().item<double>() > 1;
 }
 
-TEST_P(GainOn, RaisesTheRewardOverTwoSeedsAndShowsIt) {
-  // The demo, hurried: a few epochs at a high, constant learning rate.
+TEST_P(GainOn, RaisesARewardFarBeyondItsErrorAndShowsIt) {
+  // The demo, hurried, towards brightness: what a checker of shapes gains in
+  // seconds drowns in the differences between seeds.
   const TemporaryFolder folder;
-  double gain = 0;
   for (const std::string seed : {"1", "2"}) {
     const std::string run = folder / ("run" + seed);
-    const auto log = run_to_end(read_run_options(Config::load(
-        "configs/shapes/demo.yaml",
-        {"folder=" + run, "seed=" + seed, "prompts.per_epoch=12",
-         "evaluation.images=192", "evaluation.every=12", "train.epochs=12",
-         "train.lr=0.0005", "train.lr_schedule=constant", "train.ema_decay=0.8",
-         "method.regularisation.beta=0.1", on_device()})));
-    gain += 0.5 * (log.back()["eval_reward"].get<double>() -
-                   log.front()["eval_reward"].get<double>());
+    const auto log = run_to_end(read_run_options(
+        Config::load("configs/shapes/demo.yaml",
+                     {"folder=" + run, "seed=" + seed,
+                      "reward=exec:python3 docs/examples/exec_reward.py",
+                      "prompts.per_epoch=12", "evaluation.images=96",
+                      "evaluation.every=8", "train.epochs=8", "train.lr=0.0005",
+                      "train.lr_schedule=constant", "train.ema_decay=0.8",
+                      "method.regularisation.beta=0.1", on_device()})));
+    const double gain = log.back()["eval_reward"].get<double>() -
+                        log.front()["eval_reward"].get<double>();
+    const double error = log.back()["eval"]["change_errors"]["reward"];
+    EXPECT_GT(gain, 5 * error) << "seed " << seed;
     report::write_report(run);
     EXPECT_GT(read_file(run + "/report.html").size(), 20000u);
     EXPECT_TRUE(has_content(run + "/samples/before.png"));
     EXPECT_TRUE(has_content(run + "/samples/after.png"));
   }
-  // The same noise before and after: without training the gain is exactly 0.
-  // With it 384 pictures gain more than their standard error, 0.02.
-  EXPECT_GT(gain, 0.03);
-  RecordProperty("gain", cat(gain));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "rsm/text/t5_tokenizer.h"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -203,6 +204,13 @@ TEST(T5Tokenizer, NamesWhatOtherFilesOfItsFolderAskFor) {
   write_file_atomic(out / "spiece.model", "no model");
   expect_parts(error_of([&] { load(out, small_tokenizer(), 4); }),
                {"spiece.model", "is no SentencePiece model"});
+}
+
+// Else sentencepiece writes over c10's flags behind its own (CMakeLists.txt).
+TEST(T5Tokenizer, SharesNoFlagWithTorch) {
+  Dl_info found{};
+  ASSERT_NE(dladdr(dlsym(RTLD_DEFAULT, "FLAGS_minloglevel"), &found), 0);
+  expect_parts(found.dli_fname, {"sentencepiece"});
 }
 
 }  // namespace
