@@ -1,5 +1,5 @@
-// One network at the size of its folder: seconds of a forward and of a forward
-// and backward with a LoRA, of as many pictures as there are cores.
+// One network at the size of its folder: seconds of a forward, of a forward and
+// backward with a LoRA, and of decoding, of two pictures a core.
 //
 //   cmake --build build --target rsm_network
 //   build/rsm_network MODEL TYPE LATENT TEXT_TOKENS      (see bench/networks)
@@ -25,8 +25,9 @@
 namespace rsm {
 namespace {
 
-constexpr int kRounds = 3;
+constexpr int kRounds = 2;
 constexpr int64_t kMatrix = 2048;
+constexpr int64_t kTile = 2;  // pictures of a core
 
 template <typename Work>
 double best_seconds(const Work& work) {
@@ -55,7 +56,8 @@ void run(const std::string& folder, torch::ScalarType type, int64_t side,
   const auto cores = std::max<int64_t>(1, std::thread::hardware_concurrency());
   const double peak = matmul_peak(type, cores);
   ModelOptions options;
-  options.network_type = type;
+  options.network_type = options.vae_type = type;
+  options.vae_workers = cores;
   auto model = ImageModel::load(folder, options);
   auto& network = model.network;
   for (auto& p : network->parameters()) p.requires_grad_(false);
@@ -65,16 +67,17 @@ void run(const std::string& folder, torch::ScalarType type, int64_t side,
   lora.targets = {"to_q", "to_k", "to_v", "to_out.0"};
   LoraAdapter adapter(*network, lora, 1);
   const auto [width, pooled] = network->condition_widths();
+  const int64_t rows = kTile * cores;
   const Condition condition = {
-      counted_normal(2, {cores, text_tokens, width}),
-      pooled > 0 ? counted_normal(3, {cores, pooled}) : torch::Tensor()};
+      counted_normal(2, {rows, text_tokens, width}),
+      pooled > 0 ? counted_normal(3, {rows, pooled}) : torch::Tensor()};
   TileOptions tiles;
-  tiles.tile = 1;
+  tiles.tile = kTile;
   tiles.workers = cores;
   GuidedNetwork guided(network, condition, 1, tiles);
   const auto x =
-      counted_normal(4, {cores, network->latent_shape()[0], side, side});
-  const auto t = at::full({cores}, 0.5);
+      counted_normal(4, {rows, network->latent_shape()[0], side, side});
+  const auto t = at::full({rows}, 0.5);
   adapter.set_enabled(false);  // merged, as rollouts have it
   const double forward = best_seconds([&] { guided.predict(x, t, condition); });
   adapter.set_enabled(true);
@@ -84,11 +87,11 @@ void run(const std::string& folder, torch::ScalarType type, int64_t side,
                        return at::ones_like(y);
                      });
   });
-  const nlohmann::json out = {{"pictures", cores},
-                              {"forward", forward},
-                              {"train", train},
-                              {"matmul", peak},
-                              {"peak_mb", peak_memory_mb(at::kCPU)}};
+  const double decode = best_seconds([&] { model.decoder->decode(x); });
+  const nlohmann::json out = {
+      {"pictures", rows},   {"decode", decode},
+      {"forward", forward}, {"train", train},
+      {"matmul", peak},     {"peak_mb", peak_memory_mb(at::kCPU)}};
   std::printf("%s\n", out.dump().c_str());
 }
 

@@ -9,15 +9,19 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "rsm/io/files.h"
+#include "rsm/io/json_fields.h"
 #include "rsm/io/testing.h"
+#include "rsm/models/autoencoder_kl_config.h"
 #include "rsm/models/guided_network.h"
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/lora_files.h"
 #include "rsm/models/testing.h"
+#include "rsm/models/unet_config.h"
 #include "rsm/rollouts/sampler.h"
 
 namespace rsm {
@@ -247,6 +251,37 @@ TEST_F(Pipelines, ThatAreBrokenSayWhichFileAndKey) {
         {name});
     expect_parts(sharded.without("unet/" + name), {name});
   }
+}
+
+template <typename Config>
+Config published(const std::string& part) {
+  const std::string path = part + "/config.json";
+  return Config::from_json(read_python_json(path), path);
+}
+
+TEST(PublishedFolders, AreReadButForTheWeightsTheyLack) {
+  const char* assets = std::getenv("RSM_ASSETS");
+  if (assets == nullptr || !fs::exists(cat(assets, "/configs/", kSd3))) {
+    GTEST_SKIP() << "RSM_ASSETS names no folder with configs/" << kSd3;
+  }
+  const auto sd3 = cat(assets, "/configs/", kSd3, "/");
+  const auto sd15 = cat(assets, "/configs/runwayml/stable-diffusion-v1-5/");
+  EXPECT_EQ(open_model_folder(sd15).parts,
+            (std::set<std::string>{"scheduler", "text_encoder", "tokenizer",
+                                   "unet", "vae"}));
+  EXPECT_EQ(open_model_folder(sd3).parts.size(), 9U);
+  EXPECT_EQ(published<UnetConfig>(sd15 + "unet").cross_attention_dim, 768);
+  EXPECT_EQ(published<Sd3Config>(sd3 + "transformer").inner_dim(), 1536);
+  EXPECT_EQ(published<ClipTextConfig>(sd15 + "text_encoder").hidden_size, 768);
+  EXPECT_EQ(published<ClipTextConfig>(sd3 + "text_encoder_2").projection_dim,
+            1280);
+  EXPECT_EQ(published<T5Config>(sd3 + "text_encoder_3").d_model, 4096);
+  EXPECT_EQ(published<AutoencoderKlConfig>(sd15 + "vae").latent_channels, 4);
+  EXPECT_EQ(published<AutoencoderKlConfig>(sd3 + "vae").latent_channels, 16);
+  EXPECT_EQ(load_path(sd15)->family(), Family::diffusion);
+  EXPECT_EQ(load_path(sd3)->family(), Family::flow);
+  expect_parts(error_of([&] { check_model(sd3); }),
+               {"/transformer", "no diffusion_pytorch_model"});
 }
 
 }  // namespace

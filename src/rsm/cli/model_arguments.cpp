@@ -101,6 +101,12 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
   reading.text = {device, type_named(arguments.text_type), arguments.t5_tokens,
                   !arguments.no_t5};
   reading.device = device;
+  TileOptions tiles;
+  tiles.tile = arguments.tile;
+  if (device.is_cpu()) {
+    tiles.workers = std::max<int64_t>(1, std::thread::hardware_concurrency());
+  }
+  reading.vae_workers = tiles.workers;
   reading.vae_type = type_named(arguments.vae_type);
   SamplingModel out{ImageModel::load(arguments.model, reading),
                     nullptr,
@@ -115,12 +121,6 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
         load_lora(arguments.lora, out.model.network->part(), weights);
     load_merged(*out.model.network, weights, lora.tensors, lora.config);
   }
-  TileOptions tiles;
-  tiles.tile = arguments.tile;
-  tiles.workers =
-      out.device.is_cpu()
-          ? std::max<int64_t>(1, std::thread::hardware_concurrency())
-          : 1;
   out.model.network->to(out.device, type);
   out.denoiser = std::make_unique<GuidedNetwork>(
       out.model.network, out.model.text->encode({out.negative_prompt}),

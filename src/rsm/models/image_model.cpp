@@ -113,8 +113,9 @@ ImageModel ImageModel::load(const std::string& path,
   auto text = text_of(folder, network, options.text);
   ImageModel model{std::move(network), std::move(text), std::move(noise)};
   if (folder.has("vae")) {
-    model.decoder =
-        Vae::load(folder.at("vae"))->to(options.device, options.vae_type);
+    model.decoder = Vae::load(folder.at("vae"))
+                        ->to(options.device, options.vae_type)
+                        ->with_limits({.workers = options.vae_workers});
   }
   model.network->to(options.network_type);
   load_parameters(*model.network, view_sharded(part, kWeights).tensors, part);

@@ -24,6 +24,7 @@ struct ModelOptions {
   /** Of the VAE; the network is read to the CPU. */
   torch::Device device = torch::kCPU;
   torch::ScalarType vae_type = torch::kFloat32;
+  int64_t vae_workers = 1;
 };
 
 /** A text-to-image model in diffusers' folder layout (models/model_layout.h).

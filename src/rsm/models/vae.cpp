@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "rsm/base/error.h"
+#include "rsm/base/workers.h"
 #include "rsm/io/json_fields.h"
 #include "rsm/io/sharded.h"
 #include "rsm/models/autoencoder_kl.h"
@@ -113,9 +114,10 @@ std::shared_ptr<Vae> Vae::to(torch::Device device,
 }
 
 std::shared_ptr<Vae> Vae::with_limits(const VaeLimits& limits) const {
-  RSM_CHECK(limits.slice >= 1 && limits.tile_above >= 0, "[Vae] slices of ",
-            limits.slice, ", tiles above ", limits.tile_above,
-            " arrived; at least 1 and 0 are needed");
+  RSM_CHECK(limits.slice >= 1 && limits.tile_above >= 0 && limits.workers >= 1,
+            "[Vae] slices of ", limits.slice, ", tiles above ",
+            limits.tile_above, ", ", limits.workers,
+            " workers arrived; at least 1, 0 and 1 are needed");
   return std::make_shared<Vae>(autoencoder_, limits);
 }
 
@@ -128,21 +130,25 @@ torch::Tensor Vae::decoded(
       limits_.tile_above > 0 &&
       std::max(latents.size(2), latents.size(3)) > limits_.tile_above;
   const auto wide = at::promote_types(type(), at::kFloat);
-  std::vector<torch::Tensor> slices;
-  for (int64_t first = 0; first < latents.size(0); first += limits_.slice) {
-    const int64_t count = std::min(limits_.slice, latents.size(0) - first);
+  const int64_t all = latents.size(0), slice = limits_.slice;
+  std::vector<torch::Tensor> slices((all + slice - 1) / slice);
+  const bool gradients = at::GradMode::is_enabled();
+  run_jobs(std::ssize(slices), limits_.workers, [&](int64_t call) {
+    const at::AutoGradMode mode(gradients);  // of each thread its own
+    const int64_t first = call * slice;
+    const int64_t count = std::min(slice, all - first);
     auto z = latents.narrow(0, first, count).to(device(), wide);
     z = z / space.scaling_factor + space.shift_factor;
-    if (count < limits_.slice) {
+    if (count < slice) {
       auto missing = z.sizes().vec();
-      missing[0] = limits_.slice - count;
+      missing[0] = slice - count;
       z = at::cat({z, at::zeros(missing, z.options())});
     }
     z = z.to(type());
     const auto y =
         tiled ? autoencoder_->decode_tiled(z) : autoencoder_->decode(z);
-    slices.push_back(finish((y.narrow(0, 0, count) + 1) / 2));
-  }
+    slices[call] = finish((y.narrow(0, 0, count) + 1) / 2);
+  });
   return at::cat(slices);
 }
 

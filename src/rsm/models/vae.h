@@ -21,6 +21,8 @@ struct VaeLimits {
   int64_t slice = 1;
   /** Latents with a longer side than this are decoded in tiles; 0: none. */
   int64_t tile_above = 0;
+  /** Slices decoded at a time, each on a core of its own. */
+  int64_t workers = 1;
 };
 
 /** The decoder of a model whose latents are an autoencoder's. */

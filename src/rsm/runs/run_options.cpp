@@ -292,7 +292,11 @@ ModelOptions RunOptions::model_options() const {
   // Both copies of the network are made of what is read.
   const auto type =
       rollout_type == training_type ? training_type : torch::kFloat32;
-  return {type, {device, text_type, t5_tokens, t5}, device, vae_type};
+  return {type,
+          {device, text_type, t5_tokens, t5},
+          device,
+          vae_type,
+          rollout_tiles.workers};
 }
 
 RolloutPlan RunOptions::plan() const {
