@@ -26,11 +26,6 @@ std::string exact(double value) {
   return std::string(buffer.data(), end.ptr);
 }
 
-/** NaN where a log has a wider one only. */
-double standard_error(const MeanError& error) {
-  return std::isnan(error.freedom) ? SeedStatistics::kMissing : error.standard;
-}
-
 /** Columns of compare.csv, and where a setting's JSON has them. */
 using Column = std::pair<const char*, const char*>;
 constexpr std::array<Column, 12> kResults = {
@@ -106,7 +101,7 @@ json to_json(const Lag& lag, size_t statements) {
       {Lag::Over::seeds_and_pictures, "seeds and pictures"},
       {Lag::Over::pictures, "pictures"}};
   return {{"difference", lag.difference},
-          {"se", number(standard_error(lag.error))},
+          {"se", number(lag.error.standard)},
           {"freedom", number(lag.error.freedom)},
           {"over", over.at(lag.over)},
           {"paired", lag.paired},
@@ -119,8 +114,8 @@ json to_json(const ComparedRun& run, const RunResult& result) {
               {"finished", run.finished},
               {"before", number(result.before)},
               {"after", number(result.after)},
-              {"after_se", number(standard_error(result.error))},
-              {"gain_se", number(standard_error(result.gain_error))},
+              {"after_se", number(result.error.standard)},
+              {"gain_se", number(result.gain_error.standard)},
               {"kl", number(result.kl)},
               {"at_kl", number(result.at_kl)},
               {"spent", to_json(result.spent)},

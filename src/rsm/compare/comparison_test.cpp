@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <random>
 
 #include "rsm/compare/comparison_testing.h"
@@ -163,31 +162,6 @@ TEST(Comparison, ARunAgainstSeveralSeedsHasTheErrorOfBoth) {
   EXPECT_EQ(lag.over, Lag::Over::seeds_and_pictures);
   EXPECT_TRUE(lag.one_seed());
   EXPECT_NEAR(lag.error.standard, std::hypot(0.01, 0.046), 1e-9);
-}
-
-TEST(Comparison, LogsWithoutFreedomCompareOverSeedsAsOthers) {
-  constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-  std::vector<ExampleRun> runs;
-  for (const auto& [lr, after] :
-       std::vector<std::pair<std::string, double>>{{"a", 0.70},
-                                                   {"a", 0.71},
-                                                   {"a", 0.72},
-                                                   {"b", 0.50},
-                                                   {"b", 0.51},
-                                                   {"b", 0.53}}) {
-    runs.push_back(straight(after, 10, 1 + runs.size() % 3, lr));
-  }
-  auto older = runs;
-  for (auto& run : older) run.freedom = kUnknown;
-  const auto now = compare_examples(runs).settings[1].lag;
-  const auto then = compare_examples(older).settings[1].lag;
-  EXPECT_TRUE(now.is_sure());
-  EXPECT_EQ(then.error.standard, now.error.standard);
-  EXPECT_EQ(then.error.freedom, now.error.freedom);
-  // Single runs rest on pictures: as before, for one statement.
-  const auto single = compare_examples({older[0], older[3]}).settings[1].lag;
-  EXPECT_NEAR(single.error.shown(), std::hypot(0.046, 0.046), kRounding);
-  EXPECT_TRUE(single.is_sure());
 }
 
 /** In how many of 1000 comparisons of equal settings of three seeds each one is

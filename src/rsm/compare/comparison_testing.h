@@ -29,7 +29,6 @@ struct ExampleRun {
   bool finished = true;
   std::vector<ExamplePoint> points = {
       {0, 0.4, 0}, {10, 0.5, 0.001}, {20, 0.6, 0.002}, {30, 0.7, 0.003}};
-  double freedom = kManyPrompts;  ///< of the errors; NaN: not in the log
 
   std::string folder() const { return cat("lr", lr, "-", seed); }
 };
@@ -46,7 +45,7 @@ inline std::vector<nlohmann::json> log_of(const ExampleRun& example) {
     line["eval"]["errors"] = {{"strict", 0.046}};
     line["eval"]["change_errors"] = {{"strict", 0.03}};
     for (const char* key : {"freedom", "change_freedom"}) {
-      line["eval"][key] = {{"strict", example.freedom}};
+      line["eval"][key] = {{"strict", kManyPrompts}};
     }
     out.push_back(line);
   }

@@ -136,11 +136,6 @@ double t_tails(double t, double freedom) {
                                    : 1 - scale * beta_fraction(b, a, y) / b;
 }
 
-/** What so many statements may each be wrong by chance. */
-double tail_of_each(size_t statements) {
-  return tails(kSureErrors) / static_cast<double>(statements);
-}
-
 }  // namespace
 
 double t_quantile(double two_sided_tail, double freedom) {
@@ -163,20 +158,14 @@ double t_quantile(double two_sided_tail, double freedom) {
 bool MeanError::is_known() const { return std::isfinite(standard); }
 
 double MeanError::sure(size_t statements) const {
-  const double tail = tail_of_each(statements);
-  if (!std::isnan(freedom)) return standard * t_quantile(tail, freedom);
-  constexpr double kLeast = 1;
-  const double more =
-      t_quantile(tail, kLeast) / t_quantile(tail_of_each(1), kLeast);
-  return kSureErrors * standard * more;
+  // What so many statements may each be wrong by chance.
+  const double tail = tails(kSureErrors) / static_cast<double>(statements);
+  return standard * t_quantile(tail, freedom);
 }
 
 double MeanError::shown() const { return sure() / kSureErrors; }
 
 MeanError error_of_both(const MeanError& a, const MeanError& b) {
-  if (std::isnan(a.freedom) || std::isnan(b.freedom)) {
-    return {std::hypot(a.shown(), b.shown()), kMissing};
-  }
   const double v = a.standard * a.standard, w = b.standard * b.standard;
   if (v + w == 0) return {0, a.freedom + b.freedom};
   return {std::sqrt(v + w),

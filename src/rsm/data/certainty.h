@@ -21,15 +21,14 @@ double t_quantile(double two_sided_tail, double freedom);
 /** How far a mean, or a difference of means, is off by chance. */
 struct MeanError {
   double standard = std::numeric_limits<double>::quiet_NaN();
-  /** Degrees of freedom of the standard error, from 1 on. NaN: not known, and
-   * `standard` is what shown() says, as logs without them have it. */
-  double freedom = std::numeric_limits<double>::quiet_NaN();
+  /** Degrees of freedom of the standard error, from 1 on. */
+  double freedom = std::numeric_limits<double>::infinity();
 
   bool is_known() const;
   /** What is called a change has to be larger. A true 0 is larger as rarely as
    * a normal number is beyond kSureErrors, and where one of so many statements
    * (>= 1) is picked for being large, all of them together are (Bonferroni).
-   * Freedom that is not known is taken for the least where that asks more. */
+   */
   double sure(size_t statements = 1) const;
   /** Half of sure(): the standard error where prompts are many, more where they
    * are few. */

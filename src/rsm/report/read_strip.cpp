@@ -23,7 +23,7 @@ std::vector<int64_t> spread(int64_t all, int64_t most) {
   return out;
 }
 
-/** Epochs whose pictures are there; older runs kept none. */
+/** Epochs whose pictures are there. */
 std::vector<int64_t> kept_epochs(
     const std::string& samples,
     const std::vector<const EpochRecord*>& evaluated) {

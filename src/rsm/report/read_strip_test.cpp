@@ -81,7 +81,7 @@ TEST(ReadStrip, ShowsEvenlySpacedPicturesOfEvenlySpacedEvaluations) {
 
 TEST(ReadStrip, WhatIsNotThereIsLeftOutAndWhatIsWrongTold) {
   Folder folder;
-  EXPECT_TRUE(folder.strip({0, 2, 4}).epochs.empty());  // an older run
+  EXPECT_TRUE(folder.strip({0, 2, 4}).epochs.empty());
   folder.keep(example_sheet(2));
   EXPECT_TRUE(folder.strip({0, 2, 4}).epochs.empty());  // one is no strip
   folder.keep(example_sheet(4));

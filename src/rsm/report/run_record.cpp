@@ -67,16 +67,15 @@ Scores::Numbers numbers_of(const JsonFields& fields) {
   return out;
 }
 
-/** Standard errors and their degrees of freedom; older logs have none. */
+/** Standard errors with their degrees of freedom, where both are said. */
 Scores::Errors errors_of(const JsonFields& said, const std::string& errors,
                          const std::string& freedom) {
   if (!said.has(errors)) return {};
-  Scores::Numbers known;
-  if (said.has(freedom)) known = numbers_of(said.object(freedom));
+  const auto known = numbers_of(said.object(freedom));
   Scores::Errors out;
   for (const auto& [name, error] : numbers_of(said.object(errors))) {
     const double own = find(known, name, kMissing);
-    out[name] = {error, own >= 1 ? own : kMissing};
+    if (own >= 1) out[name] = {error, own};
   }
   return out;
 }

@@ -216,7 +216,6 @@ TEST(RunRecord, PicturesThatPromptsJsonDoesNotFitAreProblems) {
   };
   expect_parts(problem_with("gap", 3), {"before.png", "28 x 18", "30 x 19"});
   expect_parts(problem_with("columns", 0), {"columns"});
-  // As older versions wrote it.
   expect_parts(problem_with("tile_width", nullptr), {"tile_width"});
   expect_parts(problem_with("strict_after", {1, 2}), {"after", "2 numbers"});
   EXPECT_EQ(problem_with("gap", 2), "");

@@ -159,9 +159,9 @@ void judge(RunSummary& summary) {
     summary.verdict = Verdict::unclaimed;
     warn(summary, cat("Whether ", summary.metric,
                       " changed is not claimed: the log has no error of its "
-                      "change since before training. An older version wrote "
-                      "it, its beginning or the scores before training are "
-                      "gone, or one picture alone was looked at."));
+                      "change since before training. Its beginning or the "
+                      "scores before training are gone, or one picture alone "
+                      "was looked at."));
   }
   for (const auto& watched : watched_of(summary)) {
     if (!watched.bad) continue;
