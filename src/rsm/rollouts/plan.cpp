@@ -19,12 +19,6 @@ bool splits_at(const RolloutPlan& plan, int64_t step) {
 }
 
 void check_tree(const RolloutPlan& plan, const std::string& name) {
-  RSM_CHECK(plan.estimator.tree.children >= 2, "[plan] method ", name, " has ",
-            plan.estimator.tree.children,
-            " children a split; at least 2 are needed, or nothing splits");
-  RSM_CHECK(plan.estimator.tree.split_noise > 0, "[plan] method ", name,
-            " has split_noise = ", plan.estimator.tree.split_noise,
-            "; it must be above 0, or there is nothing to compare");
   int64_t before = -1;
   int64_t leaves = 1;
   for (const int64_t step : plan.estimator.tree.split_steps) {
