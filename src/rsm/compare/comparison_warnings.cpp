@@ -28,11 +28,9 @@ constexpr std::array<const char*, 9> kTask = {"model",
 /** What has to be equal, too, for times to compare. */
 constexpr std::array<const char*, 2> kSpeed = {"compute.device",
                                                "compute.threads"};
-/** What changes the last bits of an evaluation, besides the task. Older runs
- * have one tile for everything. */
-constexpr std::array<const char*, 4> kBits = {
-    "compute.device", "compute.rollout_tile", "compute.tile",
-    "compute.rollout_type"};
+/** What changes the last bits of an evaluation, besides the task. */
+constexpr std::array<const char*, 3> kBits = {
+    "compute.device", "compute.rollout_tile", "compute.rollout_type"};
 /** Curves of fewer evaluations say little about when a score was reached. */
 constexpr size_t kFewEvaluations = 4;
 /** More names than this are counted. */

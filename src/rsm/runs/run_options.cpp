@@ -229,21 +229,6 @@ torch::ScalarType read_training_type(const Config& section,
   return type;
 }
 
-/** Keys that configs had before rollouts and training each got a tile. */
-void refuse_former_tiles(const Config& section) {
-  if (section.has("tile")) {
-    section.note(
-        "tile",
-        "unknown key; there are two tiles now: write its number as both "
-        "rollout_tile and train_tile, which gives the same numbers");
-  }
-  if (section.has("micro_batch")) {
-    section.note("micro_batch",
-                 "unknown key; it saved no memory and is gone: leave it "
-                 "out, and lower train_tile where memory is short");
-  }
-}
-
 void read_compute(const Config& section, RunOptions& o) {
   o.device = read_device(section);
   o.rollout_type = parse_type(section, "rollout_type", "bfloat16");
@@ -252,7 +237,6 @@ void read_compute(const Config& section, RunOptions& o) {
   o.vae_type = parse_type(section, "vae_type", "float32");
   o.activation_checkpointing =
       section.flag("activation_checkpointing", o.activation_checkpointing);
-  refuse_former_tiles(section);
   auto& rollout = o.rollout_tiles;
   auto& train = o.train_tiles;
   rollout.tile = section.integer("rollout_tile", rollout.tile, 1, 65536);

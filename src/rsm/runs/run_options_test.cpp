@@ -49,10 +49,6 @@ TEST(RunOptions, MistakesNameFileLineKeyAndTheNearestWord) {
                {"method.name", "rsm-flow", "tempflow-grpo"});
   expect_parts(error({"compute.train_tile=0"}),
                {"compute.train_tile", "0", "1"});
-  expect_parts(error({"compute.tile=8"}),
-               {"compute.tile", "unknown key", "rollout_tile", "train_tile"});
-  expect_parts(error({"compute.micro_batch=0"}),
-               {"compute.micro_batch", "unknown key", "train_tile"});
   expect_parts(error({"compute.device=gpu"}), {"compute.device", "cuda"});
   expect_parts(error({"sampling.steps=ten"}), {"sampling.steps", "ten"});
   expect_parts(error({"method.estimator.branches=[1,1]"}), {"branches"});
