@@ -17,17 +17,6 @@ namespace {
 
 using Importance = RegularisationKnobs::Importance;
 
-// Published values have six digits: half a unit in the sixth, relative.
-constexpr double kSixDigits = 5.1e-6;
-
-void expect_digits(double actual, double expected) {
-  EXPECT_NEAR(actual, expected, kSixDigits * std::abs(expected));
-}
-
-Transitions ten_steps() {
-  return flow_sde_transitions(FlowMatchSchedule{}.times(10), 0.7);
-}
-
 Method method_of(const std::string& name, Importance importance) {
   Method method = reweighted(name, importance);
   method.estimator.source = EstimatorKnobs::Source::rollout;

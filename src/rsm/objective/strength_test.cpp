@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <numeric>
 
 #include "rsm/base/error.h"
@@ -13,13 +12,6 @@ namespace rsm {
 namespace {
 
 using Shape = StrengthKnobs::Shape;
-
-// Published tables have six digits: half a unit in the sixth, relative.
-constexpr double kSixDigits = 5.1e-6;
-
-Transitions ten_steps() {
-  return flow_sde_transitions(FlowMatchSchedule{}.times(10), 0.7);
-}
 
 struct Row {
   double tempflow, pcpo, guard;
@@ -59,10 +51,6 @@ const std::vector<std::vector<double>> kNormalised = {
 
 const std::vector<Shape> kShapes = {Shape::constant, Shape::noise,
                                     Shape::proportional, Shape::sigma};
-
-void expect_digits(double actual, double expected) {
-  EXPECT_NEAR(actual, expected, kSixDigits * std::abs(expected));
-}
 
 TEST(Strength, ReproducesPublishedTable) {
   const auto steps = ten_steps();

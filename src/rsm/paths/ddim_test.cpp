@@ -14,8 +14,6 @@
 namespace rsm {
 namespace {
 
-// Published tables have six digits: half a unit in the sixth, relative.
-constexpr double kSixDigits = 5.1e-6;
 // Formulas in double, numbers around 1.
 constexpr double kRounding = 1e-12;
 
@@ -28,10 +26,6 @@ std::vector<double> alpha_bars_at(const DdimPath& path,
   std::vector<double> out;
   for (const double t : times) out.push_back(std::pow(path.signal(t), 2));
   return out;
-}
-
-void expect_digits(double actual, double expected) {
-  EXPECT_NEAR(actual, expected, kSixDigits * std::abs(expected));
 }
 
 /** t, t', alpha_bar, alpha_bar', then s and w of DDPM, then s, w, M, Omega of

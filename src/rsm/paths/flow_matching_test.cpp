@@ -15,13 +15,6 @@ namespace {
 
 constexpr double kNoise = 0.7;
 
-// Published tables have six digits: half a unit in the sixth, relative.
-constexpr double kSixDigits = 5.1e-6;
-
-void expect_digits(double actual, double expected) {
-  EXPECT_NEAR(actual, expected, kSixDigits * std::abs(expected));
-}
-
 /** timestep, t, dt, s~, s, s^2, a_x, M, w, Omega, delta, s^2 / Omega. */
 const std::vector<std::vector<double>> kTenSteps = {
     {1000, 1, 0.0398707, 3.50567, 0.7, 0.49, 0.755, 0.0398707, 0.0569581,

@@ -17,6 +17,13 @@
  * known without drawing. No part of the library includes this. */
 namespace rsm {
 
+/** Published tables have six digits: half a unit in the sixth, relative. */
+constexpr double kSixDigits = 5.1e-6;
+
+inline void expect_digits(double actual, double expected) {
+  EXPECT_NEAR(actual, expected, kSixDigits * std::abs(expected));
+}
+
 /** The Flow-SDE step of every index of the grid. */
 inline Transitions flow_sde_transitions(const std::vector<double>& times,
                                         double noise_level) {
@@ -25,6 +32,11 @@ inline Transitions flow_sde_transitions(const std::vector<double>& times,
     steps.push_back(flow_sde_step(times, static_cast<int64_t>(i), noise_level));
   }
   return steps;
+}
+
+/** Those of the published tables. */
+inline Transitions ten_steps() {
+  return flow_sde_transitions(FlowMatchSchedule{}.times(10), 0.7);
 }
 
 /** The noise that leads from x to x_next [B,C,H,W]: (x_next - mean) / s. */
