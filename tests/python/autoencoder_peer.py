@@ -18,20 +18,16 @@
 
 import copy
 import json
-import os
 import pathlib
 import sys
 
-os.environ["DIFFUSERS_VERBOSITY"] = "error"
-
+import quiet  # before the others
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
-from diffusers.utils import logging
 from safetensors.torch import load_file, save_file
 
 from network_peer import saved, write_defaults
 
-logging.disable_progress_bar()
 torch.set_num_threads(1)
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"

@@ -4,12 +4,10 @@ Usage: ddim_peer.py OUTPUT.json
 """
 
 import json
-import os
 import random
 import sys
 
-os.environ["DIFFUSERS_VERBOSITY"] = "error"
-
+import quiet  # before the others
 import torch
 from diffusers import DDIMScheduler, PNDMScheduler
 

@@ -22,26 +22,18 @@ leave the policy's part only.
 
 import json
 import math
-import os
 import pathlib
 import sys
 
-os.environ["DIFFUSERS_VERBOSITY"] = "error"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-
+import quiet  # before the others
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
-from diffusers.utils import logging
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
-from transformers.utils import logging as transformers_logging
 
 import shapes_world
 from shapes_peer import all_specs
-
-logging.disable_progress_bar()
-transformers_logging.disable_progress_bar()
 
 TARGETS = ["attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0",
            "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj",

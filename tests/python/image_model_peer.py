@@ -9,24 +9,16 @@
 """
 
 import json
-import os
 import pathlib
 import sys
 
-os.environ["DIFFUSERS_VERBOSITY"] = "error"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-
+import quiet  # before the others
 import torch
 from diffusers import (DDIMScheduler, FlowMatchEulerDiscreteScheduler,
                        SD3Transformer2DModel, UNet2DConditionModel)
-from diffusers.utils import logging
 from safetensors.torch import load_file, save_file
 from transformers import (CLIPTextModel, CLIPTextModelWithProjection,
                           CLIPTokenizer)
-from transformers.utils import logging as transformers_logging
-
-logging.disable_progress_bar()
-transformers_logging.disable_progress_bar()
 
 
 def loaded(kind, folder):

@@ -31,13 +31,10 @@ lora_files_test.
 """
 
 import json
-import os
 import pathlib
 import sys
 
-os.environ["DIFFUSERS_VERBOSITY"] = "error"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-
+import quiet  # before the others
 import torch
 from diffusers import (SD3Transformer2DModel, StableDiffusion3Pipeline,
                        StableDiffusionPipeline, UNet2DConditionModel)

@@ -11,12 +11,10 @@
 
 import inspect
 import json
-import os
 import pathlib
 import sys
 
-os.environ["DIFFUSERS_VERBOSITY"] = "error"
-
+import quiet  # before the others
 from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler
 
 

@@ -8,19 +8,13 @@
     sd3_peer.py defaults OUT   writes the config's default values as JSON
 """
 
-import os
 import sys
 
-os.environ["DIFFUSERS_VERBOSITY"] = "error"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-
+import quiet  # before the others
 import torch
 from diffusers import SD3Transformer2DModel
-from diffusers.utils import logging
 
 from network_peer import saved, write_defaults, write_models, write_results
-
-logging.disable_progress_bar()
 
 # config, size of the latents in patches, and how it is saved.
 CASES = {

@@ -1,24 +1,15 @@
 """Pipelines of diffusers with random weights, as small as wanted, with the
 tokenizers and schedulers of published folders."""
 
-import os
-
-os.environ["DIFFUSERS_VERBOSITY"] = "error"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-
+import quiet  # before the others
 import torch
 from diffusers import (AutoencoderKL, FlowMatchEulerDiscreteScheduler,
                        PNDMScheduler, SD3Transformer2DModel,
                        StableDiffusion3Pipeline, StableDiffusionPipeline,
                        UNet2DConditionModel)
-from diffusers.utils import logging
 from transformers import (CLIPTextConfig, CLIPTextModel,
                           CLIPTextModelWithProjection, CLIPTokenizer, T5Config,
                           T5EncoderModel, T5TokenizerFast)
-from transformers.utils import logging as transformers_logging
-
-logging.disable_progress_bar()
-transformers_logging.disable_progress_bar()
 
 SD15 = "configs/runwayml/stable-diffusion-v1-5"
 SD3 = "configs/stabilityai/stable-diffusion-3-medium-diffusers"

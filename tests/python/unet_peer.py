@@ -18,21 +18,16 @@
 """
 
 import json
-import os
 import pathlib
 import sys
 
-os.environ["DIFFUSERS_VERBOSITY"] = "error"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-
+import quiet  # before the others
 import torch
 from diffusers import UNet2DConditionModel
-from diffusers.utils import logging
 from safetensors.torch import load_file, save_file
 
 from network_peer import saved, write_defaults, write_models, write_results
 
-logging.disable_progress_bar()
 torch.set_num_threads(1)
 
 DOWN = ("DownBlock2D", "CrossAttnDownBlock2D")
