@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "rsm/io/testing.h"
+
 namespace rsm {
 namespace {
 
@@ -26,12 +28,8 @@ TEST(UnknownWord, NamesAllAndTheNearest) {
 }
 
 TEST(Check, ThrowsTheJoinedText) {
-  try {
-    RSM_CHECK(1 > 2, "[who] ", 3, " arrived");
-    FAIL() << "nothing was thrown";
-  } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "[who] 3 arrived");
-  }
+  EXPECT_EQ(error_of([] { RSM_CHECK(1 > 2, "[who] ", 3, " arrived"); }),
+            "[who] 3 arrived");
 }
 
 }  // namespace

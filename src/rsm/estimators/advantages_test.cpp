@@ -9,6 +9,7 @@
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/estimators/testing.h"
+#include "rsm/io/testing.h"
 
 namespace rsm {
 namespace {
@@ -286,14 +287,11 @@ TEST(Advantages, WithoutABaselineAreTheRewards) {
 }
 
 TEST(Advantages, NameTheRewardThatIsNotFinite) {
-  try {
-    advantages_of(rewards({1, 2, std::numeric_limits<float>::quiet_NaN()}),
-                  {0, 0, 0}, Spread::group);
-    FAIL() << "expected an error";
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("row 2 of 3"), std::string::npos)
-        << error.what();
-  }
+  const auto bad = rewards({1, 2, std::numeric_limits<float>::quiet_NaN()});
+  expect_parts(error_of([&] {
+                 advantages_of(bad, {0, 0, 0}, Spread::group);
+               }),
+               {"row 2 of 3"});
 }
 
 TEST(Advantages, RefuseWhatHasNoMeaning) {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "rsm/base/error.h"
+#include "rsm/io/testing.h"
 #include "rsm/methods/check_method.h"
 #include "rsm/methods/method_config.h"
 #include "rsm/objective/strength.h"
@@ -26,15 +27,9 @@ TEST(Catalogue, EveryEntryAddsUpAndSaysWhereItIsFrom) {
 }
 
 TEST(Catalogue, UnknownNamesAreAnsweredWithKnownOnes) {
-  try {
-    find_method("rsm-flaw");
-    FAIL() << "expected an error";
-  } catch (const UsageError& error) {
-    const std::string text = error.what();
-    EXPECT_NE(text.find("tempflow-grpo"), std::string::npos) << text;
-    EXPECT_NE(text.find("did you mean \"rsm-flow\""), std::string::npos)
-        << text;
-  }
+  EXPECT_THROW(find_method("rsm-flaw"), UsageError);
+  expect_parts(error_of([] { find_method("rsm-flaw"); }),
+               {"tempflow-grpo", "did you mean \"rsm-flow\""});
 }
 
 struct Budget {
@@ -186,29 +181,20 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
   for (const auto& wrong : cases) {
     Method method = find_method(wrong.method);
     wrong.change(method);
-    try {
-      check_method(method, 10);
-      ADD_FAILURE() << "accepted what should ask for " << wrong.answer;
-    } catch (const UsageError& error) {
-      const std::string text = error.what();
-      EXPECT_NE(text.find(wrong.answer), std::string::npos) << text;
-      EXPECT_NE(text.find(wrong.method), std::string::npos) << text;
-    }
+    EXPECT_THROW(check_method(method, 10), UsageError) << wrong.answer;
+    expect_parts(error_of([&] { check_method(method, 10); }),
+                 {wrong.answer, wrong.method});
   }
 }
 
-TEST(CheckMethod, OneBranchIsAllowedWherePromptsAreCompared) {
-  Method method = find_method("rsm-flow");
-  method.estimator.branches.assign(9, 1);
-  method.estimator.grouping = EstimatorKnobs::Grouping::prompt;
-  EXPECT_NO_THROW(check_method(method, 10));
-}
-
-TEST(CheckMethod, OneBranchIsAllowedWhereNothingIsCompared) {
-  Method method = find_method("rsm-flow");
-  method.estimator.branches[2] = 1;
-  method.estimator.baseline = EstimatorKnobs::Baseline::none;
-  EXPECT_NO_THROW(check_method(method, 10));
+TEST(CheckMethod, OneBranchIsAllowedWherePromptsAreComparedOrNothingIs) {
+  Method prompts = find_method("rsm-flow"), nothing = prompts;
+  prompts.estimator.branches.assign(9, 1);
+  prompts.estimator.grouping = EstimatorKnobs::Grouping::prompt;
+  EXPECT_NO_THROW(check_method(prompts, 10));
+  nothing.estimator.branches[2] = 1;
+  nothing.estimator.baseline = EstimatorKnobs::Baseline::none;
+  EXPECT_NO_THROW(check_method(nothing, 10));
 }
 
 TEST(CheckMethod, UnclippedMethodsNeedNoClipRange) {

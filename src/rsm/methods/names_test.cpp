@@ -5,6 +5,7 @@
 #include <set>
 
 #include "rsm/base/error.h"
+#include "rsm/io/testing.h"
 
 namespace rsm {
 namespace {
@@ -38,15 +39,12 @@ TEST(Names, EveryValueHasOneWord) {
 }
 
 TEST(Names, UnknownWordsAreAnsweredWithTheAllowedOnes) {
-  try {
-    parse<StrengthKnobs::Shape>("sigmma");
-    FAIL() << "expected an error";
-  } catch (const UsageError& error) {
-    EXPECT_STREQ(error.what(),
-                 "[parse] unknown \"sigmma\"; known: constant, noise, "
-                 "proportional, uniform, sigma, variance (did you mean "
-                 "\"sigma\"?)");
-  }
+  const auto ask = [] { parse<StrengthKnobs::Shape>("sigmma"); };
+  EXPECT_THROW(ask(), UsageError);
+  EXPECT_EQ(error_of(ask),
+            "[parse] unknown \"sigmma\"; known: constant, noise, "
+            "proportional, uniform, sigma, variance (did you mean "
+            "\"sigma\"?)");
 }
 
 }  // namespace

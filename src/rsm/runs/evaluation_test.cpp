@@ -80,6 +80,13 @@ EvaluationSet small_set() {
   return set;
 }
 
+/** By its brightness, of a flow that stays at its condition. */
+Evaluation evaluated(const EvaluationSet& set) {
+  ConstantFlow flow(0);
+  const auto path = paths()[0];
+  return evaluate(flow, Setting(*path).drawing(), set, Brightness());
+}
+
 TEST(PictureDiversity, IsTheMeanDistanceOfAPromptsPictures) {
   const Prompts prompts = {{1, "a", "x"}, {2, "b", "x"}, {1, "a", "x"},
                            {3, "c", "y"}, {2, "b", "x"}, {1, "a", "x"}};
@@ -114,11 +121,8 @@ TEST(EvaluationSet, APicturesNoiseDoesNotDependOnHowMany) {
 }
 
 TEST(Evaluate, ReportsMeansByCategoryAndWhole) {
-  ConstantFlow flow(0);
   const auto set = small_set();
-  const auto path = paths()[0];
-  const Setting setting(*path);
-  const auto result = evaluate(flow, setting.drawing(), set, Brightness());
+  const auto result = evaluated(set);
   EXPECT_EQ(result.thumbnails.size(0), std::ssize(set.shown));
   EXPECT_FALSE(result.kl);
   const auto& values = result.pictures.metrics.at("reward");
@@ -136,11 +140,8 @@ TEST(Evaluate, ReportsMeansByCategoryAndWhole) {
 }
 
 TEST(Evaluate, ErrorsTakePicturesOfAPromptTogether) {
-  ConstantFlow flow(0);
   const auto set = small_set();
-  const auto path = paths()[0];
-  const Setting setting(*path);
-  const auto result = evaluate(flow, setting.drawing(), set, Brightness());
+  const auto result = evaluated(set);
   const auto& values = result.pictures.metrics.at("reward");
   std::vector<int64_t> ids;
   std::vector<std::string> categories;
@@ -165,18 +166,15 @@ TEST(Evaluate, ErrorsTakePicturesOfAPromptTogether) {
 
 TEST(Evaluate, AChangeHasThePairedErrorOfEveryMetric) {
   const auto set = small_set();
-  const auto path = paths()[0];
-  const Setting setting(*path);
-  const auto of = [&](double shift, double scale) {
-    ConstantFlow flow(shift);
-    auto result = evaluate(flow, setting.drawing(), set, Brightness());
+  const auto of = [&](double scale) {
+    auto result = evaluated(set);
     for (auto& [name, values] : result.pictures.metrics) {
       for (double& value : values) value *= scale;
     }
     return result;
   };
-  const auto before = of(0, 1);
-  auto same = of(0, 1), grown = of(0, 1.5);
+  const auto before = of(1);
+  auto same = of(1), grown = of(1.5);
   pair_with(before.pictures, same);
   pair_with(before.pictures, grown);
   for (const auto* metric : {"reward", "bright", "diversity"}) {
