@@ -41,8 +41,7 @@ RunOptions random_run(const std::string& folder, const std::string& train,
                                      "test.yaml", overrides));
   NoProgress silent;
   Finetune(options, silent).save();
-  std::vector<std::string> damaged;
-  auto checkpoint = *latest_checkpoint(folder, damaged);
+  auto checkpoint = *latest_checkpoint(folder);
   uint64_t index = 0;
   for (auto& [name, tensor] : checkpoint.tensors) {
     if (name.starts_with("average.")) {

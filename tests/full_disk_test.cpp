@@ -1,36 +1,17 @@
 // Runs that a full disk ends lose nothing.
 
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/resource.h>
 
 #include <filesystem>
 
 #include "finetune_testing.h"
+#include "rsm/io/full_disk_testing.h"
 #include "rsm/report/report.h"
 
 namespace rsm {
 namespace {
 
 namespace fs = std::filesystem;
-
-/** While it lives no file grows beyond so many bytes: writing fails there as it
- * does where no space is left. */
-class FullDisk {
- public:
-  explicit FullDisk(uint64_t bytes) {
-    signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit = {bytes, before_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  FullDisk(const FullDisk&) = delete;
-  FullDisk& operator=(const FullDisk&) = delete;
-  ~FullDisk() { setrlimit(RLIMIT_FSIZE, &before_); }
-
- private:
-  rlimit before_{};
-};
 
 /** A LoRA so small that a checkpoint does not hide what other files need. */
 RunOptions small_lora_options(const std::string& folder) {

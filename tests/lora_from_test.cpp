@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
-#include "rsm/io/config.h"
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
 #include "rsm/models/lora_files.h"
@@ -29,33 +28,17 @@ class LoraFrom : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     made_ = std::make_unique<TemporaryFolder>();
-    log_ = run_to_end(options(*made_ / "first",
-                              {"train.lora.rank=2", "train.lora.alpha=6",
-                               "train.lora.targets=[attn.to_q, attn.to_v]"}));
+    log_ = run_to_end(quick_run(*made_ / "first",
+                                {"train.lora.rank=2", "train.lora.alpha=6",
+                                 "train.lora.targets=[attn.to_q, attn.to_v]"}));
   }
   static void TearDownTestSuite() { made_.reset(); }
 
-  static RunOptions options(const std::string& folder,
-                            const std::vector<std::string>& overrides) {
-    return read_run_options(Config::parse("name: run\nfolder: " + folder +
-                                              "\nmodel: " + kModel +
-                                              R"(
-prompts: {per_epoch: 2}
-train: {epochs: 2, ema_decay: 0, lr: 0.001}
-method: {name: tempflow-grpo, estimator: {branches: [3, 2, 0, 0]}}
-sampling: {steps: 4, guidance_scale: 1}
-reward: jpeg-compressibility
-evaluation: {images: 6, steps: 2, every: 2}
-checkpoint: {every: 1}
-compute: {rollout_tile: 8, train_tile: 8, threads: 2}
-)",
-                                          "test.yaml", overrides));
-  }
   /** A run that goes on from a LoRA. */
   RunOptions from(const std::string& lora, const std::string& name,
                   std::vector<std::string> overrides = {}) const {
     overrides.push_back("train.lora.from=" + lora);
-    return options(folder_ / name, overrides);
+    return quick_run(folder_ / name, overrides);
   }
   static std::string first() { return *made_ / "first/final"; }
 
@@ -137,10 +120,10 @@ TEST_F(LoraFrom, AnotherFileIsRefusedWhereTheRunGoesOn) {
                {folder_ / "moved", "train.lora.from",
                 "adapter_model.safetensors (changed)"});
   // And a run that began with none does not go on with one.
-  run_to_end(options(folder_ / "fresh", {"train.epochs=1", "train.lora.rank=2",
-                                         "train.lora.alpha=6",
-                                         "train.lora.targets=[attn.to_q, "
-                                         "attn.to_v]"}));
+  run_to_end(
+      quick_run(folder_ / "fresh",
+                {"train.epochs=1", "train.lora.rank=2", "train.lora.alpha=6",
+                 "train.lora.targets=[attn.to_q, attn.to_v]"}));
   expect_parts(
       error_of([&] { run_to_end(from(first(), "fresh", {"train.epochs=2"})); }),
       {"train.lora.from", "(new)"});
@@ -214,7 +197,7 @@ TEST_F(LoraFrom, OfEveryNamingHasTheSameScores) {
   const double expected = reward(from(first(), "expected", exact));
   // JPEGs are whole bytes of pixels that round.
   constexpr double kRounding = 1e-3;
-  EXPECT_GT(std::abs(reward(options(folder_ / "none", exact)) / expected - 1),
+  EXPECT_GT(std::abs(reward(quick_run(folder_ / "none", exact)) / expected - 1),
             3 * kRounding);
   const auto file = load_peft_adapter(first());
   for (const auto& naming : lora_namings("transformer")) {

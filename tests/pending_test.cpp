@@ -7,7 +7,6 @@
 #include "red_judge.h"
 #include "rsm/base/error.h"
 #include "rsm/base/testing.h"
-#include "rsm/io/config.h"
 #include "rsm/io/run_log.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/testing.h"
@@ -17,27 +16,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-RunOptions options_of(const TemporaryFolder& folder, const std::string& name,
-                      const std::string& setting) {
-  return read_run_options(Config::parse(
-      cat("name: ", name, "\nfolder: ", folder / name,
-          "\nmodel: models/shapes-flow\n", RedJudge(folder).rewards(), R"(
-method: {name: tempflow-grpo, estimator: {branches: [3, 2, 0, 0]}}
-prompts: {per_epoch: 5}
-sampling: {steps: 4, guidance_scale: 1}
-train: {epochs: 2, weights: full, lr: 0.0001}
-evaluation: {images: 6, steps: 2, every: 10}
-checkpoint: {every: 1}
-compute: {rollout_tile: 8, train_tile: 8, threads: 2}
-)"),
-      "test.yaml", {setting}));
-}
-
 class PendingOn : public OnDevice {
  protected:
   RunOptions options_of(const TemporaryFolder& folder,
                         const std::string& name) const {
-    return rsm::options_of(folder, name, on_device());
+    return judged_run(
+        folder, name,
+        {"method={name: tempflow-grpo, estimator: {branches: [3, 2, 0, 0]}}",
+         "prompts.per_epoch=5", "train.epochs=2", "evaluation.every=10",
+         "checkpoint.every=1", on_device()});
   }
 };
 RSM_ON_EVERY_DEVICE(PendingOn);

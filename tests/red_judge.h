@@ -2,10 +2,13 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "rsm/base/error.h"
+#include "rsm/io/config.h"
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
+#include "rsm/runs/run_options.h"
 
 namespace rsm {
 
@@ -61,5 +64,24 @@ while line := sys.stdin.buffer.readline():
 
   std::string program_, mood_;
 };
+
+/** A run that it judges. Evaluations are of 6 pictures, parts of a rollout of
+ * 3. */
+inline RunOptions judged_run(const TemporaryFolder& folder,
+                             const std::string& name,
+                             const std::vector<std::string>& overrides = {}) {
+  return read_run_options(Config::parse(
+      cat("name: ", name, "\nfolder: ", folder / name,
+          "\nmodel: models/shapes-flow\n", RedJudge(folder).rewards(), R"(
+method: {name: rsm-flow, estimator: {branches: [3, 0, 0, 0]}}
+prompts: {per_epoch: 4}
+sampling: {steps: 4, guidance_scale: 1}
+train: {epochs: 3, weights: full, lr: 0.0001}
+evaluation: {images: 6, steps: 2, every: 2}
+checkpoint: {every: 10}
+compute: {rollout_tile: 8, train_tile: 8, threads: 2}
+)"),
+      "test.yaml", overrides));
+}
 
 }  // namespace rsm

@@ -7,7 +7,6 @@
 
 #include "rsm/base/error.h"
 #include "rsm/compare/compared_run.h"
-#include "rsm/io/config.h"
 #include "rsm/io/files.h"
 #include "rsm/io/run_log.h"
 #include "rsm/io/testing.h"
@@ -41,19 +40,11 @@ class Resume : public testing::Test {
   }
 
   static RunOptions options_in(const TemporaryFolder& folder, int64_t epochs) {
-    return read_run_options(Config::parse(
-        cat("name: run\nfolder: ", folder / "run", "\nmodel: ",
-            folder / "model", "\nprompts: {train: ", folder / "prompts.txt",
-            ", per_epoch: 2}\ntrain: {epochs: ", epochs,
-            R"(, ema_decay: 0, lora: {rank: 2}}
-method: {name: tempflow-grpo, estimator: {branches: [3, 2, 0, 0]}}
-sampling: {steps: 4, guidance_scale: 1}
-reward: jpeg-compressibility
-evaluation: {images: 6, steps: 2, every: 2}
-checkpoint: {every: 1}
-compute: {rollout_tile: 8, train_tile: 8, threads: 2}
-)"),
-        "test.yaml"));
+    return quick_run(
+        folder / "run",
+        {"model=" + (folder / "model"),
+         "prompts.train=" + (folder / "prompts.txt"),
+         cat("train.epochs=", epochs), "train.lora.rank=2", "train.lr=3e-4"});
   }
 
   /** Goes on where the run is; what it said. */

@@ -9,7 +9,6 @@
 
 #include "red_judge.h"
 #include "rsm/base/error.h"
-#include "rsm/io/config.h"
 #include "rsm/io/run_log.h"
 #include "rsm/rewards/testing.h"
 #include "rsm/runs/checkpoint.h"
@@ -21,23 +20,6 @@ namespace rsm {
 namespace {
 
 namespace fs = std::filesystem;
-
-/** Evaluations are of 6 pictures, parts of a rollout of 3. */
-RunOptions options_of(const TemporaryFolder& folder, const std::string& name,
-                      const std::vector<std::string>& overrides = {}) {
-  return read_run_options(Config::parse(
-      cat("name: ", name, "\nfolder: ", folder / name,
-          "\nmodel: models/shapes-flow\n", RedJudge(folder).rewards(), R"(
-method: {name: rsm-flow, estimator: {branches: [3, 0, 0, 0]}}
-prompts: {per_epoch: 4}
-sampling: {steps: 4, guidance_scale: 1}
-train: {epochs: 3, weights: full, lr: 0.0001}
-evaluation: {images: 6, steps: 2, every: 2}
-checkpoint: {every: 10}
-compute: {rollout_tile: 8, train_tile: 8, threads: 2}
-)"),
-      "test.yaml", overrides));
-}
 
 /** A log without its times and what depends on the process. */
 std::vector<nlohmann::json> timeless(const std::string& run) {
@@ -58,9 +40,9 @@ void expect_same_runs(const std::string& a, const std::string& b) {
 TEST(Stopped, AnEvaluationThatFailsCostsNoEpochAndComesFirstNextTime) {
   const TemporaryFolder folder;
   const RedJudge judge(folder);
-  const auto whole = options_of(folder, "whole");
+  const auto whole = judged_run(folder, "whole");
   run_to_end(whole);
-  const auto options = options_of(folder, "mended");
+  const auto options = judged_run(folder, "mended");
   NoProgress silent;
   for (const int64_t epoch : {0, 2, 3}) {
     judge.set_mood("dies 6");
@@ -68,8 +50,7 @@ TEST(Stopped, AnEvaluationThatFailsCostsNoEpochAndComesFirstNextTime) {
     const auto log = read_log(options.folder + "/log.jsonl");
     EXPECT_EQ(log.back().at("epoch"), epoch);
     EXPECT_FALSE(log.back().contains("eval"));
-    std::vector<std::string> damaged;
-    EXPECT_EQ(latest_checkpoint(options.folder, damaged)->epoch, epoch);
+    EXPECT_EQ(latest_checkpoint(options.folder)->epoch, epoch);
     // It comes first: before the next epoch's pictures are drawn.
     expect_parts(error_of([&] { Finetune(options, silent); }), {"3"});
     judge.set_mood("");
@@ -83,9 +64,9 @@ TEST(Stopped, AnEvaluationThatFailsCostsNoEpochAndComesFirstNextTime) {
 
 TEST(Stopped, ALineThatDidNotReachTheLogIsInTheCheckpoint) {
   const TemporaryFolder folder;
-  const auto whole = options_of(folder, "whole");
+  const auto whole = judged_run(folder, "whole");
   run_to_end(whole);
-  const auto options = options_of(folder, "killed");
+  const auto options = judged_run(folder, "killed");
   {
     NoProgress silent;
     Finetune run(options, silent);
@@ -106,7 +87,7 @@ TEST(Stopped, WhereverItIsAskedToTheRunGoesOnToTheSameEnd) {
       "rewards=[{name: jpeg-compressibility}]", "method.name=flow-grpo",
       "method.estimator.branches=[]", "prompts.samples_per_prompt=3"};
   const auto options_for = [&](const std::string& name) {
-    return options_of(folder, name, setting);
+    return judged_run(folder, name, setting);
   };
   const auto whole = options_for("whole");
   run_to_end(whole);
@@ -145,7 +126,7 @@ class Switch : public NoProgress {
 
 TEST(Stopped, AnEpochBeforeItsFirstUpdateWasNeverThere) {
   const TemporaryFolder folder;
-  const auto options = options_of(folder, "run", {"rewards=[{name: shapes}]"});
+  const auto options = judged_run(folder, "run", {"rewards=[{name: shapes}]"});
   Switch progress;
   Finetune run(options, progress);
   run.run_epoch();
@@ -157,8 +138,7 @@ TEST(Stopped, AnEpochBeforeItsFirstUpdateWasNeverThere) {
   EXPECT_EQ(run.spent().evaluations, spent.evaluations);
   EXPECT_EQ(run.spent().updates, spent.updates);
   run.save();
-  std::vector<std::string> damaged;
-  EXPECT_EQ(latest_checkpoint(options.folder, damaged)->epoch, 1);
+  EXPECT_EQ(latest_checkpoint(options.folder)->epoch, 1);
 }
 
 /** Asks to stop where a task ends: the second is an epoch's drawing. */
@@ -173,9 +153,9 @@ class StopsOnceDrawn : public Switch {
 TEST(Stopped, AJudgeThatHangsIsNotWaitedForAndItsPicturesAreKept) {
   const TemporaryFolder folder;
   const RedJudge judge(folder);
-  const auto whole = options_of(folder, "whole");
+  const auto whole = judged_run(folder, "whole");
   run_to_end(whole);
-  auto options = options_of(folder, "stopped");
+  auto options = judged_run(folder, "stopped");
   options.rewards.front().timeout_seconds = 1000;
   {
     StopsOnceDrawn progress;
@@ -193,7 +173,7 @@ TEST(Stopped, AJudgeThatHangsIsNotWaitedForAndItsPicturesAreKept) {
 /** A run whose weights explode in its second epoch. */
 RunOptions wild(const TemporaryFolder& folder, const std::string& name,
                 const std::string& lr) {
-  return options_of(folder, name,
+  return judged_run(folder, name,
                     {"rewards=[{name: jpeg-compressibility}]", "train.lr=" + lr,
                      "checkpoint.every=1"});
 }
@@ -244,7 +224,7 @@ TEST(Stopped, OnlyTrainingSettingsMayDifferFromTheRunItBeginsFrom) {
                            std::optional<int64_t> epoch) {
     return error_of([&] { begin_from(other, run, epoch); });
   };
-  const auto other = options_of(folder, "b", {"sampling.steps=5"});
+  const auto other = judged_run(folder, "b", {"sampling.steps=5"});
   expect_parts(refusal(other, options.folder, {}),
                {"--from", "sampling.steps: 4 -> 5", "train"});
   expect_parts(refusal(wild(folder, "b", "1"), options.folder, 7),

@@ -176,9 +176,7 @@ class Observer {
 
 /** The newest checkpoint's tensors of a kind. */
 StateDict saved(const std::string& folder, const std::string& kind) {
-  std::vector<std::string> damaged;
-  return with_prefix(latest_checkpoint(folder, damaged).value().tensors,
-                     kind + ".");
+  return with_prefix(latest_checkpoint(folder).value().tensors, kind + ".");
 }
 
 double norm_of(const StateDict& tensors) {

@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <utility>
 
 #include "rsm/base/error.h"
@@ -52,15 +51,13 @@ Lines lines_in(const std::string& path, int64_t& damaged) {
 /** Sorted epochs, however many, as ranges. */
 class Epochs {
  public:
-  void add(int64_t first, int64_t last) {
-    if (first > last) return;
-    if (!ranges_.empty() && ranges_.back().second + 1 == first) {
-      ranges_.back().second = last;
+  void add(int64_t epoch) {
+    if (!ranges_.empty() && ranges_.back().second + 1 == epoch) {
+      ranges_.back().second = epoch;
     } else {
-      ranges_.emplace_back(first, last);
+      ranges_.emplace_back(epoch, epoch);
     }
   }
-  void add(int64_t epoch) { add(epoch, epoch); }
   bool empty() const { return ranges_.empty(); }
 
   /** "epochs 1, 3 to 5", "epoch 2" */
@@ -80,7 +77,7 @@ class Epochs {
 
 /** What happened to which epochs. */
 struct Changes {
-  Epochs restored, replaced, missing, dropped;
+  Epochs restored, replaced, dropped;
 };
 
 std::vector<std::string> told(const Changes& changes, const std::string& path,
@@ -96,12 +93,6 @@ std::vector<std::string> told(const Changes& changes, const std::string& path,
     said.push_back(cat("warning: ", changes.replaced.text(), " of ", path,
                        " changed since they were saved; restored from the "
                        "checkpoint"));
-  }
-  if (!changes.missing.empty()) {
-    said.push_back(cat("warning: ", changes.missing.text(),
-                       " missing or damaged in ", where,
-                       " and not in the checkpoint: the report does without "
-                       "them, `rsm compare` refuses the run"));
   }
   if (!changes.dropped.empty()) {
     said.push_back(cat(changes.dropped.text(), " of ", path,
@@ -119,27 +110,18 @@ MendedLog mend_log(const std::string& path,
   const Lines kept = whole_lines(join(saved, "\n") + "\n", path, unused);
   MendedLog out;
   Changes changes;
-  std::set<int64_t> known;
-  for (const auto* lines : {&file, &kept}) {
-    for (const auto& [e, line] : *lines) known.insert(e);
-  }
-  int64_t next = 0;  // epoch that is due
-  for (auto e = known.begin(); e != known.end() && *e <= epoch; ++e) {
-    changes.missing.add(next, *e - 1);
-    next = *e + 1;
-    const auto there = file.find(*e), before = kept.find(*e);
-    const bool from_file = before == kept.end() ||
-                           (there != file.end() && there->second.evaluated &&
-                            !before->second.evaluated);
-    const Line& line = from_file ? there->second : before->second;
+  for (const auto& [e, before] : kept) {
+    const auto there = file.find(e);
+    const bool amended =
+        there != file.end() && there->second.evaluated && !before.evaluated;
+    const Line& line = amended ? there->second : before;
     if (there == file.end()) {
-      changes.restored.add(*e);
+      changes.restored.add(e);
     } else if (line.text != there->second.text) {
-      changes.replaced.add(*e);
+      changes.replaced.add(e);
     }
     out.text += line.text + "\n";
   }
-  changes.missing.add(next, epoch);
   for (auto later = file.upper_bound(epoch); later != file.end(); ++later) {
     changes.dropped.add(later->first);
   }

@@ -13,10 +13,9 @@ struct MendedLog {
 };
 
 /** The log of epochs 0 to `epoch` for a run that goes on from there: the lines
- * that were `saved` with its checkpoint and, for epochs without, those of the
- * file, which may be missing or damaged. A saved line that lacks the evaluation
- * which the file's has is taken from the file. Says what was restored, what is
- * nowhere, and which later epochs are dropped. */
+ * that were `saved` with its checkpoint. One that lacks the evaluation which
+ * the file's has is taken from the file, which may be missing or damaged. Says
+ * what was restored, and which later epochs are dropped. */
 MendedLog mend_log(const std::string& path,
                    const std::vector<std::string>& saved, int64_t epoch);
 

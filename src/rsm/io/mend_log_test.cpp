@@ -52,12 +52,6 @@ TEST(MendLog, WhateverLinesAreMissingOrDamagedComeFromTheCheckpoint) {
   expect_parts(gone.said.at(0), {"epochs 0 to 2", "restored"});
 }
 
-TEST(MendLog, WhatIsNowhereIsNamed) {
-  const auto holes = mended(kSaved[1] + "\n", {});
-  EXPECT_EQ(holes.text, kSaved[1] + "\n");
-  expect_parts(holes.said.at(0), {"epochs 0, 2 missing", "compare"});
-}
-
 TEST(MendLog, AnEvaluationThatCameAfterTheCheckpointIsKept) {
   auto amended = kSaved;
   amended[2] = R"({"epoch":2,"x":2,"eval":{}})";

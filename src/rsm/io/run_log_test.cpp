@@ -1,13 +1,12 @@
 #include "rsm/io/run_log.h"
 
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/resource.h>
 
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "rsm/io/files.h"
+#include "rsm/io/full_disk_testing.h"
 #include "rsm/io/testing.h"
 
 namespace rsm {
@@ -107,18 +106,13 @@ TEST(RunLog, FailedAppendLeavesNoPartOfALine) {
   RunLog log(path, "");
   log.append({{"epoch", 0}});
   const auto before = read_file(path);
-  // A file-size limit in the middle of the next line acts as a full disk does.
-  rlimit old = {};
-  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
-  const auto handler = signal(SIGXFSZ, SIG_IGN);
-  const rlimit small = {before.size() + 10, old.rlim_max};
-  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
-  const auto error = error_of([&] {
-    log.append({{"epoch", 1}, {"text", std::string(100, 'x')}});
-  });
-  setrlimit(RLIMIT_FSIZE, &old);
-  signal(SIGXFSZ, handler);
-  expect_parts(error, {path});
+  {
+    const FullDisk disk(before.size() + 10);  // amid the next line
+    expect_parts(error_of([&] {
+                   log.append({{"epoch", 1}, {"text", std::string(100, 'x')}});
+                 }),
+                 {path});
+  }
   EXPECT_EQ(read_file(path), before);
 }
 

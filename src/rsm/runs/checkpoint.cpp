@@ -110,14 +110,15 @@ void save_checkpoint(const std::string& run_folder,
 }
 
 std::optional<Checkpoint> latest_checkpoint(const std::string& run_folder,
-                                            std::vector<std::string>& damaged) {
+                                            std::vector<std::string>* damaged) {
   for (const int64_t epoch : epochs_with(run_folder, kMark)) {
     try {
       return read_checkpoint(run_folder, epoch);
     } catch (const OtherVersion&) {
       throw;
     } catch (const Error& failure) {
-      damaged.push_back(
+      if (damaged == nullptr) continue;
+      damaged->push_back(
           cat(stem_of(run_folder, epoch), kMark, ": ", failure.what()));
     }
   }

@@ -26,9 +26,8 @@ struct Checkpoint {
   Spent spent;
   std::string machine;  ///< machine_fingerprint() of the writer
 
-  // What earlier versions did not save is empty.
   std::string config;                 ///< the run's resolved config
-  std::optional<RunInputs> inputs;    ///< what the run rests on
+  RunInputs inputs;                   ///< what the run rests on
   std::vector<std::string> log = {};  ///< lines of log.jsonl so far
   bool evaluation_due = false;        ///< the last line lacks its evaluation
   /** Of the newest checkpoint that an epoch found near the reference. */
@@ -52,11 +51,10 @@ std::vector<int64_t> checkpoint_epochs(const std::string& run_folder);
 
 /** The newest whole checkpoint, whose mark agrees with itself, its name and its
  * tensors; a damaged one is passed over, and named in `damaged` with the
- * reason. None where there is none. Marks of earlier versions, without a
- * checksum of their own, count where every field is right. Throws rsm::Error
- * for a mark of a later version. */
-std::optional<Checkpoint> latest_checkpoint(const std::string& run_folder,
-                                            std::vector<std::string>& damaged);
+ * reason. None where there is none. Throws rsm::Error for a mark of another
+ * version. */
+std::optional<Checkpoint> latest_checkpoint(
+    const std::string& run_folder, std::vector<std::string>* damaged = nullptr);
 
 /** Tidies up behind a run that goes on after `epoch`: what was passed over as
  * damaged is called *.damaged from now on, files without a mark are removed.

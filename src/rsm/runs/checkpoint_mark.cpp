@@ -11,8 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-/** Of marks as they are written today. The first ones had no number, no
- * checksum of their own, and neither config, inputs nor log. */
+/** Of marks as they are written today. */
 constexpr int64_t kFormat = 2;
 constexpr const char* kChecksum = "checksum";
 
@@ -52,8 +51,8 @@ std::string mark_text(const Checkpoint& c,
                  {"skipped_in_a_row", c.skipped_in_a_row},
                  {"machine", c.machine}}},
                {"config", c.config},
+               {"inputs", to_json(c.inputs)},
                {"log", c.log}};
-  if (c.inputs) mark["inputs"] = to_json(*c.inputs);
   // As it reads back: what is no UTF-8 is replaced.
   mark = json::parse(json_line(mark));
   mark[kChecksum] = checksum(json_line(mark));
@@ -64,40 +63,25 @@ Checkpoint read_mark(const std::string& path, std::string& tensors_checksum) {
   const std::string where = "[checkpoint] " + path;
   const json mark = read_json(path);
   const JsonFields fields(mark, where);
-  Checkpoint out;
-  if (fields.has("format") || fields.has(kChecksum)) {
-    check_checksum(mark, fields);
-    const int64_t format = fields.integer("format");
-    if (format > kFormat) {
-      throw OtherVersion(cat(where, " has format ", format,
-                             "; this version of rsm reads formats up to ",
-                             kFormat,
-                             ": go on with the version that wrote it"));
-    }
-    out.config = fields.text("config");
-    out.log = fields.texts("log");
-    if (fields.has("inputs")) {
-      out.inputs = inputs_from_json(fields.object("inputs"));
-    }
+  check_checksum(mark, fields);
+  const int64_t format = fields.integer("format");
+  if (format != kFormat) {
+    throw OtherVersion(cat(where, " has format ", format,
+                           "; this version of rsm reads format ", kFormat,
+                           ": go on with the version that wrote it"));
   }
+  Checkpoint out;
+  out.config = fields.text("config");
+  out.inputs = inputs_from_json(fields.object("inputs"));
+  out.log = fields.texts("log");
   out.epoch = fields.integer("epoch");
   tensors_checksum = fields.text("sha256");
   const auto counters = fields.object("counters");
   out.spent = spent_of(counters);
   out.machine = counters.text("machine");
-  if (counters.has("statistics") &&
-      !counters.value("statistics").value("rewards", json::object()).empty()) {
-    throw OtherVersion(
-        cat(where,
-            ": counters.statistics: an earlier version kept the prompts' "
-            "rewards there; go on with the version that wrote it"));
-  }
-  const auto saved = [&](const char* key) {
-    return counters.has(key) ? counters.integer(key) : 0;
-  };
-  out.evaluation_due = saved("evaluation_due") != 0;
-  out.healthy_epoch = saved("healthy_epoch");
-  out.skipped_in_a_row = saved("skipped_in_a_row");
+  out.evaluation_due = counters.integer("evaluation_due") != 0;
+  out.healthy_epoch = counters.integer("healthy_epoch");
+  out.skipped_in_a_row = counters.integer("skipped_in_a_row");
   return out;
 }
 

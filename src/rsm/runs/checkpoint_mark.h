@@ -17,7 +17,7 @@ std::string mark_text(const Checkpoint& checkpoint,
  * kind. */
 Checkpoint read_mark(const std::string& path, std::string& tensors_checksum);
 
-/** Thrown by read_mark for marks of a later version, which are not damaged. */
+/** Thrown by read_mark for marks of another version, which are not damaged. */
 class OtherVersion : public Error {
  public:
   using Error::Error;

@@ -65,16 +65,10 @@ double difference(const torch::Tensor& a, const torch::Tensor& b) {
 /** A run's newest checkpoint. */
 Checkpoint newest(const ExportOptions& options, Progress& progress) {
   std::vector<std::string> damaged;
-  auto checkpoint = latest_checkpoint(options.run, damaged);
+  auto checkpoint = latest_checkpoint(options.run, &damaged);
   RSM_CHECK(checkpoint.has_value(), "[export] ", options.run,
             " has no whole checkpoint", damaged.empty() ? "" : ": ",
             join(damaged, "; "), "; give the folder of a run");
-  if (!checkpoint->inputs) {
-    progress.say(
-        cat("warning: ", options.run, " was written by an earlier version and ",
-            "does not say what its model was; see to it that the model is the "
-            "one it was trained on"));
-  }
   for (const auto& text : damaged) {
     progress.say("warning: passing over a damaged checkpoint, " + text);
   }
@@ -89,19 +83,15 @@ Checkpoint newest(const ExportOptions& options, Progress& progress) {
 std::string base_model(const ExportOptions& options, const Checkpoint& run,
                        const std::string& said) {
   std::vector<std::string> places = {options.model};
-  if (options.model.empty()) {
-    places = {said};
-    if (run.inputs) places.push_back(run.inputs->model_place);
-  }
+  if (options.model.empty()) places = {said, run.inputs.model_place};
   std::vector<std::string> wrong;
   for (const auto& place : places) {
     if (!is_there(place + "/model_index.json")) {
       wrong.push_back(place + " is no model folder");
       continue;
     }
-    const auto changed = run.inputs ? changed_files(run.inputs->model_files,
-                                                    model_checksums(place))
-                                    : "";
+    const auto changed =
+        changed_files(run.inputs.model_files, model_checksums(place));
     if (changed.empty()) return place;
     wrong.push_back(cat(place, " is another model: ", changed));
   }
@@ -110,16 +100,14 @@ std::string base_model(const ExportOptions& options, const Checkpoint& run,
                   "; say with --model where it lies, unchanged"));
 }
 
-/** The run's options, as the checkpoint has them, or an earlier version's
- * config.yaml. */
+/** The run's options, as the checkpoint has them. */
 RunOptions options_of(const ExportOptions& options, const Checkpoint& run) {
   const std::string path = options.run + "/config.yaml";
-  const std::string text = run.config.empty() ? read_file(path) : run.config;
   const auto model =
-      base_model(options, run, Config::parse(text, path).text("model"));
+      base_model(options, run, Config::parse(run.config, path).text("model"));
   // The LoRA it began with, whose rank and targets the config has, may be gone.
   return read_run_options(Config::parse(
-      text, path, {"model=" + yaml_text(model), "train.lora.from=''"}));
+      run.config, path, {"model=" + yaml_text(model), "train.lora.from=''"}));
 }
 
 /** Compares networks of files, one by one, with the trained one. */

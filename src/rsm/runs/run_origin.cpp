@@ -37,8 +37,7 @@ int64_t epoch_to_begin(const std::string& run, std::optional<int64_t> epoch) {
   if (epoch) {
     return *epoch;
   }
-  std::vector<std::string> damaged;
-  const auto newest = latest_checkpoint(run, damaged);
+  const auto newest = latest_checkpoint(run);
   const int64_t healthy = newest ? newest->healthy_epoch : 0;
   if (!is_kept(healthy)) {
     throw UsageError(cat("[finetune] --from ", run,

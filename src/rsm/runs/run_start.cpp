@@ -70,12 +70,8 @@ std::vector<std::string> changes_of_file(const std::string& path,
 void check_config(const RunOptions& options, const Checkpoint& checkpoint,
                   Progress& progress) {
   const std::string path = in(options, "config.yaml");
-  if (checkpoint.config.empty()) {  // of an earlier version
-    check_same_run(options);
-    return;
-  }
   refuse_changed(options, checkpoint.config, "the config in the checkpoint",
-                 checkpoint.inputs ? input_keys() : std::vector<std::string>{});
+                 input_keys());
   if (!is_there(path)) {
     progress.say(cat("warning: ", path, " is missing; written anew"));
   } else if (const auto changed = changes_of_file(path, checkpoint.config);
@@ -88,19 +84,12 @@ void check_config(const RunOptions& options, const Checkpoint& checkpoint,
 
 void check_inputs(const RunOptions& options, const Checkpoint& checkpoint,
                   const RunInputs& now, Progress& progress) {
-  if (!checkpoint.inputs) {
-    progress.say(
-        cat("warning: the checkpoint of ", options.folder,
-            " was written by an earlier version and does not say what its "
-            "model and prompts were; it is recorded from here on"));
-    return;
-  }
-  const auto changed = changed_inputs(*checkpoint.inputs, now);
+  const auto changed = changed_inputs(checkpoint.inputs, now);
   RSM_CHECK(changed.empty(), "[finetune] what the run in ", options.folder,
             " rests on has changed since it began: ", join(changed, "; "),
             "; bring the former content back, or choose another `name` for a "
             "run of the new one");
-  for (const auto& file : changed_judges(*checkpoint.inputs, now)) {
+  for (const auto& file : changed_judges(checkpoint.inputs, now)) {
     progress.say(cat("warning: ", file,
                      ", which a reward's command names, has changed since the "
                      "checkpoint; scores before and after may differ in "
@@ -112,9 +101,7 @@ void check_machine(const RunOptions& options, const Checkpoint& checkpoint,
                    Progress& progress) {
   const auto here =
       machine_fingerprint(options.device, options.train_tiles.tile);
-  // Earlier versions left out what comes after LibTorch's version.
-  if (here != checkpoint.machine &&
-      !(checkpoint.config.empty() && here.starts_with(checkpoint.machine))) {
+  if (here != checkpoint.machine) {
     progress.say(cat("warning: the run was on ", checkpoint.machine,
                      ", this is ", here,
                      "; its numbers will differ in the last bits"));
@@ -163,7 +150,7 @@ RunStart find_start(const RunOptions& options, const RunInputs& now,
                     Progress& progress) {
   std::vector<std::string> damaged;
   RunStart start;
-  start.checkpoint = latest_checkpoint(options.folder, damaged);
+  start.checkpoint = latest_checkpoint(options.folder, &damaged);
   if (!start.checkpoint) {
     check_nothing_learnt(options, damaged);
     check_same_run(options);

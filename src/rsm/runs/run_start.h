@@ -20,7 +20,7 @@ struct RunStart {
  * meanwhile. Throws rsm::Error naming what is in the way and how to go on:
  * a run of another config; other inputs (`now`) than those the checkpoint rests
  * on; epochs that were done though no checkpoint of them is whole. What was
- * passed over, restored or can't be checked is said. */
+ * passed over or restored is said. */
 RunStart find_start(const RunOptions& options, const RunInputs& now,
                     Progress& progress);
 
