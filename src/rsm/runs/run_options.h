@@ -30,8 +30,8 @@ struct RunOptions {
   int64_t samples_per_prompt = 1;  ///< roots, or paths of a rollout
   int64_t t5_tokens = 256;         ///< see TextOptions
   bool t5 = true;
-  std::string cache;               ///< folder of conditions; empty: none
-  double cache_gb = 20;            ///< what lies there at most
+  std::string cache;     ///< folder of conditions; empty: none
+  double cache_gb = 20;  ///< what lies there at most
 
   std::vector<int64_t> size;  ///< pixels [H,W]; empty: the network's own
   int64_t steps = 10;
