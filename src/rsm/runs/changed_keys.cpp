@@ -59,6 +59,13 @@ std::vector<std::string> changed_keys(const std::string& before,
       "compute.activation_checkpointing",
       "prompts.cache",
       "prompts.cache_gb"};
+  // Keys that configs did not always have, and what runs did without.
+  static const std::map<std::string, std::string> later = {
+      {"compute.training_type", "float32"}, {"compute.text_type", "float32"},
+      {"compute.vae_type", "float32"},      {"prompts.t5", "true"},
+      {"prompts.t5_tokens", "256"},         {"sampling.size", "0"},
+      {"sampling.negative_prompt", ""},     {"train.lora.from", ""},
+      {"train.lora.reference", "base"}};
   const auto old_values = values_of(before, origin);
   const auto new_values = values_of(after, "the config");
   std::vector<std::string> changed;
@@ -82,7 +89,11 @@ std::vector<std::string> changed_keys(const std::string& before,
     }
   }
   for (const auto& [key, value] : new_values) {
-    if (!old_values.contains(key)) note(key, "(absent)", value);
+    const auto former = later.find(key);
+    const bool same = former != later.end() && former->second == value;
+    if (old_values.count(key) == 0 && !same) {
+      note(key, "(absent)", value);
+    }
   }
   return changed;
 }

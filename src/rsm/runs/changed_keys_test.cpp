@@ -44,6 +44,22 @@ TEST(ChangedKeys, WhereARunComputesAndWhatIsProvenElsewhereMayChange) {
   EXPECT_TRUE(changed_keys(before, after, "", {"model"}).empty());
 }
 
+TEST(ChangedKeys, AKeyThatCameLaterIsWhatRunsDidWithoutIt) {
+  const std::string before = "seed: 1\n", later = before + "compute: ";
+  EXPECT_TRUE(changed_keys(before, later + "{training_type: float32, "
+                                           "activation_checkpointing: true}\n")
+                  .empty());
+  EXPECT_EQ(changed_keys(before, later + "{training_type: bfloat16}\n").size(),
+            1u);
+  const std::string negative = before + "sampling: {negative_prompt: ";
+  EXPECT_TRUE(changed_keys(before, negative + "\"\"}\n").empty());
+  EXPECT_EQ(
+      changed_keys(before, negative + "blurry}\n"),
+      std::vector<std::string>{"sampling.negative_prompt: (absent) -> blurry"});
+  EXPECT_EQ(changed_keys(negative + "grey}\n", negative + "blurry}\n").size(),
+            1u);
+}
+
 TEST(ChangedKeys, WhatIsNoConfigIsNamed) {
   for (const std::string damaged : {"a: [1", "- 1", "a: *b", "\xff"}) {
     expect_parts(error_of([&] {
