@@ -33,7 +33,10 @@ std::string command_of(const json& s) {
              s["negative_prompt"].get<std::string>(), "' --seed ", s["seed"],
              " --count ", s["count"], " --steps ", s["steps"], " --guidance ",
              s["guidance_scale"], " --size ", s["height"], "x", s["width"],
-             " --type ", s["type"].get<std::string>(), " --tile ", s["tile"]);
+             " --type ", s["type"].get<std::string>(), " --tile ", s["tile"],
+             " --text-type ", s["text_type"].get<std::string>(), " --vae-type ",
+             s["vae_type"].get<std::string>(), " --t5-tokens ", s["t5_tokens"],
+             s["t5"].get<bool>() ? "" : " --no-t5");
 }
 
 /** `rsm` with these arguments, which must go well. */

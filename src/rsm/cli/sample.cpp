@@ -167,7 +167,11 @@ PictureSettings settings_of(const SampleArguments& args,
           .height = loaded.height(),
           .width = loaded.width(),
           .type = args.type,
-          .tile = args.tile};
+          .tile = args.tile,
+          .text_type = args.text_type,
+          .vae_type = args.vae_type,
+          .t5 = !args.no_t5,
+          .t5_tokens = args.t5_tokens};
 }
 
 /** Every picture as a file of its own, under the settings that draw it alone.

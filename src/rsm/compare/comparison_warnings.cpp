@@ -29,8 +29,10 @@ constexpr std::array<const char*, 9> kTask = {"model",
 constexpr std::array<const char*, 2> kSpeed = {"compute.device",
                                                "compute.threads"};
 /** What changes the last bits of an evaluation, besides the task. */
-constexpr std::array<const char*, 3> kBits = {
-    "compute.device", "compute.rollout_tile", "compute.rollout_type"};
+constexpr std::array<const char*, 7> kBits = {
+    "compute.device",    "compute.rollout_tile", "compute.rollout_type",
+    "compute.text_type", "compute.vae_type",     "prompts.t5",
+    "prompts.t5_tokens"};
 /** Curves of fewer evaluations say little about when a score was reached. */
 constexpr size_t kFewEvaluations = 4;
 /** More names than this are counted. */

@@ -70,7 +70,11 @@ PngTexts to_png_texts(const PictureSettings& s) {
                             {"height", s.height},
                             {"width", s.width},
                             {"type", s.type},
-                            {"tile", s.tile}};
+                            {"tile", s.tile},
+                            {"text_type", s.text_type},
+                            {"vae_type", s.vae_type},
+                            {"t5", s.t5},
+                            {"t5_tokens", s.t5_tokens}};
   return {{"parameters", parameters(s)}, {"rsm", dumped(all)}};
 }
 

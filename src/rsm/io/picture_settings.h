@@ -22,9 +22,12 @@ struct PictureSettings {
   int64_t steps = 0;
   std::string sampler;  ///< "Euler" or "DDIM"
   double guidance_scale = 1;
-  int64_t height = 0, width = 0;  ///< of one picture in pixels
-  std::string type;               ///< the network's precision
-  int64_t tile = 0;               ///< rows of a network call
+  int64_t height = 0, width = 0;    ///< of one picture in pixels
+  std::string type;                 ///< the network's precision
+  int64_t tile = 0;                 ///< rows of a network call
+  std::string text_type, vae_type;  ///< of the parts before and behind it
+  bool t5 = true;                   ///< whether SD3's T5 was asked
+  int64_t t5_tokens = 0;
 };
 
 /** The settings as a PNG file carries them, two texts:
@@ -38,7 +41,8 @@ struct PictureSettings {
  *
  * `rsm`, all of them, a JSON object with the keys program, model, lora (null:
  * none), prompts (a list), negative_prompt, seed, count, noise (null: none),
- * steps, sampler, guidance_scale, height, width, type, tile, in this order. */
+ * steps, sampler, guidance_scale, height, width, type, tile, text_type,
+ * vae_type, t5, t5_tokens, in this order. */
 PngTexts to_png_texts(const PictureSettings& settings);
 
 }  // namespace rsm

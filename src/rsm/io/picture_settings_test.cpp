@@ -22,7 +22,11 @@ PictureSettings example() {
           .height = 512,
           .width = 768,
           .type = "bfloat16",
-          .tile = 16};
+          .tile = 16,
+          .text_type = "float32",
+          .vae_type = "float16",
+          .t5 = false,
+          .t5_tokens = 128};
 }
 
 TEST(PictureSettings, ParametersAreThoseOfWebInterfaces) {
@@ -59,7 +63,9 @@ TEST(PictureSettings, JsonHasThemAllInTheirOrder) {
             "\"a \\\"blue\\\" square\"],\"negative_prompt\":\"blurry, grey\","
             "\"seed\":18446744073709551615,\"count\":4,\"noise\":null,"
             "\"steps\":28,\"sampler\":\"Euler\",\"guidance_scale\":4.5,"
-            "\"height\":512,\"width\":768,\"type\":\"bfloat16\",\"tile\":16}");
+            "\"height\":512,\"width\":768,\"type\":\"bfloat16\",\"tile\":16,"
+            "\"text_type\":\"float32\",\"vae_type\":\"float16\","
+            "\"t5\":false,\"t5_tokens\":128}");
   EXPECT_EQ(nlohmann::json::parse(text.second)["seed"].get<uint64_t>(),
             example().seed);
 }
