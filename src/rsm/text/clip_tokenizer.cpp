@@ -17,6 +17,7 @@
 #include "rsm/text/byte_pairs.h"
 #include "rsm/text/clip_token_files.h"
 #include "rsm/text/clip_words.h"
+#include "rsm/text/encode_batch.h"
 
 namespace rsm {
 namespace {
@@ -270,13 +271,7 @@ bool ClipTokenizer::cuts(const std::string& text) const {
 
 torch::Tensor ClipTokenizer::encode_batch(
     const std::vector<std::string>& texts) const {
-  std::vector<int64_t> all;
-  for (const auto& text : texts) {
-    const auto ids = encode(text);
-    all.insert(all.end(), ids.begin(), ids.end());
-  }
-  return at::tensor(all, at::kLong)
-      .view({static_cast<int64_t>(texts.size()), tables_->max_length});
+  return rsm::encode_batch(*this, texts);
 }
 
 int64_t ClipTokenizer::max_length() const { return tables_->max_length; }

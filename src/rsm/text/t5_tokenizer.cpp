@@ -13,6 +13,7 @@
 #include "rsm/io/json_fields.h"
 #include "rsm/io/plain_text.h"
 #include "rsm/text/added_tokens.h"
+#include "rsm/text/encode_batch.h"
 #include "rsm/text/unigram_model.h"
 
 namespace rsm {
@@ -220,13 +221,7 @@ bool T5Tokenizer::cuts(const std::string& text) const {
 
 torch::Tensor T5Tokenizer::encode_batch(
     const std::vector<std::string>& texts) const {
-  std::vector<int64_t> all;
-  for (const auto& text : texts) {
-    const auto ids = encode(text);
-    all.insert(all.end(), ids.begin(), ids.end());
-  }
-  return at::tensor(all, at::kLong)
-      .view({static_cast<int64_t>(texts.size()), tables_->max_length});
+  return rsm::encode_batch(*this, texts);
 }
 
 int64_t T5Tokenizer::max_length() const { return tables_->max_length; }
