@@ -15,6 +15,9 @@ class Decoder {
   /** [B,C,H,W] -> [B,3,H',W'] float32 in [0,1] on the CPU. Row b of the result
    * depends on row b of the latents alone. */
   virtual torch::Tensor decode(const torch::Tensor& latents) const = 0;
+  /** The same as they come out, on the decoder's device: not clamped, in its
+   * own type. Carries gradients where grad mode is on. */
+  virtual torch::Tensor pictures(const torch::Tensor& latents) const = 0;
   /** H'/H = W'/W. */
   virtual int64_t scale() const = 0;
 };

@@ -4,6 +4,14 @@
 
 namespace rsm {
 
+torch::Tensor Reward::value_of(const torch::Tensor& /*images*/,
+                               const Prompts& /*prompts*/) const {
+  throw UsageError(cat("[reward ", name(),
+                       "] has no gradient: it is a black box; methods that "
+                       "take rewards' values alone train on it: `rsm methods` "
+                       "lists them as of order zeroth"));
+}
+
 void check_pictures(const std::string& who, const torch::Tensor& images,
                     const Prompts& prompts) {
   RSM_CHECK(images.dim() == 4 && images.size(1) == 3 && images.size(2) > 0 &&

@@ -62,6 +62,14 @@ class Reward {
    * Throws rsm::Error where sizes differ or a prompt can't be judged. */
   virtual RewardScores score(const torch::Tensor& images,
                              const Prompts& prompts) const = 0;
+
+  /** Whether value_of() can be asked. */
+  virtual bool is_differentiable() const { return false; }
+  /** The value of score() as a function of the pictures, which may carry a
+   * gradient and lie on any device: [B] float32. Throws rsm::UsageError where
+   * it is not differentiable. */
+  virtual torch::Tensor value_of(const torch::Tensor& images,
+                                 const Prompts& prompts) const;
 };
 
 /** What score() of most rewards begins with. Throws rsm::Error, beginning with

@@ -238,7 +238,10 @@ std::shared_ptr<const Decoder> pixel_decoder() {
   class Pixels : public Decoder {
    public:
     torch::Tensor decode(const torch::Tensor& latents) const override {
-      return ((latents + 1) * 0.5).clamp(0, 1).to(at::kCPU);
+      return pictures(latents).clamp(0, 1).to(at::kCPU);
+    }
+    torch::Tensor pictures(const torch::Tensor& latents) const override {
+      return (latents + 1) * 0.5;
     }
     int64_t scale() const override { return 1; }
   };

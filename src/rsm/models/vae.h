@@ -49,9 +49,7 @@ class Vae : public Decoder {
   /** latents / scaling_factor + shift_factor, decoded, from [-1,1] to [0,1].
    * Without gradient. Throws rsm::Error for other shapes. */
   torch::Tensor decode(const torch::Tensor& latents) const override;
-  /** The same, neither clamped nor moved: [B,3,H,W] of type() on device().
-   * Carries gradients where grad mode is on. */
-  torch::Tensor pictures(const torch::Tensor& latents) const;
+  torch::Tensor pictures(const torch::Tensor& latents) const override;
 
   int64_t scale() const override { return autoencoder_->space().scale; }
   int64_t latent_channels() const { return autoencoder_->space().channels; }

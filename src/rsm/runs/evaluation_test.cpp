@@ -199,7 +199,10 @@ class LargePictures : public Decoder {
  public:
   torch::Tensor decode(const torch::Tensor& latents) const override {
     most = std::max(most, latents.size(0));
-    return pixel_decoder()->decode(latents).repeat({1, 1, 256, 128});
+    return pictures(latents).clamp(0, 1);
+  }
+  torch::Tensor pictures(const torch::Tensor& latents) const override {
+    return pixel_decoder()->pictures(latents).repeat({1, 1, 256, 128});
   }
   int64_t scale() const override { return 1 << 14; }
 
