@@ -7,16 +7,13 @@
 #include "rsm/base/error.h"
 #include "rsm/base/memory.h"
 #include "rsm/base/random.h"
-#include "rsm/data/prompts.h"
 #include "rsm/estimators/estimators.h"
 #include "rsm/io/run_log.h"
 #include "rsm/objective/scaled_residual.h"
-#include "rsm/rewards/rewards.h"
 #include "rsm/rewards/weighted_reward.h"
 #include "rsm/runs/memory_advice.h"
 #include "rsm/runs/pending_rollout.h"
 #include "rsm/runs/run_folder.h"
-#include "rsm/runs/run_origin.h"
 #include "rsm/runs/samples.h"
 #include "rsm/runs/watched_states.h"
 #include "rsm/train/collector.h"
@@ -66,24 +63,19 @@ StateOutputs outputs_at(Denoiser& copy, const Sampled& sampled,
 }  // namespace
 
 Finetune::Finetune(const RunOptions& options, Progress& progress)
+    : Finetune(options, open_parts(options, progress), progress) {}
+
+Finetune::Finetune(const RunOptions& options, RunParts parts,
+                   Progress& progress)
     : options_(options),
       progress_(progress),
-      lock_(options.folder, "[finetune]", progress),
-      inputs_(run_inputs(options)),
-      model_(ImageModel::load(options.model, options.model_options())),
-      reward_(make_rewards(options.rewards, progress)),
-      train_prompts_(load_prompts(options.train_prompts)),
-      eval_times_(model_.path->times(options.eval_steps)),
+      parts_(std::move(parts)),
+      eval_times_(parts_.model.path->times(options.eval_steps)),
       plan_(options.plan()),
-      transitions_(plan_.transitions(*model_.path)) {
-  reward_->check();
-  evaluation_set_ = make_evaluation_set(load_prompts(options.eval_prompts),
-                                        options.eval_images, options.seed);
-  evaluation_set_.latent_shape = model_.latent_shape(options.size);
-  conditions_ = prepared_conditions();
+      transitions_(plan_.transitions(*parts_.model.path)) {
   policy_ = std::make_unique<Policy>(
-      std::exchange(model_.network, {}),
-      conditions_->encode({options.negative_prompt}), options.policy());
+      std::exchange(parts_.model.network, {}),
+      parts_.conditions->encode({options.negative_prompt}), options.policy());
   estimator_ = make_estimator(options.method, options.seed);
   if (options.method.strength.scaled_residual) {
     scaled_residual_ = std::make_unique<ScaledResidual>(
@@ -96,17 +88,10 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
           .betas({options.adam_beta1, options.adam_beta2})
           .eps(options.adam_eps)
           .weight_decay(options.weight_decay));
-  for (const auto& [texts, what] :
-       {std::pair{texts_of(train_prompts_), "training prompts"},
-        std::pair{texts_of(evaluation_set_.prompts), "evaluation prompts"},
-        std::pair{std::vector{options.negative_prompt}, "negative prompts"}}) {
-    const auto text = truncation_warning(*model_.text, texts, what);
-    if (!text.empty()) options_.warnings.push_back(text);
-  }
-  if (auto origin = origin_text(options_.folder); !origin.empty()) {
-    options_.warnings.push_back(std::move(origin));
-  }
-  for (const auto& warning : options_.warnings) {
+  auto& warnings = options_.warnings;
+  warnings.insert(warnings.end(), parts_.warnings.begin(),
+                  parts_.warnings.end());
+  for (const auto& warning : warnings) {
     progress_.say("warning: " + warning);
   }
   policy_->watch(&progress_);
@@ -114,23 +99,6 @@ Finetune::Finetune(const RunOptions& options, Progress& progress)
 }
 
 Finetune::~Finetune() = default;
-
-std::unique_ptr<ConditionCache> Finetune::prepared_conditions() {
-  ConditionCacheOptions cache;
-  cache.device = options_.device;
-  if (model_.text->is_large() && options_.cache_gb > 0) {
-    cache.folder = options_.cache;
-    cache.disk_bytes = static_cast<int64_t>(options_.cache_gb * 1e9);
-    cache.encoders = encoders_key(*model_.text, inputs_.model_files);
-  }
-  auto out = std::make_unique<ConditionCache>(model_.text, cache);
-  auto texts = texts_of(train_prompts_);
-  const auto others = texts_of(evaluation_set_.prompts);
-  texts.insert(texts.end(), others.begin(), others.end());
-  texts.push_back(options_.negative_prompt);
-  out->prepare(std::move(texts), progress_);
-  return out;
-}
 
 bool Finetune::budget_is_spent() const {
   const auto& spent = state_.spent;
@@ -207,8 +175,9 @@ bool Finetune::evaluation_is_due(double seconds_before) const {
 }
 
 Collected Finetune::collect() {
-  Collector collector(options_, *conditions_, model_, plan_, *reward_,
-                      train_prompts_, evaluation_set_.latent_shape, progress_);
+  Collector collector(options_, *parts_.conditions, parts_.model, plan_,
+                      *parts_.reward, parts_.train_prompts,
+                      parts_.evaluation_set.latent_shape, progress_);
   auto out = collector.collect(
       state_.epoch,
       scaled_residual_ ? *scaled_residual_ : policy_->copy(Copy::rollout));
@@ -224,7 +193,7 @@ Guided Finetune::guide(const Collected& sampled) {
   try {
     static_cast<Guidance&>(out) = estimator_->guide(sampled, state_.epoch);
     const auto dead =
-        dead_groups_warning(sampled, out.advantages, reward_->name(),
+        dead_groups_warning(sampled, out.advantages, parts_.reward->name(),
                             kl_of(state_.line), options_.folder);
     if (!dead.empty()) out.warnings.push_back(dead);
   } catch (...) {
@@ -276,18 +245,18 @@ Frozen Finetune::freeze(const Collected& sampled, const Guided& guidance) {
 
 Evaluation Finetune::evaluate_now(const std::string& samples) {
   const Clock clock;
-  const Drawing drawing = {*conditions_, *model_.path, *model_.decoder,
-                           eval_times_};
-  progress_.begin("evaluation", evaluation_set_.size());
+  const Drawing drawing = {*parts_.conditions, *parts_.model.path,
+                           *parts_.model.decoder, eval_times_};
+  progress_.begin("evaluation", parts_.evaluation_set.size());
   Evaluation result;
   const auto work = [&] {
     policy_->sample_with(Copy::average);
-    result =
-        evaluate(policy_->copy(Copy::rollout), drawing, evaluation_set_,
-                 *reward_, [&](int64_t done) { progress_.update(done, ""); });
+    result = evaluate(policy_->copy(Copy::rollout), drawing,
+                      parts_.evaluation_set, *parts_.reward,
+                      [&](int64_t done) { progress_.update(done, ""); });
     result.kl =
         drift(policy_->copy(Copy::average), policy_->copy(Copy::reference),
-              drawing, evaluation_set_, options_.eval_drift_steps);
+              drawing, parts_.evaluation_set, options_.eval_drift_steps);
   };
   try {
     with_memory_advice(
@@ -304,8 +273,8 @@ Evaluation Finetune::evaluate_now(const std::string& samples) {
   progress_.end();
   policy_->sample_with(Copy::training);
   result.pictures.epoch = state_.epoch;
-  keep_evaluation(options_.folder, samples, reward_->main_metric(),
-                  evaluation_set_, result);
+  keep_evaluation(options_.folder, samples, parts_.reward->main_metric(),
+                  parts_.evaluation_set, result);
   state_.spent.wall_seconds += clock.seconds();
   return result;
 }

@@ -8,15 +8,11 @@
 #include <vector>
 
 #include "rsm/base/progress.h"
-#include "rsm/base/reward.h"
-#include "rsm/io/folder_lock.h"
 #include "rsm/io/run_log.h"
-#include "rsm/models/condition_cache.h"
 #include "rsm/objective/rows.h"
 #include "rsm/rollouts/plan.h"
-#include "rsm/runs/evaluation.h"
-#include "rsm/runs/run_inputs.h"
 #include "rsm/runs/run_options.h"
+#include "rsm/runs/run_parts.h"
 #include "rsm/runs/run_state.h"
 #include "rsm/train/epoch.h"
 
@@ -34,6 +30,8 @@ class Finetune {
    * process has the folder, or it holds a run that can't go on so: see
    * find_start (runs/run_start.h). */
   Finetune(const RunOptions& options, Progress& progress);
+  /** The same of parts that are loaded, or made otherwise. */
+  Finetune(const RunOptions& options, RunParts parts, Progress& progress);
   ~Finetune();
 
   bool finished() const;
@@ -54,8 +52,6 @@ class Finetune {
   void save();
 
  private:
-  /** Conditions of all prompts, as far as they can be kept. */
-  std::unique_ptr<ConditionCache> prepared_conditions();
   void start_or_continue();
   void continue_from(const Checkpoint& checkpoint);
   /** Draws the grid of samples of an epoch again where it is lost, as the
@@ -101,16 +97,10 @@ class Finetune {
 
   RunOptions options_;
   Progress& progress_;
-  FolderLock lock_;
-  RunInputs inputs_;
-  ImageModel model_;  ///< without its network, which the policy has
-  std::unique_ptr<ConditionCache> conditions_;
+  RunParts parts_;  ///< but for the model's network, which the policy has
   std::unique_ptr<Policy> policy_;
-  std::unique_ptr<Reward> reward_;
   std::unique_ptr<Estimator> estimator_;
   std::unique_ptr<torch::optim::AdamW> optimiser_;
-  Prompts train_prompts_;
-  EvaluationSet evaluation_set_;
   std::vector<double> eval_times_;
   RolloutPlan plan_;
   Transitions transitions_;

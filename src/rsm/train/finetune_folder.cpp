@@ -13,7 +13,7 @@
 namespace rsm {
 
 void Finetune::start_or_continue() {
-  const auto start = find_start(options_, inputs_, progress_);
+  const auto start = find_start(options_, parts_.inputs, progress_);
   const std::string log = options_.folder + "/log.jsonl";
   if (start.checkpoint) {
     // At epoch 0 it is the evaluation that is due, or was made since.
@@ -53,7 +53,7 @@ std::vector<std::string> Finetune::add_due_evaluation() {
 
 void Finetune::continue_from(const Checkpoint& checkpoint) {
   state_ = from_checkpoint(checkpoint, *policy_, *optimiser_, *estimator_);
-  if (lock_.held()) tidy_run(options_.folder, state_.epoch, progress_);
+  if (parts_.lock->held()) tidy_run(options_.folder, state_.epoch, progress_);
   write_file_atomic(options_.folder + "/config.yaml", options_.resolved);
   describe(false);
   progress_.say(
@@ -104,8 +104,8 @@ void Finetune::redraw(const std::string& samples, int64_t epoch) {
 }
 
 void Finetune::describe(bool finished) const {
-  write_description(options_, transitions_, train_prompts_, evaluation_set_,
-                    *reward_, finished);
+  write_description(options_, transitions_, parts_.train_prompts,
+                    parts_.evaluation_set, *parts_.reward, finished);
 }
 
 void Finetune::save() {
@@ -116,7 +116,7 @@ void Finetune::save() {
   checkpoint.machine =
       machine_fingerprint(options_.device, options_.train_tiles.tile);
   checkpoint.config = options_.resolved;
-  checkpoint.inputs = inputs_;
+  checkpoint.inputs = parts_.inputs;
   checkpoint.log = log_->lines();
   if (checkpoint.log.empty() ||
       nlohmann::json::parse(checkpoint.log.back())["epoch"] != state_.epoch) {
