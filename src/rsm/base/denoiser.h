@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <functional>
 #include <utility>
 
 namespace rsm {
@@ -65,6 +66,20 @@ class Denoiser {
   virtual ~Denoiser() = default;
   virtual torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
                                 const ConditionRows& conditions) = 0;
+
+  /** Given rows [first, first + count) and their outputs y [count,C,H,W], where
+   * the network computes, returns dL/dy. Called from several threads, each row
+   * once. */
+  using OutputGradient = std::function<torch::Tensor(
+      int64_t first, int64_t count, const torch::Tensor& y)>;
+
+  /** dL/dx [B,C,H,W] float32, where x lies: what the outputs' gradient is in x,
+   * through the network and not into its weights. Throws rsm::Error where there
+   * is no gradient, as by default. */
+  virtual torch::Tensor pull_back(const torch::Tensor& x,
+                                  const torch::Tensor& t,
+                                  const ConditionRows& conditions,
+                                  const OutputGradient& output_gradient);
 };
 
 }  // namespace rsm

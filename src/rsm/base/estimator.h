@@ -3,6 +3,8 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "rsm/base/denoiser.h"
@@ -43,10 +45,21 @@ struct Advantages {
   int64_t groups() const { return static_cast<int64_t>(deviation.size()); }
 };
 
+/** Gradients of a reward in x, in place of the noise of rows. */
+struct Directions {
+  torch::Tensor value;          ///< [G,C,H,W] float32 in host memory
+  std::vector<int64_t> of_row;  ///< [R] which one a row takes
+
+  bool empty() const { return of_row.empty(); }
+};
+
 /** What an update regresses onto: rows' advantages, and which states. */
 struct Guidance {
   Advantages advantages;
   std::vector<int64_t> trained;  ///< states of the epoch's updates, rising
+  /** Empty where rows' directions are their own noise. */
+  Directions directions = {};
+  std::map<std::string, double> numbers = {};  ///< for the run log
 };
 
 /** How the value guidance is estimated; made from a method's knobs by

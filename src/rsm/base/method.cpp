@@ -23,8 +23,8 @@ int64_t TreeKnobs::children_at(int64_t step) const {
 }
 
 int64_t EstimatorKnobs::rows_at(int64_t step, int64_t steps) const {
-  if (step < 0 || step >= steps - 1) return 0;
-  if (source == Source::rollout) return 1;
+  if (step < 0 || step >= trainable_steps(steps)) return 0;
+  if (source == Source::rollout || source == Source::trajectory) return 1;
   if (source == Source::tree) return tree.children_at(step);
   const auto listed = static_cast<int64_t>(branches.size());
   return step < listed ? branches[step] : 0;

@@ -42,12 +42,39 @@ struct TreeKnobs {
   bool operator==(const TreeKnobs&) const = default;
 };
 
+/** Where a reward's gradient is taken, and at which steps of a path it trains.
+ * What is trained at x_i is pulled along a gradient in x. */
+struct GradientKnobs {
+  /** picture: at the picture predicted from a state, its output held fixed.
+   * network: the same through the network. sample: at the path's own sample.
+   * adjoint: that one carried back by the Jacobians of the steps. */
+  enum class At { picture, network, sample, adjoint };
+  /** Whose Jacobian, of `network` and `adjoint`: of the model before training,
+   * or of what is trained. */
+  enum class Through { reference, policy };
+
+  At at = At::sample;
+  Through through = Through::reference;
+  int64_t lookahead = 0;    ///< steps from what is trained to where it is taken
+  bool stochastic = false;  ///< paths
+  int64_t late_steps = 0;
+  bool random_late_steps = false;
+  int64_t times = 0;
+  bool last_time = false;
+  double norm_clip = 0;
+  double discount = 1;
+  bool of_sum = false;
+  bool positive_only = false;
+  bool operator==(const GradientKnobs&) const = default;
+};
+
 /** How the value guidance is estimated. */
 struct EstimatorKnobs {
   /** Where states come from: a stochastic path whose every step is a row
-   * (`rollout`), a deterministic root that branches once (`branches`), or a
-   * stochastic path that splits (`tree`). */
-  enum class Source { rollout, branches, tree };
+   * (`rollout`), a deterministic root that branches once (`branches`), a
+   * stochastic path that splits (`tree`), or a path whose every state is
+   * trained along a reward's gradient (`trajectory`). */
+  enum class Source { rollout, branches, tree, trajectory };
   /** Rows compared with each other: all of a prompt (a path's rows share its
    * picture's advantage; branches compare per step), of one root and step
    * (`seed`), of one root whatever the step, or of the whole batch. */
@@ -75,12 +102,19 @@ struct EstimatorKnobs {
   std::vector<int64_t> branches;  ///< [N] or [N - 1]; only for `branches`
   std::string profile;  ///< of `branches` or splits; "" where they are listed
   TreeKnobs tree;
+  GradientKnobs gradient;                    ///< only for `trajectory`
   SamplerNoise noise = SamplerNoise::usual;  ///< in configs sampling.sampler
   bool shared_start = false;
 
+  /** Whether guidance is a reward's gradient; else its values times noise. */
+  bool is_first_order() const { return source == Source::trajectory; }
+  /** The steps that can be trained, of `steps`: without noise at the last one
+   * there is nothing to compare, but a gradient. */
+  int64_t trainable_steps(int64_t steps) const {
+    return is_first_order() ? steps : steps - 1;
+  }
   /** K_i, the rows drawn from a state at `step` of `steps`: the branch count, 1
-   * on a stochastic path, the children of a tree's node. The last step is never
-   * trained: 0. */
+   * on a path, the children of a tree's node; 0 where nothing is trained. */
   int64_t rows_at(int64_t step, int64_t steps) const;
   bool operator==(const EstimatorKnobs&) const = default;
 };
@@ -90,8 +124,25 @@ struct StrengthKnobs {
   /** constant: 1. noise: 2.25 s (TempFlow). proportional:
    * zeta dt / w (PCPO). uniform: 0.5169 / w (PCPO on diffusion: one weight for
    * all times). sigma: s / dt = s~ / sqrt(dt) (Guard, fairclip2). variance:
-   * s^2 (twice that is CPS as published). */
-  enum class Shape { constant, noise, proportional, uniform, sigma, variance };
+   * s^2 (twice that is CPS as published).
+   * By h(t) = g M / 2: flat 1, linear 1 - t, quadratic (1 - t)^2 (VGG-Flow),
+   * predicted: the noise's share of x, how far in x the predicted picture moves
+   * per unit of output. By the picture's share a of x':
+   * residual 2 a^2 / s^2, residual_linear 2 a / s^2 (Residual grad-DB). */
+  enum class Shape {
+    constant,
+    noise,
+    proportional,
+    uniform,
+    sigma,
+    variance,
+    flat,
+    linear,
+    quadratic,
+    predicted,
+    residual,
+    residual_linear,
+  };
   Shape shape = Shape::constant;
   double scale = 1;
   bool scaled_residual = false;  ///< in training; not evaluated nor exported
@@ -101,8 +152,10 @@ struct StrengthKnobs {
 /** What holds the update back. */
 struct RegularisationKnobs {
   /** KL to the reference: per true variance 2 s^2, or 2 s~^2 (= dt times), or
-   * unweighted: 4.5^2 <(y - y_ref)^2> / 2 at all times (PCPO on diffusion). */
-  enum class KlForm { exact, heuristic, unweighted };
+   * unweighted: 4.5^2 <(y - y_ref)^2> / 2 at all times (PCPO on diffusion).
+   * No KL: output <(y - y_ref)^2> (VGG-Flow); score M^2 / s^4 of it, that of
+   * the step's log-density (Residual grad-DB). */
+  enum class KlForm { exact, heuristic, unweighted, output, score };
   /** ratio: the PPO form, max(-A R, -A clamp(R)). matching: the hinge
    * max(0, xi |A| + A U), whose importance factor is exactly 1. none: plain
    * score-function gradient, no ratio and no clipping. */
@@ -113,10 +166,12 @@ struct RegularisationKnobs {
   /** What rows without an advantage lose. policy: where their group has no
    * spread, their part of the policy's mean. rows: that and their KL, also
    * where they are right at their group's mean. none: nothing; every trained
-   * row counts in every mean. */
-  enum class Mask { policy, rows, none };
+   * row counts in every mean. whole: that and their KL, and means still count
+   * them. */
+  enum class Mask { policy, rows, none, whole };
 
   double beta = 0;
+  double old = 0;
   KlForm kl_form = KlForm::exact;
   bool pull_rows = true;
   bool anchors = false;

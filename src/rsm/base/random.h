@@ -23,6 +23,7 @@ enum class Purpose : uint64_t {
   bench = 10,
   anchors = 11,
   watched_states = 12,
+  trained_steps = 13,
 };
 
 /** A counted seed: numbers depend on the counters alone (run seed, purpose,

@@ -48,9 +48,11 @@ std::vector<int64_t> all_states(const RolloutIndex& rollout);
 /** What a sampler hands on: an index and its tensors, float32 in host memory.
  */
 struct Rollout : RolloutIndex {
-  torch::Tensor x;        ///< [S,C,H,W] states
-  torch::Tensor y;        ///< [S,C,H,W] the rollout network's outputs there
-  torch::Tensor x_next;   ///< [R,C,H,W] where each row's step led
+  torch::Tensor x;  ///< [S,C,H,W] states
+  torch::Tensor y;  ///< [S,C,H,W] the rollout network's outputs there
+  /** [R,C,H,W] where each row's step led; none of trajectories, whose next
+   * state it is. */
+  torch::Tensor x_next;
   torch::Tensor latents;  ///< [I,C,H,W] final samples
 
   /** Network evaluations of all samples, text guidance counted once. */

@@ -20,6 +20,8 @@ struct Transition {
   double s = 0;          ///< standard deviation of the step; 0 for an ODE step
   double diffusion = 0;  ///< s~ = s / sqrt(dt), the SDE's coefficient
   double delta = 0;      ///< |d score / d y|; 0 at t = 1 for flows
+  double signal_next = 1;  ///< the picture's share of x'; see paths/path.h
+  double noise = 1;        ///< the noise's share of x
 
   double dt() const { return t - t_next; }
   /** How far the mean moves per unit of output. */

@@ -57,11 +57,10 @@ void print_method(const Method& method) {
 }
 
 void print_list(const std::vector<Method>& methods) {
-  std::printf("%-18s %-11s %-9s\n", "method", "h(t), 1 to 0", "models");
+  std::printf("%-21s %-12s %-9s\n", "method", "h(t), 1 to 0", "models");
   for (const auto& method : methods) {
     auto h = normalised_h(method, shown_steps(method));
-    h.resize(kCatalogueSteps - 1);
-    std::printf("%-18s [%s]  %-9s  %s\n", method.name.c_str(),
+    std::printf("%-21s [%s]  %-9s  %s\n", method.name.c_str(),
                 sparkline(h).c_str(), to_string(method.family).c_str(),
                 method.summary.c_str());
   }
@@ -102,7 +101,7 @@ void add_methods(CLI::App& app, Action& action) {
       "at each time of ten steps.\n\n"
       "  rsm methods\n"
       "  rsm methods " +
-          catalogue().back().name + "\n  rsm methods --json\n");
+          default_method(Family::flow) + "\n  rsm methods --json\n");
   command->add_option("name", args->name, "one method");
   command->add_flag("--as-published", args->as_published,
                     "with the choices of its public release");

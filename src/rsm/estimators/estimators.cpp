@@ -3,11 +3,16 @@
 #include <algorithm>
 
 #include "rsm/base/random.h"
+#include "rsm/estimators/first_order.h"
 #include "rsm/estimators/zeroth_order.h"
 
 namespace rsm {
 
-std::unique_ptr<Estimator> make_estimator(const Method& method, uint64_t seed) {
+std::unique_ptr<Estimator> make_estimator(const Method& method, uint64_t seed,
+                                          const GradientParts& parts) {
+  if (method.estimator.is_first_order()) {
+    return std::make_unique<FirstOrder>(method, seed, parts);
+  }
   return std::make_unique<ZerothOrder>(method, seed);
 }
 

@@ -6,11 +6,14 @@
 
 #include "rsm/base/estimator.h"
 #include "rsm/base/method.h"
+#include "rsm/estimators/trajectory_gradients.h"
 
 namespace rsm {
 
-/** The estimator that a method's knobs describe; `seed` is the run's. */
-std::unique_ptr<Estimator> make_estimator(const Method& method, uint64_t seed);
+/** The estimator that a method's knobs describe; `seed` is the run's, `parts`
+ * are asked where guidance is a gradient. */
+std::unique_ptr<Estimator> make_estimator(const Method& method, uint64_t seed,
+                                          const GradientParts& parts);
 
 /** States an epoch's updates take, rising: all that have rows, and its anchors,
  * or `anchor_share` (above 0) anchors for each row, chosen at random by `seed`.

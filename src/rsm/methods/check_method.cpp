@@ -108,6 +108,21 @@ void check_anchors(const Method& method, int64_t steps) {
           "pull nothing; set a count to 0 or pull_rows: true");
 }
 
+void check_trajectory(const Method& method, int64_t steps) {
+  const auto& gradient = method.estimator.gradient;
+  const auto& knobs = method.regularisation;
+  require(knobs.importance == Importance::none, method,
+          "source: trajectory with importance: ", to_string(knobs.importance),
+          ": a gradient has no ratio; set importance: none");
+  require(gradient.lookahead <= steps, method, "gradient.lookahead is ",
+          gradient.lookahead, ", paths have ", steps, " steps; ", steps,
+          " reaches their sample from every state");
+  require(gradient.late_steps <= steps, method, "gradient.late_steps is ",
+          gradient.late_steps, " of ", steps, " steps; 0 trains them all");
+  require(!gradient.random_late_steps || gradient.late_steps != 1, method,
+          "random_late_steps with late_steps: 1: there is nothing to draw");
+}
+
 void check_regularisation(const Method& method) {
   const auto& knobs = method.regularisation;
   require(knobs.anchors || knobs.anchor_share == 0, method,
@@ -136,6 +151,9 @@ void check_method(const Method& method, int64_t steps) {
       break;
     case Source::tree:
       check_tree(method, steps);
+      break;
+    case Source::trajectory:
+      check_trajectory(method, steps);
       break;
   }
   require(estimator.baseline != Baseline::running ||

@@ -41,8 +41,28 @@ std::string number(double value) {
   return text;
 }
 
+std::string gradient_cell(const GradientKnobs& knobs) {
+  using At = GradientKnobs::At;
+  std::string out =
+      cat(knobs.stochastic ? "" : " (ODE)", ", ", to_string(knobs.at));
+  if (knobs.at == At::network || knobs.at == At::adjoint) {
+    out += cat(" of the ", to_string(knobs.through));
+  }
+  if (knobs.lookahead > 0) out += cat(", ", knobs.lookahead, " ahead");
+  if (knobs.random_late_steps) {
+    out += ", random last steps";
+  } else if (knobs.late_steps > 0) {
+    out += cat(", last ", knobs.late_steps);
+  }
+  if (knobs.times > 0) {
+    out += cat(", ", knobs.times, knobs.last_time ? " + 1" : "", " times");
+  }
+  return out;
+}
+
 std::string estimator_cell(const EstimatorKnobs& knobs) {
   std::string out = to_string(knobs.source);
+  if (knobs.is_first_order()) return out + gradient_cell(knobs.gradient);
   if (!knobs.profile.empty()) out += " `" + knobs.profile + "`";
   if (knobs.noise != SamplerNoise::usual) {
     out += ", " + to_string(knobs.noise) + " noise";
@@ -66,6 +86,7 @@ std::string regularisation_cell(const RegularisationKnobs& knobs) {
   if (knobs.importance != RegularisationKnobs::Importance::none) {
     out += " in " + to_string(knobs.clip_in) + ", " + number(knobs.clip_range);
   }
+  if (knobs.old > 0) out += cat("; old ", number(knobs.old));
   if (knobs.beta == 0) return out;
   out += "; beta " + number(knobs.beta) + " " + to_string(knobs.kl_form);
   if (knobs.anchors) out += knobs.pull_rows ? ", anchors" : ", anchors only";
@@ -100,7 +121,7 @@ std::string entries_table() {
 std::string strength_table() {
   std::string out = "| entry |";
   std::string line = "|---|";
-  for (int64_t i = 0; i + 1 < kSteps; ++i) {
+  for (int64_t i = 0; i < kSteps; ++i) {
     out += cat(" ", i, " |");
     line += "---|";
   }
@@ -108,7 +129,7 @@ std::string strength_table() {
   for (const auto& m : catalogue()) {
     const auto h = normalised_h(m, shown_steps(m));
     out += "| `" + m.name + "` |";
-    for (int64_t i = 0; i + 1 < kSteps; ++i) out += " " + share(h[i]) + " |";
+    for (int64_t i = 0; i < kSteps; ++i) out += " " + share(h[i]) + " |";
     out += "\n";
   }
   return out;
@@ -137,7 +158,7 @@ json described(const Method& method) {
       out["notes"].push_back(note);
     }
   }
-  for (int64_t i = 0; i + 1 < kSteps; ++i) {
+  for (int64_t i = 0; i < method.estimator.trainable_steps(kSteps); ++i) {
     const auto rows = row_factors(method, transitions[i], 1);
     const auto scores = score_factors(method, transitions[i]);
     const auto& update = method.regularisation;
@@ -182,7 +203,7 @@ std::vector<std::string> docs_tables() {
           marked("CATALOGUE",
                  entries_table() +
                      "\nh(t), normalised to sum 1, of ten steps (step 0 is the "
-                     "noisiest; the last is not trained):\n\n" +
+                     "noisiest; a gradient alone trains the last):\n\n" +
                      strength_table())};
 }
 

@@ -61,13 +61,57 @@ void visit(Visitor& v, TreeKnobs& k) {
 }
 
 template <class Visitor>
+void visit(Visitor& v, GradientKnobs& k) {
+  using enum GradientKnobs::At;
+  v("at", k.at,
+    "where the reward's gradient is taken. `picture`: the picture predicted "
+    "from a state, its output held fixed; `network`: the same, through the "
+    "network; `sample`: the path's own sample, once for all its states; "
+    "`adjoint`: that carried back by the Jacobians of the steps");
+  if (v.when(k.at == network || k.at == adjoint, "at")) {
+    v("through", k.through,
+      "whose Jacobian: of the model before training, or of what is trained");
+  }
+  if (v.when(k.at != sample, "at")) {
+    v("lookahead", k.lookahead, kSamplerSteps,
+      "steps from the state that is trained to the one whose gradient it "
+      "takes; 0: its own");
+  }
+  v("stochastic", k.stochastic, "paths draw noise; else they follow the ODE");
+  v("late_steps", k.late_steps, kSamplerSteps,
+    "only so many last steps of a path are trained; 0: all");
+  v("random_late_steps", k.random_late_steps,
+    "a number of them between 1 and that, anew in every epoch");
+  v("times", k.times, kSamplerSteps,
+    "so many of these steps are trained, one of each even part, drawn anew "
+    "for every path; 0: all");
+  v("last_time", k.last_time, "and the last one in any case");
+  v("norm_clip", k.norm_clip, kNotNegative,
+    "bound on a gradient's norm; 0: none");
+  v("discount", k.discount, Range{0, 1, true},
+    "factor on the gradient for each step that is left after its own");
+  v("of_sum", k.of_sum,
+    "times half the latent's elements: the reward itself stands in a loss that "
+    "is else a mean over them");
+  v("positive_only", k.positive_only,
+    "states whose picture has a reward of 0 or less are not trained");
+}
+
+template <class Visitor>
 void visit(Visitor& v, EstimatorKnobs& k) {
   using enum EstimatorKnobs::Source;
   v("source", k.source,
     "`rollout`: stochastic paths; every step but the last is a row. "
     "`branches`: a deterministic root; K_i one-step branches from its state i, "
     "each continued without noise. `tree`: a stochastic path that splits; a "
-    "node's reward is the mean of its leaves'");
+    "node's reward is the mean of its leaves'. `trajectory`: paths whose every "
+    "state is trained along the gradient of a differentiable reward");
+  v("shared_start", k.shared_start,
+    "a prompt's samples share their first noise");
+  if (v.when(k.source == trajectory, "source")) {
+    v.group("gradient", k.gradient);
+  }
+  if (!v.when(k.source != trajectory, "source")) return;
   v("grouping", k.grouping,
     "compared: all paths of a prompt, or its branches or nodes at the same "
     "step; those of one root at one step (`seed`) or at all steps (`root`), "
@@ -83,8 +127,6 @@ void visit(Visitor& v, EstimatorKnobs& k) {
     "one and their advantages summed");
   v("spread_offset", k.spread_offset, kNotNegative, "added to the spread");
   v("unbiased_spread", k.unbiased_spread, "squares divided by n − 1, not n");
-  v("shared_start", k.shared_start,
-    "a prompt's samples share their first noise");
   if (v.when(k.baseline == EstimatorKnobs::Baseline::running, "baseline")) {
     v("buffer_size", k.buffer_size, kBuffered,
       "rewards kept of a prompt, for `running` (32)");
@@ -115,6 +157,9 @@ void visit(Visitor& v, StrengthKnobs& k) {
 template <class Visitor>
 void visit(Visitor& v, RegularisationKnobs& k) {
   v("beta", k.beta, kNotNegative, "weight of the KL to the reference");
+  v("old", k.old, kNotNegative,
+    "weight of <(y − y_old)²>, y_old the outputs before the epoch's updates; "
+    "clipping does not touch it");
   v("kl_form", k.kl_form, "below");
   v("pull_rows", k.pull_rows, "the KL at steps with rows");
   v("anchors", k.anchors,

@@ -43,17 +43,21 @@ Words<Enum> named(const std::string& names,
 RSM_WORDS(Family, flow, diffusion)
 RSM_WORDS(SamplerNoise, usual, cps, constant, even_weight)
 RSM_WORDS(TreeKnobs::Keep, best, extremes)
-RSM_WORDS(EstimatorKnobs::Source, rollout, branches, tree)
+RSM_WORDS(GradientKnobs::At, picture, network, sample, adjoint)
+RSM_WORDS(GradientKnobs::Through, reference, policy)
+RSM_WORDS(EstimatorKnobs::Source, rollout, branches, tree, trajectory)
 RSM_WORDS(EstimatorKnobs::Grouping, prompt, seed, root, batch)
 RSM_WORDS(EstimatorKnobs::Baseline, mean, leave_one_out, running, none)
 RSM_WORDS(EstimatorKnobs::Spread, group, global, none)
 RSM_WORDS(EstimatorKnobs::Combine, rewards, advantages)
 RSM_WORDS(StrengthKnobs::Shape, constant, noise, proportional, uniform, sigma,
-          variance)
-RSM_WORDS(RegularisationKnobs::KlForm, exact, heuristic, unweighted)
+          variance, flat, linear, quadratic, predicted, residual,
+          residual_linear)
+RSM_WORDS(RegularisationKnobs::KlForm, exact, heuristic, unweighted, output,
+          score)
 RSM_WORDS(RegularisationKnobs::Importance, ratio, matching, none)
 RSM_WORDS(RegularisationKnobs::ClipIn, log_ratio, strength, variance, centred)
-RSM_WORDS(RegularisationKnobs::Mask, policy, rows, none)
+RSM_WORDS(RegularisationKnobs::Mask, policy, rows, none, whole)
 #undef RSM_WORDS
 
 /** The word of a value. */

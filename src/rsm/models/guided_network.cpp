@@ -85,14 +85,18 @@ void GuidedNetwork::for_each_tile(
   });
 }
 
-torch::Tensor GuidedNetwork::run_tile(const torch::Tensor& x,
+torch::Tensor GuidedNetwork::tile_of(const torch::Tensor& x,
+                                     const torch::Tensor& rows) const {
+  return x.index_select(0, padded(rows, tiles_.tile).to(x.device()))
+      .to(device_);
+}
+
+torch::Tensor GuidedNetwork::run_tile(const torch::Tensor& xs,
                                       const torch::Tensor& t,
                                       const ConditionRows& conditions,
                                       const torch::Tensor& rows) {
   const int64_t tile = tiles_.tile, count = rows.size(0);
   const auto all = padded(rows, tile);
-  const auto here = all.to(x.device());
-  const auto xs = x.index_select(0, here).to(device_);
   const auto times = t.index_select(0, all.to(t.device())).to(device_);
   const auto own = conditions.gathered(all).to(device_);
   if (scale_ == 1) {
@@ -108,7 +112,8 @@ torch::Tensor GuidedNetwork::run_tile(const torch::Tensor& x,
                     }),
                            own))
           .to(at::kFloat);
-  const auto y_u = both.slice(0, 0, count);
+  auto y_u = both.slice(0, 0, count);
+  if (stops_unconditional_) y_u = y_u.detach();
   const auto y_c = both.slice(0, tile, tile + count);
   return at::lerp(y_u, y_c, scale_);
 }
@@ -119,8 +124,26 @@ torch::Tensor GuidedNetwork::predict(const torch::Tensor& x,
   auto out = at::empty(x.sizes(), x.options().dtype(at::kFloat));
   for_each_tile(x.size(0), [&](int64_t first, int64_t count) {
     const torch::NoGradGuard no_grad;
+    const auto rows = at::arange(first, first + count);
     out.slice(0, first, first + count)
-        .copy_(run_tile(x, t, conditions, at::arange(first, first + count)));
+        .copy_(run_tile(tile_of(x, rows), t, conditions, rows));
+  });
+  return out;
+}
+
+torch::Tensor GuidedNetwork::pull_back(const torch::Tensor& x,
+                                       const torch::Tensor& t,
+                                       const ConditionRows& conditions,
+                                       const OutputGradient& output_gradient) {
+  auto out = at::empty(x.sizes(), x.options().dtype(at::kFloat));
+  for_each_tile(x.size(0), [&](int64_t first, int64_t count) {
+    const at::AutoGradMode gradients(true);
+    const auto rows = at::arange(first, first + count);
+    const auto xs = tile_of(x, rows).detach().requires_grad_(true);
+    const auto y = run_tile(xs, t, conditions, rows);
+    const auto seed = output_gradient(first, count, y.detach());
+    out.slice(0, first, first + count)
+        .copy_(torch::autograd::grad({y}, {xs}, {seed})[0].slice(0, 0, count));
   });
   return out;
 }
@@ -133,8 +156,8 @@ std::vector<torch::Tensor> GuidedNetwork::gradients(
   const auto all = rows.defined() ? rows : at::arange(x.size(0));
   OrderedSum sum;
   for_each_tile(all.size(0), [&](int64_t first, int64_t count) {
-    const auto y =
-        run_tile(x, t, conditions, all.slice(0, first, first + count));
+    const auto own = all.slice(0, first, first + count);
+    const auto y = run_tile(tile_of(x, own), t, conditions, own);
     const auto seed = output_gradient(first, count, y.detach());
     auto part = torch::autograd::grad({y}, parameters, {seed},
                                       /*retain_graph=*/false,

@@ -41,16 +41,20 @@ class GuidedNetwork : public Denoiser {
    * to outlive that; nullptr: no more. */
   void watch(const Progress* progress) { progress_ = progress; }
 
+  /** From now on no gradient goes through the unconditional half: an output's
+   * derivative is `scale` times that of the conditional one. Source: the
+   * release of VGG-Flow, arXiv 2512.05116. */
+  void stop_unconditional() { stops_unconditional_ = true; }
+
   /** Without gradient, tile by tile: only a tile of x, its conditions and its
    * outputs are on the network's device at once. */
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
                         const ConditionRows& conditions) override;
 
-  /** Given rows [first, first + count) and their outputs y [count,C,H,W] on the
-   * network's device, returns dL/dy. Called from several threads, each row
-   * once. */
-  using OutputGradient = std::function<torch::Tensor(
-      int64_t first, int64_t count, const torch::Tensor& y)>;
+  /** One forward and one backward pass a row, tile by tile. */
+  torch::Tensor pull_back(const torch::Tensor& x, const torch::Tensor& t,
+                          const ConditionRows& conditions,
+                          const OutputGradient& output_gradient) override;
 
   /** dL/d parameters, summed over tiles in their order whatever the number of
    * workers. One forward and one backward pass a row. `rows` int64 [N] on the
@@ -68,15 +72,20 @@ class GuidedNetwork : public Denoiser {
   /** work(first, count) for the rows of every tile. */
   void for_each_tile(int64_t rows,
                      const std::function<void(int64_t, int64_t)>& work) const;
-  /** Outputs of `rows`, at most a tile of them. */
+  /** Outputs of `rows`, at most a tile of them, where x [tile,...] is theirs
+   * and fills the tile. */
   torch::Tensor run_tile(const torch::Tensor& x, const torch::Tensor& t,
                          const ConditionRows& conditions,
                          const torch::Tensor& rows);
+  /** The states of `rows`, filled up to a tile, on the network's device. */
+  torch::Tensor tile_of(const torch::Tensor& x,
+                        const torch::Tensor& rows) const;
 
   Network network_;
   torch::Device device_;  ///< of its weights
   Condition unconditional_;
   double scale_;
+  bool stops_unconditional_ = false;
   TileOptions tiles_;
   const Progress* progress_ = nullptr;
 };

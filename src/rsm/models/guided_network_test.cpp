@@ -193,5 +193,57 @@ TEST(GuidedNetwork, RefusesImpossibleTiles) {
   EXPECT_THROW(s.flow(2, 4, 0), Error);
 }
 
+/** dL/dx of L = sum seed y, by one backward pass through both halves. */
+torch::Tensor pulled(const Setting& s, const torch::Tensor& seed, double scale,
+                     bool stop_unconditional) {
+  auto network = s.network;
+  const auto x = s.x.clone().requires_grad_(true);
+  const auto y_c =
+      network(x, s.t * 1000, s.condition.tokens, s.condition.pooled);
+  auto y_u = network(x, s.t * 1000, s.empty.tokens.expand({13, 5, 24}),
+                     s.empty.pooled.expand({13, 20}));
+  if (stop_unconditional) y_u = y_u.detach();
+  return torch::autograd::grad({y_u + scale * (y_c - y_u)}, {x}, {seed})[0];
+}
+
+TEST(GuidedNetwork, PullsAGradientBackToItsStates) {
+  const Setting s;
+  const auto seed = counted_normal(9, s.x.sizes());
+  const torch::NoGradGuard no_grad;  // it needs none of the caller's
+  for (const bool stops : {false, true}) {
+    at::AutoGradMode mode(true);
+    const auto expected = pulled(s, seed, 2, stops);
+    for (const int64_t workers : {1, 3}) {
+      auto flow = s.flow(2, 4, workers);
+      if (stops) flow.stop_unconditional();
+      const at::AutoGradMode off(false);
+      const auto got =
+          flow.pull_back(s.x, s.t, s.condition,
+                         [&](int64_t first, int64_t count, const auto& y) {
+                           EXPECT_EQ(y.size(0), count);
+                           return seed.slice(0, first, first + count);
+                         });
+      EXPECT_TRUE(at::allclose(got, expected, 1e-4, 1e-5)) << stops;
+    }
+  }
+  for (const auto& p : s.network->parameters()) {
+    EXPECT_FALSE(p.grad().defined());
+  }
+}
+
+TEST(GuidedNetwork, PullsBackThroughBlocksThatAreComputedAgain) {
+  const Setting s;
+  const auto seed = counted_normal(9, s.x.sizes());
+  const auto pull = [&] {
+    return s.flow(2, 4).pull_back(
+        s.x, s.t, s.condition, [&](int64_t first, int64_t count, const auto&) {
+          return seed.slice(0, first, first + count);
+        });
+  };
+  const auto expected = pull();
+  s.network.ptr()->set_activation_checkpointing(true);
+  EXPECT_TRUE(pull().equal(expected));
+}
+
 }  // namespace
 }  // namespace rsm

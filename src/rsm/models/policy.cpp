@@ -13,9 +13,14 @@ class Policy::View : public Denoiser {
 
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
                         const ConditionRows& conditions) override {
-    const bool samples = which_ == Copy::rollout;
-    const Swap swap(policy_, samples ? policy_.sampled_with_ : which_);
+    const Swap swap(policy_, weights());
     return policy_.training_->predict(x, t, conditions);
+  }
+  torch::Tensor pull_back(const torch::Tensor& x, const torch::Tensor& t,
+                          const ConditionRows& conditions,
+                          const OutputGradient& output_gradient) override {
+    const Swap swap(policy_, weights());
+    return policy_.training_->pull_back(x, t, conditions, output_gradient);
   }
 
  private:
@@ -49,6 +54,11 @@ class Policy::View : public Denoiser {
     Copy which_;
   };
 
+  /** Whose weights it has. */
+  Copy weights() const {
+    return which_ == Copy::rollout ? policy_.sampled_with_ : which_;
+  }
+
   Policy& policy_;
   Copy which_;
 };
@@ -67,6 +77,7 @@ Policy::Policy(const Network& network, const Condition& unconditional,
   network->to(options.device, options.training_type);
   network->set_activation_checkpointing(options.activation_checkpointing);
   training_ = guided(network, options.train_tiles);
+  if (options.stop_unconditional) training_->stop_unconditional();
   if (options.lora) {
     for (auto& p : network->parameters()) {
       p.requires_grad_(false);

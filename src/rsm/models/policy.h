@@ -21,6 +21,7 @@ struct PolicyOptions {
   /** Whether the reference has that LoRA, or is the model without any. */
   bool reference_has_lora = false;
   double guidance_scale = 1;
+  bool stop_unconditional = false;  ///< see GuidedNetwork; of the training copy
   torch::ScalarType rollout_type = torch::kFloat32;
   /** Of the training copy and the reference; LoRAs are float32. */
   torch::ScalarType training_type = torch::kFloat32;

@@ -156,7 +156,7 @@ inline LossTerms terms_of(const Method& method, const Problem& problem,
                           const std::vector<int64_t>& states) {
   return loss_terms(method, problem.rollout,
                     outputs_of(problem.y_old, problem.y_ref),
-                    problem.advantages,
+                    {problem.advantages, {}},
                     update_weights(method, problem.rollout, problem.advantages,
                                    problem.states),
                     states, problem.y.device());

@@ -70,6 +70,10 @@ double kl_factor(const RegularisationKnobs& knobs,
       return exact * transition.dt();
     case RegularisationKnobs::KlForm::unweighted:
       return 0.5 * knobs.beta * kUnweightedKl * kUnweightedKl;
+    case RegularisationKnobs::KlForm::output:
+      return knobs.beta;
+    case RegularisationKnobs::KlForm::score:
+      return 2 * exact / (transition.s * transition.s);
   }
   throw Error("[update_weights] a KL form outside its enum");
 }
@@ -94,6 +98,7 @@ torch::Tensor live_rows(Mask mask, const Advantages& advantages) {
   const auto alive = advantages.alive.cpu().contiguous();
   switch (mask) {
     case Mask::policy:
+    case Mask::whole:
       return alive;
     case Mask::rows:
       return alive.logical_and(advantages.differs.cpu());
@@ -133,14 +138,19 @@ UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
   UpdateWeights out;
   out.row.assign(rollout.rows(), 0);
   out.k_ref.assign(rollout.states(), 0);
+  out.k_old.assign(rollout.states(), 0);
   for (const int64_t state : states) {
     const auto [first, last] = rows_of(rollout, state);
     out.rows += last - first;
     out.live_rows += std::count(live + first, live + last, true);
     out.anchors += first == last ? 1 : 0;
   }
-  const bool mask_kl = mask == Mask::rows && out.live_rows > 0;
-  const auto kl_rows = static_cast<double>(mask_kl ? out.live_rows : out.rows);
+  const bool whole = mask == Mask::whole;
+  const bool mask_kl = whole || (mask == Mask::rows && out.live_rows > 0);
+  const auto kl_rows =
+      static_cast<double>(mask_kl && !whole ? out.live_rows : out.rows);
+  const auto policy_rows =
+      static_cast<double>(whole ? out.rows : out.live_rows);
   const auto anchors = static_cast<double>(out.anchors);
   // Else a state's pull would depend on what the shuffle put beside it.
   const bool averaged = !method.regularisation.pull_rows ||
@@ -155,7 +165,7 @@ UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
     if (first == last && method.regularisation.anchors) kl_weight = anchor;
     for (int64_t r = first; r < last; ++r) {
       const double share = balance.kappa(state);
-      if (live[r]) out.row[r] = share / static_cast<double>(out.live_rows);
+      if (live[r]) out.row[r] = share / policy_rows;
       if (method.regularisation.pull_rows && (live[r] || !mask_kl)) {
         kl_weight += share / kl_rows;
       }
@@ -163,27 +173,30 @@ UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
     if (kl_weight > 0) {
       out.k_ref[state] = kl_weight * kl_factor(method.regularisation,
                                                rollout.transition_of(state));
+      out.k_old[state] = kl_weight * method.regularisation.old;
     }
   }
   return out;
 }
 
 LossTerms loss_terms(const Method& method, const Rollout& rollout,
-                     const Outputs& outputs, const Advantages& advantages,
+                     const Outputs& outputs, const Guidance& guidance,
                      const UpdateWeights& weights,
                      const std::vector<int64_t>& states, torch::Device device) {
   const torch::NoGradGuard no_grad;
-  const auto value = advantages.value.cpu().contiguous();
+  const auto value = guidance.advantages.value.cpu().contiguous();
   const float* advantage = value.const_data_ptr<float>();
   std::vector<int64_t> row, row_state, local_state;
   constexpr int64_t kNumbers = 11;  // of a row
-  std::vector<double> k_ref, numbers;
-  bool pulls = false;
+  std::vector<double> k_ref, k_old, numbers;
+  bool pulls = false, holds = false;
   for (size_t local = 0; local < states.size(); ++local) {
     const int64_t state = states[local];
     const auto& step = rollout.transition_of(state);
     k_ref.push_back(weights.k_ref.at(state));
     pulls = pulls || k_ref.back() != 0;
+    k_old.push_back(weights.k_old.at(state));
+    holds = holds || k_old.back() != 0;
     const auto [first, last] = rows_of(rollout, state);
     for (int64_t r = first; r < last; ++r) {
       const auto f = row_factors(method, step, advantage[r]);
@@ -211,6 +224,10 @@ LossTerms loss_terms(const Method& method, const Rollout& rollout,
     out.states.pulls.push_back({outputs.reference.of(states).to(device, type),
                                 torch::tensor(k_ref, at::kDouble).to(device)});
   }
+  if (holds) {
+    out.states.pulls.push_back(
+        {old, torch::tensor(k_old, at::kDouble).to(device)});
+  }
   out.rows.state = torch::tensor(local_state, at::kLong).to(device);
   out.rows.guidance = of_rows[0];
   out.rows.trust = of_rows[1];
@@ -220,10 +237,18 @@ LossTerms loss_terms(const Method& method, const Rollout& rollout,
   out.rows.exponent = of_rows[5];
   out.rows.square = of_rows[6];
   out.rows.post = of_rows[7];
-  out.rows.direction = row_noise(picked(rollout.x_next, row, device, type),
-                                 picked(rollout.x, row_state, device, type),
-                                 old.index_select(0, out.rows.state),
-                                 of_rows[8], of_rows[9], of_rows[10]);
+  if (guidance.directions.empty()) {
+    out.rows.direction = row_noise(picked(rollout.x_next, row, device, type),
+                                   picked(rollout.x, row_state, device, type),
+                                   old.index_select(0, out.rows.state),
+                                   of_rows[8], of_rows[9], of_rows[10]);
+  } else {
+    std::vector<int64_t> which;
+    for (const int64_t r : row) {
+      which.push_back(guidance.directions.of_row.at(r));
+    }
+    out.rows.direction = picked(guidance.directions.value, which, device, type);
+  }
   out.rows.importance = method.regularisation.importance;
   out.rows.clip_range = method.regularisation.clip_range;
   return out;
@@ -233,6 +258,10 @@ ScoreFactors score_factors(const Method& method, const Transition& transition) {
   const double kl = kl_factor(method.regularisation, transition);
   const double squared = transition.delta * transition.delta;
   const double half_w2 = 0.5 * transition.w() * transition.w();
+  if (method.estimator.is_first_order()) {
+    return {kl / squared, strength(method.strength, transition) * half_w2 / kl,
+            method.regularisation.old / squared};
+  }
   return {kl / squared,
           strength(method.strength, transition) * method.regularisation.beta /
               (kl / half_w2),
@@ -246,6 +275,13 @@ RowFactors row_factors(const Method& method, const Transition& transition,
   const auto& knobs = method.regularisation;
   const auto shape = method.strength.shape;
   RowFactors out{};
+  if (method.estimator.is_first_order()) {
+    out.guidance = 0.5 * g * advantage * transition.m_y;
+    out.slope = g * transition.m_y;
+    out.exponent = 1;
+    out.post = 1;
+    return out;
+  }
   out.slope = transition.m_y / s;
   out.exponent = 1;
   out.square = 1;

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "rsm/base/estimator.h"
 #include "rsm/base/method.h"
 #include "rsm/base/rollout.h"
-#include "rsm/estimators/advantages.h"
 #include "rsm/objective/loss.h"
 
 namespace rsm {
@@ -30,6 +30,8 @@ namespace rsm {
  *     rows    nor those at their group's mean: no advantage, no KL either, and
  *             (rows) are the live ones (unless the update has none)
  *     none    all that are trained
+ *     whole   not the dead, who have no KL either; (live rows) and (rows) count
+ *             them all the same
  *
  * Where an update has anchors only, they are averaged; with pull_rows = false
  * an anchor weighs 1 / (anchors), and rows have no KL.
@@ -38,6 +40,7 @@ namespace rsm {
 struct UpdateWeights {
   std::vector<double> row;    ///< [R] of the rollout; 0 outside the update
   std::vector<double> k_ref;  ///< [S] of the rollout; 0 outside the update
+  std::vector<double> k_old;  ///< [S] the same of the pull to y_old
   int64_t rows = 0;
   int64_t live_rows = 0;
   int64_t anchors = 0;  ///< states of the update without rows
@@ -45,11 +48,11 @@ struct UpdateWeights {
 
 /** `states` lists the update's states (indices into the rollout, each once).
  * KL per output is <(y - y_ref)^2> w^2 / 2, times dt in the heuristic form, 4.5
- * for w in the unweighted one; times beta. States with rows count only with
- * pull_rows, anchors only where the method has them. K_i is the number of rows
- * of the state's root and step, Kbar its mean over roots and steps with rows.
- * Throws rsm::Error for a state out of range or repeated, or advantages that
- * are not one a row. */
+ * for w in the unweighted one, and the others of KlForm; times beta. States
+ * with rows count only with pull_rows, anchors only where the method has them.
+ * K_i is the number of rows of the state's root and step, Kbar its mean over
+ * roots and steps with rows. Throws rsm::Error for a state out of range or
+ * repeated, or advantages that are not one a row. */
 UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
                              const Advantages& advantages,
                              const std::vector<int64_t>& states);
@@ -61,11 +64,12 @@ struct LossTerms {
 };
 
 /** The terms of `states`, some of the update that `weights` belongs to, on a
- * device. The rows' direction is their noise eps = (x_next - a_x x - m_y
- * y_old) / s, where y_old is `outputs.old` (float32; float64 computes in
- * float64). Throws rsm::Error where outputs of a state are missing. */
+ * device. The rows' direction is what the guidance says, or their noise
+ * eps = (x_next - a_x x - m_y y_old) / s, where y_old is `outputs.old`
+ * (float32; float64 computes in float64). Throws rsm::Error where outputs of a
+ * state are missing. */
 LossTerms loss_terms(const Method& method, const Rollout& rollout,
-                     const Outputs& outputs, const Advantages& advantages,
+                     const Outputs& outputs, const Guidance& guidance,
                      const UpdateWeights& weights,
                      const std::vector<int64_t>& states,
                      torch::Device device = torch::kCPU);
@@ -81,7 +85,8 @@ struct RowFactors {
  *     c1 |s - (s_ref + gamma Psi)|^2 + c2 |s - s_old|^2
  *
  * c1 and c2 are infinite at t = 1 of flows, where a score says nothing of the
- * output; gamma is infinite for beta = 0 (c1 gamma is not). alpha is beta. */
+ * output; gamma is infinite for beta = 0 (c1 gamma is not). alpha is beta, or 1
+ * where a gradient is followed: c2 is then the weight of the pull to s_old. */
 struct ScoreFactors {
   double c1, gamma, c2;
 };
@@ -98,7 +103,11 @@ ScoreFactors score_factors(const Method& method, const Transition& transition);
  * guidance = g A n / 2, trust = g A n^2 square / 2. Proportional and uniform
  * strength replace w itself, so their matching forms square g in T1 (PCPO).
  * `none` is not clipped and takes the first line: REINFORCE, whose exact
- * gradient keeps the trust term once y has left y_old. */
+ * gradient keeps the trust term once y has left y_old.
+ *
+ * A row of a trajectory has a gradient for eps / s: guidance = g A m_y / 2,
+ * without trust, exact in any y; its loss is -g A m_y <(y - y_old) gradient>.
+ */
 RowFactors row_factors(const Method& method, const Transition& transition,
                        double advantage);
 

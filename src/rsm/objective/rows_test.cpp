@@ -50,7 +50,7 @@ RowLosses published_case(const Method& method, int64_t i, float advantage) {
   const auto weights = update_weights(method, rollout, advantages, {0});
   const auto zero = torch::zeros_like(y);
   const auto terms = loss_terms(method, rollout, outputs_of(zero, zero),
-                                advantages, weights, {0});
+                                {advantages, {}}, weights, {0});
   return row_losses(y, terms.states, terms.rows);
 }
 
@@ -189,7 +189,7 @@ double published_kl(int64_t i, RegularisationKnobs::KlForm form) {
   const auto rollout = one_row(i, torch::ones_like(y));
   const auto advantages = given({1});
   const auto terms = loss_terms(
-      method, rollout, outputs_of(y, torch::zeros_like(y)), advantages,
+      method, rollout, outputs_of(y, torch::zeros_like(y)), {advantages, {}},
       update_weights(method, rollout, advantages, {0}), {0});
   return rsm_loss(y, terms.states, terms.rows).pull;
 }

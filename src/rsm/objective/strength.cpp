@@ -1,5 +1,7 @@
 #include "rsm/objective/strength.h"
 
+#include <cmath>
+
 #include "rsm/base/error.h"
 
 namespace rsm {
@@ -8,6 +10,9 @@ double strength(const StrengthKnobs& knobs, const Transition& transition) {
   RSM_CHECK(transition.s > 0 && transition.dt() > 0,
             "[strength] a step with s = ", transition.s,
             ", dt = ", transition.dt(), "; both must be above 0");
+  const double left = 1 - transition.t;
+  const double signal = transition.signal_next;
+  const double variance = transition.s * transition.s;
   switch (knobs.shape) {
     case StrengthKnobs::Shape::constant:
       return knobs.scale;
@@ -21,7 +26,19 @@ double strength(const StrengthKnobs& knobs, const Transition& transition) {
     case StrengthKnobs::Shape::sigma:
       return knobs.scale * transition.s / transition.dt();
     case StrengthKnobs::Shape::variance:
-      return knobs.scale * transition.s * transition.s;
+      return knobs.scale * variance;
+    case StrengthKnobs::Shape::flat:
+      return knobs.scale * 2 / transition.M();
+    case StrengthKnobs::Shape::linear:
+      return knobs.scale * 2 * left / transition.M();
+    case StrengthKnobs::Shape::quadratic:
+      return knobs.scale * 2 * left * left / transition.M();
+    case StrengthKnobs::Shape::predicted:
+      return knobs.scale * 2 * transition.noise / transition.M();
+    case StrengthKnobs::Shape::residual:
+      return knobs.scale * 2 * signal * signal / variance;
+    case StrengthKnobs::Shape::residual_linear:
+      return knobs.scale * 2 * signal / variance;
   }
   throw Error("[strength] a shape outside its enum");
 }
@@ -38,7 +55,8 @@ std::vector<double> normalised_h(const Method& method,
   double sum = 0;
   for (int64_t i = 0; i < steps; ++i) {
     if (method.estimator.rows_at(i, steps) == 0) continue;
-    h[i] = guidance_strength(method.strength, transitions[i]);
+    h[i] = guidance_strength(method.strength, transitions[i]) *
+           std::pow(method.estimator.gradient.discount, steps - 1 - i);
     if (method.strength.scaled_residual) {
       h[i] *= kUniformWeight / transitions[i].w();
     }

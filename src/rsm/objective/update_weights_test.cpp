@@ -214,8 +214,8 @@ TEST(LossTerms, NoiseIsWhatLedToTheNextState) {
   const auto ones = given(std::vector<float>(10, 1));
   const auto y_old = counted_normal(3, {6, 1, 2, 2});
   const auto weights = update_weights(method, rollout, ones, kAll);
-  const auto terms = loss_terms(method, rollout, outputs_of(y_old, y_old), ones,
-                                weights, {4, 2});
+  const auto terms = loss_terms(method, rollout, outputs_of(y_old, y_old),
+                                {ones, {}}, weights, {4, 2});
   ASSERT_EQ(terms.rows.state.numel(), 3);
   EXPECT_EQ(terms.rows.state.sum().item<int64_t>(), 0);
   EXPECT_TRUE(torch::equal(terms.states.y_old[1], y_old[2]));
@@ -234,7 +234,7 @@ TEST(LossTerms, RefuseStatesWhoseOutputsAreNotThere) {
   auto outputs = outputs_of(y, y);
   outputs.reference = {y.slice(0, 0, 3), {0, 1, 3}};
   const auto terms = [&](const std::vector<int64_t>& states) {
-    return loss_terms(method, rollout, outputs, ones,
+    return loss_terms(method, rollout, outputs, {ones, {}},
                       update_weights(method, rollout, ones, kAll), states);
   };
   EXPECT_TRUE(torch::equal(terms({3, 0}).states.pulls.at(0).toward[0], y[2]));

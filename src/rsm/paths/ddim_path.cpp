@@ -97,6 +97,10 @@ torch::Tensor DdimPath::target(const torch::Tensor& /*picture*/,
   return noise;
 }
 
+Path::Prediction DdimPath::prediction(double t) const {
+  return {1 / signal(t), -noise(t) / signal(t)};
+}
+
 nlohmann::json DdimPath::to_json() const { return schedule_.to_json(); }
 
 }  // namespace rsm

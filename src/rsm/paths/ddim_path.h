@@ -31,6 +31,7 @@ class DdimPath : public Path {
   double solver_time(double t) const override;
   torch::Tensor target(const torch::Tensor& picture,
                        const torch::Tensor& noise) const override;
+  Prediction prediction(double t) const override;
   nlohmann::json to_json() const override;
 
  private:

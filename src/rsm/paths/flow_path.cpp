@@ -41,6 +41,8 @@ torch::Tensor FlowPath::target(const torch::Tensor& picture,
   return noise - picture;
 }
 
+Path::Prediction FlowPath::prediction(double t) const { return {1, -t}; }
+
 nlohmann::json FlowPath::to_json() const { return schedule_.to_json(); }
 
 }  // namespace rsm

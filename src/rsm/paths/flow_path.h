@@ -29,6 +29,7 @@ class FlowPath : public Path {
   double solver_time(double t) const override { return t; }
   torch::Tensor target(const torch::Tensor& picture,
                        const torch::Tensor& noise) const override;
+  Prediction prediction(double t) const override;
   nlohmann::json to_json() const override;
 
  private:

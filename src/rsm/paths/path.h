@@ -67,6 +67,12 @@ class Path {
   virtual torch::Tensor target(const torch::Tensor& picture,
                                const torch::Tensor& noise) const = 0;
 
+  /** The picture that an output says: x x + y y. */
+  struct Prediction {
+    double x, y;
+  };
+  virtual Prediction prediction(double t) const = 0;
+
   /** The scheduler_config.json of diffusers. */
   virtual nlohmann::json to_json() const = 0;
 

@@ -47,23 +47,38 @@ class GaussianDenoiser : public Denoiser {
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
                         const ConditionRows& conditions) override {
     rows += x.size(0);
-    std::vector<float> signals, noises;
-    const auto times = t.accessor<float, 1>();
-    for (int64_t b = 0; b < t.size(0); ++b) {
-      signals.push_back(static_cast<float>(path_->signal(times[b])));
-      noises.push_back(static_cast<float>(path_->noise(times[b])));
-    }
-    const auto a = torch::tensor(signals).view({-1, 1, 1, 1});
-    const auto n = torch::tensor(noises).view({-1, 1, 1, 1});
+    const auto [a, n] = shares(t);
     const auto own = conditions.gathered(at::arange(x.size(0)));
     const auto mean = own.pooled.view({-1, 1, 1, 1});
     const auto share = (x - a * mean) / (a * a * kStd * kStd + n * n);
     return path_->target(mean + a * kStd * kStd * share, n * share);
   }
 
+  /** The output is linear in x. */
+  torch::Tensor pull_back(const torch::Tensor& x, const torch::Tensor& t,
+                          const ConditionRows& conditions,
+                          const OutputGradient& output_gradient) override {
+    const auto [a, n] = shares(t);
+    const auto variance = a * a * kStd * kStd + n * n;
+    return path_->target(a * kStd * kStd / variance, n / variance) *
+           output_gradient(0, x.size(0), predict(x, t, conditions));
+  }
+
   int64_t rows = 0;
 
  private:
+  /** Signal and noise, [B,1,1,1]. */
+  std::pair<torch::Tensor, torch::Tensor> shares(const torch::Tensor& t) const {
+    std::vector<float> signals, noises;
+    const auto times = t.accessor<float, 1>();
+    for (int64_t b = 0; b < t.size(0); ++b) {
+      signals.push_back(static_cast<float>(path_->signal(times[b])));
+      noises.push_back(static_cast<float>(path_->noise(times[b])));
+    }
+    return {torch::tensor(signals).view({-1, 1, 1, 1}),
+            torch::tensor(noises).view({-1, 1, 1, 1})};
+  }
+
   PathPointer path_;
 };
 

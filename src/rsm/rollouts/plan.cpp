@@ -111,10 +111,12 @@ int64_t RolloutPlan::states_before(int64_t step) const {
   return states;
 }
 
-int64_t RolloutPlan::rows_per_root() const { return rows_before(steps - 1); }
+int64_t RolloutPlan::rows_per_root() const {
+  return rows_before(trainable_steps());
+}
 
 int64_t RolloutPlan::states_per_root() const {
-  return states_before(steps - 1);
+  return states_before(trainable_steps());
 }
 
 int64_t RolloutPlan::images_per_root() const {
@@ -155,7 +157,15 @@ double RolloutPlan::noise_factor_at(int64_t step) const {
 }
 
 Transitions RolloutPlan::transitions(const Path& path) const {
-  auto out = path.noisy_steps(path.times(steps), noise);
+  const auto times = path.times(steps);
+  auto out = path.noisy_steps(times, noise);
+  const auto& gradient = estimator.gradient;
+  for (int64_t i = 0; estimator.is_first_order() && i < steps; ++i) {
+    if (gradient.stochastic) break;
+    const auto ode = path.ode_step(times, i);
+    out[i].a_x = ode.a_x;
+    out[i].m_y = ode.m_y;
+  }
   for (size_t i = 0; split_noise_recorded && i < out.size(); ++i) {
     const double factor = noise_factor_at(static_cast<int64_t>(i));
     out[i].s *= factor;
@@ -198,7 +208,7 @@ RolloutIndex lay_out(const RolloutPlan& plan, const Transitions& transitions,
   const int64_t roots = members * std::ssize(prompts);
   for (int64_t root = 0; root < roots; ++root) {
     const int64_t prompt = root / members;
-    for (int64_t step = 0; step < plan.steps - 1; ++step) {
+    for (int64_t step = 0; step < plan.trainable_steps(); ++step) {
       lay_out_step(out, plan, root, prompt, step);
     }
     out.image_prompt.insert(out.image_prompt.end(), plan.images_per_root(),

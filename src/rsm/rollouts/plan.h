@@ -23,7 +23,7 @@ enum class Sharing { all, sampling, none };
 struct RolloutPlan {
   /** Where states come from, and what is drawn from them. */
   EstimatorKnobs estimator;
-  int64_t steps = 10;  ///< N; the last one is always an ODE step
+  int64_t steps = 10;  ///< N; the last one draws noise in trajectories alone
   StepNoise noise;     ///< of the stochastic steps
   Sharing sharing = Sharing::all;
   /** Also hand on the states of steps 0..N-2 that do not branch; only for
@@ -68,13 +68,17 @@ struct RolloutPlan {
   bool evaluates_again_at(int64_t step) const;
   /** Evaluations that continue a branch drawn at `step`. */
   int64_t continuation_at(int64_t step) const;
+  /** The steps that can be trained: all of a trajectory, else N - 1. */
+  int64_t trainable_steps() const { return estimator.trainable_steps(steps); }
   /** How many steps a root itself takes: i_last + 1 where it branches. */
   int64_t root_steps() const;
   /** The factor on the noise of `step`: split_noise at splits, else 1. */
   double noise_factor_at(int64_t step) const;
 
   /** [N] the stochastic step of every index, as a rollout hands it on: s and
-   * diffusion of split steps times split_noise, where it is recorded. */
+   * diffusion of split steps times split_noise, where it is recorded. A
+   * deterministic trajectory's step is that of the ODE, and its s the one it
+   * would have. */
   Transitions transitions(const Path& path) const;
 };
 

@@ -7,6 +7,7 @@
 #include "rsm/paths/transitions.h"
 #include "rsm/rollouts/branches.h"
 #include "rsm/rollouts/sampling.h"
+#include "rsm/rollouts/trajectories.h"
 #include "rsm/rollouts/trees.h"
 
 namespace rsm {
@@ -61,7 +62,7 @@ Rollout make_room(const Path& path, const RolloutPlan& plan,
   };
   out.x = room(out.states());
   out.y = room(out.states());
-  out.x_next = room(out.rows());
+  out.x_next = room(plan.estimator.is_first_order() ? 0 : out.rows());
   out.latents = room(out.images());
   return out;
 }
@@ -77,10 +78,17 @@ void draw(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
       prompts - 1, ", is needed");
   const torch::NoGradGuard no_grad;
   Sampling sampling(denoiser, path, plan, request, part, out, on_evaluations);
-  if (plan.estimator.source == EstimatorKnobs::Source::branches) {
-    draw_branches(sampling);
-  } else {
-    draw_trees(sampling);
+  switch (plan.estimator.source) {
+    case EstimatorKnobs::Source::branches:
+      draw_branches(sampling);
+      break;
+    case EstimatorKnobs::Source::rollout:
+    case EstimatorKnobs::Source::tree:
+      draw_trees(sampling);
+      break;
+    case EstimatorKnobs::Source::trajectory:
+      draw_trajectories(sampling);
+      break;
   }
 }
 

@@ -74,6 +74,12 @@ torch::Tensor Sampling::ode_step(const torch::Tensor& x, const torch::Tensor& y,
   return rsm::step(path_.ode_step(times_, step), x, y, {});
 }
 
+torch::Tensor Sampling::noisy_step(const torch::Tensor& x,
+                                   const torch::Tensor& y, int64_t step) const {
+  return rsm::step(out_.transitions[step], x, y,
+                   noise_of_rows(step).to(x.device()));
+}
+
 void Sampling::put(torch::Tensor& all, const torch::Tensor& values,
                    int64_t from) const {
   const int64_t of_all = request_.members * std::ssize(request_.prompts);

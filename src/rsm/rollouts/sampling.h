@@ -44,6 +44,10 @@ class Sampling {
   torch::Tensor ode_step(const torch::Tensor& x, const torch::Tensor& y,
                          int64_t step) const;
 
+  /** Where the stochastic step leads, one row a state. */
+  torch::Tensor noisy_step(const torch::Tensor& x, const torch::Tensor& y,
+                           int64_t step) const;
+
   /** Hands on the states of one step with their outputs. */
   void keep_states(const torch::Tensor& x, const torch::Tensor& y,
                    int64_t step);

@@ -79,11 +79,12 @@ struct Planned {
   RolloutPlan plan;
 };
 
-/** Every method on every path. */
+/** Every method whose rows draw noise, on every path. */
 inline std::vector<Planned> planned_catalogue() {
   std::vector<Planned> all;
   for (const auto& path : both_paths()) {
     for (const auto& method : catalogue()) {
+      if (method.estimator.is_first_order()) continue;
       all.push_back({cat(method.name, " on ", name_of(*path)), path,
                      plan_on(*path, method)});
     }

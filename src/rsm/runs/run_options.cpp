@@ -112,6 +112,12 @@ void read_noise(const Config& section, Family family, RunOptions& o) {
  * does not have, plans that cannot be drawn. */
 void check_whole(const Config& config, const Path& path, const RunOptions& o) {
   config.check("method", [&] { check_method(o.method, o.steps); });
+  if (o.method.estimator.is_first_order()) {
+    config.check(config.has("rewards") ? "rewards" : "reward", [&] {
+      const auto reward = make_rewards(o.rewards, NoProgress());
+      if (!reward->is_differentiable()) reward->value_of({}, {});  // says so
+    });
+  }
   const auto sampling = config.section("sampling");
   sampling.check("noise_level",
                  [&] { path.noisy_step(path.times(o.steps), 0, o.noise); });
@@ -196,6 +202,8 @@ void read_training(const Config& config, RunOptions& o) {
       section.real("max_grad_norm", o.max_grad_norm, 1e-12, kLargest);
   o.ema_decay = section.real("ema_decay", o.ema_decay, 0, 1);
   o.ema_every = section.integer("ema_every", o.ema_every, 1, kMostCounted);
+  o.stop_unconditional =
+      section.flag("stop_unconditional", o.stop_unconditional);
   o.ema_warmup = section.flag("ema_warmup", o.ema_warmup);
 }
 
@@ -266,6 +274,7 @@ PolicyOptions RunOptions::policy() const {
   p.rollout_type = rollout_type;
   p.training_type = training_type;
   p.activation_checkpointing = activation_checkpointing;
+  p.stop_unconditional = stop_unconditional;
   p.device = device;
   p.rollout_tiles = rollout_tiles;
   p.train_tiles = train_tiles;

@@ -56,6 +56,7 @@ struct RunOptions {
   double adam_eps = 1e-8;
   double weight_decay = 1e-4;
   double max_grad_norm = 1.0;
+  bool stop_unconditional = false;  ///< no gradient through guidance's half
   double ema_decay = 0.9;  ///< of the average, which is evaluated and exported
   int64_t ema_every = 1;   ///< updates from one averaging to the next
   bool ema_warmup =

@@ -86,18 +86,20 @@ Drift measure_drift(const RolloutIndex& rollout, const Outputs& outputs) {
 }
 
 double rollout_gap(const Method& method, const Rollout& rollout,
-                   const Outputs& outputs, const Advantages& advantages) {
+                   const Outputs& outputs, const Guidance& guidance) {
+  if (!guidance.directions.empty()) return 0;
   std::vector<int64_t> with_rows = rollout.row_state;
   with_rows.erase(std::unique(with_rows.begin(), with_rows.end()),
                   with_rows.end());
   UpdateWeights none;
   none.row.assign(rollout.rows(), 0);
   none.k_ref.assign(rollout.states(), 0);
+  none.k_old.assign(rollout.states(), 0);
   double gap = 0;
   for (size_t i = 0; i < with_rows.size(); i += kMeasuredAtOnce) {
     const auto part = part_of(with_rows, i);
     const auto terms =
-        loss_terms(method, rollout, outputs, advantages, none, part);
+        loss_terms(method, rollout, outputs, guidance, none, part);
     const auto y = rollout.y.index_select(0, torch::tensor(part, at::kLong));
     const double here = row_losses(y, terms.states, terms.rows)
                             .log_ratio()

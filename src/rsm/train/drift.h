@@ -27,8 +27,8 @@ struct Drift {
 Drift measure_drift(const RolloutIndex& rollout, const Outputs& outputs);
 
 /** The largest |log-ratio| of rows between the rollout network's outputs and
- * `outputs.old`; NaN where one is not a number. */
+ * `outputs.old`; NaN where one is not a number, 0 where rows have no noise. */
 double rollout_gap(const Method& method, const Rollout& rollout,
-                   const Outputs& outputs, const Advantages& advantages);
+                   const Outputs& outputs, const Guidance& guidance);
 
 }  // namespace rsm

@@ -20,7 +20,9 @@ nlohmann::json by_step(const RolloutIndex& rollout, const Guidance& guidance,
   const auto spread = spread_by_step(rollout, guidance.advantages);
   const auto kl = drift.kl_by_step(rollout);
   nlohmann::json out;
-  for (size_t i = 0; i + 1 < steps.size(); ++i) {
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const bool last = i + 1 == steps.size();
+    if (last && std::isnan(kl[i]) && spread[i].groups == 0) continue;
     const int64_t rows = updates.updates > 0 ? updates.step_rows[i] : 0;
     const bool grouped = spread[i].groups > 0;
     out["step"].push_back(i);
@@ -62,7 +64,7 @@ nlohmann::json log_line(const Prepared& epoch, const UpdateLog& updates) {
   const auto value = sampled.scores.value.to(at::kDouble);
   const auto count = static_cast<double>(std::max<int64_t>(updates.updates, 1));
   const auto norms = static_cast<double>(updates.grad_norms.size());
-  return {
+  nlohmann::json out = {
       {"rows", rollout.rows()},
       {"reward", value.mean().item<double>()},
       {"reward_std", value.std(/*unbiased=*/false).item<double>()},
@@ -93,6 +95,8 @@ nlohmann::json log_line(const Prepared& epoch, const UpdateLog& updates) {
          frozen.reference_evaluations + sampled.reference_evaluations},
         {"update", updates.evaluations}}},
       {"warnings", warnings_of(guidance, frozen, updates)}};
+  for (const auto& [name, number] : guidance.numbers) out[name] = number;
+  return out;
 }
 
 }  // namespace rsm

@@ -76,7 +76,10 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
   policy_ = std::make_unique<Policy>(
       std::exchange(parts_.model.network, {}),
       parts_.conditions->encode({options.negative_prompt}), options.policy());
-  estimator_ = make_estimator(options.method, options.seed);
+  estimator_ = make_estimator(
+      options.method, options.seed,
+      {*parts_.reward, *parts_.model.decoder, *parts_.model.path,
+       policy_->copy(Copy::training), policy_->copy(Copy::reference)});
   if (options.method.strength.scaled_residual) {
     scaled_residual_ = std::make_unique<ScaledResidual>(
         policy_->copy(Copy::rollout), policy_->copy(Copy::reference),
@@ -227,8 +230,7 @@ Frozen Finetune::freeze(const Collected& sampled, const Guided& guidance) {
       out.old.y = out.map.select(out.old.states, torch::kCPU)
                       .forward(out.old.y, out.reference.of(out.old.states));
     }
-    out.rollout_gap =
-        rollout_gap(options_.method, rollout, out, guidance.advantages);
+    out.rollout_gap = rollout_gap(options_.method, rollout, out, guidance);
   }
   out.drift = measure_drift(rollout, out);
   const auto far = drift_warning(out.drift.mean_kl(rollout, guidance.trained),

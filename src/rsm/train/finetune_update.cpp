@@ -57,8 +57,10 @@ std::vector<int64_t> states_that_matter(const RolloutIndex& rollout,
     }
   }
   std::vector<int64_t> used;
-  std::copy_if(states.begin(), states.end(), std::back_inserter(used),
-               [&](int64_t s) { return matters[s] || weights.k_ref[s] > 0; });
+  std::copy_if(
+      states.begin(), states.end(), std::back_inserter(used), [&](int64_t s) {
+        return matters[s] || weights.k_ref[s] > 0 || weights.k_old[s] > 0;
+      });
   return used;
 }
 
@@ -97,8 +99,8 @@ std::vector<torch::Tensor> Finetune::gradients_of(
       [&](int64_t begin, int64_t count, const torch::Tensor& y) {
         const std::vector<int64_t> part(states.begin() + begin,
                                         states.begin() + begin + count);
-        auto terms = loss_terms(options_.method, rollout, frozen,
-                                guidance.advantages, weights, part, y.device());
+        auto terms = loss_terms(options_.method, rollout, frozen, guidance,
+                                weights, part, y.device());
         const auto map = frozen.map.select(part, y.device());
         const auto y_ref = map.changes()
                                ? frozen.reference.of(part).to(y.device())

@@ -1,0 +1,312 @@
+#include "rsm/estimators/first_order.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "rsm/base/error.h"
+#include "rsm/base/testing.h"
+#include "rsm/paths/transitions.h"
+#include "rsm/rollouts/testing.h"
+
+namespace rsm {
+namespace {
+
+using At = GradientKnobs::At;
+
+constexpr int64_t kSteps = 6;
+
+/** Pictures as large as they come: nothing saturates. */
+class Plain : public Decoder {
+ public:
+  torch::Tensor decode(const torch::Tensor& latents) const override {
+    return pictures(latents);
+  }
+  torch::Tensor pictures(const torch::Tensor& latents) const override {
+    return at::sigmoid(latents);
+  }
+  int64_t scale() const override { return 1; }
+};
+
+/** A curved reward, of every pixel another weight. */
+class Curved : public Reward {
+ public:
+  std::string name() const override { return "curved"; }
+  bool is_differentiable() const override { return true; }
+  torch::Tensor value_of(const torch::Tensor& images,
+                         const Prompts&) const override {
+    const auto weight =
+        at::arange(images[0].numel(), images.options()).view(images[0].sizes());
+    return (weight * images.square()).flatten(1).sum(1) / 10 + offset;
+  }
+  RewardScores score(const torch::Tensor& images,
+                     const Prompts& prompts) const override {
+    return {value_of(images, prompts), {}};
+  }
+
+  float offset = 0;
+};
+
+/** What an estimator of a kind says of trajectories of the Gaussian model. */
+struct Setting {
+  Setting(const PathPointer& where, const GradientKnobs& knobs,
+          int64_t steps = kSteps)
+      : path(where), denoiser(where), request(request_for(2, 2)) {
+    request.latent_shape = {3, 2, 2};
+    method.estimator.source = EstimatorKnobs::Source::trajectory;
+    method.estimator.gradient = knobs;
+    method.regularisation.importance = RegularisationKnobs::Importance::none;
+    StepNoise noise;
+    noise.level = usual_level(noise.kind, path->family());
+    plan = make_plan(method, steps, noise);
+    sampled.rollout = roll_out(denoiser, *path, plan, request);
+    sampled.conditions = request.conditions;
+    sampled.scores.value = at::zeros({sampled.rollout.images()});
+  }
+
+  GradientParts parts() { return {reward, decoder, *path, denoiser, denoiser}; }
+  Guidance guide(int64_t epoch = 0) {
+    return FirstOrder(method, 1, parts()).guide(sampled, epoch);
+  }
+  torch::Tensor direction_of(const Guidance& guidance, int64_t state) const {
+    return guidance.directions.value[guidance.directions.of_row[state]];
+  }
+  int64_t steps() const { return plan.steps; }
+  const Rollout& rollout() const { return sampled.rollout; }
+
+  torch::Tensor output(const torch::Tensor& x, int64_t state) {
+    return denoiser.predict(x, times_of(rollout(), {state}),
+                            sampled.conditions_of({state}));
+  }
+  double reward_of(const torch::Tensor& latents) const {
+    return reward.value_of(decoder.pictures(latents), {}).item<double>();
+  }
+  /** Of the sample that a state of a path leads to with the path's noise. */
+  double reward_from(torch::Tensor x, int64_t state) {
+    const int64_t first = state % steps();
+    for (int64_t i = first; i < steps(); ++i) {
+      const int64_t here = state - first + i;
+      const auto& step = rollout().transitions[i];
+      const auto next = i + 1 < steps() ? rollout().x[here + 1]
+                                        : rollout().latents[here / steps()];
+      const auto noise =
+          next.unsqueeze(0) - step_mean(step, rollout().x.narrow(0, here, 1),
+                                        rollout().y.narrow(0, here, 1));
+      x = step_mean(step, x, output(x, here)) + noise;
+    }
+    return reward_of(x);
+  }
+  /** Of the picture predicted from a state. */
+  double reward_predicted(const torch::Tensor& x, const torch::Tensor& y,
+                          int64_t state) const {
+    const auto by = path->prediction(rollout().transition_of(state).t);
+    return reward_of(by.x * x + by.y * y);
+  }
+
+  PathPointer path;
+  GaussianDenoiser denoiser;
+  Curved reward;
+  Plain decoder;
+  RolloutRequest request;
+  Method method;
+  RolloutPlan plan;
+  Sampled sampled;
+};
+
+GradientKnobs taken(At at, int64_t lookahead = 0, bool stochastic = true) {
+  GradientKnobs knobs;
+  knobs.at = at;
+  knobs.lookahead = lookahead;
+  knobs.stochastic = stochastic;
+  return knobs;
+}
+
+/** `direction` is the derivative of `value` at x, along a random direction. */
+void expect_derivative(const torch::Tensor& direction, const torch::Tensor& x,
+                       const std::function<double(const torch::Tensor&)>& value,
+                       const std::string& where) {
+  constexpr double kStep = 2e-2;  // of a float32 value
+  const auto along = counted_normal(5, x.sizes());
+  const double slope =
+      (value(x + kStep * along) - value(x - kStep * along)) / (2 * kStep);
+  const auto got = (direction * along).sum().item<double>();
+  EXPECT_NEAR(got, slope, 0.01 * std::abs(slope) + 0.01) << where;
+}
+
+TEST(FirstOrder, TakesTheDerivativeOfThePredictedPictureWithItsOutputHeld) {
+  for (const auto& path : both_paths()) {
+    Setting here(path, taken(At::picture));
+    const auto guidance = here.guide();
+    for (const int64_t state : {0L, 3L, 5L, 13L}) {
+      const auto x = here.rollout().x.narrow(0, state, 1);
+      const auto y = here.rollout().y.narrow(0, state, 1);
+      expect_derivative(
+          here.direction_of(guidance, state), x,
+          [&](const torch::Tensor& at) {
+            return here.reward_predicted(at, y, state);
+          },
+          cat(name_of(*path), " ", state));
+    }
+  }
+}
+
+TEST(FirstOrder, TakesItThroughTheNetworkOneStepAhead) {
+  for (const auto& path : both_paths()) {
+    Setting here(path, taken(At::network, 1));
+    const auto guidance = here.guide();
+    for (const int64_t state : {0L, 3L, 13L}) {
+      expect_derivative(
+          here.direction_of(guidance, state),
+          here.rollout().x.narrow(0, state + 1, 1),
+          [&](const torch::Tensor& at) {
+            return here.reward_predicted(at, here.output(at, state + 1),
+                                         state + 1);
+          },
+          cat(name_of(*path), " ", state));
+    }
+    const int64_t last = kSteps - 1;  // one step ahead is the sample
+    expect_derivative(
+        here.direction_of(guidance, last),
+        here.rollout().latents.narrow(0, 0, 1),
+        [&](const torch::Tensor& at) { return here.reward_of(at); }, "sample");
+  }
+}
+
+TEST(FirstOrder, CarriesItBackByTheWholeJacobianOfThePath) {
+  for (const auto& path : both_paths()) {
+    for (const bool stochastic : {false, true}) {
+      Setting here(path, taken(At::adjoint, 0, stochastic));
+      const auto guidance = here.guide();
+      for (const int64_t state : {0L, 2L, 5L, 19L}) {
+        expect_derivative(
+            here.direction_of(guidance, state),
+            here.rollout().x.narrow(0, state, 1),
+            [&](const torch::Tensor& at) {
+              return here.reward_from(at, state);
+            },
+            cat(name_of(*path), " ", state));
+      }
+    }
+  }
+}
+
+TEST(FirstOrder, TheAdjointIsTheSlopeOfWhatIsExpectedOfAGaussian) {
+  // The tilted answer: of a linear reward, d E[picture | x_t] / dx_t times its
+  // slope, a s^2 / (a^2 s^2 + n^2) of pictures N(m, s^2).
+  for (const auto& path : both_paths()) {
+    constexpr int64_t kMany = 100;
+    Setting here(path, taken(At::adjoint), kMany);
+    const auto guidance = here.guide();
+    for (const int64_t state : {0L, 30L, 60L, 90L}) {
+      const double t = here.rollout().transition_of(state).t;
+      const double a = path->signal(t), n = path->noise(t);
+      const double slope =
+          a * kStd * kStd / (a * a * kStd * kStd + n * n) * path->signal(0);
+      const auto of_sample =
+          reward_gradient(here.reward, here.decoder,
+                          here.rollout().latents.narrow(0, 0, 1),
+                          {here.rollout().prompts[0]}, 1)
+              .gradient;
+      const auto got = here.direction_of(guidance, state);
+      const double ratio = (got.norm() / of_sample.norm()).item<double>();
+      EXPECT_NEAR(ratio, slope, 0.05 * slope + 0.01)
+          << name_of(*path) << " " << state;
+    }
+  }
+}
+
+TEST(FirstOrder, TakesTheSamplesGradientForAllStatesOfItsPath) {
+  for (const auto& path : both_paths()) {
+    Setting here(path, taken(At::sample));
+    const auto guidance = here.guide();
+    EXPECT_EQ(guidance.directions.value.size(0), here.rollout().images());
+    for (int64_t state = 0; state < here.rollout().states(); ++state) {
+      EXPECT_EQ(guidance.directions.of_row[state], state / kSteps);
+    }
+    expect_derivative(
+        here.direction_of(guidance, 2), here.rollout().latents.narrow(0, 0, 1),
+        [&](const torch::Tensor& at) { return here.reward_of(at); }, "sample");
+    auto far = taken(At::picture, kSteps);  // looking as far is the same
+    EXPECT_TRUE(Setting(path, far).guide().directions.value.equal(
+        guidance.directions.value));
+  }
+}
+
+TEST(FirstOrder, TrainsOneStepOfEachPartAndTheLast) {
+  auto knobs = taken(At::sample);
+  knobs.times = 2;
+  knobs.last_time = true;
+  Setting here(flow_path(), knobs);
+  std::set<int64_t> seen;
+  for (int64_t epoch = 0; epoch < 20; ++epoch) {
+    const auto trained = here.guide(epoch).trained;
+    EXPECT_TRUE(std::is_sorted(trained.begin(), trained.end()));
+    for (int64_t root = 0; root < here.rollout().images(); ++root) {
+      std::vector<int64_t> steps;
+      for (const int64_t state : trained) {
+        if (state / kSteps == root) steps.push_back(state % kSteps);
+      }
+      ASSERT_GE(steps.size(), 2u);
+      EXPECT_LT(steps[0], 3);
+      EXPECT_GE(steps[1], 3);
+      EXPECT_EQ(steps.back(), kSteps - 1);
+      seen.insert(steps.begin(), steps.end());
+    }
+  }
+  EXPECT_EQ(std::ssize(seen), kSteps);
+  EXPECT_EQ(here.guide(7).trained, here.guide(7).trained);
+}
+
+TEST(FirstOrder, TrainsTheLateStepsAlone) {
+  auto knobs = taken(At::sample);
+  knobs.late_steps = 2;
+  Setting here(flow_path(), knobs);
+  const auto trained = here.guide().trained;
+  EXPECT_EQ(std::ssize(trained), 2 * here.rollout().images());
+  for (const int64_t state : trained) EXPECT_GE(state % kSteps, kSteps - 2);
+  knobs.late_steps = 0;
+  knobs.random_late_steps = true;
+  Setting random(flow_path(), knobs);
+  std::set<int64_t> counts;
+  for (int64_t epoch = 0; epoch < 60; ++epoch) {
+    counts.insert(std::ssize(random.guide(epoch).trained) /
+                  random.rollout().images());
+  }
+  EXPECT_EQ(std::ssize(counts), kSteps);
+}
+
+TEST(FirstOrder, DiscountsByTheStepsThatAreLeft) {
+  auto knobs = taken(At::sample);
+  knobs.discount = 0.5;
+  knobs.of_sum = true;
+  Setting here(diffusion_path(), knobs);
+  const auto value = here.guide().advantages.value;
+  for (int64_t state = 0; state < here.rollout().states(); ++state) {
+    const double left = static_cast<double>(kSteps - 1 - state % kSteps);
+    EXPECT_FLOAT_EQ(value[state].item<float>(), 6 * std::pow(0.5, left));
+  }
+}
+
+TEST(FirstOrder, BoundsTheNormOfAGradient) {
+  auto knobs = taken(At::sample);
+  Setting here(flow_path(), knobs);
+  const auto free = here.guide();
+  knobs.norm_clip = 1e-3;
+  const auto held = Setting(flow_path(), knobs).guide();
+  EXPECT_GT(norms(free.directions.value).min().item<double>(), 1e-2);
+  EXPECT_NEAR(norms(held.directions.value).max().item<double>(), 1e-3, 1e-6);
+  EXPECT_EQ(held.numbers.at("gradient_norm"), free.numbers.at("gradient_norm"));
+}
+
+TEST(FirstOrder, LeavesOutWhatIsNotRewarded) {
+  auto knobs = taken(At::sample);
+  knobs.positive_only = true;
+  Setting here(flow_path(), knobs);
+  EXPECT_TRUE(here.guide().advantages.alive.all().item<bool>());
+  here.reward.offset = -1e3;
+  EXPECT_FALSE(here.guide().advantages.alive.any().item<bool>());
+}
+
+}  // namespace
+}  // namespace rsm

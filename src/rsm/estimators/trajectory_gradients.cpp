@@ -1,0 +1,208 @@
+#include "rsm/estimators/trajectory_gradients.h"
+
+#include <map>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+using At = GradientKnobs::At;
+using Nodes = std::vector<int64_t>;
+
+/** Pictures whose gradient is taken at once: a decoder's activations are many
+ * times its latents. */
+int64_t at_once(const Decoder& decoder) {
+  constexpr int64_t kPixels = 64;
+  return std::max<int64_t>(1, kPixels / (decoder.scale() * decoder.scale()));
+}
+
+torch::Tensor picked(const torch::Tensor& all, const Nodes& places) {
+  return all.index_select(0, torch::tensor(places, at::kLong));
+}
+
+class Taker {
+ public:
+  Taker(const Sampled& sampled, const GradientKnobs& knobs,
+        const GradientParts& parts)
+      : sampled_(sampled),
+        rollout_(sampled.rollout),
+        knobs_(knobs),
+        parts_(parts),
+        nodes_{std::ssize(sampled.rollout.transitions)} {}
+
+  RewardGradient at_nodes(const Nodes& nodes) const {
+    if (knobs_.at == At::adjoint) return carried_back(nodes);
+    Nodes samples, roots, inner, states;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      const bool last = nodes_.is_sample(nodes[i]);
+      (last ? samples : inner).push_back(static_cast<int64_t>(i));
+      if (last) {
+        roots.push_back(nodes_.root(nodes[i]));
+      } else {
+        states.push_back(nodes_.state(nodes[i]));
+      }
+    }
+    auto out = room(std::ssize(nodes));
+    if (!samples.empty()) put(out, samples, of_samples(roots));
+    if (!inner.empty()) {
+      put(out, inner,
+          knobs_.at == At::network ? through_network(states)
+                                   : of_pictures(states, predicted(states)));
+    }
+    return out;
+  }
+
+ private:
+  RewardGradient room(int64_t count) const {
+    auto shape = rollout_.latents.sizes().vec();
+    shape[0] = count;
+    return {at::empty({count}, at::kFloat), at::empty(shape, at::kFloat)};
+  }
+  static void put(RewardGradient& out, const Nodes& places,
+                  const RewardGradient& some) {
+    const auto index = torch::tensor(places, at::kLong);
+    out.value.index_copy_(0, index, some.value);
+    out.gradient.index_copy_(0, index, some.gradient);
+  }
+
+  /** [B,1,1,1] float32 of the times of states. */
+  template <typename F>
+  torch::Tensor column(const Nodes& states, const F& number_of) const {
+    std::vector<float> numbers;
+    for (const int64_t state : states) {
+      numbers.push_back(static_cast<float>(
+          number_of(parts_.path.prediction(rollout_.transition_of(state).t))));
+    }
+    return torch::tensor(numbers).view({-1, 1, 1, 1});
+  }
+  torch::Tensor per_x(const Nodes& states) const {
+    return column(states, [](const Path::Prediction& p) { return p.x; });
+  }
+  torch::Tensor per_y(const Nodes& states) const {
+    return column(states, [](const Path::Prediction& p) { return p.y; });
+  }
+
+  RewardGradient of_reward(const torch::Tensor& latents,
+                           Prompts prompts) const {
+    return reward_gradient(parts_.reward, parts_.decoder, latents, prompts,
+                           at_once(parts_.decoder));
+  }
+  Prompts prompts_of(const Nodes& states) const {
+    Prompts out;
+    for (const int64_t state : states) {
+      out.push_back(rollout_.prompts[rollout_.state_prompt[state]]);
+    }
+    return out;
+  }
+
+  RewardGradient of_samples(const Nodes& roots) const {
+    Prompts prompts;
+    for (const int64_t root : roots) {
+      prompts.push_back(rollout_.prompts[rollout_.image_prompt[root]]);
+    }
+    return of_reward(picked(rollout_.latents, roots), prompts);
+  }
+
+  /** The pictures that the rollout's outputs predict. */
+  torch::Tensor predicted(const Nodes& states) const {
+    return per_x(states) * picked(rollout_.x, states) +
+           per_y(states) * picked(rollout_.y, states);
+  }
+  /** In x of states, their outputs held fixed. */
+  RewardGradient of_pictures(const Nodes& states,
+                             const torch::Tensor& pictures) const {
+    auto out = of_reward(pictures, prompts_of(states));
+    out.gradient = per_x(states) * out.gradient;
+    return out;
+  }
+
+  Denoiser& network() const {
+    return knobs_.through == GradientKnobs::Through::policy ? parts_.policy
+                                                            : parts_.reference;
+  }
+
+  /** In x of states, of the picture that the network predicts there. */
+  RewardGradient through_network(const Nodes& states) const {
+    const auto x = picked(rollout_.x, states);
+    const auto by_x = per_x(states), by_y = per_y(states);
+    auto out = room(std::ssize(states));
+    const auto within = network().pull_back(
+        x, times_of(rollout_, states), sampled_.conditions_of(states),
+        [&](int64_t first, int64_t count, const torch::Tensor& y) {
+          const auto part = [&](const torch::Tensor& all) {
+            return all.slice(0, first, first + count);
+          };
+          const Nodes some(states.begin() + first,
+                           states.begin() + first + count);
+          const auto found = of_reward(
+              part(by_x) * part(x) + part(by_y) * y.to(at::kCPU, at::kFloat),
+              prompts_of(some));
+          part(out.value).copy_(found.value);
+          part(out.gradient).copy_(found.gradient);
+          return (part(by_y) * found.gradient).to(y.device());
+        });
+    out.gradient = by_x * out.gradient + within;
+    return out;
+  }
+
+  /** Of the samples, by the transposed Jacobians of the paths' steps: those of
+   * a_x x + m_y y(x), from the last one to the first that is asked for. */
+  RewardGradient carried_back(const Nodes& nodes) const {
+    Nodes roots;
+    int64_t first = nodes_.steps;
+    std::map<int64_t, int64_t> place;
+    for (const int64_t node : nodes) {
+      place[node] = std::ssize(place);
+      if (roots.empty() || roots.back() != nodes_.root(node)) {
+        roots.push_back(nodes_.root(node));
+      }
+      first = std::min(first, nodes_.step(node));
+    }
+    auto at = of_samples(roots);
+    auto out = room(std::ssize(nodes));
+    for (int64_t step = nodes_.steps;; --step) {
+      for (size_t i = 0; i < roots.size(); ++i) {
+        const auto found = place.find(nodes_.of(roots[i], step));
+        if (found == place.end()) continue;
+        out.value[found->second] = at.value[static_cast<int64_t>(i)];
+        out.gradient[found->second] = at.gradient[static_cast<int64_t>(i)];
+      }
+      if (step == first) return out;
+      at.gradient = before_step(at.gradient, roots, step - 1);
+    }
+  }
+
+  torch::Tensor before_step(const torch::Tensor& after, const Nodes& roots,
+                            int64_t step) const {
+    Nodes states;
+    for (const int64_t root : roots) {
+      states.push_back(nodes_.state(nodes_.of(root, step)));
+    }
+    const auto& transition = rollout_.transitions[step];
+    const auto within = network().pull_back(
+        picked(rollout_.x, states), times_of(rollout_, states),
+        sampled_.conditions_of(states),
+        [&](int64_t begin, int64_t count, const torch::Tensor& y) {
+          return (transition.m_y * after.slice(0, begin, begin + count))
+              .to(y.device());
+        });
+    return transition.a_x * after + within;
+  }
+
+  const Sampled& sampled_;
+  const Rollout& rollout_;
+  const GradientKnobs& knobs_;
+  const GradientParts& parts_;
+  PathNodes nodes_;
+};
+
+}  // namespace
+
+RewardGradient gradients_at(const std::vector<int64_t>& nodes,
+                            const Sampled& sampled, const GradientKnobs& knobs,
+                            const GradientParts& parts) {
+  return Taker(sampled, knobs, parts).at_nodes(nodes);
+}
+
+}  // namespace rsm

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "rsm/base/decoder.h"
+#include "rsm/base/denoiser.h"
+#include "rsm/base/estimator.h"
+#include "rsm/base/method.h"
+#include "rsm/base/reward.h"
+#include "rsm/estimators/reward_gradient.h"
+#include "rsm/paths/path.h"
+
+namespace rsm {
+
+/** What gradients of a reward are taken of. All must outlive what asks. */
+struct GradientParts {
+  const Reward& reward;  ///< differentiable
+  const Decoder& decoder;
+  const Path& path;
+  Denoiser& policy;     ///< what is trained
+  Denoiser& reference;  ///< the model before training
+};
+
+/** Numbers of all that trajectories of `steps` steps go through: the state of
+ * every step, then the sample, root by root. */
+struct PathNodes {
+  int64_t steps;
+
+  int64_t of(int64_t root, int64_t step) const {
+    return root * (steps + 1) + std::min(step, steps);
+  }
+  int64_t root(int64_t node) const { return node / (steps + 1); }
+  int64_t step(int64_t node) const { return node % (steps + 1); }
+  bool is_sample(int64_t node) const { return step(node) == steps; }
+  /** The rollout's state that a node is. */
+  int64_t state(int64_t node) const { return node - root(node); }
+};
+
+/** The reward at nodes of a rollout of trajectories (rising) and its gradient
+ * in x there, as the knobs say; float32. Throws what reward_gradient() does. */
+RewardGradient gradients_at(const std::vector<int64_t>& nodes,
+                            const Sampled& sampled, const GradientKnobs& knobs,
+                            const GradientParts& parts);
+
+}  // namespace rsm

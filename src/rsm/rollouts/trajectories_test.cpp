@@ -1,0 +1,80 @@
+#include <gtest/gtest.h>
+
+#include "rsm/paths/transitions.h"
+#include "rsm/rollouts/testing.h"
+
+namespace rsm {
+namespace {
+
+RolloutPlan trajectories(const Path& path, bool stochastic, int64_t steps) {
+  Method method;
+  method.estimator.source = EstimatorKnobs::Source::trajectory;
+  method.estimator.gradient.stochastic = stochastic;
+  StepNoise noise;
+  noise.level = usual_level(noise.kind, path.family());
+  return make_plan(method, steps, noise);
+}
+
+TEST(Trajectories, HandOnEveryStateAndNoNextOnes) {
+  for (const auto& path : both_paths()) {
+    const auto plan = trajectories(*path, true, 7);
+    EXPECT_EQ(plan.states_per_root(), 7);
+    EXPECT_EQ(plan.rows_per_root(), 7);
+    EXPECT_EQ(plan.images_per_root(), 1);
+    EXPECT_EQ(plan.evaluations_per_root(), 7);
+    const auto rollout = roll_out_with_gaussian(path, plan, request_for(2, 3));
+    EXPECT_EQ(rollout.x.size(0), 6 * 7);
+    EXPECT_EQ(rollout.x_next.numel(), 0);
+    EXPECT_EQ(rollout.latents.size(0), 6);
+    EXPECT_EQ(rollout.evaluations, 6 * 7);
+    EXPECT_EQ(rollout.row_image.at(20), 2);
+  }
+}
+
+TEST(Trajectories, TakeTheOdeOrTheStepsWithTheirNoise) {
+  for (const auto& path : both_paths()) {
+    const auto request = request_for(1, 2);
+    for (const bool stochastic : {false, true}) {
+      const auto plan = trajectories(*path, stochastic, 5);
+      const auto rollout = roll_out_with_gaussian(path, plan, request);
+      for (int64_t s = 0; s < rollout.states(); ++s) {
+        const int64_t step = s % 5;
+        auto here = rollout.transitions[step];
+        const auto next = step == 4 ? rollout.latents[s / 5] : rollout.x[s + 1];
+        auto expected = step_mean(here, rollout.x[s], rollout.y[s]);
+        if (stochastic) {
+          expected = expected +
+                     here.s * counted_step_noise(request, 0, s / 5, step, 0);
+        }
+        EXPECT_TRUE(at::allclose(next, expected, 1e-4, 1e-5))
+            << name_of(*path) << " " << s;
+        EXPECT_GT(here.s, 0);
+      }
+      if (stochastic) continue;
+      GaussianDenoiser denoiser(path);
+      EXPECT_TRUE(at::allclose(
+          rollout.latents,
+          sample_ode(denoiser, *path, path->times(5),
+                     rollout.x.index({at::indexing::Slice(0, 10, 5)}),
+                     joined(request.conditions, request.conditions)),
+          1e-5, 1e-6));
+    }
+  }
+}
+
+TEST(Trajectories, DoNotDependOnTheirParts) {
+  const auto path = diffusion_path();
+  const auto plan = trajectories(*path, true, 4);
+  const auto request = request_for(3, 2);
+  const auto whole = roll_out_with_gaussian(path, plan, request);
+  auto parts = make_room(*path, plan, request);
+  GaussianDenoiser denoiser(path);
+  draw(denoiser, *path, plan, request, {1, 2}, parts);
+  draw(denoiser, *path, plan, request, {0, 1}, parts);
+  EXPECT_TRUE(parts.x.equal(whole.x));
+  EXPECT_TRUE(parts.y.equal(whole.y));
+  EXPECT_TRUE(parts.latents.equal(whole.latents));
+}
+
+}  // namespace
+}  // namespace rsm
