@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <numbers>
+#include <optional>
 #include <set>
 
 #include "rsm/base/error.h"
@@ -51,14 +53,14 @@ class Curved : public Reward {
 /** What an estimator of a kind says of trajectories of the Gaussian model. */
 struct Setting {
   Setting(const PathPointer& where, const GradientKnobs& knobs,
-          int64_t steps = kSteps)
+          int64_t steps = kSteps, std::optional<double> level = {})
       : path(where), denoiser(where), request(request_for(2, 2)) {
     request.latent_shape = {3, 2, 2};
     method.estimator.source = EstimatorKnobs::Source::trajectory;
     method.estimator.gradient = knobs;
     method.regularisation.importance = RegularisationKnobs::Importance::none;
     StepNoise noise;
-    noise.level = usual_level(noise.kind, path->family());
+    noise.level = level.value_or(usual_level(noise.kind, path->family()));
     plan = make_plan(method, steps, noise);
     sampled.rollout = roll_out(denoiser, *path, plan, request);
     sampled.conditions = request.conditions;
@@ -193,12 +195,15 @@ TEST(FirstOrder, CarriesItBackByTheWholeJacobianOfThePath) {
 
 TEST(FirstOrder, TheAdjointIsTheSlopeOfWhatIsExpectedOfAGaussian) {
   // The tilted answer: of a linear reward, d E[picture | x_t] / dx_t times its
-  // slope, a s^2 / (a^2 s^2 + n^2) of pictures N(m, s^2).
+  // slope, a s^2 / (a^2 s^2 + n^2) of pictures N(m, s^2). A path says so where
+  // it forgets its noise: DDPM's, and of flows the memoryless one.
   for (const auto& path : both_paths()) {
-    constexpr int64_t kMany = 100;
-    Setting here(path, taken(At::adjoint), kMany);
+    constexpr int64_t kMany = 200;
+    const double memoryless =
+        path->family() == Family::flow ? std::numbers::sqrt2 : 1;
+    Setting here(path, taken(At::adjoint), kMany, memoryless);
     const auto guidance = here.guide();
-    for (const int64_t state : {0L, 30L, 60L, 90L}) {
+    for (const int64_t state : {0L, 60L, 120L, 180L}) {
       const double t = here.rollout().transition_of(state).t;
       const double a = path->signal(t), n = path->noise(t);
       const double slope =

@@ -87,6 +87,16 @@ class KnobWriter {
   nlohmann::json json;
 };
 
+/** A gradient that is taken elsewhere has none of the entry's own knobs. */
+void prepare_gradient(const Config& section, GradientKnobs& knobs) {
+  auto at = knobs.at;
+  KnobReader{section}("at", at, "");
+  if (at == knobs.at) return;
+  const GradientKnobs usual;
+  knobs.through = usual.through;
+  knobs.lookahead = usual.lookahead;
+}
+
 /** What is to be known before knobs are asked for: an entry's own of another
  * source are none of the config's, and a list stands in place of a profile. */
 void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
@@ -96,8 +106,16 @@ void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
     knobs.branches.clear();
     knobs.profile.clear();
     knobs.tree = {};
+    if (source == Source::trajectory || knobs.is_first_order()) {
+      EstimatorKnobs fresh;
+      fresh.source = knobs.source;
+      fresh.noise = knobs.noise;
+      knobs = fresh;
+    }
   }
-  if (source == Source::tree) {
+  if (source == Source::trajectory) {
+    prepare_gradient(section.section("gradient"), knobs.gradient);
+  } else if (source == Source::tree) {
     fit_splits(knobs, steps);
     if (section.section("tree").has("split_steps")) knobs.profile.clear();
   } else if (source == Source::branches) {

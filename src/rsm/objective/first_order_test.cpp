@@ -246,7 +246,7 @@ Transitions steps_of(const Method& method, const Path& path, int64_t steps) {
   return make_plan(method, steps, noise).transitions(path);
 }
 
-constexpr double kDigits = 2e-6;  // of the tables' six digits
+constexpr double kDigits = 5e-6;  // half a unit of the tables' sixth digit
 
 void expect_near(double got, double expected, int64_t step) {
   EXPECT_NEAR(got, expected, kDigits * std::abs(expected)) << step;
