@@ -8,10 +8,12 @@
 #include <utility>
 
 #include "rsm/base/error.h"
+#include "rsm/rewards/colourfulness_reward.h"
 #include "rsm/rewards/exec_reward.h"
 #include "rsm/rewards/http_client.h"
 #include "rsm/rewards/http_reward.h"
 #include "rsm/rewards/jpeg_reward.h"
+#include "rsm/rewards/target_colour_reward.h"
 #include "rsm/rewards/weighted_reward.h"
 #include "rsm/worlds/shapes_reward.h"
 
@@ -21,6 +23,8 @@ namespace {
 struct Entry {
   const char* name;
   std::unique_ptr<Reward> (*make)();
+  /** Of NAME:ARGUMENT, where a name takes one. */
+  std::unique_ptr<Reward> (*make_with)(const std::string& argument) = nullptr;
 };
 
 /** The one list of rewards: a new one is a file of its own and a line here. */
@@ -28,6 +32,8 @@ constexpr Entry kRewards[] = {
     {"shapes", shapes::make_reward},
     {"jpeg-compressibility", make_jpeg_compressibility},
     {"jpeg-incompressibility", make_jpeg_incompressibility},
+    {"colourfulness", make_colourfulness},
+    {"target-colour", make_target_colour, make_target_colour},
 };
 
 /** A program loads its model before it is ready: seconds, where
@@ -109,12 +115,18 @@ std::unique_ptr<Reward> make_of(const RewardSpec& spec, const Servers& servers,
     options.turns = servers.at(server_of(spec));
     return make_http_reward(options, progress);
   }
+  const size_t colon = spec.name.find(':');
+  const std::string word = spec.name.substr(0, colon);
   for (const Entry& entry : kRewards) {
-    if (spec.name == entry.name) {
-      return entry.make();
+    if (word != entry.name) continue;
+    if (colon == std::string::npos) return entry.make();
+    if (entry.make_with != nullptr) {
+      return entry.make_with(spec.name.substr(colon + 1));
     }
+    throw UsageError(cat("[reward] got \"", spec.name, "\"; ", word,
+                         " takes nothing after its name: leave it out"));
   }
-  throw UsageError(cat("[reward] ", unknown_word(spec.name, reward_names()),
+  throw UsageError(cat("[reward] ", unknown_word(word, reward_names()),
                        "; or exec:COMMAND, or http://HOST:PORT/PATH"));
 }
 

@@ -21,7 +21,8 @@ struct RewardSpec {
   int64_t requests = 1;         ///< under way at a server at once, 1 to 1024
 };
 
-/** Names of the rewards that are built in. */
+/** Names of the rewards that are built in. target-colour also takes a colour,
+ * as target-colour:RRGGBB. */
 std::vector<std::string> reward_names();
 
 /** The reward of a name: one of reward_names(), `exec:COMMAND`

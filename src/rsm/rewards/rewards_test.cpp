@@ -33,6 +33,23 @@ TEST(Rewards, AreMadeByName) {
   EXPECT_THROW(make_reward("", kNeverStops), UsageError);
 }
 
+TEST(Rewards, OneTakesMoreBehindItsName) {
+  const auto made = [](const std::string& name) {
+    return make_rewards({spec(name)}, kNeverStops)->name();
+  };
+  EXPECT_EQ(made("target-colour:ff8000"), "target-colour:ff8000");
+  expect_parts(error_of([&] { made("target-colour:"); }),
+               {"[reward target-colour]", "\"\"", "RRGGBB"});
+  expect_parts(error_of([&] { made("target-color:ff8000"); }),
+               {"\"target-color\"", "did you mean \"target-colour\""});
+  expect_parts(error_of([&] { made("shapes:3"); }),
+               {"\"shapes:3\"", "takes nothing after its name"});
+  for (const std::string wrong :
+       {"target-colour:", "target-color:ff8000", "shapes:3"}) {
+    EXPECT_THROW(made(wrong), UsageError) << wrong;
+  }
+}
+
 TEST(Rewards, WatchedMetricsAreAmongTheMetrics) {
   using Names = std::vector<std::string>;
   EXPECT_EQ(make_rewards({spec("shapes")}, kNeverStops)->watched_metrics(),
