@@ -24,14 +24,30 @@ void check_finite(const std::string& who, const torch::Tensor& value,
                   "; ", kMendReward));
 }
 
-/** What a reward gave, as [B] float32 on the CPU. */
-torch::Tensor checked(const std::string& who, const std::string& what,
-                      const torch::Tensor& scores, const Prompts& prompts) {
+void check_count(const std::string& who, const std::string& what,
+                 const torch::Tensor& scores, const Prompts& prompts) {
   const int64_t count = scores.defined() ? scores.numel() : 0;
   RSM_CHECK(scores.defined() && count == std::ssize(prompts), "[reward ", who,
             "] ", count, " numbers arrived as ", what, " for ", prompts.size(),
             " images; one for each is needed; ", kMendReward);
+}
+
+/** What a reward gave, as [B] float32 on the CPU. */
+torch::Tensor checked(const std::string& who, const std::string& what,
+                      const torch::Tensor& scores, const Prompts& prompts) {
+  check_count(who, what, scores, prompts);
   return scores.detach().to(at::kCPU, at::kFloat).flatten();
+}
+
+/** Of the parts that have no gradient. */
+[[noreturn]] void refuse_gradient(const std::string& who,
+                                  const std::vector<std::string>& black_boxes) {
+  throw UsageError(
+      cat("[reward ", who, "] has no gradient: ", join(black_boxes, " and "),
+          black_boxes.size() == 1 ? " is a black box" : " are black boxes",
+          "; methods that take rewards' values alone train on it: "
+          "`rsm methods` lists them as of order zeroth; weight 0 "
+          "scores and reports a part and asks for no gradient"));
 }
 
 class WeightedSum : public Reward {
@@ -108,7 +124,36 @@ class WeightedSum : public Reward {
     return all;
   }
 
+  bool is_differentiable() const override { return black_boxes().empty(); }
+
+  torch::Tensor value_of(const torch::Tensor& images,
+                         const Prompts& prompts) const override {
+    if (!alone() && !is_differentiable()) {
+      refuse_gradient(name(), black_boxes());
+    }
+    torch::Tensor sum =
+        at::zeros({images.size(0)}, images.options().dtype(at::kDouble));
+    for (const auto& [weight, reward] : rewards_) {
+      if (weight == 0) continue;
+      const auto value = reward->value_of(images, prompts);
+      check_count(reward->name(), "values", value, prompts);
+      sum = sum + weight * value.to(at::kDouble).flatten();
+    }
+    return sum.to(at::kFloat);
+  }
+
  private:
+  /** Names of what trains and has no gradient. */
+  std::vector<std::string> black_boxes() const {
+    std::vector<std::string> names;
+    for (const auto& [weight, reward] : rewards_) {
+      if (weight != 0 && !reward->is_differentiable()) {
+        names.push_back(reward->name());
+      }
+    }
+    return names;
+  }
+
   bool alone() const { return rewards_.size() == 1; }
 
   const WeightedReward& leading() const {

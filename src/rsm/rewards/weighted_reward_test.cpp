@@ -1,6 +1,7 @@
 #include "rsm/rewards/weighted_reward.h"
 
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <functional>
 #include <limits>
@@ -146,6 +147,58 @@ TEST(WeightedReward, IsRemoteWhereOneIs) {
   EXPECT_TRUE(make_weighted_reward({{1, local}, {0, outside}})->is_remote());
   EXPECT_TRUE(
       make_reward("http://127.0.0.1:1/score", kNeverStops)->is_remote());
+}
+
+Shared builtin(const std::string& name) {
+  return make_reward(name, kNeverStops);
+}
+
+TEST(WeightedReward, GradientsAddUpAsValuesDo) {
+  const auto pictures = test_pictures(4, 5, 3);
+  const auto leaf = pictures.images.clone().requires_grad_(true);
+  const auto gradient = [&](const Reward& reward) {
+    const auto value = reward.value_of(leaf, pictures.prompts);
+    EXPECT_TRUE(torch::equal(value, score(reward, pictures).value));
+    return torch::autograd::grad({value.sum()}, {leaf})[0];
+  };
+  const auto red = builtin("target-colour");
+  const auto colour = builtin("colourfulness");
+  const auto sum = make_weighted_reward({{2, colour}, {-0.5, red}});
+  ASSERT_TRUE(sum->is_differentiable());
+  // Three roundings to float32.
+  EXPECT_TRUE(torch::allclose(gradient(*sum),
+                              2 * gradient(*colour) - 0.5 * gradient(*red),
+                              1e-6, 1e-8));
+  EXPECT_TRUE(torch::equal(gradient(*make_weighted_reward({{1, red}})),
+                           gradient(*red)));
+}
+
+TEST(WeightedReward, HasAGradientWhereAllThatTrainsHas) {
+  const auto pictures = test_pictures(2, 4, 4);
+  const auto colour = builtin("colourfulness");
+  const auto value = [&](std::vector<WeightedReward> rewards) {
+    return make_weighted_reward(std::move(rewards))
+        ->value_of(pictures.images, pictures.prompts);
+  };
+  // A weight of 0 is not asked: it would throw.
+  EXPECT_TRUE(torch::equal(value({{1, colour}, {0, brightness()}}),
+                           value({{1, colour}})));
+  EXPECT_TRUE(make_weighted_reward({{1, colour}, {0, brightness()}})
+                  ->is_differentiable());
+  for (const auto& [rewards, parts] : std::vector<
+           std::pair<std::vector<WeightedReward>, std::vector<std::string>>>{
+           {{{1, colour}, {0.1, brightness("b")}, {0, brightness("c")}},
+            {"[reward colourfulness + 0.1 * b + 0 * c]", ": b is a black box",
+             "weight 0"}},
+           {{{1, brightness("b")}, {1, colour}, {1, brightness("c")}},
+            {"b and c are black boxes"}},
+           {{{1, brightness("b")}}, {"[reward b]", "it is a black box"}}}) {
+    EXPECT_FALSE(make_weighted_reward(rewards)->is_differentiable());
+    EXPECT_THROW(value(rewards), UsageError);
+    const auto text = error_of([&, &r = rewards] { value(r); });
+    expect_parts(text, parts);
+    expect_parts(text, {"has no gradient", "`rsm methods`", "order zeroth"});
+  }
 }
 
 TEST(WeightedReward, ScoresThatAreNotFiniteAreNamed) {
