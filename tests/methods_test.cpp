@@ -63,8 +63,12 @@ TEST_P(MethodsOn, EveryEntryTrainsOnEveryModelItIsFor) {
         continue;
       }
       SCOPED_TRACE(cat(method.name, " on ", model));
+      std::vector<std::string> overrides;
+      if (method.estimator.is_first_order()) {
+        overrides = {"reward=colourfulness"};
+      }
       const auto options = small_run(folder / (to_string(family) + method.name),
-                                     model, method.name);
+                                     model, method.name, overrides);
       const auto log = run_to_end(options);
       const auto& epoch = log.back();
       // A first update whose ratios are not exactly 1 stops the run.

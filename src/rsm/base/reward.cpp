@@ -9,7 +9,7 @@ torch::Tensor Reward::value_of(const torch::Tensor& /*images*/,
   throw UsageError(cat("[reward ", name(),
                        "] has no gradient: it is a black box; methods that "
                        "take rewards' values alone train on it: `rsm methods` "
-                       "lists them as of order zeroth"));
+                       "lists them under zeroth order"));
 }
 
 void check_pictures(const std::string& who, const torch::Tensor& images,

@@ -57,13 +57,19 @@ void print_method(const Method& method) {
 }
 
 void print_list(const std::vector<Method>& methods) {
-  std::printf("%-21s %-12s %-9s\n", "method", "h(t), 1 to 0", "models");
-  for (const auto& method : methods) {
-    auto h = normalised_h(method, shown_steps(method));
-    std::printf("%-21s [%s]  %-9s  %s\n", method.name.c_str(),
-                sparkline(h).c_str(), to_string(method.family).c_str(),
-                method.summary.c_str());
-  }
+  const auto print_those = [&](bool first_order) {
+    for (const auto& method : methods) {
+      if (method.estimator.is_first_order() != first_order) continue;
+      std::printf("%-21s [%s]  %-9s  %s\n", method.name.c_str(),
+                  sparkline(normalised_h(method, shown_steps(method))).c_str(),
+                  to_string(method.family).c_str(), method.summary.c_str());
+    }
+  };
+  std::printf("%-21s %-12s  %-9s\n", "method", "h(t), 1 to 0", "models");
+  std::printf("\nzeroth order: rewards' values alone\n");
+  print_those(false);
+  std::printf("\nfirst order: along the gradient of a differentiable reward\n");
+  print_those(true);
   std::printf("\nrsm methods NAME shows one with its knobs, time by time.\n");
 }
 

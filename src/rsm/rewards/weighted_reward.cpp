@@ -46,7 +46,7 @@ torch::Tensor checked(const std::string& who, const std::string& what,
       cat("[reward ", who, "] has no gradient: ", join(black_boxes, " and "),
           black_boxes.size() == 1 ? " is a black box" : " are black boxes",
           "; methods that take rewards' values alone train on it: "
-          "`rsm methods` lists them as of order zeroth; weight 0 "
+          "`rsm methods` lists them under zeroth order; weight 0 "
           "scores and reports a part and asks for no gradient"));
 }
 

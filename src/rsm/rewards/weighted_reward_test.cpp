@@ -197,7 +197,7 @@ TEST(WeightedReward, HasAGradientWhereAllThatTrainsHas) {
     EXPECT_THROW(value(rewards), UsageError);
     const auto text = error_of([&, &r = rewards] { value(r); });
     expect_parts(text, parts);
-    expect_parts(text, {"has no gradient", "`rsm methods`", "order zeroth"});
+    expect_parts(text, {"has no gradient", "`rsm methods`", "zeroth order"});
   }
 }
 

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+
+#include "rsm/base/conditioner.h"
+#include "rsm/base/estimator.h"
+#include "rsm/rollouts/plan.h"
+
+namespace rsm {
+
+/** The trajectories of past epochs, in host memory and, an epoch a file, in
+ * the folder `replay` of a run, from which it goes on. */
+class Replay {
+ public:
+  /** Holds so many epochs beside the present one; 0: none, and no file. */
+  Replay(const std::string& run_folder, int64_t epochs)
+      : folder_(run_folder + "/replay"), epochs_(epochs) {}
+
+  bool is_on() const { return epochs_ > 0; }
+
+  /** Reads what a run at this epoch holds: the `epochs` before it, of which
+   * `prompts_of` says the prompts. Throws rsm::Error naming a file that is
+   * missing or not whole. */
+  template <typename PromptsOf>
+  void load(int64_t epoch, const PromptsOf& prompts_of) {
+    held_.clear();
+    for (int64_t e = std::max<int64_t>(0, epoch - epochs_); e < epoch; ++e) {
+      held_.push_back(read(e, prompts_of(e)));
+    }
+  }
+
+  /** As many trajectories as `fresh`, the epoch's own, has: drawn from them and
+   * all that are held, each as likely, by `seed`. Keeps `fresh`, its file
+   * included; the oldest goes. */
+  Sampled mixed(const Sampled& fresh, int64_t epoch, uint64_t seed,
+                const RolloutPlan& plan, const Conditioner& conditioner);
+
+ private:
+  /** An epoch's trajectories. */
+  struct Epoch {
+    Prompts prompts;  ///< [R] one a trajectory
+    torch::Tensor x, y, latents, value;
+  };
+
+  static Epoch kept(const Sampled& sampled);
+  Epoch read(int64_t epoch, const Prompts& prompts) const;
+  void write(int64_t epoch, const Epoch& kept) const;
+  std::string path_of(int64_t epoch) const;
+
+  std::string folder_;
+  int64_t epochs_;
+  std::deque<Epoch> held_;
+};
+
+}  // namespace rsm

@@ -1,0 +1,99 @@
+// Methods that follow a reward's gradient, on the shipped models.
+
+#include <gtest/gtest.h>
+
+#include "rsm/base/error.h"
+#include "rsm/base/testing.h"
+#include "rsm/io/testing.h"
+#include "rsm/methods/catalogue.h"
+#include "rsm/methods/names.h"
+#include "rsm/train/finetune.h"
+#include "rsm/train/testing.h"
+
+namespace rsm {
+namespace {
+
+/** Pictures are to be orange: a gradient of some 1e-3 a latent's element. */
+RunOptions colour_run(const std::string& folder, const Method& method,
+                      Family family, std::vector<std::string> overrides = {}) {
+  return read_run_options(Config::parse(
+      cat("name: test\nfolder: ", folder, "\nmodel: models/shapes-",
+          family == Family::flow ? "flow" : "diffusion",
+          "\nreward: target-colour:ff8000\nmethod: {name: ", method.name, "}\n",
+          R"(prompts: {per_epoch: 4, samples_per_prompt: 2}
+sampling: {steps: 6, guidance_scale: 1}
+train:
+  epochs: 12
+  weights: full
+  lr: 0.001
+  updates_per_epoch: 1
+  ema_decay: 0
+evaluation: {images: 6, steps: 4, every: 100}
+checkpoint: {every: 100}
+compute: {rollout_tile: 8, train_tile: 8, threads: 2}
+)"),
+      "test.yaml", overrides));
+}
+
+/** What brings a method's strength to this reward and model. */
+std::vector<std::string> strength_for(const Method& method) {
+  const double scale = method.regularisation.beta == 0 ? 1 : 30;
+  return {cat("method.strength.scale=", scale),
+          "method.estimator.gradient.norm_clip=0"};
+}
+
+class FirstOrderOn : public OnDevice {};
+RSM_ON_EVERY_DEVICE(FirstOrderOn);
+
+TEST_P(FirstOrderOn, EveryEntryRaisesItsReward) {
+  const TemporaryFolder folder;
+  for (const auto family : {Family::flow, Family::diffusion}) {
+    for (const auto& method : catalogue()) {
+      if (!method.estimator.is_first_order() || !method.is_for(family)) {
+        continue;
+      }
+      SCOPED_TRACE(cat(method.name, " on ", to_string(family)));
+      auto overrides = strength_for(method);
+      overrides.push_back(on_device());
+      const auto log =
+          run_to_end(colour_run(folder / (to_string(family) + method.name),
+                                method, family, overrides));
+      const double before = log.front().at("eval_reward");
+      const double after = log.back().at("eval_reward");
+      EXPECT_GT(after, before + 0.01) << method.name;
+      std::printf("%s %s: %g -> %g\n", method.name.c_str(),
+                  to_string(family).c_str(), before, after);
+    }
+  }
+}
+
+TEST_P(FirstOrderOn, ResumesInTheSameBytes) {
+  const TemporaryFolder folder;
+  const auto run = [&](const std::string& name, int64_t stops) {
+    const auto options =
+        colour_run(folder / name, find_method("sqdf"), Family::diffusion,
+                   {"train.epochs=4", "checkpoint.every=1", on_device()});
+    NoProgress silent;
+    for (int64_t stop = 0; stop < stops; ++stop) {
+      Finetune part(options, silent);
+      part.run_epoch();
+      part.save();
+    }
+    run_to_end(options);
+  };
+  run("whole", 0);
+  run("parts", 2);
+  expect_same_weights(folder / "whole", folder / "parts", repeats_its_bits());
+}
+
+TEST(FirstOrderRuns, RefuseABlackBoxWithTheWayOut) {
+  const TemporaryFolder folder;
+  expect_parts(error_of([&] {
+                 colour_run(folder / "run", find_method("refl"), Family::flow,
+                            {"reward=jpeg-compressibility"});
+               }),
+               {"reward", "jpeg-compressibility", "black box", "zeroth"});
+}
+
+}  // namespace
+}  // namespace rsm
