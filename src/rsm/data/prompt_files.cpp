@@ -154,6 +154,13 @@ void refuse_negative(const std::string& where, const std::string& negative) {
             "sample and evaluate, --negative");
 }
 
+/** What an object says beside what prompts have a place for: all of it, since
+ * judges know it by its own names; none where that is nothing. */
+std::string metadata_of(const nlohmann::json& object) {
+  const auto known = object.count("prompt") + object.count("category");
+  return object.size() > known ? json_line(object) : "";
+}
+
 Prompt prompt_of(const nlohmann::json& value, const std::string& where) {
   Prompt prompt;
   if (value.is_string()) {
@@ -169,6 +176,7 @@ Prompt prompt_of(const nlohmann::json& value, const std::string& where) {
       if (!fields.value(key).is_string()) continue;  // a label, a number
       refuse_negative(where, fields.text(key));
     }
+    prompt.metadata = metadata_of(value);
   }
   prompt.text = trimmed(prompt.text);
   RSM_CHECK(!prompt.text.empty(), where,

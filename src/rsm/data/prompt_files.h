@@ -17,7 +17,9 @@ namespace rsm {
  * | .csv, .tsv, .tab | a table; its first line names the columns |
  *
  * Objects have a text "prompt" and, if wanted, "category" or "tag" (as
- * GenEval's metadata has it); other keys are ignored, null is as missing.
+ * GenEval's metadata has it); null is as missing. One with any key but "prompt"
+ * and "category" is kept whole as Prompt::metadata (quote_python_numbers,
+ * io/json_text.h, of what is no JSON).
  * Tables have a column prompt (or caption, or text) and, if wanted, category
  * (or tag); cells with separators, quotes or line ends stand in quotes (RFC
  * 4180). Surrounding white space and empty lines don't count; ids count from 0.

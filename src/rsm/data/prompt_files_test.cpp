@@ -105,6 +105,38 @@ TEST(PromptFiles, JsonLinesHaveCategoryOrTag) {
   EXPECT_EQ(prompts[2].id, 2);
 }
 
+/** The metadata of a file of this name and content. */
+std::vector<std::string> metadata_in(const std::string& name,
+                                     const std::string& content) {
+  const TemporaryFolder folder;
+  std::ofstream(folder / name) << content;
+  std::vector<std::string> out;
+  for (const auto& prompt : read_prompt_file(folder / name)) {
+    out.push_back(prompt.metadata);
+  }
+  return out;
+}
+
+TEST(PromptFiles, KeepAllThatAnObjectSays) {
+  const std::string told =
+      R"({"prompt": " zwölf \u00c4pfel", "a": [1, {"b": [null, 0.1]}]})";
+  const std::string kept =
+      R"({"a":[1,{"b":[null,0.1]}],"prompt":" zwölf Äpfel"})";
+  EXPECT_EQ(metadata_in("x.jsonl", told + "\n\"a text\"\n" + told),
+            (Found{kept, "", kept}));
+  EXPECT_EQ(metadata_in("x.json", "[\"a text\",\n" + told + "]"),
+            (Found{"", kept}));
+  // What it has a place for needs no other; tag is a name of the file's own.
+  EXPECT_EQ(metadata_in("x.jsonl",
+                        "{\"prompt\": \"a\", \"category\": \"b\"}\n"
+                        "{\"prompt\": \"a\", \"tag\": \"b\"}\n"
+                        "{\"prompt\": \"a\", \"x\": NaN}\n"),
+            (Found{"", R"({"prompt":"a","tag":"b"})",
+                   R"({"prompt":"a","x":"NaN"})"}));
+  EXPECT_EQ(metadata_in("x.txt", "a\nb"), Found(2, ""));
+  EXPECT_EQ(metadata_in("x.csv", "prompt,count\na,2"), Found(1, ""));
+}
+
 TEST(PromptFiles, ErrorsNameFileAndLine) {
   const TemporaryFolder folder;
   const std::string path = folder / "bad.jsonl";

@@ -11,6 +11,7 @@
 #include "rsm/io/json_text.h"
 #include "rsm/rewards/answers.h"
 #include "rsm/rewards/child_process.h"
+#include "rsm/rewards/requests.h"
 
 namespace rsm {
 namespace {
@@ -64,14 +65,11 @@ class ExecReward : public Reward {
                      const PictureRange& range) const {
     const auto pixels =
         picture_bytes(images.narrow(0, range.first, range.count));
-    json header = {{"count", range.count},
+    json header = told_of(who_, prompts, range);
+    header.update({{"count", range.count},
                    {"height", pixels.size(1)},
                    {"width", pixels.size(2)},
-                   {"channels", 3},
-                   {"prompts", json::array()}};
-    for (int64_t i = 0; i < range.count; ++i) {
-      header["prompts"].push_back(prompts[range.first + i].text);
-    }
+                   {"channels", 3}});
     for (bool again = false;; again = true) {
       // Given back only after a right answer, so that any error ends it.
       Process process = process_ ? std::move(process_) : start();

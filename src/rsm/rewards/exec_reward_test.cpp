@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "rsm/rewards/metadata_testing.h"
 #include "rsm/rewards/rewards.h"
 #include "rsm/rewards/testing.h"
 
@@ -61,6 +62,9 @@ class Judge {
 
   /** In its folder: itself, and what it has left there. */
   int64_t files() const { return folder_.entries(); }
+  std::string read(const std::string& file) const {
+    return read_file(folder_ / file);
+  }
 
  private:
   TemporaryFolder folder_;
@@ -103,6 +107,34 @@ for request, images in requests():
   EXPECT_EQ(next.metrics.at("process")[0].item<float>(),
             scores.metrics.at("process")[9].item<float>());
   EXPECT_EQ(reward->score(pictures.images.slice(0, 0, 0), {}).value.numel(), 0);
+}
+
+TEST(ExecReward, IsToldAllThatFilesOfPromptsSay) {
+  std::unique_ptr<Judge> judge;
+  expect_metadata_arrives([&](const std::string& beginning) {
+    judge = std::make_unique<Judge>(beginning + R"(
+for request, images in requests():
+    say({"id": request["id"], "scores": same_metadata(request)})
+)");
+    judge->options().batch = 3;
+    return judge->make();
+  });
+}
+
+TEST(ExecReward, IsToldNothingElseOfPromptsWithoutMetadata) {
+  const Judge judge(R"(
+say({"ready": True})
+line = sys.stdin.buffer.readline()
+(here / "line").write_bytes(line)
+sys.stdin.buffer.read(2 * 4 * 3 * 3)
+say({"id": 1, "scores": [0, 0]})
+)");
+  judge.make()->score(torch::zeros({2, 3, 4, 3}),
+                      {{0, "a \"red\" Äpfel", "x"}, {1, "b", ""}});
+  EXPECT_EQ(judge.read("line"),
+            R"({"channels":3,"count":2,"height":4,"id":1,)"
+            R"("prompts":["a \"red\" Äpfel","b"],"width":3})"
+            "\n");
 }
 
 TEST(ExecReward, DoesNotDependOnTheBatch) {

@@ -21,6 +21,7 @@
 #include "rsm/rewards/answers.h"
 #include "rsm/rewards/http_client.h"
 #include "rsm/rewards/patience.h"
+#include "rsm/rewards/requests.h"
 
 namespace rsm {
 namespace {
@@ -137,11 +138,8 @@ class HttpReward : public Reward {
  private:
   RewardScores judge(const torch::Tensor& images, const Prompts& prompts,
                      const PictureRange& range) const {
-    json texts = json::array();
-    for (int64_t i = 0; i < range.count; ++i) {
-      texts.push_back(prompts[range.first + i].text);
-    }
-    const json body = {{"prompts", texts}, {"images", pngs_of(images, range)}};
+    json body = told_of(who_, prompts, range);
+    body["images"] = pngs_of(images, range);
     const auto answer =
         ask({"POST", address_, json_line(body)}, range.text(), kMendReward);
     return read_scores(who_, parse_answer(who_, answer.body), range, prompts);

@@ -4,6 +4,7 @@
 
 #include "rsm/rewards/http_client.h"
 #include "rsm/rewards/http_testing.h"
+#include "rsm/rewards/metadata_testing.h"
 #include "rsm/rewards/rewards.h"
 
 namespace rsm {
@@ -28,6 +29,27 @@ def judge(self, request):
   EXPECT_EQ(scores.metrics.at("path")[0].item<float>(), 6);  // "/score"
   expect_right(*reward, test_pictures(2, 150, 150));
   EXPECT_EQ(reward->score(pictures.images.slice(0, 0, 0), {}).value.numel(), 0);
+}
+
+TEST(HttpReward, IsToldAllThatFilesOfPromptsSay) {
+  std::unique_ptr<TestServer> server;
+  expect_metadata_arrives([&](const std::string& beginning) {
+    server = std::make_unique<TestServer>(beginning + R"(
+def judge(self, request):
+    self.answer(200, {"scores": same_metadata(request)})
+)");
+    server->options.batch = 32;
+    return server->make();
+  });
+}
+
+TEST(HttpReward, IsToldNothingElseOfPromptsWithoutMetadata) {
+  const TestServer server(R"(
+def judge(self, request):
+    known = sorted(request) == ["images", "prompts"]
+    self.answer(200 if known else 400, {"scores": scores(request)})
+)");
+  expect_right(*server.make(), test_pictures(3, 4, 4));
 }
 
 TEST(HttpReward, DoesNotDependOnTheBatch) {

@@ -42,6 +42,7 @@ RunInputs::Prompts prompts_of(const std::string& source) {
   json all = json::array();
   for (const auto& prompt : prompts) {
     all.push_back({prompt.text, prompt.category});
+    if (!prompt.metadata.empty()) all.back().push_back(prompt.metadata);
   }
   return {source, static_cast<int64_t>(prompts.size()),
           checksum(json_line(all))};

@@ -19,7 +19,7 @@ struct RunInputs {
   struct Prompts {
     std::string source;  ///< as the config names it
     int64_t count = 0;
-    std::string sha256;  ///< of texts and categories in order
+    std::string sha256;  ///< of texts, categories, metadata in order
   };
 
   std::string model;        ///< the folder, as the config names it

@@ -101,6 +101,23 @@ TEST_F(RunInputsTest, ChangedContentIsNamedWhereItChangesNumbers) {
             std::vector<std::string>{folder_ / "judge.py"});
 }
 
+TEST_F(RunInputsTest, MetadataOfPromptsCountsWhereThereIsAny) {
+  const auto sum_of = [&](const std::string& lines) {
+    write_file_atomic(folder_ / "p.jsonl", lines);
+    options_.train_prompts = folder_ / "p.jsonl";
+    return run_inputs(options_).prompts.at("prompts.train").sha256;
+  };
+  const auto plain = before_.prompts.at("prompts.train").sha256;
+  EXPECT_EQ(plain, checksum(R"([["one",""],["two",""]])"));
+  EXPECT_EQ(sum_of("{\"prompt\": \"one\", \"category\": null}\n\"two\""),
+            plain);
+  const std::string two = "\n\"two\"";
+  const auto told = sum_of(R"({"prompt": "one", "count": 2, "of": 1})" + two);
+  EXPECT_NE(told, plain);
+  EXPECT_EQ(sum_of(R"({"of":1,"count":2,"prompt":"one"})" + two), told);
+  EXPECT_NE(sum_of(R"({"prompt": "one", "count": 3, "of": 1})" + two), told);
+}
+
 TEST_F(RunInputsTest, ALoraToGoOnFromIsOneOfThem) {
   make_folders(folder_ / "lora");
   write_file_atomic(folder_ / "lora/any.safetensors", "x");
