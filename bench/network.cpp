@@ -13,7 +13,6 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "rsm/base/clock.h"
 #include "rsm/base/memory.h"
 #include "rsm/base/random.h"
 #include "rsm/base/workers.h"
@@ -21,6 +20,7 @@
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/lora.h"
+#include "timing.h"
 
 namespace rsm {
 namespace {
@@ -29,24 +29,12 @@ constexpr int kRounds = 2;
 constexpr int64_t kMatrix = 2048;
 constexpr int64_t kTile = 2;  // pictures of a core
 
-template <typename Work>
-double best_seconds(const Work& work) {
-  work();
-  double best = INFINITY;
-  for (int i = 0; i < kRounds; ++i) {
-    const Clock clock;
-    work();
-    best = std::min(best, clock.seconds());
-  }
-  return best;
-}
-
 /** Floating-point operations a second in square products, all cores. */
 double matmul_peak(torch::ScalarType type, int64_t cores) {
   const torch::NoGradGuard no_grad;
   const auto a = counted_normal(1, {kMatrix, kMatrix}).to(type);
   const double seconds = best_seconds(
-      [&] { run_jobs(cores, cores, [&](int64_t) { at::mm(a, a); }); });
+      kRounds, [&] { run_jobs(cores, cores, [&](int64_t) { at::mm(a, a); }); });
   return 2.0 * kMatrix * kMatrix * kMatrix * static_cast<double>(cores) /
          seconds;
 }
@@ -79,15 +67,17 @@ void run(const std::string& folder, torch::ScalarType type, int64_t side,
       counted_normal(4, {rows, network->latent_shape()[0], side, side});
   const auto t = at::full({rows}, 0.5);
   adapter.set_enabled(false);  // merged, as rollouts have it
-  const double forward = best_seconds([&] { guided.predict(x, t, condition); });
+  const double forward =
+      best_seconds(kRounds, [&] { guided.predict(x, t, condition); });
   adapter.set_enabled(true);
-  const double train = best_seconds([&] {
+  const double train = best_seconds(kRounds, [&] {
     guided.gradients(x, t, condition, adapter.parameters(),
                      [](int64_t, int64_t, const torch::Tensor& y) {
                        return at::ones_like(y);
                      });
   });
-  const double decode = best_seconds([&] { model.decoder->decode(x); });
+  const double decode =
+      best_seconds(kRounds, [&] { model.decoder->decode(x); });
   const nlohmann::json out = {
       {"pictures", rows},   {"decode", decode},
       {"forward", forward}, {"train", train},

@@ -21,6 +21,7 @@
 #include "rsm/models/image_model.h"
 #include "rsm/models/policy.h"
 #include "rsm/models/sd3_transformer.h"
+#include "timing.h"
 
 namespace rsm {
 namespace {
@@ -33,25 +34,12 @@ int64_t cores() {
   return std::max<int64_t>(1, std::thread::hardware_concurrency());
 }
 
-/** Seconds of the fastest of a few rounds, after one to warm up. */
-template <typename Work>
-double best_seconds(const Work& work) {
-  work();
-  double best = INFINITY;
-  for (int i = 0; i < kRounds; ++i) {
-    const Clock clock;
-    work();
-    best = std::min(best, clock.seconds());
-  }
-  return best;
-}
-
 /** Floating-point operations a second in large square products, all cores. */
 double matmul_peak(torch::ScalarType type) {
   constexpr int64_t kProducts = 4;
   const torch::NoGradGuard no_grad;
   const auto a = counted_normal(1, {kMatrix, kMatrix}).to(type);
-  const double seconds = best_seconds([&] {
+  const double seconds = best_seconds(kRounds, [&] {
     run_jobs(cores() * kProducts, cores(), [&](int64_t) { at::mm(a, a); });
   });
   return 2.0 * kMatrix * kMatrix * kMatrix * kProducts *
@@ -175,7 +163,7 @@ struct Workload {
 
 void report(const std::string& name, double flops, double peak,
             const Workload& load, const std::function<void()>& work) {
-  const double seconds = best_seconds(work);
+  const double seconds = best_seconds(kRounds, work);
   const auto rows = static_cast<double>(load.x.size(0));
   std::printf("%s: %.0f samples/s, %.1f GFLOP/s, %.0f %% of the peak\n",
               name.c_str(), rows / seconds, flops * rows / seconds / 1e9,

@@ -18,6 +18,8 @@ from safetensors.torch import load_file, save_file
 from transformers import (CLIPTextConfig, CLIPTextModel,
                           CLIPTextModelWithProjection)
 
+from encoder_peer import fill, gradients, weighed
+
 CASES = {
     "quick_legacy_eos": (CLIPTextModelWithProjection, dict(
         hidden_act="quick_gelu", hidden_size=16, num_attention_heads=2,
@@ -68,25 +70,11 @@ def make_case(folder, kind, fields, generator):
         "bos_token_id": VOCABULARY - 2, "eos_token_id": VOCABULARY - 1,
         **fields})
     model = kind(config).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            noise = torch.randn(parameter.shape, generator=generator)
-            if "norm" in name and "weight" in name:
-                parameter.copy_(1 + 0.2 * noise)
-            else:
-                parameter.copy_(0.3 * noise)
+    fill(model, generator)
     model.save_pretrained(folder)
     ids = make_ids(config.eos_token_id, generator)
-    tensors = {"ids": ids}
-    loss = 0
-    for name, value in outputs(model, ids).items():
-        weight = torch.randn(value.shape, generator=generator)
-        loss = loss + (value * weight).sum()
-        tensors[f"output.{name}"] = value.detach().clone()
-        tensors[f"weight.{name}"] = weight
-    loss.backward()
-    for name, parameter in model.named_parameters():
-        tensors[f"gradient.{name}"] = parameter.grad
+    tensors = {"ids": ids, **weighed(outputs(model, ids), generator),
+               **gradients(model.named_parameters())}
     save_file(tensors, folder / "peer.safetensors")
 
 

@@ -10,14 +10,14 @@ Then loads OUT/ours, a model and its pixels.safetensors, and writes its outputs
 to peer.safetensors there.
 """
 
-import pathlib
-import random
 import sys
 
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (CLIPConfig, CLIPModel, CLIPVisionConfig,
                           CLIPVisionModelWithProjection)
+
+from encoder_peer import fill, gradients, weighed, write_cases
 
 CASES = {
     "quick": dict(hidden_act="quick_gelu", hidden_size=16,
@@ -43,16 +43,6 @@ def random_case(dice):
                 num_hidden_layers=dice.randint(1, 4),
                 image_size=patch * dice.randint(1, 4) + dice.randrange(patch),
                 projection_dim=dice.randint(1, 20))
-
-
-def fill(model, generator):
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            noise = torch.randn(parameter.shape, generator=generator)
-            if "norm" in name and "weight" in name:
-                parameter.copy_(1 + 0.2 * noise)
-            else:
-                parameter.copy_(0.3 * noise)
 
 
 def outputs(model, pixels):
@@ -91,19 +81,12 @@ def make_case(folder, fields, generator):
     config = model.config
     pixels = torch.randn(2, config.num_channels, config.image_size,
                          config.image_size, generator=generator)
-    tensors = {"pixels": pixels.clone()}
-    pixels.requires_grad_()
-    loss = 0
-    for name, value in outputs(model, pixels).items():
-        weight = torch.randn(value.shape, generator=generator)
-        loss = loss + (value * weight).sum()
-        tensors["output." + name] = value.detach().clone()
-        tensors["weight." + name] = weight
-    loss.backward()
-    for name, leaf in [("pixels", pixels), *model.named_parameters()]:
-        tensors["grad." + name] = leaf.grad.clone()
+    leaf = pixels.clone().requires_grad_()
+    tensors = {"pixels": pixels,
+               **weighed(outputs(model, leaf), generator),
+               **gradients([("pixels", leaf), *model.named_parameters()])}
     with torch.no_grad():
-        tensors["bfloat16"] = model.bfloat16()(tensors["pixels"]).image_embeds
+        tensors["bfloat16"] = model.bfloat16()(pixels).image_embeds
     save_file(tensors, folder / "peer.safetensors")
 
 
@@ -118,11 +101,4 @@ def run(folder):
                for name, value in found.items()}, folder / "peer.safetensors")
 
 
-out = pathlib.Path(sys.argv[1])
-torch.manual_seed(0)
-generator = torch.Generator().manual_seed(0)
-dice = random.Random(0)
-for name, fields in {**CASES, **{f"random_{i}": random_case(dice)
-                                 for i in range(4)}}.items():
-    make_case(out / name, fields, generator)
-run(out / "ours")
+write_cases(sys.argv[1], make_case, CASES, random_case, run)

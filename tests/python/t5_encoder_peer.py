@@ -9,13 +9,13 @@ type, the "weight" of a loss (the sum of "out" times it) and its gradients,
 model and its ids.safetensors, and writes its output to peer.safetensors there.
 """
 
-import pathlib
-import random
 import sys
 
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import T5Config, T5EncoderModel, T5ForConditionalGeneration
+
+from encoder_peer import gradients, write_cases
 
 CASES = {
     "gated": dict(feed_forward_proj="gated-gelu", d_model=24, d_kv=8,
@@ -73,8 +73,7 @@ def make_case(folder, fields, generator):
     tensors = {"ids": ids, "out": out.detach().clone(),
                "weight": torch.randn(out.shape, generator=generator)}
     (out * tensors["weight"]).sum().backward()
-    for name, parameter in encoder.named_parameters():
-        tensors["grad." + name] = parameter.grad
+    tensors.update(gradients(encoder.named_parameters()))
     for kind in (torch.bfloat16, torch.float16):
         half = T5EncoderModel.from_pretrained(folder, dtype=kind).eval()
         with torch.no_grad():
@@ -91,11 +90,4 @@ def run(folder):
     save_file({"out": out.last_hidden_state}, folder / "peer.safetensors")
 
 
-out = pathlib.Path(sys.argv[1])
-torch.manual_seed(0)
-generator = torch.Generator().manual_seed(0)
-dice = random.Random(0)
-for name, fields in {**CASES, **{f"random_{i}": random_case(dice)
-                                 for i in range(4)}}.items():
-    make_case(out / name, fields, generator)
-run(out / "ours")
+write_cases(sys.argv[1], make_case, CASES, random_case, run)

@@ -30,6 +30,27 @@ std::string scheduler_file(const std::string& folder) {
   return folder + "/scheduler/scheduler_config.json";
 }
 
+/** The path of a folder's scheduler, which is of its network's family. */
+std::shared_ptr<const Path> path_of(const ModelFolder& folder) {
+  const std::string file = scheduler_file(folder.path);
+  const auto scheduler = read_python_json(file);
+  std::shared_ptr<const Path> path;
+  try {
+    path = Path::from_json(scheduler);
+  } catch (const Error& wrong) {
+    throw Error(cat(wrong.what(), " (", file, ")"));
+  }
+  int64_t timesteps = kTimesteps;
+  JsonFields(scheduler, "[ImageModel] " + file)
+      .integer("num_train_timesteps", timesteps, kTimesteps, kTimesteps);
+  RSM_CHECK(path->family() == folder.family, "[ImageModel] ", file,
+            " is of another family than the network beside it; ",
+            folder.family == Family::flow ? "FlowMatchEulerDiscreteScheduler"
+                                          : "DDIMScheduler",
+            " is needed");
+  return path;
+}
+
 /** The config in a network's folder, whose sizes are those of its weights. */
 template <typename Config>
 Config config_of(const std::string& folder) {
@@ -107,7 +128,7 @@ ImageModel ImageModel::load(const std::string& path,
                             const ModelOptions& options) {
   const auto folder = open_model_folder(path);
   const std::string part = folder.network();
-  auto noise = load_path(path);
+  auto noise = path_of(folder);
   auto network = empty_network(folder);
   check_latents(folder, network);
   auto text = text_of(folder, network, options.text);
@@ -125,7 +146,7 @@ ImageModel ImageModel::load(const std::string& path,
 std::shared_ptr<TextEncoders> check_model(const std::string& path,
                                           const TextOptions& options) {
   const auto folder = open_model_folder(path);
-  load_path(path);
+  path_of(folder);
   const auto network = empty_network(folder);
   check_latents(folder, network);
   return text_of(folder, network, options);
@@ -188,24 +209,7 @@ std::vector<int64_t> ImageModel::latent_shape(
 }
 
 std::shared_ptr<const Path> load_path(const std::string& folder) {
-  const auto family = open_model_folder(folder).family;
-  const std::string file = scheduler_file(folder);
-  const auto scheduler = read_python_json(file);
-  std::shared_ptr<const Path> path;
-  try {
-    path = Path::from_json(scheduler);
-  } catch (const Error& wrong) {
-    throw Error(cat(wrong.what(), " (", file, ")"));
-  }
-  int64_t timesteps = kTimesteps;
-  JsonFields(scheduler, "[ImageModel] " + file)
-      .integer("num_train_timesteps", timesteps, kTimesteps, kTimesteps);
-  RSM_CHECK(path->family() == family, "[ImageModel] ", file,
-            " is of another family than the network beside it; ",
-            family == Family::flow ? "FlowMatchEulerDiscreteScheduler"
-                                   : "DDIMScheduler",
-            " is needed");
-  return path;
+  return path_of(open_model_folder(folder));
 }
 
 std::vector<std::string> folder_warnings(const std::string& folder) {

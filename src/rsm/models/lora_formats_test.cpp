@@ -29,10 +29,7 @@ struct Adapted {
   Adapted() {
     const torch::NoGradGuard no_grad;
     Unet model(small_unet_config());
-    uint64_t index = 100;
-    for (auto& p : model->parameters()) {
-      p.copy_(test_normal(index++, p.sizes()));
-    }
+    fill(*model, 100, 1, 1);
     config.targets = kUnetLoraTargets;
     LoraAdapter adapter(*model, config, 1);
     randomise(adapter, 5);

@@ -51,6 +51,18 @@ inline torch::Tensor test_normal(uint64_t index, at::IntArrayRef shape) {
   return counted_normal(counted_seed(7, Purpose::bench, {index}), shape);
 }
 
+/** Gives every parameter normal numbers, so that no part of a network is
+ * silent: those of matrices times `matrices`, those of vectors times `vectors`.
+ * They are test_normal()'s, of the first parameter that of `index`. */
+inline void fill(torch::nn::Module& network, uint64_t index, double matrices,
+                 double vectors) {
+  const torch::NoGradGuard no_grad;
+  for (auto& p : network.parameters()) {
+    p.copy_(test_normal(index++, p.sizes()) *
+            (p.dim() > 1 ? matrices : vectors));
+  }
+}
+
 /** Two blocks of width 24, the first with dual attention. */
 inline Sd3Config small_sd3_config() {
   Sd3Config config;
@@ -69,14 +81,9 @@ inline Sd3Config small_sd3_config() {
   return config;
 }
 
-/** Every parameter normal, so that no part of the network is silent. */
 inline Sd3Transformer random_sd3() {
-  const torch::NoGradGuard no_grad;
   Sd3Transformer model(small_sd3_config());
-  uint64_t index = 100;
-  for (auto& p : model->parameters()) {
-    p.copy_(test_normal(index++, p.sizes()) * (p.dim() > 1 ? 0.2 : 0.5));
-  }
+  fill(*model, 100, 0.2, 0.5);
   return model;
 }
 

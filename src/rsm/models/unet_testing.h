@@ -23,14 +23,9 @@ inline UnetConfig small_unet_config() {
   return config;
 }
 
-/** Every parameter normal, so that no part of the network is silent. */
 inline Unet random_unet() {
-  const torch::NoGradGuard no_grad;
   Unet model(small_unet_config());
-  uint64_t index = 100;
-  for (auto& p : model->parameters()) {
-    p.copy_(test_normal(index++, p.sizes()) * (p.dim() > 1 ? 0.1 : 0.5));
-  }
+  fill(*model, 100, 0.1, 0.5);
   return model;
 }
 
