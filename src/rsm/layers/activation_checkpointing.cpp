@@ -4,7 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "rsm/base/error.h"
-#include "rsm/layers/linear.h"
+#include "rsm/layers/adaptable.h"
 
 namespace rsm {
 namespace {
@@ -20,10 +20,10 @@ void add_trained(const torch::nn::Module& module, Tensors& out) {
     add(parameter);
   }
   for (const auto& part : module.modules()) {
-    const auto* linear = dynamic_cast<const LinearImpl*>(part.get());
-    if (linear == nullptr || !linear->lora.enabled) continue;
-    add(linear->lora.down);
-    add(linear->lora.up);
+    const auto* layer = dynamic_cast<const Adaptable*>(part.get());
+    if (layer == nullptr || !layer->lora.enabled) continue;
+    add(layer->lora.down);
+    add(layer->lora.up);
   }
 }
 

@@ -15,7 +15,11 @@ ConvImpl::ConvImpl(int64_t in, int64_t out, int64_t kernel, int64_t stride,
 }
 
 torch::Tensor ConvImpl::forward(const torch::Tensor& x) {
-  return at::conv2d(x, weight, bias, stride_, padding_);
+  const auto y = at::conv2d(x, weight, bias, stride_, padding_);
+  if (!lora.applies()) return y;
+  const auto type = x.scalar_type();
+  const auto low = at::conv2d(x, lora.down.to(type), {}, stride_, padding_);
+  return y.add(at::conv2d(low, lora.up.to(type)), lora.scale);
 }
 
 }  // namespace rsm

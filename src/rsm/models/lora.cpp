@@ -10,6 +10,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
+#include "rsm/layers/linear.h"
 #include "rsm/models/loading.h"
 
 namespace rsm {
@@ -39,21 +40,21 @@ std::string nearest_ending(const std::string& word,
     endings.insert(ending(name, parts));
   }
   const auto near = nearest_word(word, {endings.begin(), endings.end()});
-  return near.empty() ? "; an ending of a linear layer's name is needed, "
+  return near.empty() ? "; an ending of a layer's name is needed, "
                         "such as \"" +
                             ending(names.front(), 2) + "\""
                       : "; did it mean \"" + near + "\"?";
 }
 
-using Layers = std::map<std::string, std::shared_ptr<LinearImpl>>;
+using Layers = std::map<std::string, std::shared_ptr<Adaptable>>;
 
-/** Chooses a model's Linear layers as a config says. */
+/** Chooses layers of a model as a config says. */
 class LayerChoice {
  public:
   LayerChoice(const torch::nn::Module& model, const LoraConfig& config)
       : config_(config) {
     for (const auto& item : model.named_modules("", false)) {
-      add(item.key(), std::dynamic_pointer_cast<LinearImpl>(item.value()));
+      add(item.key(), std::dynamic_pointer_cast<Adaptable>(item.value()));
     }
   }
 
@@ -68,14 +69,16 @@ class LayerChoice {
   }
 
  private:
-  void add(const std::string& name, const std::shared_ptr<LinearImpl>& layer) {
-    if (layer) linear_names_.push_back(name);
-    bool wanted = config_.all_linear() && layer;
+  void add(const std::string& name, const std::shared_ptr<Adaptable>& layer) {
+    const bool linear = std::dynamic_pointer_cast<LinearImpl>(layer) != nullptr;
+    if (layer) (linear ? linear_names_ : other_names_).push_back(name);
+    bool wanted = config_.all_linear() && linear;
     for (const auto& target : config_.targets) {
       if (!lora_target_matches(name, {target})) continue;
       RSM_CHECK(layer || lora_target_matches(name, config_.exclude),
                 "[LoraAdapter] target \"", target, "\" matches \"", name,
-                "\", which is no linear layer; name linear layers only");
+                "\", which is no linear layer and no convolution; name such "
+                "layers only");
       used_.insert(target);
       wanted = true;
     }
@@ -89,15 +92,16 @@ class LayerChoice {
 
   void check_used(const std::vector<std::string>& words, const char* kind,
                   const char* which) const {
+    auto names = linear_names_;
+    names.insert(names.end(), other_names_.begin(), other_names_.end());
     for (const auto& word : words) {
       RSM_CHECK(used_.contains(word), "[LoraAdapter] ", kind, " \"", word,
-                "\" matches no layer ", which,
-                nearest_ending(word, linear_names_));
+                "\" matches no layer ", which, nearest_ending(word, names));
     }
   }
 
   const LoraConfig& config_;
-  std::vector<std::string> linear_names_;
+  std::vector<std::string> linear_names_, other_names_;  ///< of layers
   std::set<std::string> used_, excluded_;
   Layers layers_;
 };
@@ -114,9 +118,7 @@ void for_each_merged(const StateDict& base, const StateDict& lora,
               "\"; the LoRA is of another model");
     const auto& weight = found->second;
     const std::vector<int64_t> shape = {pair.up.size(0), pair.down.size(1)};
-    const bool pointwise =
-        weight.dim() == 4 && weight.size(2) == 1 && weight.size(3) == 1;
-    const auto matrix = pointwise ? weight.flatten(1) : weight;
+    const auto matrix = weight.dim() == 4 ? weight.flatten(1) : weight;
     RSM_CHECK(matrix.sizes() == shape, "[merged] tensor \"", name,
               "\" has shape ", weight.sizes(), "; the LoRA asks for ",
               at::IntArrayRef(shape));
@@ -162,6 +164,20 @@ bool lora_target_matches(const std::string& module_name,
   });
 }
 
+std::vector<int64_t> lora_down_shape(const torch::Tensor& weight,
+                                     int64_t rank) {
+  auto shape = weight.sizes().vec();
+  shape[0] = rank;
+  return shape;
+}
+
+std::vector<int64_t> lora_up_shape(const torch::Tensor& weight, int64_t rank) {
+  std::vector<int64_t> shape(weight.dim(), 1);
+  shape[0] = weight.size(0);
+  shape[1] = rank;
+  return shape;
+}
+
 std::vector<LoraPair> lora_pairs(const StateDict& lora, int64_t rank,
                                  const std::string& who) {
   std::map<std::string, LoraPair> pairs;
@@ -169,7 +185,9 @@ std::vector<LoraPair> lora_pairs(const StateDict& lora, int64_t rank,
     const bool down = name.ends_with(kDown);
     RSM_CHECK(down || name.ends_with(kUp), "[", who, "] tensor \"", name,
               "\" is no part of a LoRA; names end with ", kDown, " or ", kUp);
-    const int64_t own_rank = tensor.dim() == 2 ? tensor.size(down ? 0 : 1) : -1;
+    const bool is_half = tensor.dim() == 2 || tensor.dim() == 4;
+    const auto half = is_half ? tensor.flatten(1) : tensor;
+    const int64_t own_rank = is_half ? half.size(down ? 0 : 1) : -1;
     RSM_CHECK(own_rank == rank || (rank == kRankByLayer && own_rank > 0), "[",
               who, "] tensor \"", name, "\" has shape ", tensor.sizes(), "; ",
               down ? "[rank,in]" : "[out,rank]", " with rank ", rank,
@@ -178,7 +196,7 @@ std::vector<LoraPair> lora_pairs(const StateDict& lora, int64_t rank,
         name.substr(0, name.size() - std::string(down ? kDown : kUp).size());
     auto& pair = pairs[module];
     pair.module = module;
-    (down ? pair.down : pair.up) = tensor;
+    (down ? pair.down : pair.up) = half;
   }
   std::vector<LoraPair> out;
   for (const auto& [module, pair] : pairs) {
@@ -230,9 +248,9 @@ LoraAdapter::LoraAdapter(torch::nn::Module& model, const LoraConfig& config,
     const auto& weight = layer->weight;
     const uint64_t own = counted_seed(seed, Purpose::lora_init, {index++});
     const auto options = weight.options().dtype(at::kFloat);
-    auto down = counted_normal(own, {config.rank, weight.size(1)});
+    auto down = counted_normal(own, lora_down_shape(weight, config.rank));
     down = (down / static_cast<double>(config.rank)).to(options);
-    auto up = at::zeros({weight.size(0), config.rank}, options);
+    auto up = at::zeros(lora_up_shape(weight, config.rank), options);
     layer->lora = {down.requires_grad_(true), up.requires_grad_(true),
                    config.scale(), true};
     layers_.emplace_back(name, layer);

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "rsm/io/safetensors.h"
-#include "rsm/layers/linear.h"
+#include "rsm/layers/adaptable.h"
 
 namespace rsm {
 
@@ -27,8 +27,9 @@ inline constexpr const char* kAllLinear = "all-linear";
 
 /** Low-rank adaptation, W + (alpha / rank) B A (Hu et al. 2021,
  * arXiv:2106.09685), in PEFT's terms. `targets` (target_modules) are endings
- * of layer names, or kAllLinear alone; `exclude` (exclude_modules) are endings
- * of the layers among them that are left as they are. */
+ * of names of layers, linear ones or convolutions, or kAllLinear alone;
+ * `exclude` (exclude_modules) are endings of those among them that are left as
+ * they are. */
 struct LoraConfig {
   int64_t rank = 32;
   double alpha = 64;
@@ -47,12 +48,18 @@ struct LoraConfig {
 bool lora_target_matches(const std::string& module_name,
                          const std::vector<std::string>& targets);
 
-/** The low-rank tensors of one layer. */
+/** The low-rank tensors of one layer, as matrices. A convolution's kernel is
+ * part of its `in`, as it is where its weight is flattened to [out,in]. */
 struct LoraPair {
   std::string module;
   torch::Tensor down;  ///< "<module>.lora_A.weight" [rank,in]
   torch::Tensor up;    ///< "<module>.lora_B.weight" [out,rank]
 };
+
+/** The shapes of `down` and `up` (LowRank, layers/adaptable.h) for a layer's
+ * weight. */
+std::vector<int64_t> lora_down_shape(const torch::Tensor& weight, int64_t rank);
+std::vector<int64_t> lora_up_shape(const torch::Tensor& weight, int64_t rank);
 
 /** Ranks that may differ from layer to layer. */
 inline constexpr int64_t kRankByLayer = 0;
@@ -64,7 +71,7 @@ std::vector<LoraPair> lora_pairs(const StateDict& lora, int64_t rank,
                                  const std::string& who);
 
 /** The weights of `base` with those of `lora` added in: W + scale B A in
- * float32, whatever the type of W; 1x1 convolutions count as matrices. Other
+ * float32, whatever the type of W; convolutions count as matrices. Other
  * tensors are those of `base`. Throws rsm::Error where a layer is missing or of
  * another shape. */
 StateDict merged(const StateDict& base, const StateDict& lora,
@@ -75,16 +82,16 @@ StateDict merged(const StateDict& base, const StateDict& lora,
 void load_merged(torch::nn::Module& model, const StateDict& base,
                  const StateDict& lora, const LoraConfig& config);
 
-/** Attaches low-rank tensors to a model's Linear layers, and detaches them
- * when it goes. The model must outlive it and stay on its device; its own
+/** Attaches low-rank tensors to a model's layers, and detaches them when it
+ * goes. The model must outlive it and stay on its device; its own
  * parameters stop requiring gradients. */
 class LoraAdapter {
  public:
   /** Starts like PEFT's init_lora_weights="gaussian": A normal with standard
    * deviation 1 / rank, B zero. Numbers are counted by (seed, place of the
    * layer among the attached ones, sorted by name). Throws rsm::Error for a
-   * target or exclusion that matches no layer, or a target that is not Linear
-   * or has an adapter already. */
+   * target or exclusion that matches no layer, or a target that is not
+   * Adaptable (layers/adaptable.h) or has an adapter already. */
   LoraAdapter(torch::nn::Module& model, const LoraConfig& config,
               uint64_t seed);
   ~LoraAdapter();
@@ -114,7 +121,7 @@ class LoraAdapter {
  private:
   torch::nn::Module& model_;
   LoraConfig config_;
-  std::vector<std::pair<std::string, std::shared_ptr<LinearImpl>>> layers_;
+  std::vector<std::pair<std::string, std::shared_ptr<Adaptable>>> layers_;
   std::vector<std::string> names_;
   bool enabled_ = true;
 };

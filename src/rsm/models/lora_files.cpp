@@ -236,13 +236,12 @@ void check_before_saving(const LoraConfig& config, const StateDict& lora) {
 
 torch::Tensor lora_matrix(const torch::Tensor& half, const std::string& name,
                           const std::string& who) {
-  const bool pointwise =
-      half.dim() == 4 && half.size(2) == 1 && half.size(3) == 1;
-  RSM_CHECK(half.is_floating_point() && (half.dim() == 2 || pointwise),
+  RSM_CHECK(half.is_floating_point() && (half.dim() == 2 || half.dim() == 4),
             "[LoRA] ", who, ": tensor \"", shown(name), "\" has shape ",
-            half.sizes(), "; a matrix is needed, or a 1x1 convolution",
+            half.sizes(), " and type ", half.scalar_type(),
+            "; a matrix or a convolution of floating-point numbers is needed",
             kFuseFirst);
-  return pointwise ? half.flatten(1) : half;
+  return half.flatten(1);
 }
 
 LoraFile evened(const StateDict& lora,
@@ -279,7 +278,8 @@ LoraFile folded(const LoraFile& file) {
   out.config.alpha = static_cast<double>(file.config.rank);
   for (const auto& pair :
        lora_pairs(file.tensors, file.config.rank, "folded")) {
-    out.tensors[pair.module + ".lora_B.weight"] = pair.up * file.config.scale();
+    auto& up = out.tensors.at(pair.module + ".lora_B.weight");
+    up = up * file.config.scale();
   }
   return out;
 }
@@ -340,7 +340,7 @@ LoraFile diffusers_lora(const SafetensorsFile& file, const std::string& part,
   }
   if (fields.empty()) {
     const auto& first = tensors.begin()->second;
-    fields = {{"r", first.dim() == 2 ? first.size(0) : 0}};
+    fields = {{"r", first.dim() == 0 ? 0 : first.size(0)}};
     fields["lora_alpha"] = fields["r"];
   }
   return from_peft(fields, path, tensors, path);

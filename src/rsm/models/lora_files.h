@@ -34,8 +34,8 @@ inline constexpr const char* kFuseFirst =
     "; to use it, load it in diffusers (load_lora_weights), fuse_lora() and "
     "save_pretrained() the model";
 
-/** Halves [r,in,1,1] and [out,r,1,1] of 1x1 convolutions as matrices; matrices
- * as they are. Throws rsm::Error for another tensor. */
+/** A half of a convolution, [r,in,k,k] or [out,r,1,1], as the matrix that
+ * LoraPair has; matrices as they are. Throws rsm::Error for another tensor. */
 torch::Tensor lora_matrix(const torch::Tensor& half, const std::string& name,
                           const std::string& who);
 

@@ -102,21 +102,23 @@ TEST(LoraFormats, OneAlphaForAllStaysOne) {
   }
 }
 
-TEST(LoraFormats, OfPointwiseConvolutionsAreMerged) {
+TEST(LoraFormats, OfConvolutionsAreMerged) {
   const Adapted own;
-  const std::string layer = "mid_block.attentions.0.proj_in";
-  const auto& weight = own.weights.at(layer + ".weight");
-  ASSERT_EQ(weight.dim(), 4);
-  const auto down = test_normal(1, {2, weight.size(1), 1, 1});
-  const auto up = test_normal(2, {weight.size(0), 2, 1, 1});
-  const auto file = lora_of_others(
-      {{"lora_unet_" + flat_name(layer) + ".lora_down.weight", down},
-       {"lora_unet_" + flat_name(layer) + ".lora_up.weight", up}},
-      "unet", own.weights, "test");
-  const auto found = merged(own.weights, file.tensors, file.config);
-  const auto expected =
-      weight + at::mm(up.flatten(1), down.flatten(1)).view(weight.sizes());
-  EXPECT_LT(relative(found.at(layer + ".weight"), expected), kFloatTolerance);
+  for (const std::string layer :
+       {"mid_block.attentions.0.proj_in", "mid_block.resnets.0.conv1"}) {
+    const auto& weight = own.weights.at(layer + ".weight");
+    ASSERT_EQ(weight.dim(), 4);
+    const auto down = test_normal(1, lora_down_shape(weight, 2));
+    const auto up = test_normal(2, {weight.size(0), 2, 1, 1});
+    const auto file = lora_of_others(
+        {{"lora_unet_" + flat_name(layer) + ".lora_down.weight", down},
+         {"lora_unet_" + flat_name(layer) + ".lora_up.weight", up}},
+        "unet", own.weights, "test");
+    const auto found = merged(own.weights, file.tensors, file.config);
+    const auto expected =
+        weight + at::mm(up.flatten(1), down.flatten(1)).view(weight.sizes());
+    EXPECT_LT(relative(found.at(layer + ".weight"), expected), kFloatTolerance);
+  }
 }
 
 TEST(LoraFormats, OfPeftWithRanksAlphasAndConvolutionsAreRead) {
@@ -167,8 +169,10 @@ TEST(LoraFormats, ThatAreNotReadSayWhatToDo) {
   expect_parts(
       error("lora_unet_input_blocks_1_1_proj_in.lora_down.weight", {4, 8}),
       {"no layer of the unet", "input_blocks_1_1"});
-  expect_parts(error("lora_unet_" + layer + ".lora_down.weight", {4, 8, 3, 3}),
-               {"[4, 8, 3, 3]", "1x1"});
+  expect_parts(error("lora_unet_" + layer + ".lora_down.weight", {4, 8, 3}),
+               {"[4, 8, 3]", "a convolution", "fuse_lora"});
+  expect_parts(error("lora_unet_" + layer + ".lora_mid.weight", {4, 4, 3, 3}),
+               {layer, "lora_mid", "fuse_lora"});
   expect_parts(error("lora_unet_" + layer + ".lora_down.weight", {4, 8}),
                {"mid_block.attentions.0.proj_in", "is missing"});
   expect_parts(error("weight", {4, 8}), {"\"weight\"", "no part of a LoRA"});

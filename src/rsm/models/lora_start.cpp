@@ -9,22 +9,23 @@ namespace {
 
 constexpr const char* kWeight = ".weight";
 
-/** Throws where a layer of the network cannot have this pair. */
-void check_fit(const LoraPair& pair, const StateDict& weights,
-               const std::string& who) {
+bool is_convolution(const torch::Tensor& weight) { return weight.dim() == 4; }
+
+/** The weight of the network that the pair is for. Throws where there is none
+ * or it is another one. */
+torch::Tensor weight_for(const LoraPair& pair, const StateDict& weights,
+                         const std::string& who) {
   const auto found = weights.find(pair.module + kWeight);
   RSM_CHECK(found != weights.end(), who, "layer \"", shown(pair.module),
             "\" is none of the model's; a LoRA of this model is needed");
   const auto& weight = found->second;
-  RSM_CHECK(weight.dim() == 2, who, "layer \"", shown(pair.module),
-            "\" is a convolution of the model (weight of shape ",
-            weight.sizes(), "); only LoRAs of linear layers go on training",
-            kFuseFirst);
+  const auto matrix = is_convolution(weight) ? weight.flatten(1) : weight;
   const std::vector<int64_t> shape = {pair.up.size(0), pair.down.size(1)};
-  RSM_CHECK(weight.sizes() == shape, who, "layer \"", shown(pair.module),
+  RSM_CHECK(matrix.sizes() == shape, who, "layer \"", shown(pair.module),
             "\" is for a weight of shape ", at::IntArrayRef(shape),
             "; the model's has ", weight.sizes(),
             ": a LoRA of this model is needed");
+  return weight;
 }
 
 }  // namespace
@@ -33,10 +34,15 @@ std::vector<std::string> adapted_layers(const LoraConfig& config,
                                         const StateDict& weights) {
   std::vector<std::string> layers;
   for (const auto& [name, weight] : weights) {
-    if (!name.ends_with(kWeight) || weight.dim() != 2) continue;
+    const bool linear = weight.dim() == 2;
+    if (!name.ends_with(kWeight) || !(linear || is_convolution(weight))) {
+      continue;
+    }
     const std::string layer = name.substr(0, name.rfind('.'));
-    if ((config.all_linear() || lora_target_matches(layer, config.targets)) &&
-        !lora_target_matches(layer, config.exclude)) {
+    const bool wanted = config.all_linear()
+                            ? linear
+                            : lora_target_matches(layer, config.targets);
+    if (wanted && !lora_target_matches(layer, config.exclude)) {
       layers.push_back(layer);
     }
   }
@@ -49,7 +55,12 @@ LoraFile load_lora_start(const std::string& path, const std::string& part,
   const auto who = cat("[LoRA] ", path, ": ");
   std::vector<std::string> layers;
   for (const auto& pair : lora_pairs(file.tensors, file.config.rank, path)) {
-    check_fit(pair, weights, who);
+    const auto weight = weight_for(pair, weights, who);
+    const int64_t rank = file.config.rank;
+    file.tensors[pair.module + ".lora_A.weight"] =
+        pair.down.reshape(lora_down_shape(weight, rank));
+    file.tensors[pair.module + ".lora_B.weight"] =
+        pair.up.reshape(lora_up_shape(weight, rank));
     layers.push_back(pair.module);
   }
   if (adapted_layers(file.config, weights) != layers) {

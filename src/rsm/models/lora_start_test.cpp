@@ -72,6 +72,16 @@ Case unet_case() {
            {"tokens", test_normal(2, {2, 5, 10})}}};
 }
 
+/** Those that a UNet's files may have besides: kernels of 1 and 3, one of which
+ * halves and one of which stands before twice the pixels. */
+Case convolutions_case() {
+  const auto plain = unet_case();
+  return {plain.network,
+          {"to_q", "proj_in", "proj_out", "conv1", "conv_shortcut",
+           "downsamplers.0.conv", "upsamplers.0.conv", "conv_in"},
+          plain.inputs};
+}
+
 Case sd3_case() { return {random_sd3().ptr(), kSd3LoraTargets, sd3_inputs()}; }
 
 /** Fails unless files of these forms give diffusers' output. */
@@ -122,6 +132,38 @@ TEST(LoraStart, OfOlderStylesIsDiffusersUnet) {
 TEST(LoraStart, OfOlderStylesIsDiffusersTransformer) {
   const auto own = sd3_case();
   expect_diffusers_output(own, files_of(own, {"bare", "part", "diffusers"}));
+}
+
+TEST(LoraStart, OfConvolutionsIsDiffusersAndIsExported) {
+  const auto own = convolutions_case();
+  auto files = files_of(own, {"part", "diffusers", "kohya"});
+  files["alpha"] = kohyas_with_alpha(own.lora, own.config.alpha);
+  expect_diffusers_output(own, files);
+  // What a fine-tune went on with comes out as it went in.
+  const TemporaryFolder folder;
+  own.save(folder.path());
+  const auto& network = *own.network;
+  write_safetensors(folder / "kohya.safetensors", files.at("alpha"));
+  const auto start = load_lora_start(folder / "kohya.safetensors", "unet",
+                                     state_dict(network));
+  EXPECT_EQ(start.tensors.size(), own.lora.size());
+  for (const auto& [name, tensor] : own.lora) {
+    EXPECT_TRUE(start.tensors.at(name).equal(tensor)) << name;
+  }
+  save_peft_adapter(folder / "lora", start.config, start.tensors);
+  save_diffusers_lora(folder / "lora", start.config, start.tensors, "unet");
+  run_python("lora_peer.py", "velocities " + folder.path());
+  if (HasFailure()) return;
+  const auto trained = own.output_from(folder / "kohya.safetensors");
+  const auto found =
+      read_safetensors(folder / "velocities.safetensors").tensors;
+  for (const char* reader : {"peft", "diffusers", "pipeline"}) {
+    EXPECT_LT(relative(found.at(reader), trained), kFloatTolerance) << reader;
+  }
+  for (const std::string file :
+       {"adapter_model.safetensors", "pytorch_lora_weights.safetensors"}) {
+    EXPECT_TRUE(own.output_from(folder / ("lora/" + file)).equal(trained));
+  }
 }
 
 /** Those that diffusers does not read are what those are that it does. */
@@ -182,8 +224,11 @@ TEST(LoraStart, OfAnotherModelIsRefusedByFileAndLayer) {
   const std::string block = "mid_block.attentions.0.";
   const std::string q = block + "transformer_blocks.0.attn1.to_q";
   expect_parts(error(q, 7, 30), {path, q, "[7, 30]"});
-  expect_parts(error(block + "proj_in", 32, 32),
-               {path, "proj_in", "convolution", "linear layers"});
+  expect_parts(error(block + "proj_in", 32, 16),
+               {path, block + "proj_in", "[32, 16]", "[32, 32, 1, 1]"});
+  const std::string conv = "mid_block.resnets.0.conv1";
+  expect_parts(error(conv, 32, 32),
+               {path, conv, "[32, 32]", "[32, 32, 3, 3]", "this model"});
   expect_parts(error("no_block.to_q", 2, 2), {path, "no_block.to_q"});
 }
 

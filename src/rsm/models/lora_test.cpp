@@ -57,7 +57,7 @@ TEST(LoraTargets, ThatMatchNoLinearLayerAreErrors) {
   expect_parts(error({"0.attn.to_w"}), {"\"0.attn.to_"});
   expect_parts(error({"mid_block.resnets.conv1"}), {"matches no layer"});
   expect_parts(error({"attn2"}), {"transformer_blocks.0.attn2", "no linear"});
-  expect_parts(error({"proj"}), {"pos_embed.proj", "no linear"});
+  expect_parts(error({"norm_q"}), {"attn.norm_q", "no convolution"});
   expect_parts(error({"all-linear", "attn.to_q"}), {"all-linear", "alone"});
   expect_parts(error({}), {"no targets"});
   expect_parts(error({""}), {"empty"});
@@ -73,7 +73,8 @@ TEST(LoraTargets, ThatExcludeNothingAreErrors) {
   };
   // The first is a layer that isn't adapted, the second holds such.
   expect_parts(error({"attn.to_v"}), {"exclude \"attn.to_v\"", "adapted"});
-  expect_parts(error({"attn"}), {"exclude \"attn\"", "linear layer's name"});
+  expect_parts(error({"attn"}),
+               {"exclude \"attn\"", "a layer's name", "attn."});
   expect_parts(error({"0.attn.to_w"}), {"did it mean \"0.attn.to_"});
   expect_parts(error({""}), {"exclude", "empty"});
   expect_parts(error({"to_q", "to_k"}), {"leaves no layer"});

@@ -35,8 +35,9 @@ struct LoraNaming {
   StateDict of(const StateDict& lora, double scale) const {
     StateDict out;
     for (const auto& pair : lora_pairs(lora, kRankByLayer, "test")) {
-      out[name(pair.module, true)] = pair.down;
-      out[name(pair.module, false)] = pair.up * scale;
+      out[name(pair.module, true)] = lora.at(pair.module + ".lora_A.weight");
+      out[name(pair.module, false)] =
+          lora.at(pair.module + ".lora_B.weight") * scale;
     }
     return out;
   }

@@ -77,7 +77,12 @@ TEST_P(NetworkOn, CheckpointingChangesNoBitOfALorasGradients) {
   some.targets = {"to_q", "to_v"};
   for (const auto type : {at::kFloat, at::kBFloat16}) {
     for (const auto& network : networks(type, device())) {
-      for (const auto& config : {all, some}) {
+      LoraConfig convolutions = small_lora();
+      convolutions.targets = {"pos_embed.proj"};
+      if (network->part() == "unet") {
+        convolutions.targets = {"proj_in", "conv1", "conv_shortcut"};
+      }
+      for (const auto& config : {all, some, convolutions}) {
         SCOPED_TRACE(
             cat(network->part(), " ", toString(type), " ", config.targets[0]));
         LoraAdapter adapter(*network, config, 3);

@@ -227,10 +227,8 @@ Sd3TransformerImpl::Sd3TransformerImpl(const Sd3Config& config)
   const int64_t dim = config.inner_dim();
   const int64_t patch = config.patch_size;
   auto pos_embed = register_module("pos_embed", Scope());
-  auto proj = pos_embed->register_module("proj", Scope());
-  patch_weight_ = proj->register_parameter(
-      "weight", torch::empty({dim, config.in_channels, patch, patch}));
-  patch_bias_ = proj->register_parameter("bias", torch::empty({dim}));
+  patch_ = pos_embed->register_module(
+      "proj", Conv(config.in_channels, dim, patch, patch));
   position_ = pos_embed->register_buffer(
       "pos_embed", sincos_positions(dim, config.pos_embed_max_size,
                                     config.sample_size / patch));
@@ -286,7 +284,6 @@ torch::Tensor Sd3TransformerImpl::embed_patches(const torch::Tensor& x) const {
   const int64_t width = x.size(3) / patch;
   const int64_t max = config_.pos_embed_max_size;
   latent_shape(x.size(2), x.size(3));
-  // A convolution whose stride is its kernel is a linear map of each patch.
   const auto patches =
       x.view({x.size(0), x.size(1), height, patch, width, patch})
           .permute({0, 2, 4, 1, 3, 5})
@@ -297,7 +294,7 @@ torch::Tensor Sd3TransformerImpl::embed_patches(const torch::Tensor& x) const {
                             .slice(1, top, top + height)
                             .slice(2, left, left + width)
                             .reshape({1, height * width, -1});
-  return at::linear(patches, patch_weight_.flatten(1), patch_bias_) + position;
+  return patch_->of_patches(patches) + position;
 }
 
 torch::Tensor Sd3TransformerImpl::unpatchify(const torch::Tensor& tokens,
@@ -315,7 +312,7 @@ torch::Tensor Sd3TransformerImpl::forward(const torch::Tensor& x,
                                           const torch::Tensor& timestep,
                                           const torch::Tensor& tokens,
                                           const torch::Tensor& pooled) {
-  const auto type = patch_weight_.scalar_type();
+  const auto type = patch_->weight.scalar_type();
   auto image = embed_patches(x.to(type));
   const auto temb = timestep_embedder_(time_features(timestep).to(type)) +
                     text_embedder_(pooled.to(type));

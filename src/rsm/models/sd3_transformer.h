@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "rsm/layers/activation_checkpointing.h"
+#include "rsm/layers/conv.h"
 #include "rsm/layers/linear.h"
 #include "rsm/models/network.h"
 #include "rsm/models/sd3_config.h"
@@ -132,7 +133,8 @@ class Sd3TransformerImpl : public NetworkModule {
                            int64_t width) const;
 
   Sd3Config config_;
-  torch::Tensor patch_weight_, patch_bias_, position_;
+  Conv patch_{nullptr};
+  torch::Tensor position_;
   TwoLayer timestep_embedder_{nullptr}, text_embedder_{nullptr};
   Linear context_embedder_{nullptr}, proj_out_{nullptr};
   torch::nn::ModuleList blocks_{nullptr};

@@ -14,11 +14,6 @@ using torch::nn::ModuleList;
 constexpr double kLayerNormEps = 1e-5;
 constexpr double kGroupNormEps = 1e-6;  // not the config's norm_eps
 
-/** A 1x1 convolution of pixels in a row: the same linear map of each. */
-torch::Tensor each_pixel(const Conv& conv, const torch::Tensor& x) {
-  return at::linear(x, conv->weight.flatten(1), conv->bias);
-}
-
 }  // namespace
 
 UnetAttentionImpl::UnetAttentionImpl(int64_t dim, int64_t context_dim,
@@ -99,11 +94,11 @@ UnetTransformerImpl::UnetTransformerImpl(const UnetConfig& config,
 
 torch::Tensor UnetTransformerImpl::forward(const torch::Tensor& x,
                                            const torch::Tensor& tokens) {
-  auto y = each_pixel(proj_in_, norm_(x).flatten(2).transpose(1, 2));
+  auto y = proj_in_->of_patches(norm_(x).flatten(2).transpose(1, 2));
   for (const auto& block : *blocks_) {
     y = block->as<UnetTransformerBlock>()->forward(y, tokens);
   }
-  y = each_pixel(proj_out_, y);
+  y = proj_out_->of_patches(y);
   return x + y.transpose(1, 2).unflatten(2, {x.size(2), x.size(3)});
 }
 

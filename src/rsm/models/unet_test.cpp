@@ -218,12 +218,46 @@ TEST(UnetLora, OfAllLinearLayersIsPefts) {
   expect_pefts_output(config, kAllLinear, 2U * (6 * (8 + 2) + 8 + 2));
 }
 
-TEST(UnetLora, LeavesConvolutionsAlone) {
-  auto model = random_unet();
+LoraConfig of_convolutions() {
   LoraConfig config = small_lora();
-  config.targets = {"to_q", "conv1"};
-  expect_parts(error_of([&] { LoraAdapter(*model, config, 3); }),
-               {"\"conv1\"", "resnets.0.conv1", "no linear layer"});
+  config.targets = {"proj_in", "proj_out",      "conv1",
+                    "conv",    "conv_shortcut", "conv_in"};
+  return config;
+}
+
+TEST(UnetLora, OfConvolutionsIsPefts) {
+  // Two of each of 6 transformers, one of each of 8 residual blocks, another
+  // where these change their width (all 4 on the way up, 1 down), 1 + 1
+  // between levels, the first.
+  expect_pefts_output(of_convolutions(), of_convolutions().targets,
+                      2U * (6 * 2 + 8 + 5 + 2 + 1));
+}
+
+// As of linear layers, where kernels are rows of the weight's matrix.
+TEST(UnetLora, OfConvolutionsHasTheGradientsOfMergedWeights) {
+  auto model = random_unet(), copy = random_unet();
+  LoraAdapter adapter(*model, of_convolutions(), 3);
+  randomise(adapter, 5);
+  load_parameters(*copy, adapter.merged(), "test");
+  EXPECT_LT(relative(output(copy), output(model)), kFloatTolerance);
+  output(model).square().sum().backward();
+  output(copy).square().sum().backward();
+  StateDict found, expected;
+  const auto dense = copy->named_parameters();
+  const double scale = of_convolutions().scale();
+  for (const auto& pair : lora_pairs(adapter.state(), 8, "test")) {
+    const auto gradient = dense[pair.module + ".weight"].grad().flatten(1);
+    const auto down = pair.module + ".lora_A.weight";
+    const auto up = pair.module + ".lora_B.weight";
+    expected["grad." + down] = scale * at::mm(pair.up.t(), gradient);
+    expected["grad." + up] = scale * at::mm(gradient, pair.down.t());
+  }
+  const auto parameters = adapter.parameters();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    found[adapter.names()[i]] = parameters[i].grad().flatten(1);
+  }
+  const auto [name, gap] = worst_gradient(found, expected);
+  EXPECT_LT(gap, 1e-4) << name;
 }
 
 TEST(UnetLora, MergedIsTheSameModel) {
