@@ -1,13 +1,17 @@
-// A run that asks for more memory than there is says so for people.
+// What memory runs take: counted before, and told where there is less.
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/io/run_log.h"
 #include "rsm/io/testing.h"
+#include "rsm/runs/memory_forecast.h"
 
 namespace rsm {
 namespace {
@@ -29,6 +33,32 @@ TEST(OutOfMemory, IsToldWithTheStationTheSizeAndTheKeyThatLowersIt) {
   expect_parts(text, {"out of memory", "an evaluation", "iB",
                       "compute.rollout_tile (65536)", "evaluation.images (6)"});
   EXPECT_EQ(text.find("frame #"), std::string::npos) << text;
+}
+
+TEST(CountedMemory, IsWhatARunTakes) {
+  const TemporaryFolder folder;
+  for (const std::string tile : {"64", "8"}) {
+    const std::vector<std::string> settings = {"folder=" + folder / tile,
+                                               "reward=jpeg-compressibility",
+                                               "train.epochs=1",
+                                               "train.max_minutes=0",
+                                               "train.lr_schedule=constant",
+                                               "evaluation.images=6",
+                                               "evaluation.steps=2",
+                                               "compute.threads=2",
+                                               "compute.rollout_tile=4",
+                                               "compute.train_tile=" + tile};
+    const std::string config = "configs/shapes/demo.yaml";
+    std::string command = cat(RSM_BINARY_DIR, "/rsm finetune ", config);
+    for (const auto& setting : settings) command += " --set " + setting;
+    ASSERT_EQ(std::system((command + " > /dev/null 2>&1").c_str()), 0);
+    const auto options = read_run_options(Config::load(config, settings));
+    const auto log = read_log(folder / tile + "/log.jsonl");
+    const double taken = log.back().at("peak_memory_mb");
+    const double counted = MemoryCount(options).of(options).peak() / (1 << 20);
+    EXPECT_NEAR(counted / taken, 1, 0.15)
+        << "tile " << tile << ": counted " << counted << ", taken " << taken;
+  }
 }
 
 }  // namespace

@@ -7,9 +7,14 @@
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 #include "rsm/runs/forecast.h"
+#include "rsm/runs/memory_advice.h"
+#include "rsm/runs/memory_forecast.h"
+#include "rsm/runs/memory_plan.h"
 
 namespace rsm {
 namespace {
+
+constexpr double kMiB = 1 << 20;
 
 struct CheckArguments : ConfigArguments {
   bool quick = false;
@@ -39,8 +44,7 @@ nlohmann::json to_json(const EpochCost& cost) {
           {"reward_seconds", cost.reward_seconds},
           {"old_seconds", cost.old_seconds},
           {"update_seconds", cost.update_seconds},
-          {"evaluation_seconds", cost.evaluation_seconds},
-          {"peak_memory_mb", cost.peak_memory_mb}};
+          {"evaluation_seconds", cost.evaluation_seconds}};
 }
 
 void print_forecast(const RunOptions& o, const Forecast& f) {
@@ -65,6 +69,23 @@ void print_forecast(const RunOptions& o, const Forecast& f) {
       number(f.evaluations.update));
 }
 
+nlohmann::json to_json(const MemoryForecast& memory) {
+  nlohmann::json stations = nlohmann::json::object();
+  for (const auto& station : memory.stations) {
+    stations[station.name] = station.bytes / kMiB;
+  }
+  return {{"peak_mb", memory.peak() / kMiB}, {"stations_mb", stations}};
+}
+
+void print_memory(const RunOptions& o, const MemoryForecast& memory) {
+  if (!o.memory_choice.empty()) {
+    std::printf("  %s\n", o.memory_choice.c_str());
+  }
+  std::printf("  peak memory%s, counted: about %.0f MiB, by %s\n",
+              o.device.is_cpu() ? "" : " of the GPU", memory.peak() / kMiB,
+              memory.fullest().name.c_str());
+}
+
 void print_cost(const RunOptions& o, const Forecast& f, const EpochCost& cost) {
   std::printf("on this machine, from a few timed evaluations:\n");
   std::printf(
@@ -77,8 +98,16 @@ void print_cost(const RunOptions& o, const Forecast& f, const EpochCost& cost) {
       "  %.0f epochs: about %.1f minutes of training, and %.0f s for "
       "each held-out evaluation\n",
       epochs, epochs * cost.epoch_seconds() / 60, cost.evaluation_seconds);
-  std::printf("  peak memory%s about %.0f MiB\n",
-              o.device.is_cpu() ? "" : " of the GPU", cost.peak_memory_mb);
+}
+
+/** Of a target whose choices the config makes itself. */
+void add_memory(const RunOptions& o, const MemoryForecast& memory,
+                std::vector<Advice>& advice) {
+  if (o.memory.empty() || memory.peak() <= memory_size(o.memory)) return;
+  const auto& most = memory.fullest();
+  advice.push_back({"compute.memory",
+                    cat(o.memory, ", and ", most.name, " takes about ",
+                        size_text(most.bytes), "; lower it by ", most.keys)});
 }
 
 void print_advice(const std::vector<Advice>& advice) {
@@ -111,10 +140,15 @@ int check_config(const CheckArguments& args) {
   add_truncation(*text, "evaluation.prompts", texts_of(eval_prompts), advice);
   add_truncation(*text, "sampling.negative_prompt", {options.negative_prompt},
                  advice);
+  const auto memory = MemoryCount(options).of(options);
+  add_memory(options, memory, advice);
   nlohmann::json out = to_json(counted);
+  out["memory"] = to_json(memory);
+  out["memory"]["chosen"] = options.memory_choice;
   out["warnings"] = options.warnings;
   if (!args.json) {
     print_forecast(options, counted);
+    print_memory(options, memory);
     for (const auto& warning : options.warnings) {
       std::printf("  warning: %s\n", warning.c_str());
     }

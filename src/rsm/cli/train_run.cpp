@@ -89,6 +89,7 @@ bool train_run(const RunOptions& options, TerminalProgress& progress,
                const std::string& title) {
   progress.set_context(title);
   check_before(options);
+  if (!options.memory_choice.empty()) progress.say(options.memory_choice);
   std::unique_ptr<Finetune> run;
   try {
     run = std::make_unique<Finetune>(options, progress);

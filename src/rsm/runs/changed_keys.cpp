@@ -57,6 +57,7 @@ std::vector<std::string> changed_keys(const std::string& before,
       "folder",
       "label",
       "compute.activation_checkpointing",
+      "compute.memory",
       "prompts.cache",
       "prompts.cache_gb"};
   // Keys that configs did not always have, and what runs did without.

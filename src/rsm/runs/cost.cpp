@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "rsm/base/clock.h"
-#include "rsm/base/memory.h"
 #include "rsm/base/random.h"
 #include "rsm/models/image_model.h"
 #include "rsm/models/policy.h"
@@ -96,33 +95,6 @@ double seconds_per_image(const ImageModel& model, const RunOptions& o,
   return one > kLong ? one : timed(kMany);
 }
 
-/** What a run holds at its fullest beside its networks and what their calls
- * need, in MiB. */
-double run_tensors_mb(const ImageModel& model, const RunOptions& o,
-                      const Forecast& f, const StateDict& trained) {
-  constexpr double kMiB = 1 << 20;
-  constexpr double kPartMiB = 256;  // rollouts are drawn in parts
-  double latent = 4 / kMiB;         // float32
-  for (const int64_t n : model.latent_shape(o.size)) {
-    latent *= static_cast<double>(n);
-  }
-  const auto latents = [&](int64_t count, double copies) {
-    return static_cast<double>(count) * copies * latent;
-  };
-  // States: x, y, and later y_old and the reference's; rows: x_next; pictures:
-  // latents, and what is under way to them: x, y, y before and their mix.
-  const double kept = latents(f.states, 2) + latents(f.rows + f.images, 1);
-  const double rollout = kept + std::min(latents(f.images, 6), kPartMiB);
-  const double update =
-      kept + latents(f.evaluations.old + f.evaluations.reference, 1);
-  // Copies of the weights and of AdamW's two moments.
-  double checkpoint = 0;
-  for (const auto& [name, tensor] : trained) {
-    checkpoint += 3 * static_cast<double>(tensor.nbytes()) / kMiB;
-  }
-  return std::max(rollout, update) + checkpoint;
-}
-
 }  // namespace
 
 EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
@@ -162,9 +134,6 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
   cost.reward_seconds = scaled(image, f.images);
   cost.evaluation_seconds = scaled(rollout, f.evaluation_evaluations) +
                             scaled(image, f.evaluation_images);
-  const StateDict average = policy.trainable();
-  cost.peak_memory_mb =
-      peak_memory_mb(o.device) + run_tensors_mb(model, o, f, average);
   return cost;
 }
 

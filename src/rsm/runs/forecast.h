@@ -43,14 +43,13 @@ struct Advice {
 std::vector<Advice> advise(const RunOptions& options, const Forecast& forecast,
                            const Prompts& train, const Prompts& held_out);
 
-/** What an epoch costs on this machine. */
+/** What an epoch takes on this machine. */
 struct EpochCost {
   double rollout_seconds = 0;
   double reward_seconds = 0;
   double old_seconds = 0;  ///< y_old and y_ref
   double update_seconds = 0;
   double evaluation_seconds = 0;  ///< one held-out evaluation, not an epoch's
-  double peak_memory_mb = 0;      ///< see base/memory.h
 
   double epoch_seconds() const {
     return rollout_seconds + reward_seconds + old_seconds + update_seconds;
@@ -58,7 +57,7 @@ struct EpochCost {
 };
 
 /** Loads the model, times a few network evaluations of each kind and scales
- * them up. Memory: what is held then, and what an epoch adds. */
+ * them up. */
 EpochCost measure_cost(const RunOptions& options, const Forecast& forecast);
 
 /** Epochs until `epochs`, max_images or, at that cost, max_minutes end the run.

@@ -13,20 +13,6 @@
 namespace rsm {
 namespace {
 
-/** 1234567890 -> "1.1 GiB" */
-std::string size_text(double bytes) {
-  const std::array<const char*, 4> units = {"KiB", "MiB", "GiB", "TiB"};
-  size_t unit = 0;
-  double size = bytes / 1024;
-  while (size >= 1024 && unit + 1 < units.size()) {
-    size /= 1024;
-    ++unit;
-  }
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.1f %s", size, units[unit]);
-  return text.data();
-}
-
 /** From LibTorch's "... you tried to allocate 123 bytes" of a CPU, "Tried to
  * allocate 2.00 GiB" of a GPU. */
 std::string asked_for(const std::string& message) {
@@ -57,6 +43,19 @@ bool is_about_memory(const std::string& message) {
 }
 
 }  // namespace
+
+std::string size_text(double bytes) {
+  const std::array<const char*, 4> units = {"KiB", "MiB", "GiB", "TiB"};
+  size_t unit = 0;
+  double size = bytes / 1024;
+  while (size >= 1024 && unit + 1 < units.size()) {
+    size /= 1024;
+    ++unit;
+  }
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f %s", size, units[unit]);
+  return text.data();
+}
 
 std::optional<std::string> memory_refused() {
   try {

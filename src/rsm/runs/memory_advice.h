@@ -8,6 +8,9 @@
 
 namespace rsm {
 
+/** 1234567890 -> "1.1 GiB" */
+std::string size_text(double bytes);
+
 /** What the exception being handled says of memory that could not be had: "12.5
  * GiB" or, where that is not known, "memory". Nothing where it is another one.
  * To be called in a catch block. */

@@ -12,6 +12,7 @@
 #include "rsm/models/loading.h"
 #include "rsm/runs/average.h"
 #include "rsm/runs/lora_options.h"
+#include "rsm/runs/memory_plan.h"
 
 namespace rsm {
 namespace {
@@ -243,20 +244,16 @@ void read_compute(const Config& section, RunOptions& o) {
   o.training_type = read_training_type(section, o);
   o.text_type = parse_type(section, "text_type", "float32");
   o.vae_type = parse_type(section, "vae_type", "float32");
-  o.activation_checkpointing =
-      section.flag("activation_checkpointing", o.activation_checkpointing);
-  auto& rollout = o.rollout_tiles;
-  auto& train = o.train_tiles;
-  rollout.tile = section.integer("rollout_tile", rollout.tile, 1, 65536);
-  train.tile = section.integer("train_tile", train.tile, 1, 65536);
+  read_memory_keys(section, o);
   const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
   const bool cpu = o.device.is_cpu();
-  rollout.workers = train.workers = section.integer(
+  o.rollout_tiles.workers = o.train_tiles.workers = section.integer(
       "threads", cpu ? std::max<int64_t>(cores, 1) : 1, 1, 1024);
-  if (!cpu && train.workers > 1) {
-    section.note("threads", cat(train.workers, " network calls at once on ",
-                                o.device.str(), ": they would wait for each ",
-                                "other; allowed on a GPU: 1"));
+  if (!cpu && o.train_tiles.workers > 1) {
+    section.note(
+        "threads",
+        cat(o.train_tiles.workers, " network calls at once on ", o.device.str(),
+            ": they would wait for each ", "other; allowed on a GPU: 1"));
   }
 }
 
@@ -350,6 +347,10 @@ RunOptions read_run_options(const Config& config) {
   read_compute(config.section("compute"), o);
   config.done();
   check_whole(config, *path, o);
+  if (!o.memory.empty()) {
+    config.done();
+    choose_for_memory(config.section("compute"), o);
+  }
   o.resolved = config.resolved();
   for (const auto& warning : folder_warnings(o.model)) {
     o.warnings.push_back(warning);

@@ -78,6 +78,8 @@ struct RunOptions {
   torch::ScalarType text_type = torch::kFloat32;
   torch::ScalarType vae_type = torch::kFloat32;
   TileOptions rollout_tiles, train_tiles;
+  std::string memory;         ///< "24GB": a target the two above are chosen for
+  std::string memory_choice;  ///< what was chosen, for people; empty: nothing
 
   /** The resolved config: every value above, as YAML that gives this again. */
   std::string resolved;

@@ -1,0 +1,320 @@
+#include "rsm/runs/memory_forecast.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "rsm/base/error.h"
+#include "rsm/data/prompts.h"
+#include "rsm/io/json_fields.h"
+#include "rsm/io/sharded.h"
+#include "rsm/models/autoencoder_tiny.h"
+#include "rsm/models/model_layout.h"
+#include "rsm/text/clip_text.h"
+
+namespace rsm {
+namespace {
+
+constexpr double kMiB = 1 << 20;
+constexpr int64_t kNumber = 4;  // bytes of a float32
+constexpr const char* kNetworkWeights = "diffusion_pytorch_model";
+
+/** What the program and LibTorch's libraries hold of host memory: a run of the
+ * smallest model, less what is counted of it. */
+constexpr double kProgram = 300 * kMiB;
+
+/** Of what is kept of conditions in memory, see ConditionCacheOptions. */
+constexpr double kConditionCache = 256 * kMiB;
+
+double size_of(torch::ScalarType type) {
+  return static_cast<double>(at::elementSize(type));
+}
+
+double product(const std::vector<int64_t>& sides) {
+  double out = 1;
+  for (const int64_t n : sides) out *= static_cast<double>(n);
+  return out;
+}
+
+template <typename Config>
+Config config_in(const std::string& folder) {
+  const std::string path = folder + "/config.json";
+  return Config::from_json(read_python_json(path), path);
+}
+
+bool is_adapted(const std::string& layer, const LoraConfig& lora) {
+  return (lora.all_linear() || lora_target_matches(layer, lora.targets)) &&
+         !lora_target_matches(layer, lora.exclude);
+}
+
+/** Numbers that a run trains of a network's weights. */
+double trained_of(const StateDict& weights, const RunOptions& o) {
+  const auto& lora = o.lora_config;
+  double numbers = 0;
+  for (const auto& [name, weight] : weights) {
+    if (!o.lora) {
+      // Positions are no parameter.
+      if (name != "pos_embed.pos_embed") {
+        numbers += static_cast<double>(weight.numel());
+      }
+      continue;
+    }
+    const std::string ending = ".weight";
+    if (weight.dim() != 2 || !name.ends_with(ending)) continue;
+    const auto layer = name.substr(0, name.size() - ending.size());
+    if (!is_adapted(layer, lora)) continue;
+    numbers +=
+        static_cast<double>(lora.rank * (weight.size(0) + weight.size(1)));
+  }
+  return numbers;
+}
+
+/** Calls of a network that are under way at once. */
+double at_once(const TileOptions& tiles, int64_t rows) {
+  return static_cast<double>(
+      std::min(tiles.workers, std::max<int64_t>(1, tiles.calls(rows))));
+}
+
+/** Tensors of an epoch in host memory, in bytes. */
+struct EpochTensors {
+  double rollout = 0;  ///< while it is drawn
+  double update = 0;   ///< with y_old and the reference's outputs
+};
+
+EpochTensors epoch_tensors(const std::vector<int64_t>& latent_shape,
+                           const Forecast& f) {
+  constexpr double kPart = 256 * kMiB;  // rollouts are drawn in parts
+  const double latent = kNumber * product(latent_shape);
+  const auto latents = [&](int64_t count, double copies) {
+    return static_cast<double>(count) * copies * latent;
+  };
+  // States: x, y, and later y_old and the reference's; rows: x_next; pictures:
+  // latents, and what is under way to them: x, y, y before and their mix.
+  const double kept = latents(f.states, 2) + latents(f.rows + f.images, 1);
+  return {kept + std::min(latents(f.images, 6), kPart),
+          kept + latents(f.evaluations.old + f.evaluations.reference, 1)};
+}
+
+}  // namespace
+
+const MemoryStation& MemoryForecast::fullest() const {
+  return *std::max_element(
+      stations.begin(), stations.end(),
+      [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
+}
+
+void MemoryCount::Part::add(const StateDict& weights) {
+  for (const auto& [name, weight] : weights) {
+    numbers += static_cast<double>(weight.numel());
+    bytes += static_cast<double>(weight.nbytes());
+  }
+}
+
+MemoryCount::MemoryCount(const RunOptions& o)
+    : path_(o.model), forecast_(forecast(o)) {
+  const auto folder = open_model_folder(o.model);
+  flow_ = folder.family == Family::flow;
+  read_network(folder.network(), o);
+  read_decoder(o);
+  read_text(o);
+}
+
+void MemoryCount::read_network(const std::string& folder, const RunOptions& o) {
+  const auto weights = view_sharded(folder, kNetworkWeights).tensors;
+  network_.add(weights);
+  trained_ = trained_of(weights, o);
+  const auto keep = [&](const auto& config, int64_t side) {
+    latent_shape_ = {config.in_channels, side, side};
+    call_memory_ = [config](const NetworkCall& call) {
+      return call_memory(config, call);
+    };
+  };
+  if (flow_) {
+    const auto config = config_in<Sd3Config>(folder);
+    text_width_ = config.joint_attention_dim;
+    keep(config, config.sample_size);
+  } else {
+    const auto config = config_in<UnetConfig>(folder);
+    text_width_ = config.cross_attention_dim;
+    keep(config, config.sample_size.value_or(0));
+  }
+}
+
+void MemoryCount::read_decoder(const RunOptions& o) {
+  const auto folder = open_model_folder(path_);
+  int64_t scale = 1;
+  std::function<double(int64_t, int64_t, int64_t)> decoding =
+      [](int64_t, int64_t, int64_t) { return 0.0; };
+  if (folder.has("vae")) {
+    const std::string place = folder.at("vae");
+    auto weights = view_sharded(place, kNetworkWeights).tensors;
+    std::erase_if(weights, [](const auto& entry) {
+      return entry.first.starts_with("encoder.");
+    });
+    decoder_.add(weights);
+    const auto json = read_python_json(place + "/config.json");
+    AutoencoderKlConfig levels;
+    if (json.value("_class_name", "") == "AutoencoderTiny") {
+      const auto tiny = config_in<AutoencoderTinyConfig>(place);
+      scale = tiny.space().scale;
+      levels.block_out_channels.assign(tiny.num_decoder_blocks.size(),
+                                       tiny.width);
+    } else {
+      levels = config_in<AutoencoderKlConfig>(place);
+      scale = levels.space().scale;
+    }
+    decoding = [levels](int64_t height, int64_t width, int64_t bytes) {
+      return decoding_memory(levels, height, width, bytes);
+    };
+  }
+  for (size_t i = 0; i < o.size.size(); ++i) {
+    latent_shape_[i + 1] = o.size[i] / scale;
+  }
+  const int64_t height = latent_shape_[1], width = latent_shape_[2];
+  RSM_CHECK(height > 0 && width > 0, "[memory] latents of ", height, "x", width,
+            ": the network's config has no sample_size; sampling.size is "
+            "needed");
+  picture_ = {height * scale, width * scale};
+  decoding_ = [=](int64_t bytes) { return decoding(height, width, bytes); };
+}
+
+void MemoryCount::read_text(const RunOptions& o) {
+  const auto folder = open_model_folder(path_);
+  const auto first = config_in<ClipTextConfig>(folder.at("text_encoder"));
+  text_tokens_ = first.max_position_embeddings;
+  if (folder.has("text_encoder_2")) text_tokens_ += o.t5_tokens;
+  for (const std::string part :
+       {"text_encoder", "text_encoder_2", "text_encoder_3"}) {
+    if (!folder.has(part) || (part == "text_encoder_3" && !o.t5)) continue;
+    Part encoder;
+    encoder.add(view_sharded(folder.at(part), "model").tensors);
+    text_.numbers += encoder.numbers;
+    text_.bytes += encoder.bytes;
+    largest_text_ = std::max(largest_text_, encoder.bytes);
+  }
+  const double condition =
+      static_cast<double>(text_tokens_ * text_width_) * size_of(o.text_type);
+  const double texts =
+      static_cast<double>(load_prompts(o.train_prompts).size() +
+                          load_prompts(o.eval_prompts).size() + 1);
+  // Small encoders stay whatever is kept, and are small.
+  text_leaves_ = texts * condition <= o.cache_gb * 1e9;
+  kept_conditions_ = static_cast<double>(o.prompts_per_epoch) * condition;
+  if (o.device.is_cpu()) {
+    kept_conditions_ += std::min(kConditionCache, texts * condition);
+  }
+}
+
+NetworkCall MemoryCount::call_of(const RunOptions& o, int64_t tile,
+                                 torch::ScalarType type) const {
+  NetworkCall call;
+  call.rows = o.guidance_scale == 1 ? tile : 2 * tile;
+  call.height = latent_shape_[1];
+  call.width = latent_shape_[2];
+  call.text_tokens = text_tokens_;
+  call.bytes = at::elementSize(type);
+  if (o.lora) {
+    call.rank = o.lora_config.rank;
+    call.trains = [lora = o.lora_config](const std::string& layer) {
+      return is_adapted(layer, lora);
+    };
+  }
+  return call;
+}
+
+double MemoryCount::encoding(const RunOptions& o) const {
+  const double own = text_.numbers * size_of(o.text_type);
+  // Weights of the files' type are used where they lie.
+  return !o.device.is_cpu() || own == text_.bytes ? own : own + largest_text_;
+}
+
+double MemoryCount::held(const RunOptions& o) const {
+  double bytes = network_.numbers * size_of(o.training_type);
+  if (!o.policy().rollout_is_training()) {
+    bytes += network_.numbers * size_of(o.rollout_type);
+  }
+  // The LoRA, what is averaged, AdamW's two moments, and the reference.
+  const double copies =
+      (o.lora ? 1 : 0) + 1 + 2 + (!o.lora || o.reference_has_lora ? 1 : 0);
+  bytes += copies * kNumber * trained_;
+  bytes += decoder_.numbers * size_of(o.vae_type) + kept_conditions_;
+  if (!text_leaves_) bytes += text_.numbers * size_of(o.text_type);
+  return bytes;
+}
+
+double MemoryCount::decoding(const RunOptions& o) const {
+  const auto type = o.vae_type;
+  const auto workers =
+      static_cast<double>(std::min(o.rollout_tiles.workers, forecast_.images));
+  const double calls = workers * decoding_(at::elementSize(type));
+  if (!o.device.is_cpu()) return calls;
+  const double picture = 3 * kNumber * product(picture_);
+  // A part of them, and the same again as they are put together.
+  const double part = std::min(static_cast<double>(forecast_.images) * picture,
+                               std::max(256 * kMiB, picture));
+  return calls + 2 * part;
+}
+
+double MemoryCount::update(const RunOptions& o) const {
+  const auto type = o.training_type;
+  const auto call = call_memory_(call_of(o, o.train_tiles.tile, type));
+  const double gradients = kNumber * trained_;
+  const double activations = call.training(o.activation_checkpointing);
+  // As backward goes on, gradients take the place of activations.
+  double one = std::max(activations, gradients);
+  if (o.activation_checkpointing) one = activations + gradients;
+  if (o.lora && type != torch::kFloat) {
+    one += trained_ * size_of(type);  // the LoRA in the activations' type
+  }
+  return gradients + at_once(o.train_tiles, forecast_.largest_update) * one;
+}
+
+MemoryForecast MemoryCount::of(const RunOptions& o) const {
+  const bool cpu = o.device.is_cpu();
+  const double program = cpu ? kProgram : 0;
+  const double read =
+      network_.numbers * size_of(o.model_options().network_type);
+  const double vae = decoder_.numbers * size_of(o.vae_type);
+  const double always = program + held(o);
+  const auto tensors =
+      cpu ? epoch_tensors(latent_shape_, forecast_) : EpochTensors();
+  const auto forward = [&](const TileOptions& tiles, torch::ScalarType type,
+                           int64_t rows) {
+    return at_once(tiles, rows) *
+           call_memory_(call_of(o, tiles.tile, type)).forward;
+  };
+  const std::string types = "compute.training_type, compute.rollout_type";
+  const std::string size = "sampling.size, compute.threads";
+  MemoryForecast out;
+  if (cpu) {
+    out.stations.push_back(
+        {"loading", program + read + network_.bytes + vae, types});
+  }
+  out.stations.push_back({"encoding texts",
+                          program + (cpu ? read : 0) + encoding(o) + vae,
+                          "compute.text_type bfloat16, prompts.t5 false"});
+  out.stations.push_back(
+      {"the rollout",
+       always + tensors.rollout +
+           forward(o.rollout_tiles, o.rollout_type,
+                   std::max(forecast_.images, forecast_.roots)),
+       cat("compute.rollout_tile, ", size, ", prompts.per_epoch, ", types)});
+  out.stations.push_back({"decoding", always + tensors.rollout + decoding(o),
+                          cat("compute.vae_type, ", size, ", ", types)});
+  out.stations.push_back(
+      {"y_old and y_ref",
+       always + tensors.update +
+           forward(o.train_tiles, o.training_type, forecast_.states),
+       cat("compute.train_tile, ", size, ", ", types)});
+  out.stations.push_back(
+      {"the update", always + tensors.update + update(o),
+       cat("compute.train_tile, compute.activation_checkpointing, ", size, ", ",
+           types, ", train.lora.rank")});
+  if (cpu) {
+    // Copies of the weights and of AdamW's two moments.
+    out.stations.push_back({"a checkpoint", always + 3 * kNumber * trained_,
+                            cat("train.lora.rank, ", types)});
+  }
+  return out;
+}
+
+}  // namespace rsm
