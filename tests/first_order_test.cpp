@@ -13,13 +13,13 @@
 namespace rsm {
 namespace {
 
-/** Pictures are to be orange: a gradient of some 1e-3 a latent's element. */
+/** Pictures are to be colourful: gradients have a norm of about 0.02. */
 RunOptions colour_run(const std::string& folder, const Method& method,
                       Family family, std::vector<std::string> overrides = {}) {
   return read_run_options(Config::parse(
       cat("name: test\nfolder: ", folder, "\nmodel: models/shapes-",
           family == Family::flow ? "flow" : "diffusion",
-          "\nreward: target-colour:ff8000\nmethod: {name: ", method.name, "}\n",
+          "\nreward: colourfulness\nmethod: {name: ", method.name, "}\n",
           R"(prompts: {per_epoch: 4, samples_per_prompt: 2}
 sampling: {steps: 6, guidance_scale: 1}
 train:
@@ -35,11 +35,14 @@ compute: {rollout_tile: 8, train_tile: 8, threads: 2}
       "test.yaml", overrides));
 }
 
-/** What brings a method's strength to this reward and model. */
+/** What brings a method's strength to this reward and model: the scale of a
+ * loss that the reward itself stands in is its own. */
 std::vector<std::string> strength_for(const Method& method) {
-  const double scale = method.regularisation.beta == 0 ? 1 : 30;
-  return {cat("method.strength.scale=", scale),
-          "method.estimator.gradient.norm_clip=0"};
+  std::vector<std::string> out = {"method.estimator.gradient.norm_clip=0"};
+  if (!method.estimator.gradient.of_sum) {
+    out.emplace_back("method.strength.scale=3000");
+  }
+  return out;
 }
 
 class FirstOrderOn : public OnDevice {};
@@ -60,9 +63,7 @@ TEST_P(FirstOrderOn, EveryEntryRaisesItsReward) {
                                 method, family, overrides));
       const double before = log.front().at("eval_reward");
       const double after = log.back().at("eval_reward");
-      EXPECT_GT(after, before + 0.01) << method.name;
-      std::printf("%s %s: %g -> %g\n", method.name.c_str(),
-                  to_string(family).c_str(), before, after);
+      EXPECT_GT(after, before + 0.02);
     }
   }
 }
@@ -92,7 +93,7 @@ TEST(FirstOrderRuns, RefuseABlackBoxWithTheWayOut) {
                  colour_run(folder / "run", find_method("refl"), Family::flow,
                             {"reward=jpeg-compressibility"});
                }),
-               {"reward", "jpeg-compressibility", "black box", "zeroth"});
+               {"reward", "jpeg-compressibility", "black box", "zeroth order"});
 }
 
 }  // namespace

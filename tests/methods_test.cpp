@@ -76,6 +76,7 @@ TEST_P(MethodsOn, EveryEntryTrainsOnEveryModelItIsFor) {
       EXPECT_TRUE(std::isfinite(epoch.at("loss").get<double>()));
       const auto f = forecast(options);
       EXPECT_EQ(epoch.at("evaluations").at("rollout"), f.evaluations.rollout);
+      EXPECT_EQ(epoch.at("evaluations").at("guidance"), f.evaluations.guidance);
       EXPECT_EQ(epoch.at("evaluations").at("reference"),
                 f.evaluations.reference);
       EXPECT_EQ(epoch.at("evaluations").at("old"), f.evaluations.old);

@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -60,6 +61,9 @@ struct Guidance {
   /** Empty where rows' directions are their own noise. */
   Directions directions = {};
   std::map<std::string, double> numbers = {};  ///< for the run log
+  std::vector<std::string> warnings = {};
+  int64_t evaluations = 0;  ///< of the network, forward and backward
+  double seconds = 0;
 };
 
 /** How the value guidance is estimated; made from a method's knobs by
@@ -72,6 +76,12 @@ class Estimator {
   /** Rewards -> guidance; once an epoch, counted from 0. Throws rsm::Error for
    * rewards that can't be compared; its state is unchanged then. */
   virtual Guidance guide(const Sampled& sampled, int64_t epoch) = 0;
+
+  /** Takes out rows that are not to be trained on, once an epoch, now that
+   * frozen outputs are known: `distances`, where called, gives how far the
+   * trained states [K] are from their targets (objective/targets.h). */
+  virtual void reject(const std::function<torch::Tensor()>& /*distances*/,
+                      Guidance& /*guidance*/) {}
 
   /** Second stage: fills in what depends on the outputs y [B,C,H,W] of the
    * states that `terms` are of, between forward and backward, without

@@ -65,6 +65,8 @@ struct GradientKnobs {
   double discount = 1;
   bool of_sum = false;
   bool positive_only = false;
+  double reject_above = 1;
+  int64_t replay = 0;
   bool operator==(const GradientKnobs&) const = default;
 };
 

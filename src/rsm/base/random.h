@@ -24,6 +24,7 @@ enum class Purpose : uint64_t {
   anchors = 11,
   watched_states = 12,
   trained_steps = 13,
+  replay = 14,
 };
 
 /** A counted seed: numbers depend on the counters alone (run seed, purpose,

@@ -31,6 +31,7 @@ nlohmann::json to_json(const Forecast& f) {
           {"states_an_update", {f.smallest_update, f.largest_update}},
           {"evaluations",
            {{"rollout", f.evaluations.rollout},
+            {"guidance", f.evaluations.guidance},
             {"old", f.evaluations.old},
             {"reference", f.evaluations.reference},
             {"update", f.evaluations.update},
@@ -62,11 +63,14 @@ void print_forecast(const RunOptions& o, const Forecast& f) {
                   ? ""
                   : cat(" to ", f.largest_update).c_str());
   std::printf(
-      "  network evaluations: rollout %lld, old %lld, reference %lld, "
+      "  network evaluations: rollout %lld, %sold %lld, reference %lld, "
       "update %s%lld\n",
-      number(f.evaluations.rollout), number(f.evaluations.old),
-      number(f.evaluations.reference), f.update_is_exact ? "" : "at most ",
-      number(f.evaluations.update));
+      number(f.evaluations.rollout),
+      f.evaluations.guidance == 0
+          ? ""
+          : cat("guidance ", f.evaluations.guidance, ", ").c_str(),
+      number(f.evaluations.old), number(f.evaluations.reference),
+      f.update_is_exact ? "" : "at most ", number(f.evaluations.update));
 }
 
 nlohmann::json to_json(const MemoryForecast& memory) {

@@ -26,61 +26,68 @@ Advantages uncompared(const std::vector<float>& value,
   return out;
 }
 
-/** Of a node among all, which rise. */
-int64_t place_of(const std::vector<int64_t>& nodes, int64_t node) {
-  return std::lower_bound(nodes.begin(), nodes.end(), node) - nodes.begin();
-}
-
-}  // namespace
-
-std::vector<int64_t> FirstOrder::trained_steps(int64_t root, int64_t steps,
-                                               int64_t epoch) const {
+/** The steps of a path that an epoch trains, rising. */
+std::vector<int64_t> trained_steps(const GradientKnobs& knobs, uint64_t seed,
+                                   int64_t epoch, int64_t root, int64_t steps) {
   const auto drawn = [&](int64_t below, int64_t what, int64_t number) {
     return counted_permutation(
-        counted_seed(seed_, Purpose::trained_steps,
+        counted_seed(seed, Purpose::trained_steps,
                      {static_cast<uint64_t>(epoch), static_cast<uint64_t>(what),
                       static_cast<uint64_t>(number)}),
         below)[0];
   };
   int64_t late =
-      knobs_.late_steps > 0 ? std::min(knobs_.late_steps, steps) : steps;
-  if (knobs_.random_late_steps) late = 1 + drawn(late, 0, 0);
-  const int64_t parts = knobs_.times > 0 ? std::min(knobs_.times, late) : late;
+      knobs.late_steps > 0 ? std::min(knobs.late_steps, steps) : steps;
+  if (knobs.random_late_steps) late = 1 + drawn(late, 0, 0);
+  const int64_t parts = knobs.times > 0 ? std::min(knobs.times, late) : late;
   std::vector<int64_t> out;
   for (int64_t part = 0; part < parts; ++part) {
     const int64_t first = late * part / parts;
     const int64_t size = late * (part + 1) / parts - first;
     out.push_back(steps - late + first + drawn(size, 1 + root, part));
   }
-  if (knobs_.last_time && out.back() != steps - 1) out.push_back(steps - 1);
+  if (knobs.last_time && out.back() != steps - 1) out.push_back(steps - 1);
   return out;
 }
 
-int64_t FirstOrder::step_taken_at(int64_t step, int64_t steps) const {
-  return knobs_.at == GradientKnobs::At::sample ? steps
-                                                : step + knobs_.lookahead;
-}
+}  // namespace
 
-Guidance FirstOrder::guide(const Sampled& sampled, int64_t epoch) {
-  const auto& rollout = sampled.rollout;
-  const PathNodes nodes{std::ssize(rollout.transitions)};
+TrainedStates::TrainedStates(const RolloutIndex& rollout,
+                             const GradientKnobs& knobs, uint64_t seed,
+                             int64_t epoch)
+    : nodes{std::ssize(rollout.transitions)} {
   const int64_t steps = nodes.steps;
   RSM_CHECK(rollout.states() == rollout.images() * steps &&
                 rollout.rows() == rollout.states(),
             "[first order] ", rollout.states(), " states with ", rollout.rows(),
             " rows for ", rollout.images(), " pictures of ", steps,
             " steps; whole trajectories are needed");
-  Guidance out;
-  std::vector<int64_t> at;  // of the trained states
   for (int64_t root = 0; root < rollout.images(); ++root) {
-    for (const int64_t step : trained_steps(root, steps, epoch)) {
-      out.trained.push_back(root * steps + step);
-      at.push_back(nodes.of(root, step_taken_at(step, steps)));
+    for (const int64_t step : trained_steps(knobs, seed, epoch, root, steps)) {
+      const int64_t taken_at = knobs.at == GradientKnobs::At::sample
+                                   ? steps
+                                   : step + knobs.lookahead;
+      states.push_back(root * steps + step);
+      node_of_state.push_back(nodes.of(root, taken_at));
     }
   }
-  auto distinct = at;
+  distinct = node_of_state;
   distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-  const auto taken = gradients_at(distinct, sampled, knobs_, parts_);
+}
+
+int64_t TrainedStates::place_of(int64_t node) const {
+  return std::lower_bound(distinct.begin(), distinct.end(), node) -
+         distinct.begin();
+}
+
+Guidance FirstOrder::guide(const Sampled& sampled, int64_t epoch) {
+  const auto& rollout = sampled.rollout;
+  const TrainedStates trained(rollout, knobs_, seed_, epoch);
+  const int64_t steps = trained.nodes.steps;
+  const auto taken = gradients_at(trained.distinct, sampled, knobs_, parts_);
+  Guidance out;
+  out.trained = trained.states;
+  out.evaluations = passes_for(trained.distinct, trained.nodes, knobs_);
   out.numbers["gradient_norm"] = norms(taken.gradient).mean().item<double>();
   out.directions.value = knobs_.norm_clip > 0
                              ? clip_gradients(taken.gradient, knobs_.norm_clip)
@@ -91,17 +98,61 @@ Guidance FirstOrder::guide(const Sampled& sampled, int64_t epoch) {
   std::vector<float> value(rollout.rows(), 0);
   std::vector<uint8_t> alive(rollout.rows(), 0);
   out.directions.of_row.assign(rollout.rows(), 0);
-  for (size_t i = 0; i < at.size(); ++i) {
-    const int64_t row = out.trained[i];
-    const int64_t place = place_of(distinct, at[i]);
+  for (size_t i = 0; i < trained.states.size(); ++i) {
+    const int64_t row = trained.states[i];
+    const int64_t place = trained.place_of(trained.node_of_state[i]);
     const int64_t left = steps - 1 - row % steps;
     out.directions.of_row[row] = place;
     value[row] = static_cast<float>(
         size * std::pow(knobs_.discount, static_cast<double>(left)));
     alive[row] = !knobs_.positive_only || reward[place] > 0;
   }
+  if (std::none_of(alive.begin(), alive.end(), [](uint8_t a) { return a; })) {
+    out.warnings.push_back(
+        "no picture has a reward above 0, and the method trains on no other "
+        "(method.estimator.gradient.positive_only): nothing is learnt");
+  }
   out.advantages = uncompared(value, alive, sampled.scores);
   return out;
+}
+
+void FirstOrder::reject(const std::function<torch::Tensor()>& distances_of,
+                        Guidance& guidance) {
+  if (knobs_.reject_above == 1) return;
+  const auto distances = distances_of();
+  const double present =
+      at::quantile(distances, knobs_.reject_above).item<double>();
+  constexpr double kDecay = 0.9;
+  farthest_ = epochs_ < 2 ? (epochs_ * farthest_ + present) / (epochs_ + 1)
+                          : kDecay * farthest_ + (1 - kDecay) * present;
+  ++epochs_;
+  const auto alive = guidance.advantages.alive;
+  const auto near = distances < farthest_;
+  for (size_t i = 0; i < guidance.trained.size(); ++i) {
+    const auto row = guidance.trained[i];
+    if (!near[static_cast<int64_t>(i)].item<bool>()) alive[row] = false;
+  }
+  guidance.numbers["rejected"] = 1 - near.to(at::kDouble).mean().item<double>();
+}
+
+StateDict FirstOrder::state() const {
+  if (knobs_.reject_above == 1) return {};
+  return {{"rejection", torch::tensor({farthest_, epochs_}, at::kDouble)}};
+}
+
+void FirstOrder::load_state(const StateDict& state) {
+  if (knobs_.reject_above == 1) {
+    Estimator::load_state(state);
+    return;
+  }
+  const auto found = state.find("rejection");
+  RSM_CHECK(
+      state.size() == 1 && found != state.end() && found->second.numel() == 2,
+      "[first order] ", state.size(),
+      " saved tensors arrived, not the one \"rejection\"; the checkpoint "
+      "is of another method");
+  farthest_ = found->second[0].item<double>();
+  epochs_ = found->second[1].item<double>();
 }
 
 }  // namespace rsm

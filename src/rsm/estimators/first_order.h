@@ -9,6 +9,20 @@
 
 namespace rsm {
 
+/** The states of trajectories that an epoch trains, rising, and the nodes whose
+ * gradient each of them takes. */
+struct TrainedStates {
+  TrainedStates(const RolloutIndex& rollout, const GradientKnobs& knobs,
+                uint64_t seed, int64_t epoch);
+
+  PathNodes nodes;
+  std::vector<int64_t> states, node_of_state;
+  std::vector<int64_t> distinct;  ///< nodes, each once
+
+  /** Of a node, among the distinct ones. */
+  int64_t place_of(int64_t node) const;
+};
+
 /** A reward's gradient in x, for states of trajectories: each row's direction,
  * with what of its size depends on its step alone as its advantage
  * (GradientKnobs::discount and of_sum). */
@@ -19,17 +33,21 @@ class FirstOrder : public Estimator {
 
   /** Throws rsm::Error where a gradient is not finite. */
   Guidance guide(const Sampled& sampled, int64_t epoch) override;
+  /** Those whose outputs are too far from where the loss pulls them
+   * (GradientKnobs::reject_above). Source: Adjoint Matching's release, arXiv
+   * 2409.08861. */
+  void reject(const std::function<torch::Tensor()>& distances,
+              Guidance& guidance) override;
+
+  StateDict state() const override;
+  void load_state(const StateDict& state) override;
 
  private:
-  /** The steps of a path that an epoch trains, rising. */
-  std::vector<int64_t> trained_steps(int64_t root, int64_t steps,
-                                     int64_t epoch) const;
-  /** Where the gradient for what is trained at `step` is taken. */
-  int64_t step_taken_at(int64_t step, int64_t steps) const;
-
   GradientKnobs knobs_;
   uint64_t seed_;
   GradientParts parts_;
+  /** The running quantile and of how many epochs it is. */
+  double farthest_ = 0, epochs_ = 0;
 };
 
 }  // namespace rsm

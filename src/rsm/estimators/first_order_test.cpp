@@ -313,5 +313,27 @@ TEST(FirstOrder, LeavesOutWhatIsNotRewarded) {
   EXPECT_FALSE(here.guide().advantages.alive.any().item<bool>());
 }
 
+TEST(FirstOrder, RejectsTheFarthestByARunningQuantile) {
+  auto knobs = taken(At::sample);
+  knobs.reject_above = 0.5;
+  Setting here(flow_path(), knobs);
+  FirstOrder estimator(here.method, 1, here.parts());
+  const auto alive_of = [&](FirstOrder& of, double scale) {
+    auto guidance = of.guide(here.sampled, 0);
+    const auto count = std::ssize(guidance.trained);
+    of.reject([&] { return scale * at::arange(count, at::kDouble); }, guidance);
+    return guidance.advantages.alive.sum().item<int64_t>();
+  };
+  const auto all = here.rollout().states();  // 24 states: a median of 11.5
+  EXPECT_EQ(alive_of(estimator, 1), all / 2);
+  EXPECT_EQ(alive_of(estimator, 2), 9);  // the mean of 11.5 and 23, by twos
+  FirstOrder other(here.method, 1, here.parts());
+  other.load_state(estimator.state());
+  // 0.9 of 17.25 and 0.1 of 11.5: above 16.
+  EXPECT_EQ(alive_of(other, 1), 17);
+  EXPECT_EQ(alive_of(estimator, 1), 17);
+  EXPECT_THROW(other.load_state({}), Error);
+}
+
 }  // namespace
 }  // namespace rsm

@@ -1,6 +1,7 @@
 #include "rsm/estimators/trajectory_gradients.h"
 
 #include <map>
+#include <set>
 
 #include "rsm/base/error.h"
 
@@ -198,6 +199,19 @@ class Taker {
 };
 
 }  // namespace
+
+int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
+                   const GradientKnobs& knobs) {
+  int64_t inner = 0, first = of.steps;
+  std::set<int64_t> roots;
+  for (const int64_t node : nodes) {
+    inner += of.is_sample(node) ? 0 : 1;
+    first = std::min(first, of.step(node));
+    roots.insert(of.root(node));
+  }
+  if (knobs.at == At::network) return inner;
+  return knobs.at == At::adjoint ? std::ssize(roots) * (of.steps - first) : 0;
+}
 
 RewardGradient gradients_at(const std::vector<int64_t>& nodes,
                             const Sampled& sampled, const GradientKnobs& knobs,

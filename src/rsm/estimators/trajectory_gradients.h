@@ -38,6 +38,10 @@ struct PathNodes {
   int64_t state(int64_t node) const { return node - root(node); }
 };
 
+/** Network passes that gradients at these nodes take, forward and backward. */
+int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
+                   const GradientKnobs& knobs);
+
 /** The reward at nodes of a rollout of trajectories (rising) and its gradient
  * in x there, as the knobs say; float32. Throws what reward_gradient() does. */
 RewardGradient gradients_at(const std::vector<int64_t>& nodes,

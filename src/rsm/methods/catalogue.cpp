@@ -340,6 +340,7 @@ Method adjoint_matching() {
                            At::adjoint);
   m.estimator.gradient.stochastic = true;
   m.estimator.gradient.times = 4;
+  m.estimator.gradient.reject_above = 0.9;
   m.strength.scale = 200;
   m.regularisation.beta = 2;
   m.regularisation.kl_form = KlForm::exact;
@@ -356,6 +357,7 @@ Method sqdf() {
   m.estimator.gradient.discount = 0.9;
   m.estimator.gradient.of_sum = true;
   m.estimator.gradient.positive_only = true;
+  m.estimator.gradient.replay = 15;
   m.strength.scale = 2;
   m.regularisation.beta = 4;
   m.regularisation.kl_form = KlForm::exact;

@@ -119,6 +119,10 @@ void check_trajectory(const Method& method, int64_t steps) {
           " reaches their sample from every state");
   require(gradient.late_steps <= steps, method, "gradient.late_steps is ",
           gradient.late_steps, " of ", steps, " steps; 0 trains them all");
+  require(
+      gradient.reject_above == 1 || knobs.beta > 0, method,
+      "gradient.reject_above with beta = 0: without a pull to the reference "
+      "states have no target; set beta above 0 or reject_above: 1");
   require(!gradient.random_late_steps || gradient.late_steps != 1, method,
           "random_late_steps with late_steps: 1: there is nothing to draw");
 }

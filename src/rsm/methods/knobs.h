@@ -95,6 +95,12 @@ void visit(Visitor& v, GradientKnobs& k) {
     "is else a mean over them");
   v("positive_only", k.positive_only,
     "states whose picture has a reward of 0 or less are not trained");
+  v("reject_above", k.reject_above, Range{0, 1, true},
+    "states farther from their target than this quantile of their distances, "
+    "averaged over epochs, are not trained; 1: all are");
+  v("replay", k.replay, kEpochs,
+    "as many paths as an epoch draws are trained, drawn from its own and those "
+    "of so many epochs before; 0: its own");
 }
 
 template <class Visitor>

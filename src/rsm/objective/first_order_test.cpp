@@ -12,6 +12,7 @@
 #include "rsm/objective/loss.h"
 #include "rsm/objective/rows.h"
 #include "rsm/objective/strength.h"
+#include "rsm/objective/targets.h"
 #include "rsm/rollouts/gaussian_testing.h"
 #include "rsm/rollouts/plan.h"
 
@@ -343,6 +344,20 @@ TEST(FirstOrderLoss, ARefusedStateLosesAllAndIsStillCounted) {
   const auto without = all.loss_gradient();
   EXPECT_EQ(without[3].abs().max().item<double>(), 0);
   EXPECT_TRUE(without[4].equal(whole[4]));
+}
+
+TEST(TargetDistances, AreTheRootsOfAdjointMatchingsLosses) {
+  const auto path = diffusion_path();
+  Trajectories all(find_method("adjoint-matching"), *path, 5);
+  all.guidance.trained = {0, 3, 4, 7};
+  const auto distances =
+      target_distances(all.method, all.rollout, all.outputs, all.guidance);
+  for (int64_t i = 0; i < 4; ++i) {
+    const int64_t state = all.guidance.trained[i];
+    const auto loss = adjoint_loss(all, state, all.outputs.old.y[state]);
+    EXPECT_NEAR(distances[i].item<double>(),
+                std::sqrt(loss.item<double>() * all.elements()), 1e-6);
+  }
 }
 
 }  // namespace

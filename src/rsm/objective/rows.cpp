@@ -58,26 +58,6 @@ class Balance {
   std::map<std::pair<int64_t, int64_t>, int64_t> rows_;
 };
 
-/** Factor of <(y - y_ref)^2> in beta KL. */
-double kl_factor(const RegularisationKnobs& knobs,
-                 const Transition& transition) {
-  if (knobs.beta == 0) return 0;
-  const double exact = 0.5 * knobs.beta * transition.w() * transition.w();
-  switch (knobs.kl_form) {
-    case RegularisationKnobs::KlForm::exact:
-      return exact;
-    case RegularisationKnobs::KlForm::heuristic:
-      return exact * transition.dt();
-    case RegularisationKnobs::KlForm::unweighted:
-      return 0.5 * knobs.beta * kUnweightedKl * kUnweightedKl;
-    case RegularisationKnobs::KlForm::output:
-      return knobs.beta;
-    case RegularisationKnobs::KlForm::score:
-      return 2 * exact / (transition.s * transition.s);
-  }
-  throw Error("[update_weights] a KL form outside its enum");
-}
-
 void check_states(const RolloutIndex& rollout, const Advantages& advantages,
                   const std::vector<int64_t>& states) {
   RSM_CHECK(advantages.value.size(0) == rollout.rows(), "[update_weights] ",
@@ -126,6 +106,25 @@ torch::Tensor picked(const torch::Tensor& all, const std::vector<int64_t>& rows,
 }
 
 }  // namespace
+
+double kl_factor(const RegularisationKnobs& knobs,
+                 const Transition& transition) {
+  if (knobs.beta == 0) return 0;
+  const double exact = 0.5 * knobs.beta * transition.w() * transition.w();
+  switch (knobs.kl_form) {
+    case RegularisationKnobs::KlForm::exact:
+      return exact;
+    case RegularisationKnobs::KlForm::heuristic:
+      return exact * transition.dt();
+    case RegularisationKnobs::KlForm::unweighted:
+      return 0.5 * knobs.beta * kUnweightedKl * kUnweightedKl;
+    case RegularisationKnobs::KlForm::output:
+      return knobs.beta;
+    case RegularisationKnobs::KlForm::score:
+      return 2 * exact / (transition.s * transition.s);
+  }
+  throw Error("[update_weights] a KL form outside its enum");
+}
 
 UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
                              const Advantages& advantages,

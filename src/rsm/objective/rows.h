@@ -46,6 +46,10 @@ struct UpdateWeights {
   int64_t anchors = 0;  ///< states of the update without rows
 };
 
+/** Factor of <(y - y_ref)^2> in the pull to the reference, weights apart. */
+double kl_factor(const RegularisationKnobs& knobs,
+                 const Transition& transition);
+
 /** `states` lists the update's states (indices into the rollout, each once).
  * KL per output is <(y - y_ref)^2> w^2 / 2, times dt in the heuristic form, 4.5
  * for w in the unweighted one, and the others of KlForm; times beta. States

@@ -129,7 +129,8 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
   cost.rollout_seconds = scaled(rollout, f.evaluations.rollout);
   cost.old_seconds =
       scaled(training, f.evaluations.old + f.evaluations.reference);
-  cost.update_seconds = scaled(update, f.evaluations.update);
+  cost.update_seconds =
+      scaled(update, f.evaluations.update + f.evaluations.guidance);
   const double image = seconds_per_image(model, o, prompts, *reward);
   cost.reward_seconds = scaled(image, f.images);
   cost.evaluation_seconds = scaled(rollout, f.evaluation_evaluations) +

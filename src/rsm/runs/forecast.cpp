@@ -9,6 +9,7 @@
 #include "rsm/base/error.h"
 #include "rsm/estimators/advantages.h"
 #include "rsm/estimators/estimators.h"
+#include "rsm/estimators/first_order.h"
 #include "rsm/rollouts/plan.h"
 #include "rsm/runs/evaluation.h"
 #include "rsm/runs/watched_states.h"
@@ -166,24 +167,34 @@ Forecast forecast(const RunOptions& o) {
               o.samples_per_prompt);
   const auto groups = row_groups(index, o.method.estimator);
   const auto& update = o.method.regularisation;
-  const auto trained = trained_states(index, update.anchor_share, o.seed);
+  auto trained = trained_states(index, update.anchor_share, o.seed);
   Forecast f;
+  const auto& gradient = o.method.estimator.gradient;
+  if (o.method.estimator.is_first_order()) {
+    const TrainedStates first(index, gradient, o.seed, 0);
+    trained = first.states;
+    f.evaluations.guidance = passes_for(first.distinct, first.nodes, gradient);
+  }
   f.roots = o.prompts_per_epoch * o.samples_per_prompt;
   f.images = index.images();
   f.rows = index.rows();
   f.states = std::ssize(trained);
-  f.groups = std::ssize(std::set<int64_t>(groups.begin(), groups.end()));
+  f.groups = o.method.estimator.is_first_order()
+                 ? 1
+                 : std::ssize(std::set<int64_t>(groups.begin(), groups.end()));
   f.smallest_update = f.states / o.updates_per_epoch;
   f.largest_update = (f.states + o.updates_per_epoch - 1) / o.updates_per_epoch;
   f.updates = std::min(o.updates_per_epoch, f.states);
   f.evaluations.rollout = f.roots * plan.evaluations_per_root();
-  f.evaluations.old = o.policy().rollout_is_training() ? 0 : f.states;
+  f.evaluations.old =
+      o.policy().rollout_is_training() && gradient.replay == 0 ? 0 : f.states;
   f.evaluations.reference =
       std::ssize(reference_states(o.method, index, trained, o.seed)) +
       (o.method.strength.scaled_residual ? f.evaluations.rollout : 0);
   f.evaluations.update = f.states;
   f.update_is_exact = update.beta > 0 && update.pull_rows &&
-                      update.mask != RegularisationKnobs::Mask::rows;
+                      update.mask != RegularisationKnobs::Mask::rows &&
+                      !gradient.positive_only && !gradient.random_late_steps;
   f.evaluation_images = o.eval_images;
   f.evaluation_evaluations =
       o.eval_images * o.eval_steps + evaluations_of_drift(o);

@@ -22,8 +22,10 @@ struct Forecast {
 
   /** Network evaluations by sample, as the log counts them. */
   struct {
-    int64_t rollout = 0, old = 0, reference = 0, update = 0;
-    int64_t sum() const { return rollout + old + reference + update; }
+    int64_t rollout = 0, guidance = 0, old = 0, reference = 0, update = 0;
+    int64_t sum() const {
+      return rollout + guidance + old + reference + update;
+    }
   } evaluations;
   /** False where dead groups may spare the update some of its states. */
   bool update_is_exact = true;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 
 #include "rsm/base/conditioner.h"
@@ -11,7 +12,7 @@
 namespace rsm {
 
 /** The trajectories of past epochs, in host memory and, an epoch a file, in
- * the folder `replay` of a run, from which it goes on. */
+ * the folder `replay` of a run, which goes on from there. */
 class Replay {
  public:
   /** Holds so many epochs beside the present one; 0: none, and no file. */
@@ -20,16 +21,9 @@ class Replay {
 
   bool is_on() const { return epochs_ > 0; }
 
-  /** Reads what a run at this epoch holds: the `epochs` before it, of which
-   * `prompts_of` says the prompts. Throws rsm::Error naming a file that is
-   * missing or not whole. */
-  template <typename PromptsOf>
-  void load(int64_t epoch, const PromptsOf& prompts_of) {
-    held_.clear();
-    for (int64_t e = std::max<int64_t>(0, epoch - epochs_); e < epoch; ++e) {
-      held_.push_back(read(e, prompts_of(e)));
-    }
-  }
+  /** Reads what a run at this epoch holds, the epochs before it. Throws
+   * rsm::Error naming a file that is missing or not whole. */
+  void load(int64_t epoch);
 
   /** As many trajectories as `fresh`, the epoch's own, has: drawn from them and
    * all that are held, each as likely, by `seed`. Keeps `fresh`, its file
@@ -41,11 +35,10 @@ class Replay {
   /** An epoch's trajectories. */
   struct Epoch {
     Prompts prompts;  ///< [R] one a trajectory
-    torch::Tensor x, y, latents, value;
+    StateDict tensors;
   };
 
   static Epoch kept(const Sampled& sampled);
-  Epoch read(int64_t epoch, const Prompts& prompts) const;
   void write(int64_t epoch, const Epoch& kept) const;
   std::string path_of(int64_t epoch) const;
 

@@ -72,7 +72,7 @@ void write_description(const RunOptions& o, const Transitions& transitions,
   const auto h = normalised_h(o.method, transitions);
   const auto& update = o.method.regularisation;
   const bool clips = update.importance != RegularisationKnobs::Importance::none;
-  for (int64_t i = 0; i + 1 < o.steps; ++i) {
+  for (int64_t i = 0; i < o.method.estimator.trainable_steps(o.steps); ++i) {
     const int64_t rows = o.method.estimator.rows_at(i, o.steps);
     const double exponent = row_factors(o.method, transitions[i], 1).exponent;
     schedule.push_back(

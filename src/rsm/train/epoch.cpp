@@ -39,7 +39,7 @@ nlohmann::json by_step(const RolloutIndex& rollout, const Guidance& guidance,
   return out;
 }
 
-nlohmann::json warnings_of(const Guided& guidance, const Frozen& frozen,
+nlohmann::json warnings_of(const Guidance& guidance, const Frozen& frozen,
                            const UpdateLog& updates) {
   auto all = nlohmann::json::array();
   for (const auto* some :
@@ -56,12 +56,12 @@ nlohmann::json log_line(const Prepared& epoch, const UpdateLog& updates) {
   const auto& rollout = sampled.rollout;
   const auto& advantages = guidance.advantages;
   nlohmann::json metrics;
-  for (const auto& [name, values] : sampled.scores.metrics) {
+  for (const auto& [name, values] : sampled.drawn.metrics) {
     metrics[name] = values.to(at::kDouble).mean().item<double>();
   }
   const int64_t rows = sum_of(updates.step_rows);
   const int64_t clipped = sum_of(updates.step_clipped);
-  const auto value = sampled.scores.value.to(at::kDouble);
+  const auto value = sampled.drawn.value.to(at::kDouble);
   const auto count = static_cast<double>(std::max<int64_t>(updates.updates, 1));
   const auto norms = static_cast<double>(updates.grad_norms.size());
   nlohmann::json out = {
@@ -86,10 +86,12 @@ nlohmann::json log_line(const Prepared& epoch, const UpdateLog& updates) {
       {"seconds",
        {{"rollout", sampled.rollout_seconds},
         {"reward", sampled.reward_seconds},
+        {"guidance", guidance.seconds},
         {"old", frozen.seconds},
         {"update", updates.seconds}}},
       {"evaluations",
        {{"rollout", rollout.evaluations},
+        {"guidance", guidance.evaluations},
         {"old", frozen.old_evaluations},
         {"reference",
          frozen.reference_evaluations + sampled.reference_evaluations},

@@ -18,10 +18,9 @@ struct Collected : Sampled {
   /** Of the reference, where it is part of what samples. */
   int64_t reference_evaluations = 0;
   double rollout_seconds = 0, reward_seconds = 0;
-};
-
-struct Guided : Guidance {
-  std::vector<std::string> warnings;
+  /** Of the pictures that the epoch drew; `scores` where it trains on them. */
+  RewardScores drawn;
+  bool is_replayed = false;  ///< whether some are of epochs before
 };
 
 struct Frozen : Outputs {
@@ -36,7 +35,7 @@ struct Frozen : Outputs {
 /** All that is known when an epoch's updates begin; refers to it. */
 struct Prepared {
   const Collected& sampled;
-  const Guided& guidance;
+  const Guidance& guidance;
   const Frozen& frozen;
 
   /** To the reference, over the trained states. */

@@ -10,6 +10,7 @@
 #include "rsm/estimators/estimators.h"
 #include "rsm/io/run_log.h"
 #include "rsm/objective/scaled_residual.h"
+#include "rsm/objective/targets.h"
 #include "rsm/rewards/weighted_reward.h"
 #include "rsm/runs/memory_advice.h"
 #include "rsm/runs/pending_rollout.h"
@@ -72,6 +73,7 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
       parts_(std::move(parts)),
       eval_times_(parts_.model.path->times(options.eval_steps)),
       plan_(options.plan()),
+      replay_(options.folder, options.method.estimator.gradient.replay),
       transitions_(plan_.transitions(*parts_.model.path)) {
   policy_ = std::make_unique<Policy>(
       std::exchange(parts_.model.network, {}),
@@ -149,10 +151,16 @@ nlohmann::json Finetune::train_epoch() {
   try {
     const auto sampled =
         with_memory_advice("the rollout", rollout, [&] { return collect(); });
-    const auto guidance = with_memory_advice("comparing rewards", rollout,
-                                             [&] { return guide(sampled); });
+    auto guidance = with_memory_advice("comparing rewards", rollout,
+                                       [&] { return guide(sampled); });
     const auto frozen = with_memory_advice(
         "y_old and y_ref", train, [&] { return freeze(sampled, guidance); });
+    estimator_->reject(
+        [&] {
+          return target_distances(options_.method, sampled.rollout, frozen,
+                                  guidance);
+        },
+        guidance);
     const Prepared epoch{sampled, guidance, frozen};
     const auto updates =
         with_memory_advice("the update", train, [&] { return update(epoch); });
@@ -187,14 +195,26 @@ Collected Finetune::collect() {
   out.reference_evaluations = scaled_residual_ ? out.rollout.evaluations : 0;
   state_.spent.images += out.rollout.images();
   state_.spent.evaluations += out.rollout.evaluations;
+  out.drawn = out.scores;
+  if (replay_.is_on()) {
+    static_cast<Sampled&>(out) =
+        replay_.mixed(out, state_.epoch,
+                      counted_seed(options_.seed, Purpose::replay,
+                                   {static_cast<uint64_t>(state_.epoch)}),
+                      plan_, *parts_.conditions);
+    out.is_replayed = true;
+  }
   return out;
 }
 
-Guided Finetune::guide(const Collected& sampled) {
-  Guided out;
-  out.warnings = suspicious(sampled.scores);
+Guidance Finetune::guide(const Collected& sampled) {
+  const Clock clock;
+  Guidance out;
   try {
-    static_cast<Guidance&>(out) = estimator_->guide(sampled, state_.epoch);
+    out = estimator_->guide(sampled, state_.epoch);
+    state_.spent.evaluations += out.evaluations;
+    const auto told = suspicious(sampled.drawn);
+    out.warnings.insert(out.warnings.begin(), told.begin(), told.end());
     const auto dead =
         dead_groups_warning(sampled, out.advantages, parts_.reward->name(),
                             kl_of(state_.line), options_.folder);
@@ -204,17 +224,18 @@ Guided Finetune::guide(const Collected& sampled) {
     throw;
   }
   remove_pending(options_.folder, state_.epoch);
+  out.seconds = clock.seconds();
   return out;
 }
 
-Frozen Finetune::freeze(const Collected& sampled, const Guided& guidance) {
+Frozen Finetune::freeze(const Collected& sampled, const Guidance& guidance) {
   const Clock clock;
   const auto& rollout = sampled.rollout;
   Frozen out;
   const auto outputs = [&](Copy which, const std::vector<int64_t>& states) {
     return outputs_at(policy_->copy(which), sampled, states);
   };
-  const bool known = policy_->rollout_is_training();
+  const bool known = policy_->rollout_is_training() && !sampled.is_replayed;
   out.old = known ? StateOutputs{rollout.y, all_states(rollout)}
                   : outputs(Copy::training, guidance.trained);
   out.old_evaluations = known ? 0 : std::ssize(guidance.trained);

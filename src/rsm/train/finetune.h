@@ -11,6 +11,7 @@
 #include "rsm/io/run_log.h"
 #include "rsm/objective/rows.h"
 #include "rsm/rollouts/plan.h"
+#include "rsm/runs/replay.h"
 #include "rsm/runs/run_options.h"
 #include "rsm/runs/run_parts.h"
 #include "rsm/runs/run_state.h"
@@ -63,13 +64,14 @@ class Finetune {
   /** The stations below, or nothing where one before the updates fails. Returns
    * the epoch's line of the log, but for its counters. */
   nlohmann::json train_epoch();
-  /** prompts -> rollout -> rewards */
+  /** prompts -> rollout -> rewards; some of epochs before, where the method
+   * replays them. */
   Collected collect();
   /** rewards -> guidance. What fails here leaves the pictures to be judged
    * again. */
-  Guided guide(const Collected& sampled);
+  Guidance guide(const Collected& sampled);
   /** What frozen copies say at the states: y_old, what pulls, drift. */
-  Frozen freeze(const Collected& sampled, const Guided& guidance);
+  Frozen freeze(const Collected& sampled, const Guidance& guidance);
   /** guidance -> loss -> update */
   UpdateLog update(const Prepared& epoch);
   /** Of the weighted mean over some states' rows and pulls. */
@@ -103,6 +105,7 @@ class Finetune {
   std::unique_ptr<torch::optim::AdamW> optimiser_;
   std::vector<double> eval_times_;
   RolloutPlan plan_;
+  Replay replay_;
   Transitions transitions_;
   std::unique_ptr<Denoiser> scaled_residual_;  ///< null: not sampled by one
   RunState state_;

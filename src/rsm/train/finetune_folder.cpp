@@ -58,6 +58,7 @@ void Finetune::continue_from(const Checkpoint& checkpoint) {
   describe(false);
   progress_.say(
       cat("continuing ", options_.folder, " after epoch ", state_.epoch));
+  replay_.load(state_.epoch);
   saved_epoch_ = state_.epoch;
   bool now = false;  // evaluated at this very epoch
   int64_t last_evaluated = 0;

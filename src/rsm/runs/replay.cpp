@@ -1,0 +1,124 @@
+#include "rsm/runs/replay.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "rsm/base/error.h"
+#include "rsm/base/random.h"
+#include "rsm/io/files.h"
+#include "rsm/io/json_fields.h"
+#include "rsm/io/json_text.h"
+#include "rsm/io/safetensors.h"
+
+namespace rsm {
+namespace {
+
+constexpr const char* kPrompts = "prompts";
+
+nlohmann::json to_json(const Prompts& prompts) {
+  auto out = nlohmann::json::array();
+  for (const auto& prompt : prompts) {
+    out.push_back({{"id", prompt.id},
+                   {"text", prompt.text},
+                   {"category", prompt.category},
+                   {"metadata", prompt.metadata}});
+  }
+  return out;
+}
+
+Prompts prompts_from(const std::string& text, const std::string& where) {
+  Prompts out;
+  for (const auto& one : nlohmann::json::parse(text)) {
+    const JsonFields fields(one, where);
+    Prompt prompt;
+    prompt.id = fields.integer("id");
+    prompt.text = fields.text("text");
+    prompt.category = fields.text("category");
+    prompt.metadata = fields.text("metadata");
+    out.push_back(prompt);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string Replay::path_of(int64_t epoch) const {
+  return cat(folder_, "/epoch-", epoch, ".safetensors");
+}
+
+Replay::Epoch Replay::kept(const Sampled& sampled) {
+  const auto& rollout = sampled.rollout;
+  Epoch out;
+  for (const int64_t prompt : rollout.image_prompt) {
+    out.prompts.push_back(rollout.prompts[prompt]);
+  }
+  const int64_t roots = rollout.images();
+  out.tensors = {{"x", rollout.x.unflatten(0, {roots, -1})},
+                 {"y", rollout.y.unflatten(0, {roots, -1})},
+                 {"latents", rollout.latents},
+                 {"value", sampled.scores.value}};
+  return out;
+}
+
+void Replay::write(int64_t epoch, const Epoch& kept) const {
+  make_folders(folder_);
+  write_safetensors(path_of(epoch), kept.tensors,
+                    {{kPrompts, json_line(to_json(kept.prompts))}});
+  std::error_code none;
+  std::filesystem::remove(path_of(epoch - epochs_), none);
+}
+
+void Replay::load(int64_t epoch) {
+  held_.clear();
+  if (!is_on()) return;
+  for (int64_t e = std::max<int64_t>(0, epoch - epochs_); e < epoch; ++e) {
+    const std::string path = path_of(e);
+    RSM_CHECK(is_there(path), "[replay] ", path,
+              " is missing: the run replays its past epochs and can't go on in "
+              "the same numbers; bring it back, or begin anew");
+    const auto file = read_safetensors(path);
+    const auto found = file.metadata.find(kPrompts);
+    RSM_CHECK(found != file.metadata.end(), "[replay] ", path,
+              " names no prompts; it is not a file of this run");
+    held_.push_back(
+        {prompts_from(found->second, "[replay] " + path), file.tensors});
+  }
+}
+
+Sampled Replay::mixed(const Sampled& fresh, int64_t epoch, uint64_t seed,
+                      const RolloutPlan& plan, const Conditioner& conditioner) {
+  held_.push_back(kept(fresh));
+  write(epoch, held_.back());
+  std::vector<std::pair<size_t, int64_t>> all;  // epoch held, trajectory
+  for (size_t e = 0; e < held_.size(); ++e) {
+    for (int64_t i = 0; i < std::ssize(held_[e].prompts); ++i) {
+      all.emplace_back(e, i);
+    }
+  }
+  const auto order = counted_permutation(seed, std::ssize(all));
+  const int64_t count = fresh.rollout.images();
+  Prompts prompts;
+  std::map<std::string, std::vector<torch::Tensor>> parts;
+  for (int64_t k = 0; k < count; ++k) {
+    const auto [e, i] = all[order[k]];
+    prompts.push_back(held_[e].prompts[i]);
+    for (const auto& [name, tensor] : held_[e].tensors) {
+      parts[name].push_back(tensor[i]);
+    }
+  }
+  Sampled out;
+  static_cast<RolloutIndex&>(out.rollout) =
+      lay_out(plan, fresh.rollout.transitions, prompts, 1);
+  out.rollout.x = at::stack(parts.at("x")).flatten(0, 1);
+  out.rollout.y = at::stack(parts.at("y")).flatten(0, 1);
+  out.rollout.latents = at::stack(parts.at("latents"));
+  out.rollout.x_next = fresh.rollout.x_next;
+  out.rollout.evaluations = fresh.rollout.evaluations;
+  out.scores.value = at::stack(parts.at("value"));
+  out.conditions = conditioner.encode(texts_of(prompts));
+  if (std::ssize(held_) > epochs_) held_.pop_front();
+  return out;
+}
+
+}  // namespace rsm
