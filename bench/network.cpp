@@ -1,5 +1,6 @@
 // One network at the size of its folder: seconds of a forward, of a forward and
-// backward with a LoRA, and of decoding, of two pictures a core.
+// backward with a LoRA, of decoding, and of encoding texts, of two pictures a
+// core.
 //
 //   cmake --build build --target rsm_network
 //   build/rsm_network MODEL TYPE LATENT TEXT_TOKENS      (see bench/networks)
@@ -13,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "rsm/base/error.h"
 #include "rsm/base/memory.h"
 #include "rsm/base/random.h"
 #include "rsm/base/workers.h"
@@ -28,6 +30,7 @@ namespace {
 constexpr int kRounds = 2;
 constexpr int64_t kMatrix = 2048;
 constexpr int64_t kTile = 2;  // pictures of a core
+constexpr int64_t kT5Tokens = 128;
 
 /** Floating-point operations a second in square products, all cores. */
 double matmul_peak(torch::ScalarType type, int64_t cores) {
@@ -46,6 +49,8 @@ void run(const std::string& folder, torch::ScalarType type, int64_t side,
   ModelOptions options;
   options.network_type = options.vae_type = type;
   options.vae_workers = cores;
+  options.text.type = type;
+  options.text.t5_tokens = kT5Tokens;
   auto model = ImageModel::load(folder, options);
   auto& network = model.network;
   for (auto& p : network->parameters()) p.requires_grad_(false);
@@ -78,8 +83,15 @@ void run(const std::string& folder, torch::ScalarType type, int64_t side,
   });
   const double decode =
       best_seconds(kRounds, [&] { model.decoder->decode(x); });
+  std::vector<std::string> texts;
+  for (int64_t i = 0; i < rows; ++i) {
+    texts.push_back(cat("two red clocks and a cup left of them, ", i));
+  }
+  at::set_num_threads(static_cast<int>(cores));  // as when a run begins
+  const double encode =
+      best_seconds(kRounds, [&] { model.text->encode(texts); });
   const nlohmann::json out = {
-      {"pictures", rows},   {"decode", decode},
+      {"pictures", rows},   {"decode", decode},     {"encode", encode},
       {"forward", forward}, {"train", train},
       {"matmul", peak},     {"peak_mb", peak_memory_mb(at::kCPU)}};
   std::printf("%s\n", out.dump().c_str());

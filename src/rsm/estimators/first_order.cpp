@@ -9,6 +9,10 @@
 namespace rsm {
 namespace {
 
+constexpr const char* kNothingPositive =
+    "no picture has a reward above 0, and the method trains on no other "
+    "(method.estimator.gradient.positive_only): nothing is learnt";
+
 /** All rows are one group, and none is compared with it. */
 Advantages uncompared(const std::vector<float>& value,
                       const std::vector<uint8_t>& alive,
@@ -108,9 +112,7 @@ Guidance FirstOrder::guide(const Sampled& sampled, int64_t epoch) {
     alive[row] = !knobs_.positive_only || reward[place] > 0;
   }
   if (std::none_of(alive.begin(), alive.end(), [](uint8_t a) { return a; })) {
-    out.warnings.push_back(
-        "no picture has a reward above 0, and the method trains on no other "
-        "(method.estimator.gradient.positive_only): nothing is learnt");
+    out.warnings.emplace_back(kNothingPositive);
   }
   out.advantages = uncompared(value, alive, sampled.scores);
   return out;
