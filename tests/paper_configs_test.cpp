@@ -90,6 +90,8 @@ class PaperConfigs : public ::testing::Test {
         "checkpoint.every=1",
         "compute.rollout_tile=4",
         "compute.train_tile=4",
+        cat("compute.activation_checkpointing=",
+            family(config) == "sd35" ? "true" : "false"),
         "compute.threads=2",
         cat("prompts.samples_per_prompt=", branches ? 1 : 2)};
     if (branches) {

@@ -15,25 +15,27 @@ namespace {
 
 constexpr double kMiB = 1 << 20;
 
-RunOptions options_of(const std::vector<std::string>& overrides) {
-  return read_run_options(
-      Config::parse("name: a\nmodel: models/shapes-flow\ncompute: {threads: 2}",
-                    "test.yaml", overrides));
+const std::vector<std::string> kCpu = {"compute.threads=2"};
+/** There is none: what is counted of it is the networks' alone. */
+const std::vector<std::string> kGpu = {"compute.device=cuda"};
+constexpr double kOfDevice = 600;  // MiB, beside what is counted
+
+RunOptions options_of(std::vector<std::string> overrides,
+                      const std::vector<std::string>& device = kCpu) {
+  overrides.insert(overrides.end(), device.begin(), device.end());
+  return read_run_options(Config::parse("name: a\nmodel: models/shapes-flow\n",
+                                        "test.yaml", overrides));
 }
 
-RunOptions within(double mib, std::vector<std::string> overrides = {}) {
-  overrides.push_back(cat("compute.memory=", mib, "MiB"));
-  return options_of(overrides);
-}
-
-std::string error_within(double mib,
-                         const std::vector<std::string>& more = {}) {
-  return error_of([&] { within(mib, more); });
+RunOptions within(double mib, const std::vector<std::string>& device = kCpu,
+                  std::vector<std::string> overrides = {}) {
+  overrides.push_back("compute.memory=" + std::to_string(mib) + "MiB");
+  return options_of(overrides, device);
 }
 
 /** What a run needs at least, as the error says. */
-double least_mib() {
-  const auto error = error_within(1);
+double least_mib(const std::vector<std::string>& device = kCpu) {
+  const auto error = error_of([&] { within(1, device); });
   const std::string before = "at least ";
   return std::stod(error.substr(error.find(before) + before.size()));
 }
@@ -75,46 +77,50 @@ TEST(MemoryPlan, ReadsSizes) {
 TEST(MemoryPlan, WithoutATargetOrWithRoomTheDefaultsStay) {
   const auto plain = options_of({});
   EXPECT_TRUE(plain.memory_choice.empty());
-  const auto roomy = within(1 << 20);
+  const auto roomy = options_of({"compute.memory=1TB"});
   EXPECT_EQ(slowness(roomy), slowness(plain));
   expect_parts(roomy.memory_choice,
-               {"compute.memory 1048576MiB", "rollout_tile 16", "train_tile 16",
+               {"compute.memory 1TB", "rollout_tile 16", "train_tile 16",
                 "activation_checkpointing false"});
-  expect_parts(roomy.resolved, {"memory: 1048576MiB", "train_tile: 16"});
+  expect_parts(roomy.resolved, {"memory: 1TB", "train_tile: 16"});
 }
 
 TEST(MemoryPlan, LessRoomIsSlowerAndChangesNothingElse) {
-  const double least = least_mib();
-  auto last = slowness(options_of({}));
-  const auto all = other_keys(options_of({}));
-  for (double mib = 1.5 * least; mib > least + 0.1; mib -= least / 100) {
-    const auto options = within(mib);
+  const double least = least_mib(kGpu);
+  auto last = slowness(options_of({}, kGpu));
+  const auto all = other_keys(options_of({}, kGpu));
+  EXPECT_EQ(slowness(within(least + 500, kGpu)), last);
+  for (double mib = least + 500; mib > least; mib -= 15) {
+    const auto options = within(mib, kGpu);
     EXPECT_GE(slowness(options), last) << mib;
     last = slowness(options);
     EXPECT_EQ(other_keys(options), all);
-    EXPECT_LE(MemoryCount(options).of(options).peak(), 0.85 * mib * kMiB);
+    EXPECT_LE(MemoryCount(options).of(options).peak(),
+              0.85 * (mib - kOfDevice) * kMiB);
   }
-  EXPECT_EQ(last, std::make_tuple(true, int64_t{-1}, int64_t{-1}));
-  EXPECT_EQ(slowness(within(least + 0.1)), last);
+  const auto smallest = within(least + 0.1, kGpu);
+  EXPECT_TRUE(smallest.activation_checkpointing);
+  EXPECT_EQ(smallest.train_tiles.tile, 1);
 }
 
 TEST(MemoryPlan, NothingThatFitsIsToldWithWhatIsNeeded) {
   const double least = least_mib();
-  const auto error = error_within(least - 0.1);
-  expect_parts(error, {"compute.memory", "too little", "train_tile 1",
-                       "activation_checkpointing true", "at least",
-                       "lower it by", "compute."});
-  EXPECT_THROW(within(least - 0.1), UsageError);
+  const auto small = [&] { within(least - 0.1); };
+  expect_parts(error_of(small), {"compute.memory", "too little", "train_tile 1",
+                                 "activation_checkpointing true", "at least",
+                                 "lower it by", "compute."});
+  EXPECT_THROW(small(), UsageError);
+  within(least + 0.1);
 }
 
 TEST(MemoryPlan, KeepsWhatIsSet) {
-  const auto options = within(
-      least_mib() + 20,
-      {"compute.train_tile=7", "compute.activation_checkpointing=false"});
+  const auto options = options_of({"compute.memory=1TB", "compute.train_tile=7",
+                                   "compute.activation_checkpointing=true"});
   EXPECT_EQ(options.train_tiles.tile, 7);
-  EXPECT_FALSE(options.activation_checkpointing);
+  EXPECT_EQ(options.rollout_tiles.tile, 16);
+  EXPECT_TRUE(options.activation_checkpointing);
   // All of it: nothing is left to choose, as where a resolved config is read.
-  const auto resolved = within(least_mib() + 20).resolved;
+  const auto resolved = within(least_mib() + 1).resolved;
   const auto again = read_run_options(Config::parse(resolved, "config.yaml"));
   EXPECT_EQ(again.resolved, resolved);
   EXPECT_TRUE(again.memory_choice.empty());
@@ -123,30 +129,29 @@ TEST(MemoryPlan, KeepsWhatIsSet) {
 TEST(MemoryPlan, ARunGoesOnWithWhatItBeganWith) {
   const TemporaryFolder folder;
   const std::string here = "folder=" + folder.path();
-  const double mib = 1.1 * least_mib();
-  const auto began = within(mib, {here});
+  const double mib = least_mib() + 1;
+  const auto began = within(mib, kCpu, {here});
   write_file_atomic(folder / "config.yaml", began.resolved);
   // More threads would not fit, or only in smaller tiles.
-  const auto goes_on = within(mib, {here, "compute.threads=16"});
+  const auto goes_on = within(mib, {"compute.threads=16"}, {here});
   EXPECT_EQ(slowness(goes_on), slowness(began));
   EXPECT_TRUE(changed_keys(began.resolved, goes_on.resolved).empty());
   expect_parts(goes_on.memory_choice, {"as this run began"});
   // Another target is another choice, and another run where a tile changes.
-  const auto other = within(1 << 20, {here});
+  const auto other = options_of({here, "compute.memory=1TB"});
   const auto changed = changed_keys(began.resolved, other.resolved);
   ASSERT_FALSE(changed.empty());
   expect_parts(join(changed), {"train_tile"});
 }
 
 TEST(MemoryPlan, OfAGpuCountsTheDeviceAlone) {
-  const auto on = [](const std::string& device) {
-    const auto options =
-        options_of({"compute.threads=1", "compute.device=" + device});
+  const auto count = [](const std::vector<std::string>& device) {
+    const auto options = options_of({}, device);
     return MemoryCount(options).of(options);
   };
-  const auto host = on("cpu"), device = on("cuda");
-  EXPECT_LT(device.peak(), host.peak());
-  for (const auto& station : device.stations) {
+  const auto host = count({"compute.threads=1"}), gpu = count(kGpu);
+  EXPECT_LT(gpu.peak(), host.peak());
+  for (const auto& station : gpu.stations) {
     EXPECT_NE(station.name, "a checkpoint");
   }
 }

@@ -244,7 +244,6 @@ void read_compute(const Config& section, RunOptions& o) {
   o.training_type = read_training_type(section, o);
   o.text_type = parse_type(section, "text_type", "float32");
   o.vae_type = parse_type(section, "vae_type", "float32");
-  read_memory_keys(section, o);
   const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
   const bool cpu = o.device.is_cpu();
   o.rollout_tiles.workers = o.train_tiles.workers = section.integer(
@@ -255,6 +254,7 @@ void read_compute(const Config& section, RunOptions& o) {
         cat(o.train_tiles.workers, " network calls at once on ", o.device.str(),
             ": they would wait for each ", "other; allowed on a GPU: 1"));
   }
+  read_memory_keys(section, o);
 }
 
 }  // namespace
