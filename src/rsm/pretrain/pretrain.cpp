@@ -1,10 +1,7 @@
 #include "rsm/pretrain/pretrain.h"
 
-#include <torch/optim/adamw.h>
-
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
@@ -15,15 +12,10 @@
 #include "rsm/models/unet.h"
 #include "rsm/paths/ddim.h"
 #include "rsm/paths/flow_matching.h"
-#include "rsm/pretrain/muon.h"
-#include "rsm/runs/optimizer_state.h"
 #include "rsm/worlds/shapes_world.h"
 
 namespace rsm {
 namespace {
-
-constexpr double kMuonMomentum = 0.95;
-constexpr double kGradientClip = 1.0;
 
 bool contains(const std::string& text, const char* part) {
   return text.find(part) != std::string::npos;
@@ -75,17 +67,6 @@ void initialise(const std::string& name, const torch::Tensor& p,
   }
 }
 
-/** Everything that changes during training. */
-struct State {
-  ImageModel model;
-  std::map<std::string, torch::Tensor> parameters = {};
-  StateDict average = {};
-  std::unique_ptr<Muon> muon = {};
-  std::unique_ptr<torch::optim::AdamW> adamw = {};
-  std::vector<std::string> adamw_names = {};
-  int64_t seen = 0;
-};
-
 std::map<std::string, torch::Tensor> all_parameters(const ImageModel& model) {
   std::map<std::string, torch::Tensor> out;
   for (const auto& p : model.network->named_parameters()) {
@@ -95,65 +76,6 @@ std::map<std::string, torch::Tensor> all_parameters(const ImageModel& model) {
     out["text_encoder." + p.key()] = p.value();
   }
   return out;
-}
-
-State make_state(const PretrainOptions& options) {
-  State s{new_shapes_model(options, options.run_folder + "/model")};
-  s.model.network->to(options.device);
-  s.model.text->clip()->to(options.device);
-  s.parameters = all_parameters(s.model);
-  std::map<std::string, torch::Tensor> matrices;
-  std::vector<torch::Tensor> others;
-  for (const auto& [name, p] : s.parameters) {
-    s.average[name] = p.detach().clone();
-    if (is_block_matrix(name, p)) {
-      matrices[name] = p;
-    } else {
-      others.push_back(p);
-      s.adamw_names.push_back(name);
-    }
-  }
-  s.muon = std::make_unique<Muon>(matrices, kMuonMomentum);
-  s.adamw = std::make_unique<torch::optim::AdamW>(
-      others, torch::optim::AdamWOptions(options.adamw_lr)
-                  .weight_decay(0.0)
-                  .betas({0.9, 0.99}));
-  return s;
-}
-
-std::string checkpoint_path(const PretrainOptions& options) {
-  return options.run_folder + "/checkpoint.safetensors";
-}
-
-void save_state(const PretrainOptions& options, State& s) {
-  StateDict all;
-  add_with_prefix(all, "average.", s.average);
-  add_with_prefix(all, "muon.", s.muon->state());
-  add_with_prefix(all, "adamw.", adamw_state(*s.adamw, s.adamw_names));
-  for (const auto& [name, p] : s.parameters) {
-    all["model." + name] = p.detach();
-  }
-  write_safetensors(checkpoint_path(options), all,
-                    {{"seen", std::to_string(s.seen)}});
-}
-
-void load_state(const PretrainOptions& options, State& s) {
-  const torch::NoGradGuard no_grad;
-  const auto file = view_safetensors(checkpoint_path(options));
-  for (auto& [name, p] : s.parameters) {
-    const auto found = file.tensors.find("model." + name);
-    RSM_CHECK(found != file.tensors.end() && found->second.sizes() == p.sizes(),
-              "[pretrain] ", checkpoint_path(options),
-              " does not fit the "
-              "config (",
-              name, "); remove the run folder to start anew");
-    p.copy_(found->second);
-    s.average.at(name).copy_(file.tensors.at("average." + name));
-  }
-  s.muon->load_state(with_prefix(file.tensors, "muon."));
-  load_adamw_state(*s.adamw, s.adamw_names,
-                   with_prefix(file.tensors, "adamw."));
-  s.seen = std::stoll(file.metadata.at("seen"));
 }
 
 /** [B] times in [0,1] that a batch is trained at. */
@@ -207,47 +129,6 @@ torch::Tensor batch_loss(const PretrainOptions& o, const ImageModel& model,
       model.network->predict(x.to(o.device), t.to(o.device), condition);
   const auto target = path.target(data.images, noise).to(o.device);
   return (y - target).square().mean();
-}
-
-void train_step(const PretrainOptions& options, State& s, double* loss_sum) {
-  const auto loss = batch_loss(options, s.model, s.seen);
-  loss.backward();
-  *loss_sum += loss.item<double>();
-  RSM_CHECK(std::isfinite(*loss_sum),
-            "[pretrain] the loss is not finite after ", s.seen,
-            " images; lower train.muon_lr or train.adamw_lr");
-  std::vector<torch::Tensor> others;
-  for (const auto& name : s.adamw_names) {
-    others.push_back(s.parameters.at(name));
-  }
-  torch::nn::utils::clip_grad_norm_(others, kGradientClip);
-  const double factor = learning_rate_factor(options, s.seen);
-  static_cast<torch::optim::AdamWOptions&>(s.adamw->param_groups()[0].options())
-      .lr(options.adamw_lr * factor);
-  s.adamw->step();
-  s.muon->step(options.muon_lr * factor);
-  s.seen += options.batch;
-  // A young average forgets its random start quickly.
-  const double steps = static_cast<double>(s.seen) / options.batch;
-  const double decay = std::min(options.ema, (1 + steps) / (10 + steps));
-  const torch::NoGradGuard no_grad;
-  for (auto& [name, p] : s.parameters) {
-    s.average.at(name).lerp_(p, 1 - decay);
-    p.mutable_grad().reset();
-  }
-}
-
-void write_model(const std::string& folder, const State& s) {
-  const torch::NoGradGuard no_grad;
-  StateDict kept;
-  for (const auto& [name, p] : s.parameters) {
-    kept[name] = p.detach().clone();
-    p.detach().copy_(s.average.at(name));
-  }
-  s.model.save(folder, at::kBFloat16);
-  for (const auto& [name, p] : s.parameters) {
-    p.detach().copy_(kept.at(name));
-  }
 }
 
 ClipTextConfig text_config(const PretrainOptions& o,
@@ -308,16 +189,6 @@ Network new_unet(const PretrainOptions& o) {
 
 }  // namespace
 
-double learning_rate_factor(const PretrainOptions& options, int64_t seen) {
-  const double up = options.warmup > 0
-                        ? static_cast<double>(seen + options.batch) /
-                              static_cast<double>(options.warmup)
-                        : 1.0;
-  const double left = static_cast<double>(options.images - seen) /
-                      (options.cooldown * static_cast<double>(options.images));
-  return std::clamp(std::min(up, left), 0.0, 1.0);
-}
-
 ImageModel new_shapes_model(const PretrainOptions& o,
                             const std::string& folder) {
   const bool flow = o.family == Family::flow;
@@ -339,42 +210,23 @@ ImageModel new_shapes_model(const PretrainOptions& o,
 }
 
 bool pretrain(const PretrainOptions& options, Progress& progress) {
-  namespace fs = std::filesystem;
   if (options.threads > 0) {
     at::set_num_threads(static_cast<int>(options.threads));
   }
   make_folders(options.run_folder);
-  State s = make_state(options);
-  if (is_there(checkpoint_path(options))) {
-    load_state(options, s);
-    progress.say(cat("continuing after ", s.seen, " images"));
-  }
-  progress.begin("pretrain", options.images);
-  double loss_sum = 0;
-  int64_t steps = 0;
-  int64_t saved = s.seen;
-  while (s.seen < options.images) {
-    train_step(options, s, &loss_sum);
-    ++steps;
-    progress.update(s.seen, cat("loss ", loss_sum / steps));
-    const bool stopping = progress.stopping();
-    if (stopping || s.seen - saved >= options.save_every) {
-      save_state(options, s);
-      write_model(options.run_folder + "/model", s);
-      progress.say(cat(s.seen, " images, loss ", loss_sum / steps));
-      saved = s.seen;
-      loss_sum = 0;
-      steps = 0;
-    }
-    if (stopping) {
-      progress.end();
-      return false;
-    }
-  }
-  save_state(options, s);
-  write_model(options.model_folder, s);
-  progress.end();
-  return true;
+  const auto unfinished = options.run_folder + "/model";
+  const auto model = new_shapes_model(options, unfinished);
+  model.network->to(options.device);
+  model.text->clip()->to(options.device);
+  Learner learner(options, all_parameters(model), is_block_matrix);
+  const auto write = [&](const std::string& folder) {
+    learner.with_averages([&] { model.save(folder, at::kBFloat16); });
+  };
+  const bool finished = learner.train(
+      [&](int64_t first) { return batch_loss(options, model, first); },
+      [&] { write(unfinished); }, progress);
+  if (finished) write(options.model_folder);
+  return finished;
 }
 
 }  // namespace rsm
