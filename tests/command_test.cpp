@@ -123,6 +123,17 @@ TEST(Command, EveryMistakeOfAPretrainingIsToldAtOnce) {
                            "model.patch: patches of 5", "train.batch"});
 }
 
+TEST(Command, EveryMistakeOfAScorersPretrainingIsToldAtOnce) {
+  const std::string config = "pretrain configs/shapes/pretrain-scorer.yaml";
+  const auto done = run(config + " --set model.stem=12 --set data.noises=1");
+  EXPECT_EQ(done.status, 2);
+  expect_parts(done.said,
+               {"2 problems", "data.noises", "model.stem", "multiple of 8"});
+  const auto other = run(config + " --set kind=judge");
+  EXPECT_EQ(other.status, 2);
+  expect_parts(other.said, {"kind", "judge", "text-to-image, scorer"});
+}
+
 TEST(Command, AQuickCheckLooksIntoTheModelFolderAndReadsNoEndlessFile) {
   const TemporaryFolder folder;
   const std::string model = folder / "model";

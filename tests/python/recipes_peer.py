@@ -35,7 +35,10 @@ SHORTER = {
     "sweep": lambda words: f"{words} --list",
     "evaluate": lambda words: f"{words} --images 6",
     "pretrain": lambda words: f"{words} --set train.images=64 "
-    f"--set output=again/{pathlib.Path(words.split()[2]).stem}/model",
+    f"--set output=again/{pathlib.Path(words.split()[2]).stem}/model"
+    + (" --set data.samples=12 --set data.calibration=12 "
+       "--set measure.renders=12 --set measure.samples=12"
+       if "scorer" in words else ""),
 }
 NOT_RUN = [
     (r"rsm compare runs/methods", "compares the runs of a sweep of hours; "

@@ -16,6 +16,7 @@
 #include "rsm/rewards/target_colour_reward.h"
 #include "rsm/rewards/weighted_reward.h"
 #include "rsm/worlds/shapes_reward.h"
+#include "rsm/worlds/shapes_soft_reward.h"
 
 namespace rsm {
 namespace {
@@ -30,6 +31,7 @@ struct Entry {
 /** The one list of rewards: a new one is a file of its own and a line here. */
 constexpr Entry kRewards[] = {
     {"shapes", shapes::make_reward},
+    {"shapes-soft", shapes::make_soft_reward},
     {"jpeg-compressibility", make_jpeg_compressibility},
     {"jpeg-incompressibility", make_jpeg_incompressibility},
     {"colourfulness", make_colourfulness},

@@ -292,8 +292,7 @@ std::vector<Detected> detect(const float* image) {
   return found;
 }
 
-Verdict check(const float* image, const Spec& spec) {
-  const std::vector<Detected> found = detect(image);
+Verdict check(const std::vector<Detected>& found, const Spec& spec) {
   const std::vector<Required> required = requirements(spec);
   std::vector<bool> used(found.size(), false);
   std::vector<int> match(required.size(), -1);
@@ -320,6 +319,10 @@ Verdict check(const float* image, const Spec& spec) {
   }
   verdict.strict = verdict.graded > 0.999;
   return verdict;
+}
+
+Verdict check(const float* image, const Spec& spec) {
+  return check(detect(image), spec);
 }
 
 double background_texture(const float* image) {

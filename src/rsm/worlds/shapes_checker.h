@@ -37,6 +37,8 @@ struct Verdict {
 /** Objects required by the caption are matched greedily: exact ones first, then
  * half-right ones, each to the first object found that is still free. */
 Verdict check(const float* image, const Spec& spec);
+/** The same of what detect() found, for several captions of a picture. */
+Verdict check(const std::vector<Detected>& found, const Spec& spec);
 
 /** Mean squared deviation of background pixels from the background colour, over
  * pixels and channels, colours in [0,1]. Background pixels are those farther
