@@ -42,6 +42,9 @@ std::vector<std::string> strength_for(const Method& method) {
   if (!method.estimator.gradient.of_sum) {
     out.emplace_back("method.strength.scale=3000");
   }
+  if (method.estimator.gradient.value.kind == ValueKnobs::Kind::small) {
+    out.emplace_back("method.estimator.gradient.value.channels=[8, 8, 16]");
+  }
   return out;
 }
 

@@ -67,6 +67,10 @@ TEST_P(MethodsOn, EveryEntryTrainsOnEveryModelItIsFor) {
       if (method.estimator.is_first_order()) {
         overrides = {"reward=colourfulness"};
       }
+      if (method.estimator.gradient.value.kind == ValueKnobs::Kind::small) {
+        overrides.emplace_back(
+            "method.estimator.gradient.value.channels=[8, 8, 16]");
+      }
       const auto options = small_run(folder / (to_string(family) + method.name),
                                      model, method.name, overrides);
       const auto log = run_to_end(options);

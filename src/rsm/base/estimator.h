@@ -60,7 +60,12 @@ struct Guidance {
   std::vector<int64_t> trained;  ///< states of the epoch's updates, rising
   /** Empty where rows' directions are their own noise. */
   Directions directions = {};
+  /** What is added to the reference's outputs where they pull; empty: nothing.
+   */
+  StateOutputs shift = {};
   std::map<std::string, double> numbers = {};  ///< for the run log
+  /** [N] the same by sampler step, NaN where there is none. */
+  std::map<std::string, std::vector<double>> by_step = {};
   std::vector<std::string> warnings = {};
   int64_t evaluations = 0;  ///< of the network, forward and backward
   double seconds = 0;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "rsm/base/value_knobs.h"
+
 namespace rsm {
 
 // What the words of knobs mean. What each knob does, and its range, is said
@@ -67,6 +69,7 @@ struct GradientKnobs {
   bool positive_only = false;
   double reject_above = 1;
   int64_t replay = 0;
+  ValueKnobs value;
   bool operator==(const GradientKnobs&) const = default;
 };
 

@@ -11,13 +11,6 @@ namespace {
 using At = GradientKnobs::At;
 using Nodes = std::vector<int64_t>;
 
-/** Pictures whose gradient is taken at once: a decoder's activations are many
- * times its latents. */
-int64_t at_once(const Decoder& decoder) {
-  constexpr int64_t kPixels = 64;
-  return std::max<int64_t>(1, kPixels / (decoder.scale() * decoder.scale()));
-}
-
 torch::Tensor picked(const torch::Tensor& all, const Nodes& places) {
   return all.index_select(0, torch::tensor(places, at::kLong));
 }
@@ -87,7 +80,7 @@ class Taker {
   RewardGradient of_reward(const torch::Tensor& latents,
                            Prompts prompts) const {
     return reward_gradient(parts_.reward, parts_.decoder, latents, prompts,
-                           at_once(parts_.decoder));
+                           gradients_at_once(parts_.decoder));
   }
   Prompts prompts_of(const Nodes& states) const {
     Prompts out;
@@ -211,6 +204,11 @@ int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
   }
   if (knobs.at == At::network) return inner;
   return knobs.at == At::adjoint ? std::ssize(roots) * (of.steps - first) : 0;
+}
+
+int64_t gradients_at_once(const Decoder& decoder) {
+  constexpr int64_t kPixels = 64;
+  return std::max<int64_t>(1, kPixels / (decoder.scale() * decoder.scale()));
 }
 
 RewardGradient gradients_at(const std::vector<int64_t>& nodes,

@@ -42,6 +42,10 @@ struct PathNodes {
 int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
                    const GradientKnobs& knobs);
 
+/** Pictures whose gradient is taken at once: a decoder's activations are many
+ * times its latents. */
+int64_t gradients_at_once(const Decoder& decoder);
+
 /** The reward at nodes of a rollout of trajectories (rising) and its gradient
  * in x there, as the knobs say; float32. Throws what reward_gradient() does. */
 RewardGradient gradients_at(const std::vector<int64_t>& nodes,

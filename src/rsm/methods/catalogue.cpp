@@ -265,6 +265,19 @@ Method vgg_flow_pruned() {
   return m;
 }
 
+/** With it, at the release's scale. */
+Method vgg_flow() {
+  auto m = vgg_flow_pruned();
+  m.name = "vgg-flow";
+  m.source = "arXiv 2512.05116 and its release";
+  m.summary = "a value network learns what each state's gradient lacks";
+  m.strength.scale = 1e3;
+  auto& value = m.estimator.gradient.value;
+  value.kind = ValueKnobs::Kind::lora;
+  value.output_scale = 1e-5;
+  return m;
+}
+
 /** Its two relatives of figure 6: a milder weight, at either scale. */
 Method vgg_flow_linear(const std::string& name, double scale) {
   auto m = vgg_flow_pruned();
@@ -302,6 +315,21 @@ Method residual_db_pruned() {
   m.strength.scale = 5e5;
   m.regularisation.kl_form = KlForm::score;
   m.regularisation.old = 100;
+  return m;
+}
+
+Method residual_db() {
+  auto m = residual_db_pruned();
+  m.name = "residual-db";
+  m.source = "arXiv 2412.07775 and its release; scale as arXiv 2604.17415";
+  m.summary = "a value network learns from forward and backward steps";
+  auto& value = m.estimator.gradient.value;
+  value.kind = ValueKnobs::Kind::small;
+  value.law = ValueKnobs::Law::balance;
+  value.output_scale = 1;
+  value.lr = 1e-3;
+  value.weight_decay = 1e-2;
+  value.terminal = 1;
   return m;
 }
 
@@ -425,10 +453,12 @@ const std::vector<Entry>& entries() {
       {rsm_fairclip(), Mask::rows},
       {rsm_flow(), Mask::rows},
       {rsm_diffusion(), Mask::rows, publish_rsm_diffusion},
+      {vgg_flow(), Mask::whole},
       {vgg_flow_pruned(), Mask::whole},
       {vgg_flow_linear("vgg-flow-linear", 3e7), Mask::whole},
       {vgg_flow_linear("vgg-flow-linear-half", 1.5e7), Mask::whole},
       {rsm_first_flow(), Mask::whole},
+      {residual_db(), Mask::whole},
       {residual_db_pruned(), Mask::whole},
       {residual_db_sigma(), Mask::whole},
       {rsm_first_diffusion(), Mask::whole},

@@ -177,7 +177,19 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
        },
        "anchors: false"},
       {"rsm-diffusion", [](Method& m) { m.estimator.branches.assign(9, 2); },
-       "pull_rows: true"}};
+       "pull_rows: true"},
+      {"vgg-flow", [](Method& m) { m.regularisation.beta = 2; }, "beta: 1"},
+      {"vgg-flow",
+       [](Method& m) { m.strength.shape = StrengthKnobs::Shape::predicted; },
+       "law: consistency"},
+      {"residual-db",
+       [](Method& m) { m.estimator.gradient.stochastic = false; },
+       "law: balance"},
+      {"residual-db",
+       [](Method& m) {
+         m.estimator.gradient.value.channels = {16, 31};
+       },
+       "value.channels"}};
   for (const auto& wrong : cases) {
     Method method = find_method(wrong.method);
     wrong.change(method);

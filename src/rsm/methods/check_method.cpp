@@ -13,6 +13,9 @@ using Source = EstimatorKnobs::Source;
 using Grouping = EstimatorKnobs::Grouping;
 using Baseline = EstimatorKnobs::Baseline;
 using Importance = RegularisationKnobs::Importance;
+using KlForm = RegularisationKnobs::KlForm;
+using Shape = StrengthKnobs::Shape;
+using At = GradientKnobs::At;
 
 template <typename... Parts>
 void require(bool condition, const Method& method, const Parts&... parts) {
@@ -108,6 +111,44 @@ void check_anchors(const Method& method, int64_t steps) {
           "pull nothing; set a count to 0 or pull_rows: true");
 }
 
+/** A value network's loss is the published one in its own terms alone. */
+void check_value(const Method& method) {
+  const auto& gradient = method.estimator.gradient;
+  const auto& value = gradient.value;
+  const auto& knobs = method.regularisation;
+  const auto shape = method.strength.shape;
+  if (value.kind == ValueKnobs::Kind::none) return;
+  require(knobs.beta == 1, method, "value.kind: ", to_string(value.kind),
+          " with beta = ", knobs.beta,
+          ": the network is added to the reference's output; set beta: 1");
+  if (value.law == ValueKnobs::Law::consistency) {
+    require(knobs.kl_form == KlForm::output && gradient.at == At::picture &&
+                gradient.lookahead == 0 &&
+                (shape == Shape::flat || shape == Shape::linear ||
+                 shape == Shape::quadratic),
+            method,
+            "value.law: consistency needs kl_form: output, gradient.at: "
+            "picture, lookahead: 0 and a shape flat, linear or quadratic: it "
+            "is told of the output at a time");
+  } else {
+    require(knobs.kl_form == KlForm::score && gradient.stochastic &&
+                gradient.at == At::network && gradient.lookahead == 1 &&
+                (shape == Shape::residual || shape == Shape::residual_linear),
+            method,
+            "value.law: balance needs kl_form: score, stochastic paths, "
+            "gradient.at: network, lookahead: 1 and a shape residual or "
+            "residual_linear: it is told of the steps' log-density");
+  }
+  if (value.kind != ValueKnobs::Kind::small) return;
+  const auto& channels = value.channels;
+  require(
+      !channels.empty() && std::all_of(channels.begin(), channels.end(),
+                                       [](int64_t c) { return c % 2 == 0; }),
+      method,
+      "value.channels must list one even number or more, one for each "
+      "level of the UNet");
+}
+
 void check_trajectory(const Method& method, int64_t steps) {
   const auto& gradient = method.estimator.gradient;
   const auto& knobs = method.regularisation;
@@ -125,6 +166,7 @@ void check_trajectory(const Method& method, int64_t steps) {
       "states have no target; set beta above 0 or reject_above: 1");
   require(!gradient.random_late_steps || gradient.late_steps != 1, method,
           "random_late_steps with late_steps: 1: there is nothing to draw");
+  check_value(method);
 }
 
 void check_regularisation(const Method& method) {

@@ -57,6 +57,9 @@ std::string gradient_cell(const GradientKnobs& knobs) {
   if (knobs.times > 0) {
     out += cat(", ", knobs.times, knobs.last_time ? " + 1" : "", " times");
   }
+  if (knobs.value.kind != ValueKnobs::Kind::none) {
+    out += cat(", value network (", to_string(knobs.value.kind), ")");
+  }
   return out;
 }
 

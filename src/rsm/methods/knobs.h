@@ -61,6 +61,42 @@ void visit(Visitor& v, TreeKnobs& k) {
 }
 
 template <class Visitor>
+void visit(Visitor& v, ValueKnobs& k) {
+  using enum ValueKnobs::Kind;
+  v("kind", k.kind,
+    "a network that learns what the reward's gradient lacks of the value's, "
+    "added to it: none; a `small` UNet; a `copy` of the model; a `lora` on "
+    "one, "
+    "with its last layer");
+  if (!v.when(k.kind != none, "kind")) return;
+  v("law", k.law,
+    "what it learns from: `consistency` along the flow (VGG-Flow), or detailed "
+    "`balance` of steps (Residual ∇-DB)");
+  if (v.when(k.kind == small, "kind")) {
+    v("channels", k.channels, Range{2, 4096}, "of the levels; even numbers");
+  }
+  if (v.when(k.kind == lora, "kind"))
+    v("rank", k.rank, Range{1, 1024}, "of its matrices");
+  v("output_scale", k.output_scale, kPositive,
+    "on the last layer's first weights. Published: 1e-3 of `small` (1 with "
+    "`balance`), 1e-5 of the others");
+  v("lr", k.lr, kNotNegative, "of its AdamW, one step an epoch");
+  v("weight_decay", k.weight_decay, kNotNegative, "of the same");
+  v("max_grad_norm", k.max_grad_norm, kPositive,
+    "longer gradients are scaled down to it");
+  if (v.when(k.law == ValueKnobs::Law::consistency, "law")) {
+    v("consistency", k.consistency, kNotNegative, "weight of that loss");
+    v("difference", k.difference, Range{1e-6, 1e-2},
+      "step of its finite differences");
+  }
+  if (v.when(k.law == ValueKnobs::Law::balance, "law")) {
+    v("backward", k.backward, kNotNegative, "weight of the backward loss");
+  }
+  v("terminal", k.terminal, kNotNegative,
+    "weight of the loss that makes it vanish at the path's end");
+}
+
+template <class Visitor>
 void visit(Visitor& v, GradientKnobs& k) {
   using enum GradientKnobs::At;
   v("at", k.at,
@@ -101,6 +137,7 @@ void visit(Visitor& v, GradientKnobs& k) {
   v("replay", k.replay, kEpochs,
     "as many paths as an epoch draws are trained, drawn from its own and those "
     "of so many epochs before; 0: its own");
+  v.group("value", k.value);
 }
 
 template <class Visitor>

@@ -27,6 +27,8 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<EstimatorKnobs::Grouping>(4);
   expect_round_trip<EstimatorKnobs::Baseline>(4);
   expect_round_trip<TreeKnobs::Keep>(2);
+  expect_round_trip<ValueKnobs::Kind>(4);
+  expect_round_trip<ValueKnobs::Law>(2);
   expect_round_trip<EstimatorKnobs::Spread>(3);
   expect_round_trip<EstimatorKnobs::Combine>(2);
   expect_round_trip<SamplerNoise>(4);

@@ -220,8 +220,12 @@ LossTerms loss_terms(const Method& method, const Rollout& rollout,
   LossTerms out;
   out.states.y_old = old;
   if (pulls) {
-    out.states.pulls.push_back({outputs.reference.of(states).to(device, type),
-                                torch::tensor(k_ref, at::kDouble).to(device)});
+    auto towards = outputs.reference.of(states).to(device, type);
+    if (!guidance.shift.states.empty()) {
+      towards = towards + guidance.shift.of(states).to(device, type);
+    }
+    out.states.pulls.push_back(
+        {towards, torch::tensor(k_ref, at::kDouble).to(device)});
   }
   if (holds) {
     out.states.pulls.push_back(

@@ -70,7 +70,8 @@ struct LossTerms {
 /** The terms of `states`, some of the update that `weights` belongs to, on a
  * device. The rows' direction is what the guidance says, or their noise
  * eps = (x_next - a_x x - m_y y_old) / s, where y_old is `outputs.old`
- * (float32; float64 computes in float64). Throws rsm::Error where outputs of a
+ * (float32; float64 computes in float64). The pull to the reference is to its
+ * outputs and the guidance's shift. Throws rsm::Error where outputs of a
  * state are missing. */
 LossTerms loss_terms(const Method& method, const Rollout& rollout,
                      const Outputs& outputs, const Guidance& guidance,

@@ -173,7 +173,8 @@ Forecast forecast(const RunOptions& o) {
   if (o.method.estimator.is_first_order()) {
     const TrainedStates first(index, gradient, o.seed, 0);
     trained = first.states;
-    f.evaluations.guidance = passes_for(first.distinct, first.nodes, gradient);
+    f.evaluations.guidance = passes_for(first.distinct, first.nodes, gradient) +
+                             std::ssize(trained) * gradient.value.evaluations();
   }
   f.roots = o.prompts_per_epoch * o.samples_per_prompt;
   f.images = index.images();

@@ -35,6 +35,9 @@ nlohmann::json by_step(const RolloutIndex& rollout, const Guidance& guidance,
                        static_cast<double>(rows)
                  : NAN);
     out["kl"].push_back(kl[i]);
+    for (const auto& [name, numbers] : guidance.by_step) {
+      out[name].push_back(numbers[i]);
+    }
   }
   return out;
 }

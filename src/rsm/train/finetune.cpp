@@ -7,7 +7,6 @@
 #include "rsm/base/error.h"
 #include "rsm/base/memory.h"
 #include "rsm/base/random.h"
-#include "rsm/estimators/estimators.h"
 #include "rsm/io/run_log.h"
 #include "rsm/objective/scaled_residual.h"
 #include "rsm/objective/targets.h"
@@ -19,6 +18,7 @@
 #include "rsm/runs/watched_states.h"
 #include "rsm/train/collector.h"
 #include "rsm/train/health.h"
+#include "rsm/values/value_gradient.h"
 
 namespace rsm {
 namespace {
@@ -81,7 +81,9 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
   estimator_ = make_estimator(
       options.method, options.seed,
       {*parts_.reward, *parts_.model.decoder, *parts_.model.path,
-       policy_->copy(Copy::training), policy_->copy(Copy::reference)});
+       policy_->copy(Copy::training), policy_->copy(Copy::reference)},
+      {policy_->trained_network().network(), options.train_tiles,
+       options.policy().activation_checkpointing});
   if (options.method.strength.scaled_residual) {
     scaled_residual_ = std::make_unique<ScaledResidual>(
         policy_->copy(Copy::rollout), policy_->copy(Copy::reference),

@@ -8,7 +8,7 @@
 #include "rsm/base/random.h"
 #include "rsm/objective/rows.h"
 #include "rsm/runs/average.h"
-#include "rsm/train/clip_gradients.h"
+#include "rsm/runs/clip_gradients.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/health.h"
 

@@ -1,4 +1,4 @@
-#include "rsm/train/clip_gradients.h"
+#include "rsm/runs/clip_gradients.h"
 
 #include <algorithm>
 #include <cmath>
