@@ -163,32 +163,64 @@ TEST(Methods, OneSampleIsEnoughBesideAPromptsPast) {
       {"samples_per_prompt", "at least 2"});
 }
 
-/** The running baseline is part of a checkpoint. */
-TEST_P(MethodsOn, RunningBaselinesSurviveResuming) {
-  const TemporaryFolder folder;
-  const std::vector<std::string> settings = {
+/** What an estimator learns is part of a checkpoint: a run that stopped after
+ * every epoch ends as one that did not. */
+TEST_P(MethodsOn, WhatEstimatorsLearnSurvivesResuming) {
+  struct Learns {
+    std::string method, tensor;
+    std::vector<std::string> settings;
+  };
+  const std::vector<std::string> every = {
       "train.epochs=3", "prompts.train=shapes:held_out", "prompts.per_epoch=3",
-      "method.estimator.buffer_least=2", "sampling.steps=3"};
-  run_to_end(small_run(folder / "whole", kDiffusion, "ddpo", settings));
-  const auto options =
-      small_run(folder / "parts", kDiffusion, "ddpo", settings);
-  NoProgress silent;
-  for (int64_t epoch = 0; epoch < 3; ++epoch) {
-    Finetune run(options, silent);
-    run.run_epoch();
-    run.save();
+      "sampling.steps=3"};
+  for (const auto& [method, tensor, own] :
+       {Learns{"ddpo", "value.rewards", {"method.estimator.buffer_least=2"}},
+        Learns{"dag-db",
+               "adamw.out.weight.exp_avg",
+               {"method.estimator.flow.ramp=2"}},
+        Learns{"dag-kl", "network.out.weight", {"train.weights=lora"}}}) {
+    SCOPED_TRACE(method);
+    const TemporaryFolder folder;
+    auto settings = every;
+    settings.insert(settings.end(), own.begin(), own.end());
+    run_to_end(small_run(folder / "whole", kDiffusion, method, settings));
+    const auto options =
+        small_run(folder / "parts", kDiffusion, method, settings);
+    NoProgress silent;
+    for (int64_t epoch = 0; epoch < 3; ++epoch) {
+      Finetune run(options, silent);
+      run.run_epoch();
+      run.save();
+    }
+    const auto whole = latest_checkpoint(folder / "whole");
+    const auto parts = latest_checkpoint(folder / "parts");
+    ASSERT_TRUE(whole && parts);
+    EXPECT_TRUE(whole->tensors.contains("estimator." + tensor));
+    EXPECT_EQ(whole->tensors.size(), parts->tensors.size());
+    if (!repeats_its_bits()) continue;
+    for (const auto& [name, value] : whole->tensors) {
+      // NaN is where a prompt's buffer is not full.
+      EXPECT_TRUE(at::allclose(value, parts->tensors.at(name), 0, 0, true))
+          << name;
+    }
   }
-  const auto whole = latest_checkpoint(folder / "whole");
-  const auto parts = latest_checkpoint(folder / "parts");
-  ASSERT_TRUE(whole && parts);
-  EXPECT_TRUE(whole->tensors.contains("estimator.value.rewards"));
-  EXPECT_EQ(whole->tensors.size(), parts->tensors.size());
-  if (!repeats_its_bits()) return;
-  for (const auto& [name, tensor] : whole->tensors) {
-    // NaN is where a prompt's buffer is not full.
-    EXPECT_TRUE(at::allclose(tensor, parts->tensors.at(name), 0, 0, true))
-        << name;
-  }
+}
+
+/** The reward of pictures on the way comes in with the epochs, and the flow
+ * learns what it did not know. */
+TEST_P(MethodsOn, AFlowLearnsItsBalance) {
+  const TemporaryFolder folder;
+  const auto log = run_to_end(small_run(
+      folder / "run", kDiffusion, "dag-kl",
+      {"train.epochs=6", "train.lr=0", "sampling.guidance_scale=2",
+       "sampling.steps=4", "method.estimator.flow.ramp=0",
+       "method.estimator.flow.reward_scale=1", "method.estimator.flow.lr=0.01",
+       "method.estimator.flow.updates=4"}));
+  const auto loss = [&](size_t epoch) {
+    return log.at(epoch).at("flow_loss").get<double>();
+  };
+  EXPECT_EQ(log.back().at("flow_reward_scale"), 1);
+  EXPECT_LT(loss(6), 0.9 * loss(1));
 }
 
 }  // namespace

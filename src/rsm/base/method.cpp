@@ -22,6 +22,16 @@ int64_t TreeKnobs::children_at(int64_t step) const {
   return sde_steps.empty() || contains(sde_steps, step) ? 1 : 0;
 }
 
+void EstimatorKnobs::compare_nothing() {
+  const EstimatorKnobs usual;
+  grouping = Grouping::batch;
+  baseline = Baseline::none;
+  spread = Spread::none;
+  combine = Combine::rewards;
+  spread_offset = usual.spread_offset;
+  unbiased_spread = usual.unbiased_spread;
+}
+
 int64_t EstimatorKnobs::rows_at(int64_t step, int64_t steps) const {
   if (step < 0 || step >= trainable_steps(steps)) return 0;
   if (source == Source::rollout || source == Source::trajectory) return 1;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "rsm/base/flow_knobs.h"
 #include "rsm/base/value_knobs.h"
 
 namespace rsm {
@@ -108,11 +109,15 @@ struct EstimatorKnobs {
   std::string profile;  ///< of `branches` or splits; "" where they are listed
   TreeKnobs tree;
   GradientKnobs gradient;                    ///< only for `trajectory`
+  FlowKnobs flow;                            ///< only for `rollout`
   SamplerNoise noise = SamplerNoise::usual;  ///< in configs sampling.sampler
   bool shared_start = false;
 
   /** Whether guidance is a reward's gradient; else its values times noise. */
   bool is_first_order() const { return source == Source::trajectory; }
+  /** Rewards as they stand, all in one group. */
+  void compare_nothing();
+  bool has_flow() const { return flow.use != FlowKnobs::Use::none; }
   /** The steps that can be trained, of `steps`: without noise at the last one
    * there is nothing to compare, but a gradient. */
   int64_t trainable_steps(int64_t steps) const {

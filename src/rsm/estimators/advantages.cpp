@@ -276,6 +276,20 @@ Advantages group_advantages(const torch::Tensor& rewards,
   return clipped(sums, labels, reward, clip);
 }
 
+Advantages uncompared(const torch::Tensor& value, const torch::Tensor& alive,
+                      const torch::Tensor& rewards) {
+  Advantages out;
+  out.value = value;
+  out.alive = alive;
+  out.differs = at::ones_like(alive);
+  out.trained = out.differs;
+  out.group.assign(value.size(0), 0);
+  out.deviation = {
+      rewards.to(at::kDouble).std(/*unbiased=*/false).item<double>()};
+  out.dead = {false};
+  return out;
+}
+
 std::vector<int64_t> row_groups(const RolloutIndex& rollout,
                                 const EstimatorKnobs& knobs) {
   // A path's rows share their image's advantage, so steps don't part them.

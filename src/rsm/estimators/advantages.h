@@ -32,6 +32,11 @@ Advantages group_advantages(const torch::Tensor& rewards,
                             const std::vector<int64_t>& group,
                             const EstimatorKnobs& knobs, double clip);
 
+/** Rows that are compared with nothing, in one group: `value` [R] float32 and
+ * `alive` [R] bool as they are. `deviation` is that of `rewards`. */
+Advantages uncompared(const torch::Tensor& value, const torch::Tensor& alive,
+                      const torch::Tensor& rewards);
+
 /** [R] labels of the rows compared with each other; a prompt asked for twice is
  * two prompts here. Branches: one of each
  * (prompt, step), of each (root, step), of each root or one for all; trees: the

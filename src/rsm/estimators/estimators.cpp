@@ -4,6 +4,7 @@
 
 #include "rsm/base/random.h"
 #include "rsm/estimators/first_order.h"
+#include "rsm/estimators/flow_balance.h"
 #include "rsm/estimators/zeroth_order.h"
 
 namespace rsm {
@@ -12,6 +13,9 @@ std::unique_ptr<Estimator> make_estimator(const Method& method, uint64_t seed,
                                           const GradientParts& parts) {
   if (method.estimator.is_first_order()) {
     return std::make_unique<FirstOrder>(method, seed, parts);
+  }
+  if (method.estimator.has_flow()) {
+    return std::make_unique<FlowBalance>(method, seed, parts);
   }
   return std::make_unique<ZerothOrder>(method, seed);
 }

@@ -5,6 +5,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
+#include "rsm/estimators/advantages.h"
 
 namespace rsm {
 namespace {
@@ -12,23 +13,6 @@ namespace {
 constexpr const char* kNothingPositive =
     "no picture has a reward above 0, and the method trains on no other "
     "(method.estimator.gradient.positive_only): nothing is learnt";
-
-/** All rows are one group, and none is compared with it. */
-Advantages uncompared(const std::vector<float>& value,
-                      const std::vector<uint8_t>& alive,
-                      const RewardScores& scores) {
-  Advantages out;
-  const auto rows = std::ssize(value);
-  out.value = torch::tensor(value);
-  out.alive = torch::tensor(alive, at::kByte).to(at::kBool);
-  out.differs = at::ones({rows}, at::kBool);
-  out.trained = out.differs;
-  out.group.assign(rows, 0);
-  out.deviation = {
-      scores.value.to(at::kDouble).std(/*unbiased=*/false).item<double>()};
-  out.dead = {false};
-  return out;
-}
 
 /** The steps of a path that an epoch trains, rising. */
 std::vector<int64_t> trained_steps(const GradientKnobs& knobs, uint64_t seed,
@@ -114,7 +98,9 @@ Guidance FirstOrder::guide(const Sampled& sampled, int64_t epoch) {
   if (std::none_of(alive.begin(), alive.end(), [](uint8_t a) { return a; })) {
     out.warnings.emplace_back(kNothingPositive);
   }
-  out.advantages = uncompared(value, alive, sampled.scores);
+  out.advantages = uncompared(torch::tensor(value),
+                              torch::tensor(alive, at::kByte).to(at::kBool),
+                              sampled.scores.value);
   return out;
 }
 

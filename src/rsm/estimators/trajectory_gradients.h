@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "rsm/base/decoder.h"
@@ -9,18 +10,23 @@
 #include "rsm/base/estimator.h"
 #include "rsm/base/method.h"
 #include "rsm/base/reward.h"
+#include "rsm/estimators/learnt_flow.h"
 #include "rsm/estimators/reward_gradient.h"
 #include "rsm/paths/path.h"
 
 namespace rsm {
 
-/** What gradients of a reward are taken of. All must outlive what asks. */
+/** What estimators ask for gradients and rewards. All must outlive what asks.
+ */
 struct GradientParts {
-  const Reward& reward;  ///< differentiable
+  const Reward& reward;  ///< differentiable where gradients are asked for
   const Decoder& decoder;
   const Path& path;
   Denoiser& policy;     ///< what is trained
   Denoiser& reference;  ///< the model before training
+  // Of a flow alone:
+  Denoiser* plain = nullptr;  ///< what is trained, without text guidance
+  std::shared_ptr<LearntFlow> flow = nullptr;
 };
 
 /** Numbers of all that trajectories of `steps` steps go through: the state of

@@ -236,6 +236,36 @@ void publish_rsm_diffusion(Method& m) {
   m.estimator.shared_start = true;
 }
 
+/** A flow of states is learnt beside the policy, which is held to its outputs
+ * of the epoch's beginning. */
+Method flow_method(const std::string& name, const std::string& summary,
+                   FlowKnobs::Use use) {
+  auto m = path_method(name, "arXiv 2406.00633", summary);
+  m.estimator.flow.use = use;
+  m.regularisation.old = 1;
+  return m;
+}
+
+/** A residual is as large as it is. */
+Method dag_db() {
+  auto m = flow_method("dag-db", "a step's detailed balance, as a square",
+                       FlowKnobs::Use::balance);
+  m.estimator.compare_nothing();
+  m.regularisation.importance = Importance::none;
+  m.regularisation.advantage_clip = 1e30;
+  return m;
+}
+
+Method dag_kl() {
+  auto m =
+      flow_method("dag-kl", "clipped ratio, for what a step's balance lacks",
+                  FlowKnobs::Use::advantage);
+  m.estimator.grouping = Grouping::batch;
+  m.estimator.baseline = Baseline::leave_one_out;
+  m.estimator.spread_offset = 1e-8;
+  return m;
+}
+
 /** Every state of a path is pulled to the reference's output plus a share of a
  * reward's gradient. */
 Method gradient_method(const std::string& name, const std::string& source,
@@ -453,6 +483,8 @@ const std::vector<Entry>& entries() {
       {rsm_fairclip(), Mask::rows},
       {rsm_flow(), Mask::rows},
       {rsm_diffusion(), Mask::rows, publish_rsm_diffusion},
+      {dag_db()},
+      {dag_kl()},
       {vgg_flow(), Mask::whole},
       {vgg_flow_pruned(), Mask::whole},
       {vgg_flow_linear("vgg-flow-linear", 3e7), Mask::whole},

@@ -189,7 +189,27 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
        [](Method& m) {
          m.estimator.gradient.value.channels = {16, 31};
        },
-       "value.channels"}};
+       "value.channels"},
+      {"dag-db",
+       [](Method& m) {
+         m.regularisation.importance = RegularisationKnobs::Importance::ratio;
+       },
+       "importance: none"},
+      {"dag-kl", [](Method& m) { m.estimator.flow.channels.clear(); },
+       "[8, 16]"},
+      {"dag-kl",
+       [](Method& m) {
+         m.estimator.flow.channels = {8, 10};
+       },
+       "multiples of 4"},
+      {"dag-kl",
+       [](Method& m) {
+         m.estimator.combine = EstimatorKnobs::Combine::advantages;
+       },
+       "combine: rewards"},
+      {"rsm-flow",
+       [](Method& m) { m.estimator.flow.use = FlowKnobs::Use::advantage; },
+       "source: rollout"}};
   for (const auto& wrong : cases) {
     Method method = find_method(wrong.method);
     wrong.change(method);

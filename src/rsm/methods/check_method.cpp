@@ -28,6 +28,32 @@ bool compares_members(const EstimatorKnobs& knobs) {
          knobs.baseline == Baseline::leave_one_out;
 }
 
+void check_flow(const Method& method) {
+  using Use = FlowKnobs::Use;
+  const auto& knobs = method.estimator;
+  if (!knobs.has_flow()) return;
+  require(knobs.source == Source::rollout, method,
+          "flow.use: ", to_string(knobs.flow.use),
+          " with source: ", to_string(knobs.source),
+          ": only whole stochastic paths have a balance; set source: rollout");
+  const auto importance = method.regularisation.importance;
+  require(knobs.flow.use != Use::balance || importance == Importance::none,
+          method, "flow.use: balance with importance: ", to_string(importance),
+          ": the square of a residual has no ratio; set importance: none");
+  require(knobs.baseline != Baseline::running &&
+              knobs.combine == EstimatorKnobs::Combine::rewards,
+          method, "a flow with baseline: ", to_string(knobs.baseline),
+          " and combine: ", to_string(knobs.combine),
+          ": what a balance lacks is one number of this epoch; set another "
+          "baseline than running, and combine: rewards");
+  require(!knobs.flow.channels.empty(), method,
+          "flow.channels is empty; give the width of each level, say [8, 16]");
+  for (const int64_t channels : knobs.flow.channels) {
+    require(channels % 4 == 0, method, "flow.channels has ", channels,
+            "; give multiples of 4");
+  }
+}
+
 /** What the splits may be is the plan's to say (rollouts/plan.h). */
 void check_tree(const Method& method, int64_t steps) {
   const auto& tree = method.estimator.tree;
@@ -202,6 +228,7 @@ void check_method(const Method& method, int64_t steps) {
       check_trajectory(method, steps);
       break;
   }
+  check_flow(method);
   require(estimator.baseline != Baseline::running ||
               (estimator.grouping == Grouping::prompt &&
                estimator.buffer_least <= estimator.buffer_size),

@@ -71,6 +71,8 @@ std::string estimator_cell(const EstimatorKnobs& knobs) {
     out += ", " + to_string(knobs.noise) + " noise";
   }
   if (knobs.shared_start) out += ", one start";
+  if (knobs.has_flow()) out += ", flow " + to_string(knobs.flow.use);
+  if (knobs.flow.use == FlowKnobs::Use::balance) return out;
   out += "; " + to_string(knobs.grouping);
   if (knobs.baseline != EstimatorKnobs::Baseline::mean) {
     out += ", " + to_string(knobs.baseline);

@@ -36,6 +36,7 @@ constexpr Range kSamplerSteps = {0, 1000};  // of a sampler
 constexpr Range kEpochs = {0, 1e9};
 constexpr Range kBuffered = {2, 1e6};  // rewards of a prompt
 constexpr Range kBranches = {0, 10000};
+constexpr Range kFlowChannels = {4, 4096};
 constexpr Range kNotNegative = {0, kLargest};
 constexpr Range kPositive = {0, kLargest, true};
 
@@ -141,6 +142,30 @@ void visit(Visitor& v, GradientKnobs& k) {
 }
 
 template <class Visitor>
+void visit(Visitor& v, FlowKnobs& k) {
+  v("use", k.use,
+    "a learnt flow F of states; what a step's balance lacks is, with all "
+    "log-densities means over latent elements, R = F' + b r' + log p_B − "
+    "log p_F − F − b r. `none`: there is no F; `balance`: R² itself is lowered "
+    "(DAG-DB); `advantage`: R is compared in place of a reward (DAG-KL)");
+  if (!v.when(k.use != FlowKnobs::Use::none, "use")) return;
+  v("reward_scale", k.reward_scale, kPositive,
+    "b, of the reward of the picture predicted from a state, and of the path's "
+    "own at its end");
+  v("ramp", k.ramp, kEpochs, "epochs in which b rises from 0; 0: at once");
+  v("channels", k.channels, kFlowChannels,
+    "of F's network, a UNet's way down, level by level from the finest: "
+    "multiples of 4; all but the last level attend to the prompt");
+  v("layers", k.layers, Range{1, 8}, "residual blocks of a level");
+  v("lr", k.lr, kPositive, "learning rate of its AdamW");
+  v("weight_decay", k.weight_decay, kNotNegative, "of the same");
+  v("max_grad_norm", k.max_grad_norm, kPositive,
+    "bound on its gradient's norm");
+  v("updates", k.updates, Range{1, 1000},
+    "of F in an epoch, each on a share of its paths");
+}
+
+template <class Visitor>
 void visit(Visitor& v, EstimatorKnobs& k) {
   using enum EstimatorKnobs::Source;
   v("source", k.source,
@@ -155,6 +180,8 @@ void visit(Visitor& v, EstimatorKnobs& k) {
     v.group("gradient", k.gradient);
   }
   if (!v.when(k.source != trajectory, "source")) return;
+  if (v.when(k.source == rollout, "source")) v.group("flow", k.flow);
+  if (!v.when(k.flow.use != FlowKnobs::Use::balance, "flow")) return;
   v("grouping", k.grouping,
     "compared: all paths of a prompt, or its branches or nodes at the same "
     "step; those of one root at one step (`seed`) or at all steps (`root`), "

@@ -97,6 +97,13 @@ void prepare_gradient(const Config& section, GradientKnobs& knobs) {
   knobs.lookahead = usual.lookahead;
 }
 
+/** Where a balance guides, rows are compared with nothing. */
+void prepare_flow(const Config& section, EstimatorKnobs& knobs) {
+  auto use = knobs.flow.use;
+  KnobReader{section}("use", use, "");
+  if (use == FlowKnobs::Use::balance) knobs.compare_nothing();
+}
+
 /** What is to be known before knobs are asked for: an entry's own of another
  * source are none of the config's, and a list stands in place of a profile. */
 void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
@@ -106,6 +113,7 @@ void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
     knobs.branches.clear();
     knobs.profile.clear();
     knobs.tree = {};
+    knobs.flow = {};
     if (source == Source::trajectory || knobs.is_first_order()) {
       EstimatorKnobs fresh;
       fresh.source = knobs.source;
@@ -115,6 +123,8 @@ void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
   }
   if (source == Source::trajectory) {
     prepare_gradient(section.section("gradient"), knobs.gradient);
+  } else if (source == Source::rollout) {
+    prepare_flow(section.section("flow"), knobs);
   } else if (source == Source::tree) {
     fit_splits(knobs, steps);
     if (section.section("tree").has("split_steps")) knobs.profile.clear();

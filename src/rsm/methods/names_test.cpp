@@ -24,6 +24,7 @@ void expect_round_trip(size_t values) {
 
 TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<EstimatorKnobs::Source>(3);
+  expect_round_trip<FlowKnobs::Use>(3);
   expect_round_trip<EstimatorKnobs::Grouping>(4);
   expect_round_trip<EstimatorKnobs::Baseline>(4);
   expect_round_trip<TreeKnobs::Keep>(2);

@@ -54,6 +54,9 @@ const std::map<std::string, Expected>& expectations() {
       {"rsm-fairclip", {{"fairclip", Importance::matching}, Mask::rows}},
       {"rsm-flow", {{"fairclip2", Importance::matching}, Mask::rows}},
       {"rsm-diffusion", {matching, Mask::rows, even}},
+      // Of a given advantage; estimators/flow_balance_test.cpp has the rest.
+      {"dag-db", {{"base", Importance::none}}},
+      {"dag-kl", {ratio}},
   };
   return all;
 }

@@ -121,14 +121,20 @@ torch::Tensor GuidedNetwork::run_tile(const torch::Tensor& xs,
 torch::Tensor GuidedNetwork::predict(const torch::Tensor& x,
                                      const torch::Tensor& t,
                                      const ConditionRows& conditions) {
-  auto out = at::empty(x.sizes(), x.options().dtype(at::kFloat));
+  torch::Tensor out;
+  std::once_flag known;  // how large an output is
   for_each_tile(x.size(0), [&](int64_t first, int64_t count) {
     const torch::NoGradGuard no_grad;
     const auto rows = at::arange(first, first + count);
-    out.slice(0, first, first + count)
-        .copy_(run_tile(tile_of(x, rows), t, conditions, rows));
+    const auto y = run_tile(tile_of(x, rows), t, conditions, rows);
+    std::call_once(known, [&] {
+      auto shape = y.sizes().vec();
+      shape[0] = x.size(0);
+      out = at::empty(shape, x.options().dtype(at::kFloat));
+    });
+    out.slice(0, first, first + count).copy_(y);
   });
-  return out;
+  return out.defined() ? out : at::empty_like(x, at::kFloat);
 }
 
 torch::Tensor GuidedNetwork::pull_back(const torch::Tensor& x,

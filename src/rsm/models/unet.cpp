@@ -1,34 +1,12 @@
 #include "rsm/models/unet.h"
 
-#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
+#include "rsm/models/unet_time.h"
 
 namespace rsm {
-namespace {
-
-constexpr double kMaxPeriod = 10000;
-/** Timesteps of the networks' training, 0 to 999. */
-constexpr double kTimesteps = 1000;
-
-/** timestep [B] -> [B,channels of the first level], float32. */
-torch::Tensor time_features(const torch::Tensor& timestep,
-                            const UnetConfig& config) {
-  const int64_t half = config.block_out_channels.front() / 2;
-  const auto index = at::arange(half, timestep.options().dtype(at::kFloat));
-  // Rounded as diffusers rounds: at timestep 1000 the last bit shows.
-  const auto frequency =
-      at::exp(index * -std::log(kMaxPeriod) / (half - config.freq_shift));
-  const auto angle = timestep.to(at::kFloat).unsqueeze(1) * frequency;
-  const auto sine = at::sin(angle);
-  const auto cosine = at::cos(angle);
-  return config.flip_sin_to_cos ? at::cat({cosine, sine}, 1)
-                                : at::cat({sine, cosine}, 1);
-}
-
-}  // namespace
 
 UnetImpl::UnetImpl(const UnetConfig& config) : config_(config) {
   const int64_t first = config.block_out_channels.front();
@@ -68,7 +46,7 @@ void UnetImpl::check(const torch::Tensor& x, const torch::Tensor& timestep,
 
 torch::Tensor UnetImpl::predict(const torch::Tensor& x, const torch::Tensor& t,
                                 const Condition& condition) {
-  return forward(x, at::round(t * kTimesteps), condition.tokens);
+  return forward(x, unet_timestep(t), condition.tokens);
 }
 
 Network UnetImpl::fresh() const { return std::make_shared<UnetImpl>(config_); }
@@ -93,7 +71,7 @@ torch::Tensor UnetImpl::forward(const torch::Tensor& x,
   check(x, timestep, tokens);
   const auto type = conv_in_->weight.scalar_type();
   const auto embedded =
-      at::silu(time_1_(time_features(timestep, config_).to(type)));
+      at::silu(time_1_(unet_time_features(timestep, config_).to(type)));
   const UnetCondition condition = {at::silu(time_2_(embedded)), tokens.to(type),
                                    activation_checkpointing()};
   auto state = x.to(type);

@@ -35,6 +35,7 @@ inline Published published_loss(const Method& method, const Problem& problem) {
   torch::Tensor policy = torch::zeros({}, torch::kFloat64);
   torch::Tensor kl = policy.clone();
   torch::Tensor anchor_kl = policy.clone();
+  torch::Tensor hold = policy.clone();  // to the old outputs
   for (int64_t r = 0; r < rollout.rows(); ++r) {
     const int64_t state = rollout.row_state[r];
     const int64_t i = rollout.state_step[state];
@@ -61,6 +62,8 @@ inline Published published_loss(const Method& method, const Problem& problem) {
     }
     if (!keeps_kl) continue;
     pulled += 1;
+    hold = hold + kappa * knobs.old *
+                      (y[state] - problem.y_old[state]).square().mean();
     if (knobs.pull_rows) {
       kl = kl + kappa * published_kl(knobs.kl_form, step, y[state],
                                      problem.y_ref[state]);
@@ -81,7 +84,7 @@ inline Published published_loss(const Method& method, const Problem& problem) {
     kl = method.as_published ? kl / pulled + k_mean * anchor_kl / anchors
                              : (kl + k_mean * anchor_kl) / pulled;
   }
-  kl = knobs.beta * kl;
+  kl = knobs.beta * kl + hold / pulled;
   (policy + kl).backward();
   return {y.grad(), policy.item<double>(), kl.item<double>()};
 }

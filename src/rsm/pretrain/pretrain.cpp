@@ -7,6 +7,7 @@
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/io/files.h"
+#include "rsm/models/initial_values.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/sd3_transformer.h"
 #include "rsm/models/unet.h"
@@ -57,13 +58,8 @@ void initialise(const std::string& name, const torch::Tensor& p,
     p.copy_(normal() * kPositionStd);
   } else if (is_zero_initialised(name)) {
     p.zero_();
-  } else if (p.dim() >= 2) {
-    const double fan = static_cast<double>(p.size(0) + p[0].numel());
-    p.copy_(normal() * std::sqrt(2.0 / fan));
-  } else if (ends_with(name, "bias")) {
-    p.zero_();
   } else {
-    p.fill_(1);
+    set_initial_value(name, p, seed);
   }
 }
 

@@ -17,6 +17,7 @@
 #include "rsm/runs/samples.h"
 #include "rsm/runs/watched_states.h"
 #include "rsm/train/collector.h"
+#include "rsm/train/flow_network.h"
 #include "rsm/train/health.h"
 #include "rsm/values/value_gradient.h"
 
@@ -78,12 +79,25 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
   policy_ = std::make_unique<Policy>(
       std::exchange(parts_.model.network, {}),
       parts_.conditions->encode({options.negative_prompt}), options.policy());
-  estimator_ = make_estimator(
-      options.method, options.seed,
-      {*parts_.reward, *parts_.model.decoder, *parts_.model.path,
-       policy_->copy(Copy::training), policy_->copy(Copy::reference)},
-      {policy_->trained_network().network(), options.train_tiles,
-       options.policy().activation_checkpointing});
+  GradientParts asked = {*parts_.reward, *parts_.model.decoder,
+                         *parts_.model.path, policy_->copy(Copy::training),
+                         policy_->copy(Copy::reference)};
+  if (options.method.estimator.has_flow()) {
+    const auto network = policy_->trained_network().network();
+    unguided_ =
+        std::make_unique<GuidedNetwork>(network, Condition(),
+                                        /*scale=*/1, options.train_tiles);
+    unguided_->watch(&progress_);
+    asked.plain = unguided_.get();
+    asked.flow = std::make_shared<FlowNetwork>(
+        options.method.estimator.flow, parts_.evaluation_set.latent_shape[0],
+        network->condition_widths().first, options.seed, options.device,
+        options.train_tiles);
+  }
+  estimator_ =
+      make_estimator(options.method, options.seed, asked,
+                     {policy_->trained_network().network(), options.train_tiles,
+                      options.policy().activation_checkpointing});
   if (options.method.strength.scaled_residual) {
     scaled_residual_ = std::make_unique<ScaledResidual>(
         policy_->copy(Copy::rollout), policy_->copy(Copy::reference),

@@ -1,0 +1,81 @@
+#include "rsm/train/flow_network.h"
+
+#include <cmath>
+
+#include "rsm/base/error.h"
+#include "rsm/base/random.h"
+#include "rsm/models/initial_values.h"
+#include "rsm/models/loading.h"
+#include "rsm/models/scalar_unet.h"
+#include "rsm/runs/optimizer_state.h"
+#include "rsm/train/clip_gradients.h"
+
+namespace rsm {
+
+FlowNetwork::FlowNetwork(const FlowKnobs& knobs, int64_t channels,
+                         int64_t width, uint64_t seed, torch::Device device,
+                         const TileOptions& tiles)
+    : max_grad_norm_(knobs.max_grad_norm) {
+  const auto network = std::make_shared<ScalarUnetImpl>(
+      scalar_unet_config(channels, width, knobs.channels, knobs.layers));
+  network->to(device);
+  const torch::NoGradGuard no_grad;
+  for (const auto& item : network->named_parameters()) {
+    const auto number = static_cast<uint64_t>(names_.size());
+    set_initial_value(
+        item.key(), item.value(),
+        counted_seed(seed, Purpose::model_init, {number, /*of a flow*/ 1}));
+    names_.push_back(item.key());
+    parameters_.push_back(item.value());
+  }
+  network_ = std::make_unique<GuidedNetwork>(network, Condition(),
+                                             /*scale=*/1, tiles);
+  optimiser_ = std::make_unique<torch::optim::AdamW>(
+      parameters_,
+      torch::optim::AdamWOptions(knobs.lr).weight_decay(knobs.weight_decay));
+}
+
+torch::Tensor FlowNetwork::at(const torch::Tensor& x, const torch::Tensor& t,
+                              const ConditionRows& conditions) {
+  return network_->predict(x, t, conditions).flatten();
+}
+
+void FlowNetwork::update(const torch::Tensor& x, const torch::Tensor& t,
+                         const ConditionRows& conditions,
+                         const torch::Tensor& slope) {
+  auto gradients = network_->gradients(
+      x, t, conditions, parameters_,
+      [&](int64_t first, int64_t count, const torch::Tensor& flow) {
+        return slope.slice(0, first, first + count)
+            .to(flow.options())
+            .view_as(flow);
+      });
+  const torch::NoGradGuard no_grad;
+  const double norm = clip_in_place(gradients, max_grad_norm_);
+  RSM_CHECK(std::isfinite(norm),
+            "[flow] the gradient of its network is not finite; lower "
+            "estimator.flow.lr or estimator.flow.reward_scale");
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    parameters_[i].mutable_grad() = gradients[i];
+  }
+  optimiser_->step();
+  for (const auto& parameter : parameters_) parameter.mutable_grad().reset();
+}
+
+StateDict FlowNetwork::state() const {
+  StateDict live, out;
+  add_with_prefix(live, "network.", state_dict(*network_->network()));
+  add_with_prefix(live, "adamw.", adamw_state(*optimiser_, names_));
+  for (const auto& [name, tensor] : live) out[name] = tensor.clone();
+  return out;
+}
+
+void FlowNetwork::load_state(const StateDict& state) {
+  load_parameters(*network_->network(), with_prefix(state, "network."),
+                  "the flow's network");
+  const auto moments = with_prefix(state, "adamw.");
+  if (moments.empty()) optimiser_->state().clear();
+  load_adamw_state(*optimiser_, names_, moments);
+}
+
+}  // namespace rsm

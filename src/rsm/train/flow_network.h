@@ -1,0 +1,43 @@
+#pragma once
+
+#include <torch/optim/adamw.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "rsm/base/method.h"
+#include "rsm/estimators/learnt_flow.h"
+#include "rsm/models/guided_network.h"
+
+namespace rsm {
+
+/** A ScalarUnet (models/scalar_unet.h) and its AdamW, tile by tile as the
+ * policy is trained: threads change no bit. */
+class FlowNetwork : public LearntFlow {
+ public:
+  /** Of latents of `channels` and tokens of `width`, computed on a device.
+   * First weights are counted by `seed`. */
+  FlowNetwork(const FlowKnobs& knobs, int64_t channels, int64_t width,
+              uint64_t seed, torch::Device device, const TileOptions& tiles);
+
+  torch::Tensor at(const torch::Tensor& x, const torch::Tensor& t,
+                   const ConditionRows& conditions) override;
+  void update(const torch::Tensor& x, const torch::Tensor& t,
+              const ConditionRows& conditions,
+              const torch::Tensor& slope) override;
+
+  /** "network.NAME" and "adamw.NAME.*". */
+  StateDict state() const override;
+  void load_state(const StateDict& state) override;
+
+ private:
+  double max_grad_norm_;
+  std::unique_ptr<GuidedNetwork> network_;  ///< without guidance
+  std::vector<std::string> names_;
+  std::vector<torch::Tensor> parameters_;
+  std::unique_ptr<torch::optim::AdamW> optimiser_;
+};
+
+}  // namespace rsm
