@@ -37,17 +37,12 @@ TEST(OutOfMemory, IsToldWithTheStationTheSizeAndTheKeyThatLowersIt) {
 
 TEST(CountedMemory, IsWhatARunTakes) {
   const TemporaryFolder folder;
-  for (const std::string tile : {"64", "8"}) {
-    const std::vector<std::string> settings = {"folder=" + folder / tile,
-                                               "reward=jpeg-compressibility",
-                                               "train.epochs=1",
-                                               "train.max_minutes=0",
-                                               "train.lr_schedule=constant",
-                                               "evaluation.images=6",
-                                               "evaluation.steps=2",
-                                               "compute.threads=2",
-                                               "compute.rollout_tile=4",
-                                               "compute.train_tile=" + tile};
+  for (const std::string tile : {"64", "16"}) {
+    const std::vector<std::string> settings = {
+        "folder=" + folder / tile, "train.epochs=2",
+        "train.max_minutes=0",     "train.lr_schedule=constant",
+        "evaluation.images=12",    "compute.threads=2",
+        "compute.rollout_tile=4",  "compute.train_tile=" + tile};
     const std::string config = "configs/shapes/demo.yaml";
     std::string command = cat(RSM_BINARY_DIR, "/rsm finetune ", config);
     for (const auto& setting : settings) command += " --set " + setting;

@@ -68,6 +68,12 @@ double trained_of(const StateDict& weights, const RunOptions& o) {
   return numbers;
 }
 
+/** Of a number of the VAE: most of them overflow in float16, and are float32.
+ */
+int64_t vae_bytes(const RunOptions& o) {
+  return o.vae_type == torch::kHalf ? kNumber : at::elementSize(o.vae_type);
+}
+
 /** Calls of a network that are under way at once. */
 double at_once(const TileOptions& tiles, int64_t rows) {
   return static_cast<double>(
@@ -236,20 +242,23 @@ double MemoryCount::held(const RunOptions& o) const {
   const double copies =
       (o.lora ? 1 : 0) + 1 + 2 + (!o.lora || o.reference_has_lora ? 1 : 0);
   bytes += copies * kNumber * trained_;
-  bytes += decoder_.numbers * size_of(o.vae_type) + kept_conditions_;
+  bytes +=
+      decoder_.numbers * static_cast<double>(vae_bytes(o)) + kept_conditions_;
   if (!text_leaves_) bytes += text_.numbers * size_of(o.text_type);
   return bytes;
 }
 
 double MemoryCount::decoding(const RunOptions& o) const {
-  const auto type = o.vae_type;
+  constexpr int64_t kEvaluated = 128;  // pictures at once
+  const int64_t pictures = std::max(
+      forecast_.images, std::min(forecast_.evaluation_images, kEvaluated));
   const auto workers =
-      static_cast<double>(std::min(o.rollout_tiles.workers, forecast_.images));
-  const double calls = workers * decoding_(at::elementSize(type));
+      static_cast<double>(std::min(o.rollout_tiles.workers, pictures));
+  const double calls = workers * decoding_(vae_bytes(o));
   if (!o.device.is_cpu()) return calls;
   const double picture = 3 * kNumber * product(picture_);
   // A part of them, and the same again as they are put together.
-  const double part = std::min(static_cast<double>(forecast_.images) * picture,
+  const double part = std::min(static_cast<double>(pictures) * picture,
                                std::max(256 * kMiB, picture));
   return calls + 2 * part;
 }
@@ -273,7 +282,7 @@ MemoryForecast MemoryCount::of(const RunOptions& o) const {
   const double program = cpu ? kProgram : 0;
   const double read =
       network_.numbers * size_of(o.model_options().network_type);
-  const double vae = decoder_.numbers * size_of(o.vae_type);
+  const double vae = decoder_.numbers * static_cast<double>(vae_bytes(o));
   const double always = program + held(o);
   const auto tensors =
       cpu ? epoch_tensors(latent_shape_, forecast_) : EpochTensors();
