@@ -7,8 +7,8 @@
 #include "rsm/models/initial_values.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/scalar_unet.h"
+#include "rsm/runs/clip_gradients.h"
 #include "rsm/runs/optimizer_state.h"
-#include "rsm/train/clip_gradients.h"
 
 namespace rsm {
 
