@@ -187,7 +187,7 @@ TEST(RewardGradient, BlackBoxesRefuse) {
   const auto box = make_reward("jpeg-compressibility", kNeverStops);
   EXPECT_THROW(asked(*box), UsageError);
   expect_parts(error_of([&] { asked(*box); }),
-               {"[reward jpeg-compressibility]", "black box", "order zeroth"});
+               {"[reward jpeg-compressibility]", "black box", "zeroth order"});
 }
 
 TEST(RewardGradient, WhatIsNotFiniteIsNamed) {

@@ -87,8 +87,12 @@ class KnobWriter {
   nlohmann::json json;
 };
 
-/** A gradient that is taken elsewhere has none of the entry's own knobs. */
+/** A gradient that is taken elsewhere, and one without a value network, have
+ * none of the entry's own knobs of these. */
 void prepare_gradient(const Config& section, GradientKnobs& knobs) {
+  auto kind = knobs.value.kind;
+  KnobReader{section.section("value")}("kind", kind, "");
+  if (kind == ValueKnobs::Kind::none) knobs.value = {};
   auto at = knobs.at;
   KnobReader{section}("at", at, "");
   if (at == knobs.at) return;

@@ -23,21 +23,23 @@ void expect_round_trip(size_t values) {
 }
 
 TEST(Names, EveryValueHasOneWord) {
-  expect_round_trip<EstimatorKnobs::Source>(3);
+  expect_round_trip<EstimatorKnobs::Source>(4);
   expect_round_trip<FlowKnobs::Use>(3);
   expect_round_trip<EstimatorKnobs::Grouping>(4);
   expect_round_trip<EstimatorKnobs::Baseline>(4);
   expect_round_trip<TreeKnobs::Keep>(2);
+  expect_round_trip<GradientKnobs::At>(4);
+  expect_round_trip<GradientKnobs::Through>(2);
   expect_round_trip<ValueKnobs::Kind>(4);
   expect_round_trip<ValueKnobs::Law>(2);
   expect_round_trip<EstimatorKnobs::Spread>(3);
   expect_round_trip<EstimatorKnobs::Combine>(2);
   expect_round_trip<SamplerNoise>(4);
-  expect_round_trip<StrengthKnobs::Shape>(6);
-  expect_round_trip<RegularisationKnobs::KlForm>(3);
+  expect_round_trip<StrengthKnobs::Shape>(12);
+  expect_round_trip<RegularisationKnobs::KlForm>(5);
   expect_round_trip<RegularisationKnobs::Importance>(3);
   expect_round_trip<RegularisationKnobs::ClipIn>(4);
-  expect_round_trip<RegularisationKnobs::Mask>(3);
+  expect_round_trip<RegularisationKnobs::Mask>(4);
   expect_round_trip<Family>(2);
 }
 
@@ -46,8 +48,8 @@ TEST(Names, UnknownWordsAreAnsweredWithTheAllowedOnes) {
   EXPECT_THROW(ask(), UsageError);
   EXPECT_EQ(error_of(ask),
             "[parse] unknown \"sigmma\"; known: constant, noise, "
-            "proportional, uniform, sigma, variance (did you mean "
-            "\"sigma\"?)");
+            "proportional, uniform, sigma, variance, flat, linear, quadratic, "
+            "predicted, residual, residual_linear (did you mean \"sigma\"?)");
 }
 
 }  // namespace
