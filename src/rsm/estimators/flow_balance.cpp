@@ -66,6 +66,7 @@ Guidance FlowBalance::guide(const Sampled& sampled, int64_t epoch) {
   Guidance out;
   out.advantages = compared(rollout, residual.flatten());
   out.trained = all;
+  out.evaluations = rollout.states();  // a picture each
   out.numbers = {{"flow_loss", residual.square().mean().item<double>()},
                  {"flow_residual", residual.mean().item<double>()},
                  {"flow_reward_scale", scale}};

@@ -359,6 +359,7 @@ TEST(FlowBalance, TrainsEveryRowOfEveryPath) {
   EXPECT_EQ(guidance.trained, all_states(here.rollout()));
   EXPECT_TRUE(guidance.advantages.alive.all().item<bool>());
   EXPECT_TRUE(guidance.directions.empty());
+  EXPECT_EQ(guidance.evaluations, here.rollout().states());
 }
 
 TEST(FlowBalance, RefusesWhatHasNoBalance) {

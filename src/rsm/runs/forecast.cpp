@@ -175,6 +175,8 @@ Forecast forecast(const RunOptions& o) {
     trained = first.states;
     f.evaluations.guidance = passes_for(first.distinct, first.nodes, gradient) +
                              std::ssize(trained) * gradient.value.evaluations();
+  } else if (o.method.estimator.has_flow()) {
+    f.evaluations.guidance = index.states();  // a picture each
   }
   f.roots = o.prompts_per_epoch * o.samples_per_prompt;
   f.images = index.images();
