@@ -8,7 +8,7 @@
 #include <set>
 
 #include "rsm/base/error.h"
-#include "rsm/base/testing.h"
+#include "rsm/estimators/gradient_testing.h"
 #include "rsm/paths/transitions.h"
 #include "rsm/rollouts/testing.h"
 
@@ -18,37 +18,6 @@ namespace {
 using At = GradientKnobs::At;
 
 constexpr int64_t kSteps = 6;
-
-/** Pictures as large as they come: nothing saturates. */
-class Plain : public Decoder {
- public:
-  torch::Tensor decode(const torch::Tensor& latents) const override {
-    return pictures(latents);
-  }
-  torch::Tensor pictures(const torch::Tensor& latents) const override {
-    return at::sigmoid(latents);
-  }
-  int64_t scale() const override { return 1; }
-};
-
-/** A curved reward, of every pixel another weight. */
-class Curved : public Reward {
- public:
-  std::string name() const override { return "curved"; }
-  bool is_differentiable() const override { return true; }
-  torch::Tensor value_of(const torch::Tensor& images,
-                         const Prompts&) const override {
-    const auto weight =
-        at::arange(images[0].numel(), images.options()).view(images[0].sizes());
-    return (weight * images.square()).flatten(1).sum(1) / 10 + offset;
-  }
-  RewardScores score(const torch::Tensor& images,
-                     const Prompts& prompts) const override {
-    return {value_of(images, prompts), {}};
-  }
-
-  float offset = 0;
-};
 
 /** What an estimator of a kind says of trajectories of the Gaussian model. */
 struct Setting {
@@ -108,8 +77,8 @@ struct Setting {
 
   PathPointer path;
   GaussianDenoiser denoiser;
-  Curved reward;
-  Plain decoder;
+  CurvedReward reward;
+  SquashedPixels decoder;
   RolloutRequest request;
   Method method;
   RolloutPlan plan;

@@ -60,9 +60,13 @@ class LayerChoice {
 
   Layers layers() const {
     if (!config_.all_linear()) {
-      check_used(config_.targets, "target", "of the model");
+      auto names = linear_names_;
+      names.insert(names.end(), other_names_.begin(), other_names_.end());
+      check_used(config_.targets, "target", "of the model", names);
     }
-    check_used(config_.exclude, "exclude", "that is adapted");
+    std::vector<std::string> adapted(excluded_.begin(), excluded_.end());
+    for (const auto& [name, layer] : layers_) adapted.push_back(name);
+    check_used(config_.exclude, "exclude", "that is adapted", adapted);
     RSM_CHECK(!layers_.empty(),
               "[LoraAdapter] exclude leaves no layer to adapt; exclude less");
     return layers_;
@@ -91,9 +95,8 @@ class LayerChoice {
   }
 
   void check_used(const std::vector<std::string>& words, const char* kind,
-                  const char* which) const {
-    auto names = linear_names_;
-    names.insert(names.end(), other_names_.begin(), other_names_.end());
+                  const char* which,
+                  const std::vector<std::string>& names) const {
     for (const auto& word : words) {
       RSM_CHECK(used_.contains(word), "[LoraAdapter] ", kind, " \"", word,
                 "\" matches no layer ", which, nearest_ending(word, names));

@@ -41,9 +41,11 @@ std::vector<torch::Tensor> outcome(const Network& network,
 
 class NetworkOn : public OnDevice {
  protected:
-  /** Fails where checkpointing changes a bit, in one thread or two. */
+  /** Fails where checkpointing changes a bit, in one thread or two; with a
+   * tolerance, by what rounding can't explain. */
   void expect_checkpointing_changes_nothing(
-      const Network& network, const std::vector<torch::Tensor>& trained) {
+      const Network& network, const std::vector<torch::Tensor>& trained,
+      double tolerance = 0) {
     const auto wanted = outcome(network, trained);
     network->set_activation_checkpointing(true);
     std::vector<std::vector<torch::Tensor>> found(2);
@@ -53,7 +55,11 @@ class NetworkOn : public OnDevice {
     for (const auto& one : found) {
       ASSERT_EQ(one.size(), wanted.size());
       for (size_t i = 0; i < one.size(); ++i) {
-        if (repeats_its_bits()) {
+        if (tolerance > 0) {
+          EXPECT_LE((one[i] - wanted[i]).norm().item<double>(),
+                    tolerance * wanted[i].norm().item<double>())
+              << i;
+        } else if (repeats_its_bits()) {
           EXPECT_TRUE(one[i].equal(wanted[i])) << i;
         } else {
           EXPECT_TRUE(at::allclose(one[i], wanted[i], 1e-2, 1e-4)) << i;
@@ -90,7 +96,11 @@ TEST_P(NetworkOn, CheckpointingChangesNoBitOfALorasGradients) {
         const auto trained = adapter.parameters();
         EXPECT_EQ(trained[0].scalar_type(), at::kFloat);
         network->set_activation_checkpointing(false);
-        expect_checkpointing_changes_nothing(network, trained);
+        // Backward of a convolution takes a kernel by how its input lies.
+        const bool last_bits = config.targets == convolutions.targets;
+        expect_checkpointing_changes_nothing(
+            network, trained,
+            !last_bits ? 0 : (type == at::kFloat ? 1e-5 : 2e-2));
       }
     }
   }

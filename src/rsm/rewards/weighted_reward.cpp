@@ -128,7 +128,8 @@ class WeightedSum : public Reward {
 
   torch::Tensor value_of(const torch::Tensor& images,
                          const Prompts& prompts) const override {
-    if (!alone() && !is_differentiable()) {
+    if (!is_differentiable()) {
+      if (alone()) return leading().reward->value_of(images, prompts);
       refuse_gradient(name(), black_boxes());
     }
     torch::Tensor sum =
