@@ -90,10 +90,13 @@ void run(const std::string& folder, torch::ScalarType type, int64_t side,
   at::set_num_threads(static_cast<int>(cores));  // as when a run begins
   const double encode =
       best_seconds(kRounds, [&] { model.text->encode(texts); });
-  const nlohmann::json out = {
-      {"pictures", rows},   {"decode", decode},     {"encode", encode},
-      {"forward", forward}, {"train", train},
-      {"matmul", peak},     {"peak_mb", peak_memory_mb(at::kCPU)}};
+  const nlohmann::json out = {{"pictures", rows},
+                              {"decode", decode},
+                              {"encode", encode},
+                              {"forward", forward},
+                              {"train", train},
+                              {"matmul", peak},
+                              {"peak_mb", peak_memory_mb(at::kCPU)}};
   std::printf("%s\n", out.dump().c_str());
 }
 
