@@ -4,6 +4,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/base/testing.h"
+#include "rsm/io/files.h"
 #include "rsm/io/testing.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/names.h"
@@ -71,23 +72,25 @@ TEST_P(FirstOrderOn, EveryEntryRaisesItsReward) {
   }
 }
 
+/** Also past the newest checkpoint, whose replayed epochs are still there. */
 TEST_P(FirstOrderOn, ResumesInTheSameBytes) {
   const TemporaryFolder folder;
-  const auto run = [&](const std::string& name, int64_t stops) {
+  const auto run = [&](const std::string& name, int64_t epochs) {
     const auto options =
         colour_run(folder / name, find_method("sqdf"), Family::diffusion,
-                   {"train.epochs=4", "checkpoint.every=1", on_device()});
+                   {"train.epochs=6", "checkpoint.every=2",
+                    "method.estimator.gradient.replay=1", on_device()});
     NoProgress silent;
-    for (int64_t stop = 0; stop < stops; ++stop) {
-      Finetune part(options, silent);
-      part.run_epoch();
-      part.save();
+    if (epochs > 0) {
+      Finetune killed(options, silent);
+      for (int64_t epoch = 0; epoch < epochs; ++epoch) killed.run_epoch();
     }
     run_to_end(options);
   };
   run("whole", 0);
-  run("parts", 2);
+  run("parts", 5);
   expect_same_weights(folder / "whole", folder / "parts", repeats_its_bits());
+  EXPECT_FALSE(is_there(folder / "whole/replay/epoch-0.safetensors"));
 }
 
 TEST(FirstOrderRuns, RefuseABlackBoxWithTheWayOut) {

@@ -9,6 +9,7 @@
 #include <numbers>
 
 #include "rsm/base/error.h"
+#include "rsm/estimators/gradient_testing.h"
 #include "rsm/io/testing.h"
 #include "rsm/objective/rows.h"
 #include "rsm/rollouts/testing.h"
@@ -19,17 +20,6 @@ namespace {
 constexpr int64_t kSteps = 6;
 constexpr int64_t kRows = kSteps - 1;  // of a path
 constexpr double kRate = 0.01;         // of the plain flow's updates
-
-class Plain : public Decoder {
- public:
-  torch::Tensor decode(const torch::Tensor& latents) const override {
-    return pictures(latents);
-  }
-  torch::Tensor pictures(const torch::Tensor& latents) const override {
-    return at::sigmoid(latents);
-  }
-  int64_t scale() const override { return 1; }
-};
 
 /** A black box. */
 class Brightness : public Reward {
@@ -130,7 +120,7 @@ struct Setting {
   PathPointer path;
   GaussianDenoiser denoiser;
   Brightness reward;
-  Plain decoder;
+  SquashedPixels decoder;
   std::shared_ptr<LinearFlow> flow = std::make_shared<LinearFlow>();
   Method method;
   RolloutRequest request;

@@ -65,8 +65,14 @@ void Replay::write(int64_t epoch, const Epoch& kept) const {
   make_folders(folder_);
   write_safetensors(path_of(epoch), kept.tensors,
                     {{kPrompts, json_line(to_json(kept.prompts))}});
+}
+
+void Replay::remove_before(int64_t epoch) const {
+  if (!is_on()) return;
   std::error_code none;
-  std::filesystem::remove(path_of(epoch - epochs_), none);
+  for (int64_t e = epoch - epochs_ - 1;
+       e >= 0 && std::filesystem::remove(path_of(e), none); --e) {
+  }
 }
 
 void Replay::load(int64_t epoch) {
@@ -81,19 +87,19 @@ void Replay::load(int64_t epoch) {
     const auto found = file.metadata.find(kPrompts);
     RSM_CHECK(found != file.metadata.end(), "[replay] ", path,
               " names no prompts; it is not a file of this run");
-    held_.push_back(
-        {prompts_from(found->second, "[replay] " + path), file.tensors});
+    held_[e] = {prompts_from(found->second, "[replay] " + path), file.tensors};
   }
 }
 
 Sampled Replay::mixed(const Sampled& fresh, int64_t epoch, uint64_t seed,
                       const RolloutPlan& plan, const Conditioner& conditioner) {
-  held_.push_back(kept(fresh));
-  write(epoch, held_.back());
-  std::vector<std::pair<size_t, int64_t>> all;  // epoch held, trajectory
-  for (size_t e = 0; e < held_.size(); ++e) {
-    for (int64_t i = 0; i < std::ssize(held_[e].prompts); ++i) {
-      all.emplace_back(e, i);
+  held_.erase(held_.begin(), held_.lower_bound(epoch - epochs_));
+  held_[epoch] = kept(fresh);
+  write(epoch, held_.at(epoch));
+  std::vector<std::pair<const Epoch*, int64_t>> all;  // of it, a trajectory
+  for (const auto& [e, one] : held_) {
+    for (int64_t i = 0; i < std::ssize(one.prompts); ++i) {
+      all.emplace_back(&one, i);
     }
   }
   const auto order = counted_permutation(seed, std::ssize(all));
@@ -101,9 +107,9 @@ Sampled Replay::mixed(const Sampled& fresh, int64_t epoch, uint64_t seed,
   Prompts prompts;
   std::map<std::string, std::vector<torch::Tensor>> parts;
   for (int64_t k = 0; k < count; ++k) {
-    const auto [e, i] = all[order[k]];
-    prompts.push_back(held_[e].prompts[i]);
-    for (const auto& [name, tensor] : held_[e].tensors) {
+    const auto [of, i] = all[order[k]];
+    prompts.push_back(of->prompts[i]);
+    for (const auto& [name, tensor] : of->tensors) {
       parts[name].push_back(tensor[i]);
     }
   }
@@ -117,7 +123,6 @@ Sampled Replay::mixed(const Sampled& fresh, int64_t epoch, uint64_t seed,
   out.rollout.evaluations = fresh.rollout.evaluations;
   out.scores.value = at::stack(parts.at("value"));
   out.conditions = conditioner.encode(texts_of(prompts));
-  if (std::ssize(held_) > epochs_) held_.pop_front();
   return out;
 }
 

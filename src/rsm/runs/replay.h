@@ -1,8 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <functional>
+#include <map>
 #include <string>
 
 #include "rsm/base/conditioner.h"
@@ -26,10 +25,14 @@ class Replay {
   void load(int64_t epoch);
 
   /** As many trajectories as `fresh`, the epoch's own, has: drawn from them and
-   * all that are held, each as likely, by `seed`. Keeps `fresh`, its file
-   * included; the oldest goes. */
+   * all that are held, each as likely, by `seed`. Keeps `fresh`, and writes its
+   * file. An epoch that is taken again gives the same. */
   Sampled mixed(const Sampled& fresh, int64_t epoch, uint64_t seed,
                 const RolloutPlan& plan, const Conditioner& conditioner);
+
+  /** Removes files that no run needs which goes on from this epoch or a later
+   * one. */
+  void remove_before(int64_t epoch) const;
 
  private:
   /** An epoch's trajectories. */
@@ -44,7 +47,7 @@ class Replay {
 
   std::string folder_;
   int64_t epochs_;
-  std::deque<Epoch> held_;
+  std::map<int64_t, Epoch> held_;
 };
 
 }  // namespace rsm

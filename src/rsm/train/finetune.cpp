@@ -236,7 +236,9 @@ Guidance Finetune::guide(const Collected& sampled) {
                             kl_of(state_.line), options_.folder);
     if (!dead.empty()) out.warnings.push_back(dead);
   } catch (...) {
-    save_pending(options_.folder, state_.epoch, sampled.rollout, progress_);
+    if (!sampled.is_replayed) {
+      save_pending(options_.folder, state_.epoch, sampled.rollout, progress_);
+    }
     throw;
   }
   remove_pending(options_.folder, state_.epoch);

@@ -125,6 +125,7 @@ void Finetune::save() {
     checkpoint.log.push_back(json_line(state_.line));
   }
   save_checkpoint(options_.folder, checkpoint);
+  replay_.remove_before(checkpoint_epochs(options_.folder).back());
   saved_epoch_ = state_.epoch;
 }
 
