@@ -66,8 +66,12 @@ std::vector<std::string> changed_keys(const std::string& before,
       {"compute.vae_type", "float32"},      {"prompts.t5", "true"},
       {"prompts.t5_tokens", "256"},         {"sampling.size", "0"},
       {"sampling.negative_prompt", ""},     {"train.lora.from", ""},
-      {"train.lora.reference", "base"}};
-  const auto old_values = values_of(before, origin);
+      {"train.lora.reference", "base"},     {"sampling.solver", "euler"}};
+  auto old_values = values_of(before, origin);
+  if (old_values.contains("sampling.guidance_scale")) {
+    old_values.try_emplace("train.guidance_scale",
+                           old_values.at("sampling.guidance_scale"));
+  }
   const auto new_values = values_of(after, "the config");
   std::vector<std::string> changed;
   // A falling learning rate depends on how many epochs there are.
