@@ -86,7 +86,7 @@ struct Outputs {
   StateOutputs reference;
   /** Of the training copy before updates, where a slower copy has its place and
    * it is asked for. */
-  StateOutputs present;
+  StateOutputs present = {};
 
   const StateOutputs& now() const {
     return present.states.empty() ? old : present;

@@ -114,8 +114,9 @@ std::vector<torch::Tensor> Finetune::gradients_of(
       [&](int64_t begin, int64_t count, const torch::Tensor& y) {
         const std::vector<int64_t> part(states.begin() + begin,
                                         states.begin() + begin + count);
-        const Outputs outputs =
-            met ? Outputs{in_order(y, part), frozen.reference} : frozen;
+        const Outputs& known = frozen;
+        const auto outputs =
+            met ? Outputs{in_order(y, part), frozen.reference} : known;
         auto terms = loss_terms(options_.method, rollout, outputs, guidance,
                                 weights, part, y.device());
         const auto map = frozen.map.select(part, y.device());
