@@ -178,7 +178,11 @@ TEST_P(MethodsOn, WhatEstimatorsLearnSurvivesResuming) {
         Learns{"dag-db",
                "adamw.out.weight.exp_avg",
                {"method.estimator.flow.ramp=2"}},
-        Learns{"dag-kl", "network.out.weight", {"train.weights=lora"}}}) {
+        Learns{"dag-kl", "network.out.weight", {"train.weights=lora"}},
+        Learns{"grpo",
+               "surrogate.fit",
+               {"method.estimator.surrogate={at: network, channels: [8, 8], "
+                "updates: 3}"}}}) {
     SCOPED_TRACE(method);
     const TemporaryFolder folder;
     auto settings = every;

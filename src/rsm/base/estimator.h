@@ -54,12 +54,16 @@ struct Directions {
   bool empty() const { return of_row.empty(); }
 };
 
-/** What an update regresses onto: rows' advantages, and which states. */
+/** What an update regresses onto: rows' advantages, and which states. A row's
+ * guidance is its advantage times its direction, and its state's slope. */
 struct Guidance {
   Advantages advantages;
   std::vector<int64_t> trained;  ///< states of the epoch's updates, rising
   /** Empty where rows' directions are their own noise. */
   Directions directions = {};
+  /** What is known of guidance without noise, the same for each row of a state:
+   * a vector in the noise's units. Empty: nothing. */
+  StateOutputs slope = {};
   /** What is added to the reference's outputs where they pull; empty: nothing.
    */
   StateOutputs shift = {};

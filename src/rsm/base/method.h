@@ -7,6 +7,7 @@
 
 #include "rsm/base/flow_knobs.h"
 #include "rsm/base/picture_knobs.h"
+#include "rsm/base/surrogate_knobs.h"
 #include "rsm/base/value_knobs.h"
 
 namespace rsm {
@@ -113,6 +114,7 @@ struct EstimatorKnobs {
   GradientKnobs gradient;                    ///< only for `trajectory`
   FlowKnobs flow;                            ///< only for `rollout`
   PictureKnobs pictures;                     ///< only for `pictures`
+  SurrogateKnobs surrogate;                  ///< not for `trajectory`
   SamplerNoise noise = SamplerNoise::usual;  ///< in configs sampling.sampler
   bool shared_start = false;
 
@@ -121,6 +123,9 @@ struct EstimatorKnobs {
   /** Rewards as they stand, all in one group. */
   void compare_nothing();
   bool has_flow() const { return flow.use != FlowKnobs::Use::none; }
+  bool has_surrogate() const {
+    return surrogate.at != SurrogateKnobs::At::none;
+  }
   bool is_of_pictures() const { return source == Source::pictures; }
   /** Whether the reward has to be differentiable. */
   bool needs_gradients() const {

@@ -13,6 +13,12 @@ std::vector<int64_t> all_states(const RolloutIndex& rollout) {
   return all;
 }
 
+std::vector<int64_t> states_with_rows(const RolloutIndex& rollout) {
+  auto states = rollout.row_state;
+  states.erase(std::unique(states.begin(), states.end()), states.end());
+  return states;
+}
+
 torch::Tensor times_of(const RolloutIndex& rollout,
                        const std::vector<int64_t>& states) {
   std::vector<double> times;

@@ -47,6 +47,8 @@ struct RolloutIndex {
 
 /** 0 .. S-1 */
 std::vector<int64_t> all_states(const RolloutIndex& rollout);
+/** Those that have rows, rising. */
+std::vector<int64_t> states_with_rows(const RolloutIndex& rollout);
 
 /** What a sampler hands on: an index and its tensors, float32 in host memory.
  */

@@ -7,6 +7,7 @@
 #include "rsm/estimators/flow_balance.h"
 #include "rsm/estimators/noised_gradients.h"
 #include "rsm/estimators/regression.h"
+#include "rsm/estimators/surrogate.h"
 #include "rsm/estimators/zeroth_order.h"
 
 namespace rsm {
@@ -24,6 +25,9 @@ std::unique_ptr<Estimator> make_estimator(const Method& method, uint64_t seed,
       return std::make_unique<NoisedGradients>(method, parts);
     }
     return std::make_unique<Regression>(method, seed);
+  }
+  if (method.estimator.has_surrogate()) {
+    return std::make_unique<Surrogate>(method, seed, parts);
   }
   return std::make_unique<ZerothOrder>(method, seed);
 }

@@ -11,7 +11,7 @@
 namespace rsm {
 
 /** The estimator that a method's knobs describe; `seed` is the run's, `parts`
- * are asked where guidance is a gradient or of a flow. */
+ * are asked where guidance is a gradient, of a flow or of a surrogate. */
 std::unique_ptr<Estimator> make_estimator(const Method& method, uint64_t seed,
                                           const GradientParts& parts);
 

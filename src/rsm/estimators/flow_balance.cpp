@@ -24,7 +24,7 @@ FlowBalance::FlowBalance(const Method& method, uint64_t seed,
       advantage_clip_(method.regularisation.advantage_clip),
       seed_(seed),
       parts_(parts) {
-  RSM_CHECK(parts.flow != nullptr && parts.plain != nullptr,
+  RSM_CHECK(parts.learnt != nullptr && parts.plain != nullptr,
             "[flow] there is no network of the flow, or none without text "
             "guidance; both are needed");
 }
@@ -55,8 +55,8 @@ Guidance FlowBalance::guide(const Sampled& sampled, int64_t epoch) {
   const auto rest = scale * (reward.slice(1, 0, -1) - reward.slice(1, 1)) -
                     backward_log_density(rollout, parts_.path);
   const auto all = all_states(rollout);
-  const auto flow = parts_.flow->at(rollout.x, times_of(rollout, all),
-                                    sampled.conditions_of(all));
+  const auto flow = parts_.learnt->at(rollout.x, times_of(rollout, all),
+                                      sampled.conditions_of(all));
   const auto residual =
       residuals(rest + forward, flow.to(at::kDouble).view_as(rest));
   RSM_CHECK(residual.isfinite().all().item<bool>(), "[flow] epoch ", epoch + 1,
@@ -117,9 +117,9 @@ void FlowBalance::learn_from(const std::vector<int64_t>& paths,
   const auto conditions = sampled.conditions_of(states);
   const auto part = known.index_select(0, torch::tensor(paths, at::kLong));
   const auto flow =
-      parts_.flow->at(x, t, conditions).to(at::kDouble).view_as(part);
-  parts_.flow->update(x, t, conditions,
-                      flow_slope(residuals(part, flow)).flatten());
+      parts_.learnt->at(x, t, conditions).to(at::kDouble).view_as(part);
+  parts_.learnt->update(x, t, conditions,
+                        flow_slope(residuals(part, flow)).flatten());
 }
 
 }  // namespace rsm

@@ -33,9 +33,9 @@ class FlowBalance : public Estimator {
   void at_output(const torch::Tensor& y, LossTerms& terms) const override;
   void learn(const Sampled& sampled, const Outputs& outputs) override;
 
-  StateDict state() const override { return parts_.flow->state(); }
+  StateDict state() const override { return parts_.learnt->state(); }
   void load_state(const StateDict& state) override {
-    parts_.flow->load_state(state);
+    parts_.learnt->load_state(state);
   }
 
  private:

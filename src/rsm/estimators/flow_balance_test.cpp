@@ -38,11 +38,15 @@ torch::Tensor features(const torch::Tensor& x, const torch::Tensor& t) {
 }
 
 /** F = weights . features, and gradient descent. */
-class LinearFlow : public LearntFlow {
+class LinearFlow : public LearntScalar {
  public:
   torch::Tensor at(const torch::Tensor& x, const torch::Tensor& t,
                    const ConditionRows&) override {
     return features(x, t).mv(weights).to(at::kFloat);
+  }
+  torch::Tensor slope(const torch::Tensor&, const torch::Tensor&,
+                      const ConditionRows&) override {
+    throw Error("[flow] no balance asks for its slope");
   }
   void update(const torch::Tensor& x, const torch::Tensor& t,
               const ConditionRows&, const torch::Tensor& slope) override {

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "rsm/base/error.h"
+#include "rsm/estimators/predicted_latents.h"
 
 namespace rsm {
 namespace {
@@ -37,19 +38,6 @@ torch::Tensor by_path(const Rollout& rollout, const F& number_of_row) {
   double* value = out.mutable_data_ptr<double>();
   for (int64_t r = 0; r < rollout.rows(); ++r) value[r] = number_of_row(r);
   return out.view({-1, rows});
-}
-
-/** [B,C,H,W] that outputs y of some states say. */
-torch::Tensor predicted_latents(const Rollout& rollout, const Path& path,
-                                const std::vector<int64_t>& states,
-                                const torch::Tensor& y) {
-  auto out = at::empty_like(y);
-  for (size_t i = 0; i < states.size(); ++i) {
-    const auto by = path.prediction(rollout.transition_of(states[i]).t);
-    const auto at = static_cast<int64_t>(i);
-    out[at].copy_(by.x * rollout.x[states[i]] + by.y * y[at]);
-  }
-  return out;
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include "rsm/base/estimator.h"
 #include "rsm/base/method.h"
 #include "rsm/base/reward.h"
-#include "rsm/estimators/learnt_flow.h"
+#include "rsm/estimators/learnt_scalar.h"
 #include "rsm/estimators/reward_gradient.h"
 #include "rsm/paths/path.h"
 
@@ -24,9 +24,10 @@ struct GradientParts {
   const Path& path;
   Denoiser& policy;     ///< what is trained
   Denoiser& reference;  ///< the model before training
-  // Of a flow alone:
-  Denoiser* plain = nullptr;  ///< what is trained, without text guidance
-  std::shared_ptr<LearntFlow> flow = nullptr;
+  /** What is trained, without text guidance; of a flow alone. */
+  Denoiser* plain = nullptr;
+  /** What learns beside the policy; of a flow or a surrogate. */
+  std::shared_ptr<LearntScalar> learnt = nullptr;
 };
 
 /** Numbers of all that trajectories of `steps` steps go through: the state of

@@ -209,7 +209,31 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
        "combine: rewards"},
       {"rsm-flow",
        [](Method& m) { m.estimator.flow.use = FlowKnobs::Use::advantage; },
-       "source: rollout"}};
+       "source: rollout"},
+      {"dag-kl",
+       [](Method& m) {
+         m.estimator.surrogate.at = SurrogateKnobs::At::picture;
+       },
+       "surrogate.at: none"},
+      {"sqdf",
+       [](Method& m) {
+         m.estimator.surrogate.at = SurrogateKnobs::At::network;
+       },
+       "surrogate.at: none"},
+      {"branch-grpo",
+       [](Method& m) {
+         m.estimator.surrogate.at = SurrogateKnobs::At::picture;
+         m.estimator.tree.keep_leaves = 0.5;
+       },
+       "keep_leaves: 1"},
+      {"branch-grpo",
+       [](Method& m) {
+         m.estimator.surrogate.at = SurrogateKnobs::At::picture;
+         m.as_published = true;
+       },
+       "as_published: false"},
+      {"rsm-surrogate", [](Method& m) { m.estimator.surrogate.channels = {6}; },
+       "multiples of 4"}};
   for (const auto& wrong : cases) {
     Method method = find_method(wrong.method);
     wrong.change(method);

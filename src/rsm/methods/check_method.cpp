@@ -28,6 +28,17 @@ bool compares_members(const EstimatorKnobs& knobs) {
          knobs.baseline == Baseline::leave_one_out;
 }
 
+/** Of a ScalarUnet (models/scalar_unet.h). */
+void check_channels(const Method& method, const char* section,
+                    const ScalarNetworkKnobs& knobs) {
+  require(!knobs.channels.empty(), method, section,
+          ".channels is empty; give the width of each level, say [8, 16]");
+  for (const int64_t channels : knobs.channels) {
+    require(channels % 4 == 0, method, section, ".channels has ", channels,
+            "; give multiples of 4");
+  }
+}
+
 void check_flow(const Method& method) {
   using Use = FlowKnobs::Use;
   const auto& knobs = method.estimator;
@@ -46,12 +57,36 @@ void check_flow(const Method& method) {
           " and combine: ", to_string(knobs.combine),
           ": what a balance lacks is one number of this epoch; set another "
           "baseline than running, and combine: rewards");
-  require(!knobs.flow.channels.empty(), method,
-          "flow.channels is empty; give the width of each level, say [8, 16]");
-  for (const int64_t channels : knobs.flow.channels) {
-    require(channels % 4 == 0, method, "flow.channels has ", channels,
-            "; give multiples of 4");
+  check_channels(method, "flow", knobs.flow);
+}
+
+/** Its predictions have mean 0 where nothing else than their own noise chooses
+ * the rows, and that is as the log-density says. */
+void check_surrogate(const Method& method) {
+  const auto& knobs = method.estimator;
+  const auto& tree = knobs.tree;
+  if (!knobs.has_surrogate()) return;
+  const std::string at = "surrogate.at: " + to_string(knobs.surrogate.at);
+  require(!knobs.is_first_order() && !knobs.is_of_pictures(), method, at,
+          " with source: ", to_string(knobs.source),
+          ": no row draws noise whose effect a scorer could foretell; set "
+          "surrogate.at: none");
+  require(!knobs.has_flow(), method, at,
+          " with flow.use: ", to_string(knobs.flow.use),
+          ": what a balance lacks is no reward of ",
+          "the pictures that the scorer learns from; set surrogate.at: none");
+  if (knobs.source == Source::tree) {
+    require(tree.keep_leaves == 1, method, at,
+            " with tree.keep_leaves = ", tree.keep_leaves,
+            ": rows that are kept for their reward have "
+            "noise whose mean is not 0; set keep_leaves: 1");
+    require(!method.as_published || tree.split_noise == 1, method, at,
+            " with tree.split_noise = ", tree.split_noise,
+            " as published: "
+            "noise has another spread than its log-density says; set ",
+            "as_published: false");
   }
+  check_channels(method, "surrogate", knobs.surrogate);
 }
 
 /** What the splits may be is the plan's to say (rollouts/plan.h). */
@@ -280,6 +315,7 @@ void check_method(const Method& method, int64_t steps) {
       break;
   }
   check_flow(method);
+  check_surrogate(method);
   require(estimator.baseline != Baseline::running ||
               (estimator.grouping == Grouping::prompt &&
                estimator.buffer_least <= estimator.buffer_size),

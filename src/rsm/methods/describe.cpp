@@ -94,6 +94,9 @@ std::string estimator_cell(const EstimatorKnobs& knobs) {
   if (knobs.is_of_pictures()) out += pictures_cell(knobs.pictures);
   if (knobs.needs_gradients()) return out;
   if (knobs.flow.use == FlowKnobs::Use::balance) return out;
+  if (knobs.has_surrogate()) {
+    out += ", surrogate at " + to_string(knobs.surrogate.at);
+  }
   out += "; " + to_string(knobs.grouping);
   if (knobs.baseline != EstimatorKnobs::Baseline::mean) {
     out += ", " + to_string(knobs.baseline);

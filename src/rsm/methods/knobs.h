@@ -36,7 +36,7 @@ constexpr Range kSamplerSteps = {0, 1000};  // of a sampler
 constexpr Range kEpochs = {0, 1e9};
 constexpr Range kBuffered = {2, 1e6};  // rewards of a prompt
 constexpr Range kBranches = {0, 10000};
-constexpr Range kFlowChannels = {4, 4096};
+constexpr Range kUnetChannels = {4, 4096};
 constexpr Range kNotNegative = {0, kLargest};
 constexpr Range kShare = {0, 1};
 constexpr Range kPositive = {0, kLargest, true};
@@ -143,6 +143,18 @@ void visit(Visitor& v, GradientKnobs& k) {
 }
 
 template <class Visitor>
+void visit_network(Visitor& v, ScalarNetworkKnobs& k) {
+  v("channels", k.channels, kUnetChannels,
+    "of its network, a UNet's way down, level by level from the finest: "
+    "multiples of 4; all but the last level attend to the prompt");
+  v("layers", k.layers, Range{1, 8}, "residual blocks of a level");
+  v("lr", k.lr, kPositive, "learning rate of its AdamW");
+  v("weight_decay", k.weight_decay, kNotNegative, "of the same");
+  v("max_grad_norm", k.max_grad_norm, kPositive,
+    "bound on its gradient's norm");
+}
+
+template <class Visitor>
 void visit(Visitor& v, FlowKnobs& k) {
   v("use", k.use,
     "a learnt flow F of states; what a step's balance lacks is, with all "
@@ -154,14 +166,7 @@ void visit(Visitor& v, FlowKnobs& k) {
     "b, of the reward of the picture predicted from a state, and of the path's "
     "own at its end");
   v("ramp", k.ramp, kEpochs, "epochs in which b rises from 0; 0: at once");
-  v("channels", k.channels, kFlowChannels,
-    "of F's network, a UNet's way down, level by level from the finest: "
-    "multiples of 4; all but the last level attend to the prompt");
-  v("layers", k.layers, Range{1, 8}, "residual blocks of a level");
-  v("lr", k.lr, kPositive, "learning rate of its AdamW");
-  v("weight_decay", k.weight_decay, kNotNegative, "of the same");
-  v("max_grad_norm", k.max_grad_norm, kPositive,
-    "bound on its gradient's norm");
+  visit_network(v, k);
   v("updates", k.updates, Range{1, 1000},
     "of F in an epoch, each on a share of its paths");
 }
@@ -246,6 +251,27 @@ void visit(Visitor& v, PictureKnobs& k) {
 }
 
 template <class Visitor>
+void visit(Visitor& v, SurrogateKnobs& k) {
+  using enum SurrogateKnobs::At;
+  v("at", k.at,
+    "where a scorer of latents, learnt from the run's own pictures, says "
+    "beforehand what a row's noise does to its reward; advantages are taken of "
+    "what it gets wrong, its slope stands for the rest. `none`: there is no "
+    "scorer; `picture`: its slope is that at the picture predicted from a "
+    "state, its output held fixed; `network`: that through the network, at the "
+    "mean of the state's rows");
+  if (!v.when(k.at != none, "at")) return;
+  v("coefficient", k.coefficient, kNotNegative,
+    "how much of that is taken; 0: what earlier epochs say, step by step");
+  v("decay", k.decay, Range{0, 1},
+    "how much an epoch counts there, and in the rewards' mean and spread, one "
+    "epoch later");
+  visit_network(v, k);
+  v("updates", k.updates, Range{1, 1000},
+    "of the scorer in an epoch, each on at most 32 of its pictures");
+}
+
+template <class Visitor>
 void visit(Visitor& v, EstimatorKnobs& k) {
   using enum EstimatorKnobs::Source;
   v("source", k.source,
@@ -265,6 +291,9 @@ void visit(Visitor& v, EstimatorKnobs& k) {
   if (!v.when(k.source != trajectory, "source")) return;
   if (v.when(k.source == rollout, "source")) v.group("flow", k.flow);
   if (v.when(k.source == pictures, "source")) v.group("pictures", k.pictures);
+  if (v.when(k.source != pictures, "source") && v.when(!k.has_flow(), "flow")) {
+    v.group("surrogate", k.surrogate);
+  }
   if (!v.when(k.flow.use != FlowKnobs::Use::balance, "flow")) return;
   if (!v.when(!k.needs_gradients(), "pictures")) return;
   v("grouping", k.grouping,

@@ -101,10 +101,12 @@ void prepare_gradient(const Config& section, GradientKnobs& knobs) {
   knobs.lookahead = usual.lookahead;
 }
 
-/** Where a balance guides, rows are compared with nothing. */
+/** Where a balance guides, rows are compared with nothing; no scorer foretells
+ * what one lacks. */
 void prepare_flow(const Config& section, EstimatorKnobs& knobs) {
   auto use = knobs.flow.use;
   KnobReader{section}("use", use, "");
+  if (use != FlowKnobs::Use::none) knobs.surrogate = {};
   if (use == FlowKnobs::Use::balance) knobs.compare_nothing();
 }
 
@@ -160,6 +162,7 @@ void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
     knobs.tree = {};
     knobs.flow = {};
     knobs.pictures = {};
+    if (source == Source::pictures) knobs.surrogate = {};
     if (source == Source::trajectory || knobs.is_first_order()) {
       EstimatorKnobs fresh;
       fresh.source = knobs.source;

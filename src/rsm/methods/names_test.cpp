@@ -31,6 +31,7 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<PictureKnobs::Distance>(3);
   expect_round_trip<PictureKnobs::Sampled>(2);
   expect_round_trip<FlowKnobs::Use>(3);
+  expect_round_trip<SurrogateKnobs::At>(3);
   expect_round_trip<EstimatorKnobs::Grouping>(4);
   expect_round_trip<EstimatorKnobs::Baseline>(4);
   expect_round_trip<TreeKnobs::Keep>(2);

@@ -202,6 +202,18 @@ Method rsm_flow() {
   return m;
 }
 
+/** Beyond the paper: the same in the mean. */
+Method rsm_surrogate() {
+  auto m = rsm_flow();
+  m.name = "rsm-surrogate";
+  m.source =
+      "arXiv 2604.17415, its GenEval redesign, with the control variate of "
+      "arXiv 1611.02247";
+  m.summary = "rsm-flow, less noisy by what a learnt scorer foretells";
+  m.estimator.surrogate.at = SurrogateKnobs::At::picture;
+  return m;
+}
+
 Method rsm_diffusion() {
   auto m = branch_method("rsm-diffusion", "arXiv 2604.17415, figure 4(b)",
                          "five branch times, anchors elsewhere", "five");
@@ -276,6 +288,7 @@ std::vector<Entry> zeroth_order_entries() {
       {tempflow_matching(), Mask::rows},
       {rsm_fairclip(), Mask::rows},
       {rsm_flow(), Mask::rows},
+      {rsm_surrogate(), Mask::rows},
       {rsm_diffusion(), Mask::rows, publish_rsm_diffusion},
       {dag_db()},
       {dag_kl()},

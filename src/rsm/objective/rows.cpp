@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <utility>
 
 #include "rsm/base/error.h"
 #include "rsm/objective/strength.h"
@@ -18,14 +17,6 @@ using Shape = StrengthKnobs::Shape;
 /** Of KlForm::unweighted. Source: the release of arXiv 2604.17415, its
  * diffusion runs' anchors, which leave PCPO's weight unscaled. */
 constexpr double kUnweightedKl = 4.5;
-
-/** First and last + 1 of a state's rows, which are sorted by state. */
-std::pair<int64_t, int64_t> rows_of(const RolloutIndex& rollout,
-                                    int64_t state) {
-  const auto& rows = rollout.row_state;
-  const auto [first, last] = std::equal_range(rows.begin(), rows.end(), state);
-  return {first - rows.begin(), last - rows.begin()};
-}
 
 /** kappa_i = Kbar / K_i of branches, 1 of other rows. */
 class Balance {
@@ -88,24 +79,14 @@ torch::Tensor live_rows(Mask mask, const Advantages& advantages) {
   throw Error("[update_weights] a mask outside its enum");
 }
 
-/** The noise of rows, [R,C,H,W] in y_old's dtype; a_x, m_y and s are [R]. */
-torch::Tensor row_noise(const torch::Tensor& x_next, const torch::Tensor& x,
-                        const torch::Tensor& y_old, const torch::Tensor& a_x,
-                        const torch::Tensor& m_y, const torch::Tensor& s) {
-  const auto column = [&](const torch::Tensor& values) {
-    return values.to(y_old.scalar_type()).view({-1, 1, 1, 1});
-  };
-  return (x_next - column(a_x) * x - column(m_y) * y_old) / column(s);
-}
-
-/** Rows of `all` on another device, in a type. */
-torch::Tensor picked(const torch::Tensor& all, const std::vector<int64_t>& rows,
-                     torch::Device device, torch::ScalarType type) {
-  return all.index_select(0, torch::tensor(rows, at::kLong).to(all.device()))
-      .to(device, type);
-}
-
 }  // namespace
+
+std::pair<int64_t, int64_t> rows_of(const RolloutIndex& rollout,
+                                    int64_t state) {
+  const auto& rows = rollout.row_state;
+  const auto [first, last] = std::equal_range(rows.begin(), rows.end(), state);
+  return {first - rows.begin(), last - rows.begin()};
+}
 
 double kl_factor(const RegularisationKnobs& knobs,
                  const Transition& transition) {
@@ -175,85 +156,6 @@ UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
       out.k_old[state] = kl_weight * method.regularisation.old;
     }
   }
-  return out;
-}
-
-LossTerms loss_terms(const Method& method, const Rollout& rollout,
-                     const Outputs& outputs, const Guidance& guidance,
-                     const UpdateWeights& weights,
-                     const std::vector<int64_t>& states, torch::Device device) {
-  const torch::NoGradGuard no_grad;
-  const auto value = guidance.advantages.value.cpu().contiguous();
-  const float* advantage = value.const_data_ptr<float>();
-  std::vector<int64_t> row, row_state, local_state;
-  constexpr int64_t kNumbers = 11;  // of a row
-  std::vector<double> k_ref, k_old, numbers;
-  bool pulls = false, holds = false;
-  for (size_t local = 0; local < states.size(); ++local) {
-    const int64_t state = states[local];
-    const auto& step = rollout.transition_of(state);
-    k_ref.push_back(weights.k_ref.at(state));
-    pulls = pulls || k_ref.back() != 0;
-    k_old.push_back(weights.k_old.at(state));
-    holds = holds || k_old.back() != 0;
-    const auto [first, last] = rows_of(rollout, state);
-    for (int64_t r = first; r < last; ++r) {
-      const auto f = row_factors(method, step, advantage[r]);
-      row.push_back(r);
-      row_state.push_back(state);
-      local_state.push_back(static_cast<int64_t>(local));
-      numbers.insert(
-          numbers.end(),
-          {f.guidance, f.trust, weights.row.at(r), advantage[r], f.slope,
-           f.exponent, f.square, f.post, step.a_x, step.m_y, step.s});
-    }
-  }
-  const auto old = outputs.old.of(states).to(device);
-  const auto type = old.scalar_type();
-  // One tensor for all, since each is moved to the device by itself.
-  const auto of_rows = torch::tensor(numbers, at::kDouble)
-                           .view({std::ssize(row), kNumbers})
-                           .t()
-                           .contiguous()
-                           .to(device)
-                           .unbind();
-  LossTerms out;
-  out.states.y_old = old;
-  if (pulls) {
-    auto towards = outputs.reference.of(states).to(device, type);
-    if (!guidance.shift.states.empty()) {
-      towards = towards + guidance.shift.of(states).to(device, type);
-    }
-    out.states.pulls.push_back(
-        {towards, torch::tensor(k_ref, at::kDouble).to(device)});
-  }
-  if (holds) {
-    out.states.pulls.push_back(
-        {old, torch::tensor(k_old, at::kDouble).to(device)});
-  }
-  out.rows.state = torch::tensor(local_state, at::kLong).to(device);
-  out.rows.guidance = of_rows[0];
-  out.rows.trust = of_rows[1];
-  out.rows.weight = of_rows[2];
-  out.rows.advantage = of_rows[3];
-  out.rows.slope = of_rows[4];
-  out.rows.exponent = of_rows[5];
-  out.rows.square = of_rows[6];
-  out.rows.post = of_rows[7];
-  if (guidance.directions.empty()) {
-    out.rows.direction = row_noise(picked(rollout.x_next, row, device, type),
-                                   picked(rollout.x, row_state, device, type),
-                                   old.index_select(0, out.rows.state),
-                                   of_rows[8], of_rows[9], of_rows[10]);
-  } else {
-    std::vector<int64_t> which;
-    for (const int64_t r : row) {
-      which.push_back(guidance.directions.of_row.at(r));
-    }
-    out.rows.direction = picked(guidance.directions.value, which, device, type);
-  }
-  out.rows.importance = method.regularisation.importance;
-  out.rows.clip_range = method.regularisation.clip_range;
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "rsm/base/estimator.h"
@@ -46,6 +47,9 @@ struct UpdateWeights {
   int64_t anchors = 0;  ///< states of the update without rows
 };
 
+/** First and last + 1 of a state's rows, which are sorted by state. */
+std::pair<int64_t, int64_t> rows_of(const RolloutIndex& rollout, int64_t state);
+
 /** Factor of <(y - y_ref)^2> in the pull to the reference, weights apart. */
 double kl_factor(const RegularisationKnobs& knobs,
                  const Transition& transition);
@@ -64,15 +68,25 @@ UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
 /** What rsm_loss needs beside y. */
 struct LossTerms {
   LossStates states;  ///< in the order asked for
-  LossRows rows;      ///< all rows of these states
+  LossRows rows;      ///< all rows of these states, then their slopes'
 };
+
+/** The noise [R,C,H,W] of rows that led from x to x_next, where the network
+ * said y: (x_next - a_x x - m_y y) / s, in y's dtype; a_x, m_y and s are [R].
+ */
+torch::Tensor row_noise(const torch::Tensor& x_next, const torch::Tensor& x,
+                        const torch::Tensor& y, const torch::Tensor& a_x,
+                        const torch::Tensor& m_y, const torch::Tensor& s);
 
 /** The terms of `states`, some of the update that `weights` belongs to, on a
  * device. The rows' direction is what the guidance says, or their noise
  * eps = (x_next - a_x x - m_y y_old) / s, where y_old is `outputs.old`
- * (float32; float64 computes in float64). The pull to the reference is to its
- * outputs and the guidance's shift. Throws rsm::Error where outputs of a
- * state are missing. */
+ * (float32; float64 computes in float64). A state's slope is one more row,
+ * behind all others: of direction slope / |slope|, |.| the root mean square,
+ * advantage |slope| and the weights of the state's rows together, without
+ * trust, clipped as they are. The pull to the reference is to its outputs and
+ * the guidance's shift. Throws rsm::Error where outputs of a state are missing.
+ */
 LossTerms loss_terms(const Method& method, const Rollout& rollout,
                      const Outputs& outputs, const Guidance& guidance,
                      const UpdateWeights& weights,

@@ -10,6 +10,7 @@
 #include "rsm/estimators/advantages.h"
 #include "rsm/estimators/estimators.h"
 #include "rsm/estimators/first_order.h"
+#include "rsm/estimators/surrogate.h"
 #include "rsm/rollouts/plan.h"
 #include "rsm/runs/evaluation.h"
 #include "rsm/runs/watched_states.h"
@@ -197,6 +198,8 @@ Forecast forecast(const RunOptions& o) {
   } else if (o.method.estimator.has_flow() ||
              o.method.estimator.needs_gradients()) {
     f.evaluations.guidance = index.states();  // a picture each
+  } else {
+    f.evaluations.guidance = passes_for(index, o.method.estimator.surrogate);
   }
   f.roots = o.prompts_per_epoch * o.samples_per_prompt;
   f.images = index.images();

@@ -22,11 +22,4 @@ void load_adamw_state(torch::optim::AdamW& optimizer,
                       const std::vector<std::string>& names,
                       const StateDict& state);
 
-/** Entries of `all` whose name begins with `prefix`, without it. */
-StateDict with_prefix(const StateDict& all, const std::string& prefix);
-
-/** Adds `part` to `all`, each name behind `prefix`. */
-void add_with_prefix(StateDict& all, const std::string& prefix,
-                     const StateDict& part);
-
 }  // namespace rsm

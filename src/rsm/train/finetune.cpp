@@ -17,8 +17,8 @@
 #include "rsm/runs/samples.h"
 #include "rsm/runs/watched_states.h"
 #include "rsm/train/collector.h"
-#include "rsm/train/flow_network.h"
 #include "rsm/train/health.h"
+#include "rsm/train/scalar_network.h"
 #include "rsm/values/value_gradient.h"
 
 namespace rsm {
@@ -40,6 +40,23 @@ double kl_of(const nlohmann::json& line) {
     return 0;
   }
   return found->is_number() ? found->get<double>() : NAN;
+}
+
+/** What the method's estimator learns of latents of `channels`; null: nothing.
+ */
+std::shared_ptr<LearntScalar> learnt_beside(const NetworkModule& policy,
+                                            const RunOptions& o,
+                                            int64_t channels) {
+  const auto made = [&](ScalarNetwork::Of whose,
+                        const ScalarNetworkKnobs& knobs) {
+    return std::make_shared<ScalarNetwork>(whose, knobs, channels,
+                                           policy.condition_widths().first,
+                                           o.seed, o.device, o.train_tiles);
+  };
+  const auto& knobs = o.method.estimator;
+  if (knobs.has_flow()) return made(ScalarNetwork::Of::flow, knobs.flow);
+  if (!knobs.has_surrogate()) return nullptr;
+  return made(ScalarNetwork::Of::surrogate, knobs.surrogate);
 }
 
 /** A copy's outputs at some states, which are taken a few at a time. */
@@ -89,11 +106,9 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
                                         /*scale=*/1, options.train_tiles);
     unguided_->watch(&progress_);
     asked.plain = unguided_.get();
-    asked.flow = std::make_shared<FlowNetwork>(
-        options.method.estimator.flow, parts_.evaluation_set.latent_shape[0],
-        network->condition_widths().first, options.seed, options.device,
-        options.train_tiles);
   }
+  asked.learnt = learnt_beside(*policy_->trained_network().network(), options,
+                               parts_.evaluation_set.latent_shape[0]);
   estimator_ =
       make_estimator(options.method, options.seed, asked,
                      {policy_->trained_network().network(), options.train_tiles,

@@ -1,4 +1,4 @@
-#include "rsm/train/flow_network.h"
+#include "rsm/train/scalar_network.h"
 
 #include <cmath>
 
@@ -12,19 +12,20 @@
 
 namespace rsm {
 
-FlowNetwork::FlowNetwork(const FlowKnobs& knobs, int64_t channels,
-                         int64_t width, uint64_t seed, torch::Device device,
-                         const TileOptions& tiles)
-    : max_grad_norm_(knobs.max_grad_norm) {
+ScalarNetwork::ScalarNetwork(Of whose, const ScalarNetworkKnobs& knobs,
+                             int64_t channels, int64_t width, uint64_t seed,
+                             torch::Device device, const TileOptions& tiles)
+    : owner_(whose == Of::flow ? "flow" : "surrogate"),
+      max_grad_norm_(knobs.max_grad_norm) {
   const auto network = std::make_shared<ScalarUnetImpl>(
       scalar_unet_config(channels, width, knobs.channels, knobs.layers));
   network->to(device);
   const torch::NoGradGuard no_grad;
   for (const auto& item : network->named_parameters()) {
     const auto number = static_cast<uint64_t>(names_.size());
-    set_initial_value(
-        item.key(), item.value(),
-        counted_seed(seed, Purpose::model_init, {number, /*of a flow*/ 1}));
+    set_initial_value(item.key(), item.value(),
+                      counted_seed(seed, Purpose::model_init,
+                                   {number, static_cast<uint64_t>(whose)}));
     names_.push_back(item.key());
     parameters_.push_back(item.value());
   }
@@ -35,26 +36,36 @@ FlowNetwork::FlowNetwork(const FlowKnobs& knobs, int64_t channels,
       torch::optim::AdamWOptions(knobs.lr).weight_decay(knobs.weight_decay));
 }
 
-torch::Tensor FlowNetwork::at(const torch::Tensor& x, const torch::Tensor& t,
-                              const ConditionRows& conditions) {
+torch::Tensor ScalarNetwork::at(const torch::Tensor& x, const torch::Tensor& t,
+                                const ConditionRows& conditions) {
   return network_->predict(x, t, conditions).flatten();
 }
 
-void FlowNetwork::update(const torch::Tensor& x, const torch::Tensor& t,
-                         const ConditionRows& conditions,
-                         const torch::Tensor& slope) {
+torch::Tensor ScalarNetwork::slope(const torch::Tensor& x,
+                                   const torch::Tensor& t,
+                                   const ConditionRows& conditions) {
+  return network_->pull_back(x, t, conditions,
+                             [](int64_t, int64_t, const torch::Tensor& y) {
+                               return at::ones_like(y);
+                             });
+}
+
+void ScalarNetwork::update(const torch::Tensor& x, const torch::Tensor& t,
+                           const ConditionRows& conditions,
+                           const torch::Tensor& loss_slope) {
   auto gradients = network_->gradients(
       x, t, conditions, parameters_,
-      [&](int64_t first, int64_t count, const torch::Tensor& flow) {
-        return slope.slice(0, first, first + count)
-            .to(flow.options())
-            .view_as(flow);
+      [&](int64_t first, int64_t count, const torch::Tensor& y) {
+        return loss_slope.slice(0, first, first + count)
+            .to(y.options())
+            .view_as(y);
       });
   const torch::NoGradGuard no_grad;
   const double norm = clip_in_place(gradients, max_grad_norm_);
-  RSM_CHECK(std::isfinite(norm),
-            "[flow] the gradient of its network is not finite; lower "
-            "estimator.flow.lr or estimator.flow.reward_scale");
+  RSM_CHECK(std::isfinite(norm), "[", owner_,
+            "] the gradient of its network is not finite; lower "
+            "estimator.",
+            owner_, ".lr, or the size of what it learns from");
   for (size_t i = 0; i < parameters_.size(); ++i) {
     parameters_[i].mutable_grad() = gradients[i];
   }
@@ -62,7 +73,7 @@ void FlowNetwork::update(const torch::Tensor& x, const torch::Tensor& t,
   for (const auto& parameter : parameters_) parameter.mutable_grad().reset();
 }
 
-StateDict FlowNetwork::state() const {
+StateDict ScalarNetwork::state() const {
   StateDict live, out;
   add_with_prefix(live, "network.", state_dict(*network_->network()));
   add_with_prefix(live, "adamw.", adamw_state(*optimiser_, names_));
@@ -70,9 +81,9 @@ StateDict FlowNetwork::state() const {
   return out;
 }
 
-void FlowNetwork::load_state(const StateDict& state) {
+void ScalarNetwork::load_state(const StateDict& state) {
   load_parameters(*network_->network(), with_prefix(state, "network."),
-                  "the flow's network");
+                  cat("the network of the ", owner_));
   const auto moments = with_prefix(state, "adamw.");
   if (moments.empty()) optimiser_->state().clear();
   load_adamw_state(*optimiser_, names_, moments);

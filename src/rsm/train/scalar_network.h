@@ -7,32 +7,39 @@
 #include <string>
 #include <vector>
 
-#include "rsm/base/method.h"
-#include "rsm/estimators/learnt_flow.h"
+#include "rsm/base/scalar_network_knobs.h"
+#include "rsm/estimators/learnt_scalar.h"
 #include "rsm/models/guided_network.h"
 
 namespace rsm {
 
 /** A ScalarUnet (models/scalar_unet.h) and its AdamW, tile by tile as the
  * policy is trained: threads change no bit. */
-class FlowNetwork : public LearntFlow {
+class ScalarNetwork : public LearntScalar {
  public:
+  /** Whose it is; counts its first weights. */
+  enum class Of : uint64_t { flow = 1, surrogate = 2 };
+
   /** Of latents of `channels` and tokens of `width`, computed on a device.
    * First weights are counted by `seed`. */
-  FlowNetwork(const FlowKnobs& knobs, int64_t channels, int64_t width,
-              uint64_t seed, torch::Device device, const TileOptions& tiles);
+  ScalarNetwork(Of whose, const ScalarNetworkKnobs& knobs, int64_t channels,
+                int64_t width, uint64_t seed, torch::Device device,
+                const TileOptions& tiles);
 
   torch::Tensor at(const torch::Tensor& x, const torch::Tensor& t,
                    const ConditionRows& conditions) override;
+  torch::Tensor slope(const torch::Tensor& x, const torch::Tensor& t,
+                      const ConditionRows& conditions) override;
   void update(const torch::Tensor& x, const torch::Tensor& t,
               const ConditionRows& conditions,
-              const torch::Tensor& slope) override;
+              const torch::Tensor& loss_slope) override;
 
   /** "network.NAME" and "adamw.NAME.*". */
   StateDict state() const override;
   void load_state(const StateDict& state) override;
 
  private:
+  std::string owner_;  ///< for errors
   double max_grad_norm_;
   std::unique_ptr<GuidedNetwork> network_;  ///< without guidance
   std::vector<std::string> names_;
