@@ -189,8 +189,9 @@ Forecast forecast(const RunOptions& o) {
   f.largest_update = (f.states + o.updates_per_epoch - 1) / o.updates_per_epoch;
   f.updates = std::min(o.updates_per_epoch, f.states);
   f.evaluations.rollout = f.roots * plan.evaluations_per_root();
-  f.evaluations.old =
-      o.policy().rollout_is_training() && gradient.replay == 0 ? 0 : f.states;
+  const bool known = o.policy().rollout_is_training() && gradient.replay == 0 &&
+                     gradient.prompt_dropout == 0;
+  f.evaluations.old = known ? 0 : f.states;
   f.evaluations.reference =
       std::ssize(reference_states(o.method, index, trained, o.seed)) +
       (o.method.strength.scaled_residual ? f.evaluations.rollout : 0);
