@@ -3,7 +3,7 @@
 // core.
 //
 //   cmake --build build --target rsm_network
-//   build/rsm_network MODEL TYPE LATENT TEXT_TOKENS      (see bench/networks)
+//   build/rsm_network MODEL TYPE LATENT TEXT_TOKENS TEXTS  (see bench/networks)
 //
 // Prints one JSON object. Every core runs its own calls, as in a run.
 
@@ -42,17 +42,9 @@ double matmul_peak(torch::ScalarType type, int64_t cores) {
          seconds;
 }
 
-void run(const std::string& folder, torch::ScalarType type, int64_t side,
-         int64_t text_tokens) {
-  const auto cores = std::max<int64_t>(1, std::thread::hardware_concurrency());
-  const double peak = matmul_peak(type, cores);
-  ModelOptions options;
-  options.network_type = options.vae_type = type;
-  options.vae_workers = cores;
-  options.text.type = type;
-  options.text.t5_tokens = kT5Tokens;
-  auto model = ImageModel::load(folder, options);
-  auto& network = model.network;
+/** Seconds of a forward, and of a forward and backward with a LoRA. */
+void time_network(Network& network, torch::ScalarType type, int64_t side,
+                  int64_t text_tokens, int64_t cores, nlohmann::json& out) {
   for (auto& p : network->parameters()) p.requires_grad_(false);
   LoraConfig lora;
   lora.rank = 32;
@@ -72,31 +64,44 @@ void run(const std::string& folder, torch::ScalarType type, int64_t side,
       counted_normal(4, {rows, network->latent_shape()[0], side, side});
   const auto t = at::full({rows}, 0.5);
   adapter.set_enabled(false);  // merged, as rollouts have it
-  const double forward =
+  out["forward"] =
       best_seconds(kRounds, [&] { guided.predict(x, t, condition); });
   adapter.set_enabled(true);
-  const double train = best_seconds(kRounds, [&] {
+  out["train"] = best_seconds(kRounds, [&] {
     guided.gradients(x, t, condition, adapter.parameters(),
                      [](int64_t, int64_t, const torch::Tensor& y) {
                        return at::ones_like(y);
                      });
   });
-  const double decode =
+}
+
+void run(const std::string& folder, torch::ScalarType type, int64_t side,
+         int64_t text_tokens, bool texts) {
+  const auto cores = std::max<int64_t>(1, std::thread::hardware_concurrency());
+  nlohmann::json out = {{"matmul", matmul_peak(type, cores)},
+                        {"pictures", kTile * cores}};
+  ModelOptions options;
+  options.network_type = options.vae_type = type;
+  options.vae_workers = cores;
+  options.text.type = type;
+  options.text.t5_tokens = kT5Tokens;
+  auto model = ImageModel::load(folder, options);
+  const int64_t channels = model.network->latent_shape()[0];
+  time_network(model.network, type, side, text_tokens, cores, out);
+  model.network = {};  // what comes next has the memory for itself
+  const auto x = counted_normal(4, {kTile * cores, channels, side, side});
+  out["decode"] =
       best_seconds(kRounds, [&] { model.decoder->decode(x); });
-  std::vector<std::string> texts;
-  for (int64_t i = 0; i < rows; ++i) {
-    texts.push_back(cat("two red clocks and a cup left of them, ", i));
+  if (texts) {
+    std::vector<std::string> lines;
+    for (int64_t i = 0; i < kTile * cores; ++i) {
+      lines.push_back(cat("two red clocks and a cup left of them, ", i));
+    }
+    at::set_num_threads(static_cast<int>(cores));  // as when a run begins
+    out["encode"] =
+        best_seconds(kRounds, [&] { model.text->encode(lines); });
   }
-  at::set_num_threads(static_cast<int>(cores));  // as when a run begins
-  const double encode =
-      best_seconds(kRounds, [&] { model.text->encode(texts); });
-  const nlohmann::json out = {{"pictures", rows},
-                              {"decode", decode},
-                              {"encode", encode},
-                              {"forward", forward},
-                              {"train", train},
-                              {"matmul", peak},
-                              {"peak_mb", peak_memory_mb(at::kCPU)}};
+  out["peak_mb"] = peak_memory_mb(at::kCPU);
   std::printf("%s\n", out.dump().c_str());
 }
 
@@ -104,11 +109,12 @@ void run(const std::string& folder, torch::ScalarType type, int64_t side,
 }  // namespace rsm
 
 int main(int argc, char** argv) {
-  if (argc != 5) {
-    std::fprintf(stderr, "usage: rsm_network MODEL TYPE LATENT TEXT_TOKENS\n");
+  if (argc != 6) {
+    std::fprintf(stderr,
+                 "usage: rsm_network MODEL TYPE LATENT TEXT_TOKENS TEXTS\n");
     return 2;
   }
   at::set_num_threads(1);
   rsm::run(argv[1], rsm::type_named(argv[2]), std::atoll(argv[3]),
-           std::atoll(argv[4]));
+           std::atoll(argv[4]), std::string(argv[5]) == "1");
 }

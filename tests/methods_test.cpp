@@ -64,7 +64,7 @@ TEST_P(MethodsOn, EveryEntryTrainsOnEveryModelItIsFor) {
       }
       SCOPED_TRACE(cat(method.name, " on ", model));
       std::vector<std::string> overrides;
-      if (method.estimator.is_first_order()) {
+      if (method.estimator.needs_gradients()) {
         overrides = {"reward=colourfulness", "sampling.steps=4"};
       }
       if (method.estimator.gradient.value.kind == ValueKnobs::Kind::small) {

@@ -90,6 +90,11 @@ class Estimator {
   virtual void reject(const std::function<torch::Tensor()>& /*distances*/,
                       Guidance& /*guidance*/) {}
 
+  /** Weighs rows by what frozen copies say at the trained states, once an
+   * epoch. */
+  virtual void weigh(const Sampled& /*sampled*/, const Outputs& /*outputs*/,
+                     Guidance& /*guidance*/) const {}
+
   /** Second stage: fills in what depends on the outputs y [B,C,H,W] of the
    * states that `terms` are of, between forward and backward, without
    * gradient. Called from several threads. */

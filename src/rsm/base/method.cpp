@@ -32,10 +32,15 @@ void EstimatorKnobs::compare_nothing() {
   unbiased_spread = usual.unbiased_spread;
 }
 
+int64_t EstimatorKnobs::trainable_steps(int64_t steps) const {
+  if (is_of_pictures()) return pictures.draws;
+  return is_first_order() ? steps : steps - 1;
+}
+
 int64_t EstimatorKnobs::rows_at(int64_t step, int64_t steps) const {
   if (step < 0 || step >= trainable_steps(steps)) return 0;
-  if (source == Source::rollout || source == Source::trajectory) return 1;
   if (source == Source::tree) return tree.children_at(step);
+  if (source != Source::branches) return 1;
   const auto listed = static_cast<int64_t>(branches.size());
   return step < listed ? branches[step] : 0;
 }

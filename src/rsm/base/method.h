@@ -7,6 +7,7 @@
 
 #include "rsm/base/flow_knobs.h"
 #include "rsm/base/gradient_knobs.h"
+#include "rsm/base/picture_knobs.h"
 
 namespace rsm {
 
@@ -49,9 +50,10 @@ struct TreeKnobs {
 struct EstimatorKnobs {
   /** Where states come from: a stochastic path whose every step is a row
    * (`rollout`), a deterministic root that branches once (`branches`), a
-   * stochastic path that splits (`tree`), or a path whose every state is
-   * trained along a reward's gradient (`trajectory`). */
-  enum class Source { rollout, branches, tree, trajectory };
+   * stochastic path that splits (`tree`), a path whose every state is
+   * trained along a reward's gradient (`trajectory`), or samples that are
+   * noised again (`pictures`). */
+  enum class Source { rollout, branches, tree, trajectory, pictures };
   /** Rows compared with each other: all of a prompt (a path's rows share its
    * picture's advantage; branches compare per step), of one root and step
    * (`seed`), of one root whatever the step, or of the whole batch. */
@@ -81,6 +83,7 @@ struct EstimatorKnobs {
   TreeKnobs tree;
   GradientKnobs gradient;                    ///< only for `trajectory`
   FlowKnobs flow;                            ///< only for `rollout`
+  PictureKnobs pictures;                     ///< only for `pictures`
   SamplerNoise noise = SamplerNoise::usual;  ///< in configs sampling.sampler
   bool shared_start = false;
 
@@ -89,11 +92,25 @@ struct EstimatorKnobs {
   /** Rewards as they stand, all in one group. */
   void compare_nothing();
   bool has_flow() const { return flow.use != FlowKnobs::Use::none; }
-  /** The steps that can be trained, of `steps`: without noise at the last one
-   * there is nothing to compare, but a gradient. */
-  int64_t trainable_steps(int64_t steps) const {
-    return is_first_order() ? steps : steps - 1;
+  bool is_of_pictures() const { return source == Source::pictures; }
+  /** Whether the reward has to be differentiable. */
+  bool needs_gradients() const {
+    return is_first_order() ||
+           (is_of_pictures() && pictures.follows_gradients());
   }
+  /** Whether it is to know what the policy says at all trained states before
+   * the updates. */
+  bool compares_outputs() const {
+    return has_flow() || gradient.reject_above != 1 ||
+           pictures.compares_outputs();
+  }
+  /** Whether all of a root's rows have the advantage of its one picture. */
+  bool rows_share_pictures() const {
+    return source == Source::rollout || is_of_pictures();
+  }
+  /** The steps that can be trained, of `steps`: without noise at the last one
+   * there is nothing to compare, but a gradient. Of pictures: their draws. */
+  int64_t trainable_steps(int64_t steps) const;
   /** K_i, the rows drawn from a state at `step` of `steps`: the branch count, 1
    * on a path, the children of a tree's node; 0 where nothing is trained. */
   int64_t rows_at(int64_t step, int64_t steps) const;

@@ -27,12 +27,17 @@ enum class Purpose : uint64_t {
   replay = 14,
   particles = 15,
   prompt_dropout = 16,
+  forward_time = 20,
+  forward_noise = 21,
 };
 
 /** A counted seed: numbers depend on the counters alone (run seed, purpose,
  * epoch, prompt, member, step, ...), never on how work is grouped. */
 uint64_t counted_seed(uint64_t run_seed, Purpose purpose,
                       std::initializer_list<uint64_t> counters);
+
+/** A number in [0,1), even. */
+double counted_uniform(uint64_t seed);
 
 /** Standard normal numbers of `shape`, float32 on the CPU (move them to any
  * device: every device sees the same numbers). */

@@ -14,12 +14,15 @@ namespace rsm {
  *
  * A *state* is an (x, t) of one root at which the network is trained; a *row*
  * is one stochastic step drawn from a state; a state without rows is an anchor.
+ * Of pictures a state is a sample noised again, its step a number of such a
+ * draw, and its row leads to the output it is pulled to (paths/forward.h).
  * Rows of one state share one network pass, unless the rollout is not `shared`:
  * then each row has a copy of the state.
  * States are sorted by (root, step), rows by (state, member). */
 struct RolloutIndex {
   Prompts prompts;          ///< [P] as asked for; one asked for twice is two
   Transitions transitions;  ///< [N] the stochastic step of each step index
+  Transitions own;  ///< [S] of states that have one of their own; else empty
 
   std::vector<int64_t> state_root;    ///< [S] counts roots over all prompts
   std::vector<int64_t> state_prompt;  ///< [S] index into prompts
@@ -38,7 +41,7 @@ struct RolloutIndex {
   int64_t rows() const { return static_cast<int64_t>(row_state.size()); }
   int64_t images() const { return static_cast<int64_t>(image_prompt.size()); }
   const Transition& transition_of(int64_t state) const {
-    return transitions[state_step[state]];
+    return own.empty() ? transitions[state_step[state]] : own[state];
   }
 };
 
@@ -49,7 +52,8 @@ std::vector<int64_t> all_states(const RolloutIndex& rollout);
  */
 struct Rollout : RolloutIndex {
   torch::Tensor x;  ///< [S,C,H,W] states
-  torch::Tensor y;  ///< [S,C,H,W] the rollout network's outputs there
+  /** [S,C,H,W] the rollout network's outputs there; none of pictures. */
+  torch::Tensor y;
   /** [R,C,H,W] where each row's step led; none of trajectories, whose next
    * state it is. */
   torch::Tensor x_next;
@@ -75,10 +79,18 @@ struct StateOutputs {
 
 /** What frozen copies of the policy say at a rollout's states. */
 struct Outputs {
-  /** Of the training copy before updates, where states are trained. */
+  /** Of the training copy before updates, or of its slower copy where there is
+   * one, where states are trained. */
   StateOutputs old;
   /** Of the reference, where it pulls or is watched. */
   StateOutputs reference;
+  /** Of the training copy before updates, where a slower copy has its place and
+   * it is asked for. */
+  StateOutputs present;
+
+  const StateOutputs& now() const {
+    return present.states.empty() ? old : present;
+  }
 };
 
 }  // namespace rsm

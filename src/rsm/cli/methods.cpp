@@ -6,7 +6,6 @@
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/describe.h"
 #include "rsm/methods/names.h"
-#include "rsm/objective/strength.h"
 
 namespace rsm {
 namespace {
@@ -57,19 +56,26 @@ void print_method(const Method& method) {
 }
 
 void print_list(const std::vector<Method>& methods) {
-  const auto print_those = [&](bool first_order) {
+  const auto print_those = [&](auto belongs) {
     for (const auto& method : methods) {
-      if (method.estimator.is_first_order() != first_order) continue;
+      if (!belongs(method.estimator)) continue;
       std::printf("%-21s [%s]  %-9s  %s\n", method.name.c_str(),
-                  sparkline(normalised_h(method, shown_steps(method))).c_str(),
+                  sparkline(shown_h(method)).c_str(),
                   to_string(method.family).c_str(), method.summary.c_str());
     }
   };
   std::printf("%-21s %-12s  %-9s\n", "method", "h(t), 1 to 0", "models");
   std::printf("\nzeroth order: rewards' values alone\n");
-  print_those(false);
+  print_those([](const EstimatorKnobs& knobs) {
+    return !knobs.needs_gradients() && !knobs.is_of_pictures();
+  });
+  std::printf("\npictures: the same, on samples that are noised again\n");
+  print_those([](const EstimatorKnobs& knobs) {
+    return knobs.is_of_pictures() && !knobs.needs_gradients();
+  });
   std::printf("\nfirst order: along the gradient of a differentiable reward\n");
-  print_those(true);
+  print_those(
+      [](const EstimatorKnobs& knobs) { return knobs.needs_gradients(); });
   std::printf("\nrsm methods NAME shows one with its knobs, time by time.\n");
 }
 

@@ -293,7 +293,7 @@ Advantages uncompared(const torch::Tensor& value, const torch::Tensor& alive,
 std::vector<int64_t> row_groups(const RolloutIndex& rollout,
                                 const EstimatorKnobs& knobs) {
   // A path's rows share their image's advantage, so steps don't part them.
-  const bool by_step = knobs.source != Source::rollout;
+  const bool by_step = !knobs.rows_share_pictures();
   const auto steps = static_cast<int64_t>(rollout.transitions.size());
   std::vector<int64_t> labels;
   for (const int64_t state : rollout.row_state) {
@@ -330,7 +330,7 @@ Advantages row_advantages(const RolloutIndex& rollout,
   check_statistics(rollout, knobs, statistics);
   const auto value = finite_rewards(scores.value, "image");
   const auto labels = row_groups(rollout, knobs);
-  const bool path = knobs.source == Source::rollout;
+  const bool path = knobs.rows_share_pictures();
   const Candidates candidates =
       path ? images_of(rollout, labels) : rows_of(rollout, labels);
   // Whatever can fail has to come before the statistics learn.

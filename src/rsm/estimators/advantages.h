@@ -47,11 +47,12 @@ std::vector<int64_t> row_groups(const RolloutIndex& rollout,
 
 /** Advantages of a rollout's rows from the scores of its images [I].
  *
- * The rows of a path share their image's advantage, which is taken over images;
- * branches and trees are compared row by row. A row's reward is the mean over
- * the images it led to (Branch-GRPO, arXiv 2509.06040). Spread::global is that
- * of the images' rewards. Rows of a tree that trained_rows leaves out are not
- * alive, and count in means and spreads; skip_steps are taken as they stand.
+ * The rows of a path, or of a picture, share their image's advantage, which is
+ * taken over images; branches and trees are compared row by row. A row's reward
+ * is the mean over the images it led to (Branch-GRPO, arXiv 2509.06040).
+ * Spread::global is that of the images' rewards. Rows of a tree that
+ * trained_rows leaves out are not alive, and count in means and spreads;
+ * skip_steps are taken as they stand.
  *
  * Combine::rewards compares scores.value. Combine::advantages compares each of
  * scores.parts that has a weight, adds up weight times advantage and clips the

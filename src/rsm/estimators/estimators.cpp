@@ -5,6 +5,8 @@
 #include "rsm/base/random.h"
 #include "rsm/estimators/first_order.h"
 #include "rsm/estimators/flow_balance.h"
+#include "rsm/estimators/noised_gradients.h"
+#include "rsm/estimators/regression.h"
 #include "rsm/estimators/zeroth_order.h"
 
 namespace rsm {
@@ -16,6 +18,12 @@ std::unique_ptr<Estimator> make_estimator(const Method& method, uint64_t seed,
   }
   if (method.estimator.has_flow()) {
     return std::make_unique<FlowBalance>(method, seed, parts);
+  }
+  if (method.estimator.is_of_pictures()) {
+    if (method.estimator.pictures.follows_gradients()) {
+      return std::make_unique<NoisedGradients>(method, parts);
+    }
+    return std::make_unique<Regression>(method, seed);
   }
   return std::make_unique<ZerothOrder>(method, seed);
 }

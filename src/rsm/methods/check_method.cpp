@@ -112,10 +112,12 @@ void check_branches(const Method& method, int64_t steps) {
   }
 }
 
-void check_rollout(const Method& method) {
+/** Of sources whose root gives one picture. */
+void check_grouping(const Method& method) {
   const auto grouping = method.estimator.grouping;
   require(grouping != Grouping::seed && grouping != Grouping::root, method,
-          "source: rollout with grouping: ", to_string(grouping),
+          "source: ", to_string(method.estimator.source),
+          " with grouping: ", to_string(grouping),
           ": a root gives one picture, and a group of one has no spread; use "
           "grouping: prompt");
 }
@@ -230,6 +232,52 @@ void check_trajectory(const Method& method, int64_t steps) {
   check_value(method);
 }
 
+void check_pictures(const Method& method) {
+  using Coefficient = PictureKnobs::Coefficient;
+  using Weight = PictureKnobs::Weight;
+  const auto& pictures = method.estimator.pictures;
+  const auto& knobs = method.regularisation;
+  const auto coefficient = to_string(pictures.coefficient);
+  check_grouping(method);
+  require(!pictures.follows_gradients() || knobs.importance == Importance::none,
+          method, "pictures.guidance: ", to_string(pictures.guidance),
+          " with importance: ratio: a gradient has no ratio; set importance: "
+          "none");
+  require(pictures.guidance != PictureKnobs::Guidance::step ||
+              pictures.times == PictureKnobs::Times::grid,
+          method,
+          "pictures.guidance: step with times: ", to_string(pictures.times),
+          ": only the sampler's own times have a next one; set times: grid");
+  require(pictures.t_min < pictures.t_max, method, "pictures.t_min is ",
+          pictures.t_min, ", t_max ", pictures.t_max,
+          "; the noisiest time must be above the cleanest");
+  require(knobs.importance != Importance::matching, method,
+          "source: pictures with importance: matching: a distance has no sides "
+          "to be cut at; set importance: none, or ratio");
+  require(knobs.kl_form == KlForm::output || knobs.beta == 0, method,
+          "source: pictures with kl_form: ", to_string(knobs.kl_form),
+          ": states are at no step, which has a variance; set kl_form: output");
+  require(knobs.importance == Importance::none ||
+              (pictures.coefficient != Coefficient::linear &&
+               pictures.coefficient != Coefficient::reflected),
+          method, "pictures.coefficient: ", coefficient,
+          " with importance: ratio: it has no density; set importance: none");
+  require(pictures.coefficient != Coefficient::linear ||
+              pictures.distance == PictureKnobs::Distance::square,
+          method, "pictures.coefficient: linear with distance: ",
+          to_string(pictures.distance),
+          ": nothing grows with the distance; set distance: square");
+  require(pictures.weight != Weight::pairs ||
+              pictures.coefficient == Coefficient::plain,
+          method, "pictures.weight: pairs with coefficient: ", coefficient,
+          ": a pair has its own; set coefficient: plain");
+  require(pictures.sampled == PictureKnobs::Sampled::policy ||
+              pictures.old.is_kept(),
+          method,
+          "pictures.sampled: old without a slower copy; give it a decay, "
+          "pictures.old: {cap: 0.9, rate: 0.01}");
+}
+
 void check_regularisation(const Method& method) {
   const auto& knobs = method.regularisation;
   require(knobs.anchors || knobs.anchor_share == 0, method,
@@ -254,13 +302,16 @@ void check_method(const Method& method, int64_t steps) {
       check_branches(method, steps);
       break;
     case Source::rollout:
-      check_rollout(method);
+      check_grouping(method);
       break;
     case Source::tree:
       check_tree(method, steps);
       break;
     case Source::trajectory:
       check_trajectory(method, steps);
+      break;
+    case Source::pictures:
+      check_pictures(method);
       break;
   }
   check_flow(method);

@@ -67,6 +67,25 @@ std::string gradient_cell(const GradientKnobs& knobs) {
   return out;
 }
 
+std::string pictures_cell(const PictureKnobs& knobs) {
+  std::string out = cat(", ", knobs.draws, " x ", to_string(knobs.times),
+                        knobs.shared ? ", shared" : "", ", ");
+  if (knobs.follows_gradients()) {
+    return cat(out, "gradient of the ", to_string(knobs.guidance));
+  }
+  out += to_string(knobs.coefficient);
+  if (knobs.weight != PictureKnobs::Weight::advantage) {
+    out += cat(" of ", to_string(knobs.weight));
+  }
+  out += cat(", ", to_string(knobs.distance));
+  if (knobs.old.is_kept()) {
+    out += cat(", old", knobs.sampled == PictureKnobs::Sampled::old
+                            ? " (samples too)"
+                            : "");
+  }
+  return out;
+}
+
 std::string estimator_cell(const EstimatorKnobs& knobs) {
   std::string out = to_string(knobs.source);
   if (knobs.is_first_order()) return out + gradient_cell(knobs.gradient);
@@ -76,6 +95,8 @@ std::string estimator_cell(const EstimatorKnobs& knobs) {
   }
   if (knobs.shared_start) out += ", one start";
   if (knobs.has_flow()) out += ", flow " + to_string(knobs.flow.use);
+  if (knobs.is_of_pictures()) out += pictures_cell(knobs.pictures);
+  if (knobs.needs_gradients()) return out;
   if (knobs.flow.use == FlowKnobs::Use::balance) return out;
   out += "; " + to_string(knobs.grouping);
   if (knobs.baseline != EstimatorKnobs::Baseline::mean) {
@@ -127,6 +148,12 @@ std::string entries_table() {
   return out;
 }
 
+/** The method with a draw for every step that is shown. */
+Method with_shown_draws(Method method) {
+  method.estimator.pictures.draws = kSteps;
+  return method;
+}
+
 std::string strength_table() {
   std::string out = "| entry |";
   std::string line = "|---|";
@@ -136,7 +163,7 @@ std::string strength_table() {
   }
   out += "\n" + line + "\n";
   for (const auto& m : catalogue()) {
-    const auto h = normalised_h(m, shown_steps(m));
+    const auto h = shown_h(m);
     out += "| `" + m.name + "` |";
     for (int64_t i = 0; i < kSteps; ++i) out += " " + share(h[i]) + " |";
     out += "\n";
@@ -153,12 +180,17 @@ Transitions shown_steps(const Method& method) {
   const auto kind = method.estimator.noise;
   const StepNoise noise = {.kind = kind,
                            .level = usual_level(kind, path->family())};
-  return make_plan(method, kSteps, noise).transitions(*path);
+  return make_plan(with_shown_draws(method), kSteps, noise).transitions(*path);
+}
+
+std::vector<double> shown_h(const Method& method) {
+  return normalised_h(with_shown_draws(method), shown_steps(method));
 }
 
 json described(const Method& method) {
   const auto transitions = shown_steps(method);
-  const auto h = normalised_h(method, transitions);
+  const auto h = shown_h(method);
+  const auto& estimator = with_shown_draws(method).estimator;
   json out = to_json(method);
   out["notes"] = json::array();
   for (const auto family : {Family::flow, Family::diffusion}) {
@@ -167,11 +199,11 @@ json described(const Method& method) {
       out["notes"].push_back(note);
     }
   }
-  for (int64_t i = 0; i < method.estimator.trainable_steps(kSteps); ++i) {
+  for (int64_t i = 0; i < estimator.trainable_steps(kSteps); ++i) {
     const auto rows = row_factors(method, transitions[i], 1);
     const auto scores = score_factors(method, transitions[i]);
     const auto& update = method.regularisation;
-    const int64_t count = method.estimator.rows_at(i, kSteps);
+    const int64_t count = estimator.rows_at(i, kSteps);
     const bool pulled =
         update.beta > 0 && (count > 0 ? update.pull_rows : update.anchors);
     const bool clips =

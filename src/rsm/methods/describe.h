@@ -10,8 +10,11 @@
 namespace rsm {
 
 /** The ten steps that a method's numbers are shown for: of its own family, of
- * flows where it is for both. */
+ * flows where it is for both. Of pictures, ten draws. */
 Transitions shown_steps(const Method& method);
+
+/** h(t) of these, normalised to sum 1. */
+std::vector<double> shown_h(const Method& method);
 
 /** A method with its numbers by time: to_json(), `notes` (of models where it is
  * not as published), and `by_time`, a list of

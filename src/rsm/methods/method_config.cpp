@@ -108,6 +108,47 @@ void prepare_flow(const Config& section, EstimatorKnobs& knobs) {
   if (use == FlowKnobs::Use::balance) knobs.compare_nothing();
 }
 
+/** An entry's own knobs of another weight, time, distance or copy are none of
+ * the config's. */
+void prepare_pictures(const Config& section, EstimatorKnobs& estimator) {
+  auto& knobs = estimator.pictures;
+  const PictureKnobs usual;
+  auto next = knobs;
+  KnobReader words{section};
+  words("guidance", next.guidance, "");
+  words("weight", next.weight, "");
+  words("times", next.times, "");
+  words("coefficient", next.coefficient, "");
+  words("distance", next.distance, "");
+  KnobReader{section.section("old")}("cap", next.old.cap, kShare, "");
+  if (next.follows_gradients()) {
+    estimator.compare_nothing();
+    knobs.weight = usual.weight;
+    knobs.coefficient = usual.coefficient;
+    knobs.distance = usual.distance;
+    next.weight = usual.weight;
+    next.coefficient = usual.coefficient;
+    next.distance = usual.distance;
+  }
+  if (next.weight != PictureKnobs::Weight::advantage ||
+      next.follows_gradients()) {
+    knobs.squash = usual.squash;
+    knobs.advantage_scale = usual.advantage_scale;
+  }
+  if (next.weight != PictureKnobs::Weight::exponential) {
+    knobs.temperature = usual.temperature;
+    knobs.raw = usual.raw;
+  }
+  if (next.weight != PictureKnobs::Weight::top) knobs.top = usual.top;
+  if (next.times != PictureKnobs::Times::power) knobs.power = usual.power;
+  if (next.times == PictureKnobs::Times::grid) knobs.shift = usual.shift;
+  if (!next.uses_sharpness()) knobs.sharpness = usual.sharpness;
+  if (next.distance != PictureKnobs::Distance::power) {
+    knobs.exponent = usual.exponent;
+  }
+  if (!next.old.is_kept()) knobs.old = usual.old;
+}
+
 /** What is to be known before knobs are asked for: an entry's own of another
  * source are none of the config's, and a list stands in place of a profile. */
 void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
@@ -118,6 +159,7 @@ void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
     knobs.profile.clear();
     knobs.tree = {};
     knobs.flow = {};
+    knobs.pictures = {};
     if (source == Source::trajectory || knobs.is_first_order()) {
       EstimatorKnobs fresh;
       fresh.source = knobs.source;
@@ -127,6 +169,8 @@ void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
   }
   if (source == Source::trajectory) {
     prepare_gradient(section.section("gradient"), knobs.gradient);
+  } else if (source == Source::pictures) {
+    prepare_pictures(section.section("pictures"), knobs);
   } else if (source == Source::rollout) {
     prepare_flow(section.section("flow"), knobs);
   } else if (source == Source::tree) {

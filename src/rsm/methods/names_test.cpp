@@ -23,7 +23,13 @@ void expect_round_trip(size_t values) {
 }
 
 TEST(Names, EveryValueHasOneWord) {
-  expect_round_trip<EstimatorKnobs::Source>(4);
+  expect_round_trip<EstimatorKnobs::Source>(5);
+  expect_round_trip<PictureKnobs::Guidance>(3);
+  expect_round_trip<PictureKnobs::Times>(4);
+  expect_round_trip<PictureKnobs::Weight>(4);
+  expect_round_trip<PictureKnobs::Coefficient>(6);
+  expect_round_trip<PictureKnobs::Distance>(3);
+  expect_round_trip<PictureKnobs::Sampled>(2);
   expect_round_trip<FlowKnobs::Use>(3);
   expect_round_trip<EstimatorKnobs::Grouping>(4);
   expect_round_trip<EstimatorKnobs::Baseline>(4);

@@ -66,17 +66,18 @@ class Policy::View : public Denoiser {
 Policy::Policy(const Network& network, const Condition& unconditional,
                const PolicyOptions& options)
     : options_(options) {
-  const auto guided = [&](const Network& copy, const TileOptions& tiles) {
+  const auto guided = [&](const Network& copy, double scale,
+                          const TileOptions& tiles) {
     return std::make_shared<GuidedNetwork>(
-        copy, unconditional.to(options.device), options.guidance_scale, tiles);
+        copy, unconditional.to(options.device), scale, tiles);
   };
   if (!options.rollout_is_training()) {
     rollout_ = guided(copy_of(network, options.rollout_type, options.device),
-                      options.rollout_tiles);
+                      options.guidance_scale, options.rollout_tiles);
   }
   network->to(options.device, options.training_type);
   network->set_activation_checkpointing(options.activation_checkpointing);
-  training_ = guided(network, options.train_tiles);
+  training_ = guided(network, options.training_scale(), options.train_tiles);
   if (options.stop_unconditional) training_->stop_unconditional();
   if (options.lora) {
     for (auto& p : network->parameters()) {
@@ -100,8 +101,10 @@ Policy::Policy(const Network& network, const Condition& unconditional,
     values_[Copy::reference] = trainable();
   }
   values_[Copy::average] = trainable();
+  if (options.has_old) values_[Copy::old] = trainable();
   if (!rollout_) rollout_ = training_;
-  for (const Copy which : {Copy::rollout, Copy::reference, Copy::average}) {
+  for (const Copy which :
+       {Copy::rollout, Copy::reference, Copy::average, Copy::old}) {
     views_[which] = std::make_unique<View>(*this, which);
   }
   sample_with(Copy::training);
@@ -144,11 +147,17 @@ void Policy::load_average(const StateDict& values) {
   copy_tensors(values_.at(Copy::average), values, "Policy, average");
 }
 
-void Policy::update_average(double decay) {
+void Policy::load_old(const StateDict& values) {
+  copy_tensors(values_.at(Copy::old), values, "Policy, old");
+}
+
+void Policy::update_average(double decay) { update(Copy::average, decay); }
+
+void Policy::update_old(double decay) { update(Copy::old, decay); }
+
+void Policy::update(Copy which, double decay) {
   for (size_t i = 0; i < names_.size(); ++i) {
-    values_.at(Copy::average)
-        .at(names_[i])
-        .lerp_(parameters_[i].detach(), 1 - decay);
+    values_.at(which).at(names_[i]).lerp_(parameters_[i].detach(), 1 - decay);
   }
 }
 

@@ -20,7 +20,10 @@ struct PolicyOptions {
   std::string lora_from = {};
   /** Whether the reference has that LoRA, or is the model without any. */
   bool reference_has_lora = false;
-  double guidance_scale = 1;
+  double guidance_scale = 1;  ///< of the rollout copy
+  /** Of the others; as the rollout copy's where there is none. */
+  std::optional<double> training_guidance_scale = {};
+  bool has_old = false;             ///< whether there is a slower copy
   bool stop_unconditional = false;  ///< see GuidedNetwork; of the training copy
   torch::ScalarType rollout_type = torch::kFloat32;
   /** Of the training copy and the reference; LoRAs are float32. */
@@ -31,11 +34,15 @@ struct PolicyOptions {
   /** Of everything the loss compares: ratios are exact in one tile only. */
   TileOptions train_tiles;
 
+  double training_scale() const {
+    return training_guidance_scale.value_or(guidance_scale);
+  }
   /** Whether rollouts and training are one computation: all weights trained,
-   * sampling in their own precision and tiles. */
+   * sampling in their own precision, tiles and guidance. */
   bool rollout_is_training() const {
     return !lora && rollout_type == torch::kFloat32 &&
-           rollout_tiles.tile == train_tiles.tile;
+           rollout_tiles.tile == train_tiles.tile &&
+           guidance_scale == training_scale();
   }
 };
 
@@ -49,6 +56,7 @@ enum class Copy {
   rollout,    ///< what samples: LoRA merged, any precision
   reference,  ///< the weights before training
   average,    ///< the moving average of the trained weights
+  old,        ///< a slower copy that samples and holds, where there is one
 };
 
 /** The model being trained. All copies share one network, into which their
@@ -77,6 +85,10 @@ class Policy {
   void load_average(const StateDict& values);
   /** average = decay average + (1 - decay) weights. */
   void update_average(double decay);
+  /** The same of the slower copy. */
+  const StateDict& old() const { return values_.at(Copy::old); }
+  void load_old(const StateDict& values);
+  void update_old(double decay);
 
   /** Outputs, without gradient. */
   Denoiser& copy(Copy which);
@@ -96,6 +108,8 @@ class Policy {
 
  private:
   class View;
+
+  void update(Copy which, double decay);
 
   PolicyOptions options_;
   std::shared_ptr<GuidedNetwork> training_, rollout_;

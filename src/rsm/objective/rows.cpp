@@ -285,6 +285,19 @@ RowFactors row_factors(const Method& method, const Transition& transition,
     out.post = 1;
     return out;
   }
+  if (method.estimator.is_of_pictures()) {
+    const auto& pictures = method.estimator.pictures;
+    const bool grows =
+        !pictures.follows_gradients() &&
+        pictures.coefficient != PictureKnobs::Coefficient::linear;
+    out.guidance = 0.5 * g * advantage;
+    out.trust = grows ? out.guidance : 0;
+    out.slope = 1;
+    out.exponent = g;
+    out.square = grows ? 1 : 0;
+    out.post = 1;
+    return out;
+  }
   out.slope = transition.m_y / s;
   out.exponent = 1;
   out.square = 1;

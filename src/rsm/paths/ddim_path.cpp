@@ -1,5 +1,6 @@
 #include "rsm/paths/ddim_path.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -65,6 +66,11 @@ Transition DdimPath::step(const std::vector<double>& times, int64_t i,
     possible.weight.reset();
   }
   return ddim_step(from, to, possible);
+}
+
+double DdimPath::nearest_time(double t) const {
+  return std::clamp(std::round(t * train_steps_), 1.0, train_steps_ - 1) /
+         train_steps_;
 }
 
 Transition DdimPath::ode_step(const std::vector<double>& times,

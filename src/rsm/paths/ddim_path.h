@@ -24,6 +24,7 @@ class DdimPath : public Path {
   std::vector<double> times(int64_t n) const override;
   /** Even in timesteps, each rounded to a whole one. */
   std::vector<double> times_from(double t, int64_t n) const override;
+  double nearest_time(double t) const override;
   Transition ode_step(const std::vector<double>& times,
                       int64_t i) const override;
   Transition noisy_step(const std::vector<double>& times, int64_t i,

@@ -45,6 +45,10 @@ class Path {
    * order. Throws rsm::Error where so many do not fit. */
   virtual std::vector<double> times_from(double t, int64_t n) const = 0;
 
+  /** The time in [0,1], and not 0, nearest to t that a network was trained at.
+   */
+  virtual double nearest_time(double t) const { return t; }
+
   /** The deterministic step i: s = 0. */
   virtual Transition ode_step(const std::vector<double>& times,
                               int64_t i) const = 0;

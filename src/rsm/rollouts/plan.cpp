@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rsm/base/error.h"
+#include "rsm/paths/forward.h"
 
 namespace rsm {
 
@@ -59,6 +60,20 @@ void lay_out_step(RolloutIndex& out, const RolloutPlan& plan, int64_t root,
     out.state_prompt.push_back(prompt);
     out.state_step.push_back(step);
   }
+}
+
+/** One of each share of the draws, noisiest first. */
+Transitions forward_rows(const RolloutPlan& plan, const Path& path,
+                         const std::vector<double>& times) {
+  const auto& knobs = plan.estimator.pictures;
+  Transitions out;
+  for (int64_t draw = 0; draw < knobs.draws; ++draw) {
+    const double u = 1 - (static_cast<double>(draw) + 0.5) /
+                             static_cast<double>(knobs.draws);
+    out.push_back(
+        forward_row(path, path.nearest_time(drawn_time(knobs, times, u))));
+  }
+  return out;
 }
 
 }  // namespace
@@ -158,6 +173,7 @@ double RolloutPlan::noise_factor_at(int64_t step) const {
 
 Transitions RolloutPlan::transitions(const Path& path) const {
   const auto times = path.times(steps);
+  if (estimator.is_of_pictures()) return forward_rows(*this, path, times);
   auto out = path.noisy_steps(times, noise);
   const auto& gradient = estimator.gradient;
   for (int64_t i = 0; estimator.is_first_order() && i < steps; ++i) {

@@ -33,6 +33,9 @@ struct RolloutPlan {
    * steps; n > 0 takes n steps of a second-order solver on a grid of its own
    * wherever more ODE steps than that remain. */
   int64_t continuation_steps = 0;
+  /** Whether samples that are noised again are drawn by a multistep solver of
+   * second order, not by the ODE steps alone. */
+  bool second_order = false;
   /** Whether transitions() knows of split_noise. Where not, rows of split steps
    * have noise of this standard deviation, as in Branch-GRPO's release. */
   bool split_noise_recorded = true;
@@ -78,7 +81,7 @@ struct RolloutPlan {
   /** [N] the stochastic step of every index, as a rollout hands it on: s and
    * diffusion of split steps times split_noise, where it is recorded. A
    * deterministic trajectory's step is that of the ODE, and its s the one it
-   * would have. */
+   * would have. Of pictures, the row in the middle of each draw's share. */
   Transitions transitions(const Path& path) const;
 };
 

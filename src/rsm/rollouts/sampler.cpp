@@ -6,6 +6,7 @@
 #include "rsm/base/error.h"
 #include "rsm/paths/transitions.h"
 #include "rsm/rollouts/branches.h"
+#include "rsm/rollouts/pictures.h"
 #include "rsm/rollouts/sampling.h"
 #include "rsm/rollouts/trajectories.h"
 #include "rsm/rollouts/trees.h"
@@ -54,6 +55,9 @@ Rollout make_room(const Path& path, const RolloutPlan& plan,
   Rollout out;
   static_cast<RolloutIndex&>(out) =
       lay_out(plan, plan.transitions(path), request.prompts, request.members);
+  if (plan.estimator.is_of_pictures()) {
+    out.own = own_rows(path, plan, request);
+  }
   const auto room = [&](int64_t count) {
     std::vector<int64_t> shape = {count};
     shape.insert(shape.end(), request.latent_shape.begin(),
@@ -61,7 +65,7 @@ Rollout make_room(const Path& path, const RolloutPlan& plan,
     return at::empty(shape, at::kFloat);
   };
   out.x = room(out.states());
-  out.y = room(out.states());
+  out.y = room(plan.estimator.is_of_pictures() ? 0 : out.states());
   out.x_next = room(plan.estimator.is_first_order() ? 0 : out.rows());
   out.latents = room(out.images());
   return out;
@@ -88,6 +92,9 @@ void draw(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
       break;
     case EstimatorKnobs::Source::trajectory:
       draw_trajectories(sampling);
+      break;
+    case EstimatorKnobs::Source::pictures:
+      draw_pictures(sampling);
       break;
   }
 }

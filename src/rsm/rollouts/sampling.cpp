@@ -10,6 +10,13 @@ torch::Tensor repeated(const torch::Tensor& x, int64_t times) {
   return times == 1 ? x : x.repeat_interleave(times, 0);
 }
 
+/** [1,C,H,W] of [C,H,W]. */
+std::vector<int64_t> one_of(const std::vector<int64_t>& latent_shape) {
+  std::vector<int64_t> shape = {1};
+  shape.insert(shape.end(), latent_shape.begin(), latent_shape.end());
+  return shape;
+}
+
 }  // namespace
 
 Sampling::Sampling(Denoiser& denoiser, const Path& path,
@@ -115,6 +122,39 @@ void Sampling::keep_latents(const torch::Tensor& latents) {
   put(out_.latents, latents, 0);
 }
 
+void Sampling::keep_noised(const torch::Tensor& latents) {
+  const auto& knobs = plan_.estimator.pictures;
+  const auto column = [&](const std::vector<float>& values) {
+    return torch::tensor(values).to(latents.device()).view({-1, 1, 1, 1});
+  };
+  for (int64_t draw = 0; draw < knobs.draws; ++draw) {
+    std::vector<float> signal, noise;
+    for (int64_t root = first_root_; root < first_root_ + roots(); ++root) {
+      const double t = out_.own[root * knobs.draws + draw].t;
+      signal.push_back(static_cast<float>(path_.signal(t)));
+      noise.push_back(static_cast<float>(path_.noise(t)));
+    }
+    const auto eps = noise_of_roots(draw).to(latents.device());
+    put(out_.x, column(signal) * latents + column(noise) * eps, draw);
+    put(out_.x_next, path_.target(latents, eps), draw);
+  }
+}
+
+torch::Tensor Sampling::noise_of_roots(int64_t draw) const {
+  std::vector<torch::Tensor> eps;
+  for (const auto& root : roots_) {
+    const int64_t member = plan_.estimator.pictures.shared ? 0 : root.member;
+    eps.push_back(counted_normal(
+        counted_seed(
+            request_.run_seed, Purpose::forward_noise,
+            {static_cast<uint64_t>(request_.epoch),
+             static_cast<uint64_t>(request_.prompts[root.prompt].id),
+             static_cast<uint64_t>(member), static_cast<uint64_t>(draw)}),
+        one_of(request_.latent_shape)));
+  }
+  return at::cat(eps);
+}
+
 torch::Tensor Sampling::noise_of_rows(int64_t step) const {
   std::vector<torch::Tensor> eps;
   for (const auto& root : roots_) {
@@ -130,9 +170,6 @@ torch::Tensor Sampling::noise_of_rows(int64_t step) const {
 
 torch::Tensor Sampling::step_noise_of(const Root& root, int64_t step,
                                       int64_t branch) const {
-  std::vector<int64_t> shape = {1};
-  shape.insert(shape.end(), request_.latent_shape.begin(),
-               request_.latent_shape.end());
   return counted_normal(
       counted_seed(
           request_.run_seed, Purpose::step_noise,
@@ -140,7 +177,7 @@ torch::Tensor Sampling::step_noise_of(const Root& root, int64_t step,
            static_cast<uint64_t>(request_.prompts[root.prompt].id),
            static_cast<uint64_t>(root.member), static_cast<uint64_t>(step),
            static_cast<uint64_t>(branch)}),
-      shape);
+      one_of(request_.latent_shape));
 }
 
 }  // namespace rsm

@@ -71,6 +71,7 @@ std::vector<std::string> changed_keys(const std::string& before,
       {"sampling.negative_prompt", ""},
       {"train.lora.from", ""},
       {"train.lora.reference", "base"},
+      {"sampling.solver", "euler"},
       {"method.estimator.gradient.particles", "1"},
       {"method.estimator.gradient.jitter", "0"},
       {"method.estimator.gradient.first_step", "0"},
@@ -80,7 +81,11 @@ std::vector<std::string> changed_keys(const std::string& before,
       {"method.estimator.gradient.norm_quantile", "0"},
       {"method.estimator.gradient.replay_age", "0"},
       {"method.estimator.gradient.replay_draw", "even"}};
-  const auto old_values = values_of(before, origin);
+  auto old_values = values_of(before, origin);
+  if (old_values.contains("sampling.guidance_scale")) {
+    old_values.try_emplace("train.guidance_scale",
+                           old_values.at("sampling.guidance_scale"));
+  }
   const auto new_values = values_of(after, "the config");
   std::vector<std::string> changed;
   // A falling learning rate depends on how many epochs there are.

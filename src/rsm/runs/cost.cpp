@@ -73,7 +73,7 @@ double update_seconds_per_row(const ImageModel& model, const Condition& text,
       });
 }
 
-/** Decoded and judged: many, unless one takes long. */
+/** Decoded and judged, one on each core: many, unless these take long. */
 double seconds_per_image(const ImageModel& model, const RunOptions& o,
                          const Prompts& prompts, const Reward& reward) {
   constexpr int64_t kMany = 64;
@@ -91,8 +91,10 @@ double seconds_per_image(const ImageModel& model, const RunOptions& o,
     reward.score(model.decoder->decode(latents), some);
     return clock.seconds() / static_cast<double>(count);
   };
-  const double one = timed(1);
-  return one > kLong ? one : timed(kMany);
+  const int64_t cores = o.rollout_tiles.workers;
+  timed(cores);  // warms up
+  const double few = timed(cores);
+  return few * static_cast<double>(cores) > kLong ? few : timed(kMany);
 }
 
 }  // namespace

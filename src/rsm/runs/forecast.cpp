@@ -157,6 +157,25 @@ int64_t evaluations_of_drift(const RunOptions& o) {
   return firsts * (o.eval_steps + compared);
 }
 
+/** Of the policy before the updates and of its slower copy. */
+int64_t old_evaluations(const RunOptions& o, const RolloutIndex& index,
+                        const std::vector<int64_t>& trained) {
+  const auto& estimator = o.method.estimator;
+  const auto states = std::ssize(trained);
+  if (o.policy().rollout_is_training() && estimator.gradient.replay == 0 &&
+      estimator.gradient.prompt_dropout == 0 && !estimator.is_of_pictures()) {
+    return 0;
+  }
+  if (estimator.pictures.old.is_kept()) {
+    return estimator.pictures.compares_outputs() ? 2 * states : states;
+  }
+  const bool met = o.updates_per_epoch == 1 && !estimator.compares_outputs() &&
+                   !o.method.strength.scaled_residual;
+  return met ? std::ssize(
+                   watched_states(index, trained, kWatchedStates, o.seed))
+             : states;
+}
+
 }  // namespace
 
 Forecast forecast(const RunOptions& o) {
@@ -175,7 +194,8 @@ Forecast forecast(const RunOptions& o) {
     trained = first.states;
     f.evaluations.guidance = passes_for(first.distinct, first.nodes, gradient) +
                              std::ssize(trained) * gradient.value.evaluations();
-  } else if (o.method.estimator.has_flow()) {
+  } else if (o.method.estimator.has_flow() ||
+             o.method.estimator.needs_gradients()) {
     f.evaluations.guidance = index.states();  // a picture each
   }
   f.roots = o.prompts_per_epoch * o.samples_per_prompt;
@@ -189,9 +209,7 @@ Forecast forecast(const RunOptions& o) {
   f.largest_update = (f.states + o.updates_per_epoch - 1) / o.updates_per_epoch;
   f.updates = std::min(o.updates_per_epoch, f.states);
   f.evaluations.rollout = f.roots * plan.evaluations_per_root();
-  const bool known = o.policy().rollout_is_training() && gradient.replay == 0 &&
-                     gradient.prompt_dropout == 0;
-  f.evaluations.old = known ? 0 : f.states;
+  f.evaluations.old = old_evaluations(o, index, trained);
   f.evaluations.reference =
       std::ssize(reference_states(o.method, index, trained, o.seed)) +
       (o.method.strength.scaled_residual ? f.evaluations.rollout : 0);

@@ -138,7 +138,7 @@ void read_noise(const Config& section, Family family, RunOptions& o) {
  * does not have, plans that cannot be drawn. */
 void check_whole(const Config& config, const Path& path, const RunOptions& o) {
   config.check("method", [&] { check_method(o.method, o.steps); });
-  if (o.method.estimator.is_first_order()) {
+  if (o.method.estimator.needs_gradients()) {
     config.check(config.has("rewards") ? "rewards" : "reward", [&] {
       const auto reward = make_rewards(o.rewards, NoProgress());
       if (!reward->is_differentiable()) reward->value_of({}, {});  // says so
@@ -163,14 +163,15 @@ void check_whole(const Config& config, const Path& path, const RunOptions& o) {
                  cat("with samples and branches these are ", pictures,
                      " pictures an epoch; allowed: ", kMostPictures));
   }
-  if (estimator.source == EstimatorKnobs::Source::rollout &&
+  if (estimator.rows_share_pictures() &&
       estimator.grouping != EstimatorKnobs::Grouping::batch &&
       estimator.baseline != EstimatorKnobs::Baseline::running &&
       estimator.baseline != EstimatorKnobs::Baseline::none &&
       o.samples_per_prompt < 2) {
     prompts.note("samples_per_prompt",
                  "1 sample of each prompt has nothing to be compared with; a "
-                 "method of stochastic paths needs at least 2, say 16");
+                 "method of stochastic paths or of pictures needs at least 2, "
+                 "say 16");
   }
 }
 
@@ -192,6 +193,13 @@ std::vector<int64_t> read_size(const Config& section) {
 
 void read_sampling(const Config& section, RunOptions& o) {
   o.size = read_size(section);
+  o.second_order =
+      section.choice("solver", "euler", {"euler", "multistep"}) == "multistep";
+  if (o.second_order && !o.method.estimator.is_of_pictures()) {
+    section.note("solver",
+                 "\"multistep\" with a method that trains the sampler's steps; "
+                 "it is for source: pictures alone");
+  }
   o.continuation_steps = section.integer("continuation_steps", 0, 0, 1000);
   o.guidance_scale = section.real("guidance_scale", o.guidance_scale, 0, 100);
   o.negative_prompt = section.text("negative_prompt", "");
@@ -228,6 +236,16 @@ void read_training(const Config& config, RunOptions& o) {
       section.real("max_grad_norm", o.max_grad_norm, 1e-12, kLargest);
   o.ema_decay = section.real("ema_decay", o.ema_decay, 0, 1);
   o.ema_every = section.integer("ema_every", o.ema_every, 1, kMostCounted);
+  o.training_guidance_scale =
+      section.real("guidance_scale", o.guidance_scale, 0, 100);
+  if (o.training_guidance_scale != o.guidance_scale &&
+      !o.method.estimator.is_of_pictures()) {
+    section.note(
+        "guidance_scale",
+        cat(o.training_guidance_scale, " beside sampling's ", o.guidance_scale,
+            "; the steps of a path are trained as they were drawn: "
+            "leave it out, or take a method of source: pictures"));
+  }
   o.stop_unconditional =
       section.flag("stop_unconditional", o.stop_unconditional);
   o.ema_warmup = section.flag("ema_warmup", o.ema_warmup);
@@ -293,6 +311,8 @@ PolicyOptions RunOptions::policy() const {
   }
   p.seed = seed;
   p.guidance_scale = guidance_scale;
+  p.training_guidance_scale = training_guidance_scale;
+  p.has_old = method.estimator.pictures.old.is_kept();
   p.rollout_type = rollout_type;
   p.training_type = training_type;
   p.activation_checkpointing = activation_checkpointing;
@@ -315,7 +335,9 @@ ModelOptions RunOptions::model_options() const {
 }
 
 RolloutPlan RunOptions::plan() const {
-  return make_plan(method, steps, noise, continuation_steps, sharing);
+  auto plan = make_plan(method, steps, noise, continuation_steps, sharing);
+  plan.second_order = second_order;
+  return plan;
 }
 
 std::string read_name(const Config& config) {

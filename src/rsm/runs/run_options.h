@@ -42,6 +42,7 @@ struct RunOptions {
   double guidance_scale = 2;
   std::string negative_prompt;     ///< what guidance leads away from
   int64_t continuation_steps = 0;  ///< see RolloutPlan
+  bool second_order = false;       ///< see RolloutPlan
   Sharing sharing = Sharing::all;
 
   bool lora = true;
@@ -59,7 +60,8 @@ struct RunOptions {
   double adam_eps = 1e-8;
   double weight_decay = 1e-4;
   double max_grad_norm = 1.0;
-  bool stop_unconditional = false;  ///< no gradient through guidance's half
+  double training_guidance_scale = 2;  ///< of the loss
+  bool stop_unconditional = false;     ///< no gradient through guidance's half
   double ema_decay = 0.9;  ///< of the average, which is evaluated and exported
   int64_t ema_every = 1;   ///< updates from one averaging to the next
   bool ema_warmup =

@@ -13,6 +13,9 @@ Checkpoint to_checkpoint(const RunState& state, const Policy& policy,
   checkpoint.spent = state.spent;
   add_with_prefix(checkpoint.tensors, "trained.", policy.trainable());
   add_with_prefix(checkpoint.tensors, "average.", policy.average());
+  if (policy.options().has_old) {
+    add_with_prefix(checkpoint.tensors, "old.", policy.old());
+  }
   add_with_prefix(checkpoint.tensors, "adamw.",
                   adamw_state(optimiser, policy.names()));
   add_with_prefix(checkpoint.tensors, "estimator.", estimator.state());
@@ -32,6 +35,9 @@ RunState from_checkpoint(const Checkpoint& checkpoint, Policy& policy,
   state.skipped_in_a_row = checkpoint.skipped_in_a_row;
   policy.load_trainable(with_prefix(checkpoint.tensors, "trained."));
   policy.load_average(with_prefix(checkpoint.tensors, "average."));
+  if (policy.options().has_old) {
+    policy.load_old(with_prefix(checkpoint.tensors, "old."));
+  }
   policy.sample_with(Copy::training);
   load_adamw_state(optimiser, policy.names(),
                    with_prefix(checkpoint.tensors, "adamw."));

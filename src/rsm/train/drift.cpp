@@ -66,7 +66,10 @@ double Drift::mean_kl(const RolloutIndex& rollout,
 
 Drift measure_drift(const RolloutIndex& rollout, const Outputs& outputs) {
   Drift out;
-  out.states = outputs.reference.states;
+  // One of them is known at all states of the other.
+  const auto& of_old = outputs.old.states;
+  const auto& of_reference = outputs.reference.states;
+  out.states = of_old.size() < of_reference.size() ? of_old : of_reference;
   double old_square = 0, ref_square = 0;
   for (size_t i = 0; i < out.states.size(); i += kMeasuredAtOnce) {
     const auto part = part_of(out.states, i);
@@ -87,10 +90,14 @@ Drift measure_drift(const RolloutIndex& rollout, const Outputs& outputs) {
 
 double rollout_gap(const Method& method, const Rollout& rollout,
                    const Outputs& outputs, const Guidance& guidance) {
-  if (!guidance.directions.empty()) return 0;
-  std::vector<int64_t> with_rows = rollout.row_state;
-  with_rows.erase(std::unique(with_rows.begin(), with_rows.end()),
-                  with_rows.end());
+  if (!guidance.directions.empty() || rollout.y.size(0) == 0) return 0;
+  std::vector<int64_t> with_rows;
+  for (const int64_t state : outputs.old.states) {
+    if (std::binary_search(rollout.row_state.begin(), rollout.row_state.end(),
+                           state)) {
+      with_rows.push_back(state);
+    }
+  }
   UpdateWeights none;
   none.row.assign(rollout.rows(), 0);
   none.k_ref.assign(rollout.states(), 0);

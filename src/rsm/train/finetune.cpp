@@ -139,6 +139,12 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
 
 Finetune::~Finetune() = default;
 
+void Finetune::sample_as_trained() {
+  const bool old =
+      options_.method.estimator.pictures.sampled == PictureKnobs::Sampled::old;
+  policy_->sample_with(old ? Copy::old : Copy::training);
+}
+
 bool Finetune::budget_is_spent() const {
   const auto& spent = state_.spent;
   return (options_.max_minutes > 0 &&
@@ -195,11 +201,14 @@ nlohmann::json Finetune::train_epoch() {
                                   guidance);
         },
         guidance);
+    estimator_->weigh(sampled, frozen, guidance);
     const Prepared epoch{sampled, guidance, frozen};
     const auto updates =
         with_memory_advice("the update", train, [&] { return update(epoch); });
     estimator_->learn(sampled, frozen);
-    policy_->sample_with(Copy::training);
+    const auto& old = options_.method.estimator.pictures.old;
+    if (old.is_kept()) policy_->update_old(old.decay(state_.spent.updates));
+    sample_as_trained();
     return log_line(epoch, updates);
   } catch (...) {
     if (state_.spent.updates == state.spent.updates) {
@@ -272,16 +281,33 @@ Frozen Finetune::freeze(const Collected& sampled, const Guidance& guidance) {
   const auto outputs = [&](Copy which, const std::vector<int64_t>& states) {
     return outputs_at(policy_->copy(which), rollout, out.conditions, states);
   };
+  const auto& pictures = options_.method.estimator.pictures;
   const bool known = policy_->rollout_is_training() && !sampled.is_replayed &&
+                     rollout.y.size(0) == rollout.states() &&
                      options_.method.estimator.gradient.prompt_dropout == 0;
-  out.old = known ? StateOutputs{rollout.y, all_states(rollout)}
-                  : outputs(Copy::training, guidance.trained);
-  out.old_evaluations = known ? 0 : std::ssize(guidance.trained);
+  const auto seed = counted_seed(options_.seed, Purpose::watched_states,
+                                 {static_cast<uint64_t>(state_.epoch)});
+  if (known) {
+    out.old = {rollout.y, all_states(rollout)};
+  } else if (pictures.old.is_kept()) {
+    out.old = outputs(Copy::old, guidance.trained);
+    if (pictures.compares_outputs()) {
+      out.present = outputs(Copy::training, guidance.trained);
+    }
+  } else {
+    // The one update of an epoch begins with these very outputs.
+    const bool met = options_.updates_per_epoch == 1 && !scaled_residual_ &&
+                     !options_.method.estimator.compares_outputs();
+    out.old = outputs(
+        Copy::training,
+        met ? watched_states(rollout, guidance.trained, kWatchedStates, seed)
+            : guidance.trained);
+  }
+  out.old_evaluations =
+      known ? 0 : std::ssize(out.old.states) + std::ssize(out.present.states);
   out.reference = outputs(
       Copy::reference,
-      reference_states(options_.method, rollout, guidance.trained,
-                       counted_seed(options_.seed, Purpose::watched_states,
-                                    {static_cast<uint64_t>(state_.epoch)})));
+      reference_states(options_.method, rollout, guidance.trained, seed));
   out.reference_evaluations = std::ssize(out.reference.states);
   out.map = OutputMap::of(options_.method, rollout);
   if (!known) {
@@ -328,11 +354,11 @@ Evaluation Finetune::evaluate_now(const std::string& samples) {
             ") or evaluation.images (", options_.eval_images, ")"),
         work);
   } catch (...) {
-    policy_->sample_with(Copy::training);
+    sample_as_trained();
     throw;
   }
   progress_.end();
-  policy_->sample_with(Copy::training);
+  sample_as_trained();
   result.pictures.epoch = state_.epoch;
   keep_evaluation(options_.folder, samples, parts_.reward->main_metric(),
                   parts_.evaluation_set, result);

@@ -94,6 +94,8 @@ class Finetune {
   void evaluate_first();
   Evaluation evaluate_now(const std::string& samples);
   void add_evaluation(nlohmann::json& line, const Evaluation& evaluation) const;
+  /** The rollout copy becomes what epochs are drawn from. */
+  void sample_as_trained();
   bool budget_is_spent() const;
   bool evaluation_is_due(double seconds_before) const;
 

@@ -53,6 +53,7 @@ std::vector<std::string> Finetune::add_due_evaluation() {
 
 void Finetune::continue_from(const Checkpoint& checkpoint) {
   state_ = from_checkpoint(checkpoint, *policy_, *optimiser_, *estimator_);
+  sample_as_trained();
   if (parts_.lock->held()) tidy_run(options_.folder, state_.epoch, progress_);
   write_file_atomic(options_.folder + "/config.yaml", options_.resolved);
   describe(false);

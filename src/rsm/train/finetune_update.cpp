@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "rsm/base/clock.h"
 #include "rsm/base/error.h"
@@ -65,6 +66,18 @@ std::vector<int64_t> states_that_matter(const RolloutIndex& rollout,
   return used;
 }
 
+/** Outputs of states that stand in any order. */
+StateOutputs in_order(const torch::Tensor& y,
+                      const std::vector<int64_t>& states) {
+  std::vector<int64_t> order(states.size()), rising;
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(),
+            [&](int64_t a, int64_t b) { return states[a] < states[b]; });
+  for (const int64_t place : order) rising.push_back(states[place]);
+  return {y.index_select(0, torch::tensor(order, at::kLong).to(y.device())),
+          rising};
+}
+
 }  // namespace
 
 UpdateLog Finetune::update(const Prepared& epoch) {
@@ -92,7 +105,9 @@ std::vector<torch::Tensor> Finetune::gradients_of(
   const auto& [sampled, guidance, frozen] = epoch;
   const auto& rollout = sampled.rollout;
   const auto all = all_states(rollout);
-  const bool first = log.updates == 0;
+  const bool first =
+      log.updates == 0 && !options_.method.estimator.pictures.old.is_kept();
+  const bool met = frozen.old.states.size() < guidance.trained.size();
   UpdateRecorder recorder(rollout, states, log);
   auto gradients = policy_->trained_network().gradients(
       rollout.x, times_of(rollout, all), frozen.conditions.of(all),
@@ -100,7 +115,9 @@ std::vector<torch::Tensor> Finetune::gradients_of(
       [&](int64_t begin, int64_t count, const torch::Tensor& y) {
         const std::vector<int64_t> part(states.begin() + begin,
                                         states.begin() + begin + count);
-        auto terms = loss_terms(options_.method, rollout, frozen, guidance,
+        const Outputs outputs =
+            met ? Outputs{in_order(y, part), frozen.reference} : frozen;
+        auto terms = loss_terms(options_.method, rollout, outputs, guidance,
                                 weights, part, y.device());
         const auto map = frozen.map.select(part, y.device());
         const auto y_ref = map.changes()

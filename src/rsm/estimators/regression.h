@@ -1,0 +1,31 @@
+#pragma once
+
+#include "rsm/estimators/zeroth_order.h"
+
+namespace rsm {
+
+/** Regression onto noised samples (base/picture_knobs.h). With d = y - y_c and
+ * g the strength, a row's log-density is -L(y),
+ *
+ *     L = (g / 2) <d^2>,  (g / 2) <d^2> / |<|d|>|  or
+ *         (g / 2) (<d^2> + 1e-10)^p / p,
+ *
+ * and its loss has the gradient R c dL/dy, c the coefficient and R =
+ * e^(L(y_old) - L(y)), cut as in PPO, where there is a ratio. What compares a
+ * group's outputs takes those from before the updates. */
+class Regression : public ZerothOrder {
+ public:
+  Regression(const Method& method, uint64_t seed)
+      : ZerothOrder(method, seed), method_(method) {}
+
+  /** Weights of pictures in place of advantages. */
+  Guidance guide(const Sampled& sampled, int64_t epoch) override;
+  void weigh(const Sampled& sampled, const Outputs& outputs,
+             Guidance& guidance) const override;
+  void at_output(const torch::Tensor& y, LossTerms& terms) const override;
+
+ private:
+  Method method_;
+};
+
+}  // namespace rsm

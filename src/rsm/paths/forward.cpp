@@ -1,0 +1,83 @@
+#include "rsm/paths/forward.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+using Times = PictureKnobs::Times;
+
+/** z with a share u of a normal number below it. Source: bisection of erfc, to
+ * the last bits. */
+double normal_quantile(double u) {
+  double low = -9, high = 9;
+  for (int i = 0; i < 64; ++i) {
+    const double middle = (low + high) / 2;
+    (0.5 * std::erfc(-middle / std::sqrt(2.0)) < u ? low : high) = middle;
+  }
+  return (low + high) / 2;
+}
+
+double shifted(double t, double shift) {
+  return shift * t / (1 + (shift - 1) * t);
+}
+
+/** Those of the sampler's steps within the bounds, cleanest first. */
+std::vector<double> within(const PictureKnobs& knobs,
+                           const std::vector<double>& grid) {
+  std::vector<double> out;
+  for (const double t : grid) {
+    if (t > 0 && t >= knobs.t_min && t <= knobs.t_max) out.push_back(t);
+  }
+  std::sort(out.begin(), out.end());
+  RSM_CHECK(!out.empty(), "[pictures] no step of the sampler has its time in ",
+            knobs.t_min, " to ", knobs.t_max,
+            " (estimator.pictures.t_min, t_max); widen them, or take other "
+            "times than grid");
+  return out;
+}
+
+}  // namespace
+
+Transition forward_row(const Path& path, double t) {
+  Transition out;
+  out.t = t;
+  out.t_next = 0;
+  out.a_x = 0;
+  out.m_y = 1;
+  out.s = 1;
+  out.diffusion = 1;
+  out.noise = path.noise(t);
+  out.delta =
+      path.signal(t) * std::abs(path.prediction(t).y) / (out.noise * out.noise);
+  return out;
+}
+
+double drawn_time(const PictureKnobs& knobs, const std::vector<double>& grid,
+                  double u) {
+  const double a = knobs.t_min, b = knobs.t_max;
+  switch (knobs.times) {
+    case Times::uniform:
+      return shifted(a + (b - a) * u, knobs.shift);
+    case Times::power: {
+      const double k = knobs.power + 1;
+      const double low = std::pow(a, k);
+      return shifted(std::pow(low + (std::pow(b, k) - low) * u, 1 / k),
+                     knobs.shift);
+    }
+    case Times::logit_normal:
+      return std::clamp(
+          shifted(1 / (1 + std::exp(-normal_quantile(u))), knobs.shift), a, b);
+    case Times::grid: {
+      const auto steps = within(knobs, grid);
+      const auto count = static_cast<double>(steps.size());
+      return steps[static_cast<size_t>(std::min(count * u, count - 1))];
+    }
+  }
+  throw Error("[pictures] times outside their enum");
+}
+
+}  // namespace rsm

@@ -1,0 +1,80 @@
+#include "rsm/rollouts/pictures.h"
+
+#include <algorithm>
+
+#include "rsm/paths/forward.h"
+
+namespace rsm {
+namespace {
+
+/** The shares of draws that are cleaner than those of one picture, in turn. */
+std::vector<double> shares(const PictureKnobs& knobs, uint64_t seed) {
+  const auto draws = static_cast<double>(knobs.draws);
+  const auto drawn = [&](int64_t k) {
+    return counted_uniform(
+        counted_seed(seed, Purpose::forward_time, {static_cast<uint64_t>(k)}));
+  };
+  std::vector<double> out;
+  for (int64_t k = 0; k < knobs.draws; ++k) {
+    const auto noisier = static_cast<double>(k);
+    out.push_back(knobs.stratified ? 1 - (noisier + 1 - drawn(k)) / draws
+                                   : drawn(k));
+  }
+  return out;
+}
+
+/** The next time of a grid. */
+double after(const std::vector<double>& grid, double t) {
+  const auto at = std::find(grid.begin(), grid.end(), t);
+  return at == grid.end() ? 0 : at[1];
+}
+
+}  // namespace
+
+Transitions own_rows(const Path& path, const RolloutPlan& plan,
+                     const RolloutRequest& request) {
+  const auto& knobs = plan.estimator.pictures;
+  const auto grid = path.times(plan.steps);
+  const auto first = request.first_members();
+  Transitions out;
+  for (size_t p = 0; p < request.prompts.size(); ++p) {
+    for (int64_t m = 0; m < request.members; ++m) {
+      const int64_t member = knobs.shared ? 0 : first[p] + m;
+      const auto seed =
+          counted_seed(request.run_seed, Purpose::forward_time,
+                       {static_cast<uint64_t>(request.epoch),
+                        static_cast<uint64_t>(request.prompts[p].id),
+                        static_cast<uint64_t>(member)});
+      for (const double u : shares(knobs, seed)) {
+        const double t = path.nearest_time(drawn_time(knobs, grid, u));
+        out.push_back(forward_row(path, t));
+        if (knobs.times == PictureKnobs::Times::grid) {
+          out.back().t_next = after(grid, t);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+void draw_pictures(Sampling& sampling) {
+  const auto& plan = sampling.plan();
+  const auto& path = sampling.path();
+  const auto length = [&](int64_t i) {
+    return path.solver_time(sampling.times()[i]) -
+           path.solver_time(sampling.times()[i + 1]);
+  };
+  auto x = sampling.start();
+  torch::Tensor before;
+  for (int64_t i = 0; i < plan.steps; ++i) {
+    const auto y = sampling.evaluate_at(x, i);
+    const bool mixed = plan.second_order && i > 0;
+    x = sampling.ode_step(
+        x, mixed ? y + length(i) / (2 * length(i - 1)) * (y - before) : y, i);
+    before = y;
+  }
+  sampling.keep_latents(x);
+  sampling.keep_noised(x);
+}
+
+}  // namespace rsm

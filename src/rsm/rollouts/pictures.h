@@ -1,0 +1,19 @@
+#pragma once
+
+#include "rsm/base/transition.h"
+#include "rsm/rollouts/sampling.h"
+
+namespace rsm {
+
+/** Samples of the ODE, by Euler's steps or a multistep solver, each noised
+ * again at the times of its draws. */
+void draw_pictures(Sampling& sampling);
+
+/** [S] the rows of a request's states, each at a time of its own. Times are
+ * counted by (run seed, epoch, prompt id, member, draw); where noise is shared
+ * all members are as the first. Draws of a stratified plan come one of each
+ * share, noisiest first. */
+Transitions own_rows(const Path& path, const RolloutPlan& plan,
+                     const RolloutRequest& request);
+
+}  // namespace rsm

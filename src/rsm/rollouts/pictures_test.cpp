@@ -1,0 +1,116 @@
+#include "rsm/rollouts/pictures.h"
+
+#include <gtest/gtest.h>
+
+#include "rsm/paths/forward.h"
+#include "rsm/rollouts/testing.h"
+
+namespace rsm {
+namespace {
+
+RolloutPlan pictures(const Path& path, int64_t steps, int64_t draws) {
+  Method method;
+  method.estimator.source = EstimatorKnobs::Source::pictures;
+  method.estimator.pictures.draws = draws;
+  StepNoise noise;
+  noise.level = usual_level(noise.kind, path.family());
+  return make_plan(method, steps, noise);
+}
+
+torch::Tensor column(const std::vector<double>& values) {
+  return torch::tensor(values, at::kFloat).view({-1, 1, 1, 1});
+}
+
+TEST(Pictures, AreSamplesOfTheOdeNoisedAgain) {
+  for (const auto& path : both_paths()) {
+    const auto plan = pictures(*path, 7, 3);
+    EXPECT_EQ(plan.states_per_root(), 3);
+    EXPECT_EQ(plan.evaluations_per_root(), 7);
+    const auto request = request_for(2, 2);
+    const auto rollout = roll_out_with_gaussian(path, plan, request);
+    EXPECT_EQ(rollout.states(), 12);
+    EXPECT_EQ(rollout.rows(), 12);
+    EXPECT_EQ(rollout.y.size(0), 0);
+    EXPECT_EQ(rollout.evaluations, 4 * 7);
+    std::vector<double> signal, noise;
+    std::vector<int64_t> image;
+    for (int64_t s = 0; s < rollout.states(); ++s) {
+      signal.push_back(path->signal(rollout.transition_of(s).t));
+      noise.push_back(path->noise(rollout.transition_of(s).t));
+      image.push_back(rollout.row_image[s]);
+      EXPECT_EQ(rollout.row_image[s], s / 3);
+    }
+    const auto picture =
+        rollout.latents.index_select(0, torch::tensor(image, at::kLong));
+    const auto eps = (rollout.x - column(signal) * picture) / column(noise);
+    EXPECT_NEAR(eps.mean().item<double>(), 0, 0.25);
+    EXPECT_NEAR(eps.std().item<double>(), 1, 0.2);
+    EXPECT_TRUE(
+        at::allclose(rollout.x_next, path->target(picture, eps), 1e-3, 1e-4));
+  }
+}
+
+TEST(Pictures, DoNotDependOnTheirParts) {
+  const auto path = diffusion_path();
+  const auto plan = pictures(*path, 4, 2);
+  const auto request = request_for(3, 2);
+  const auto whole = roll_out_with_gaussian(path, plan, request);
+  auto parts = make_room(*path, plan, request);
+  GaussianDenoiser denoiser(path);
+  draw(denoiser, *path, plan, request, {1, 2}, parts);
+  draw(denoiser, *path, plan, request, {0, 1}, parts);
+  EXPECT_TRUE(parts.x.equal(whole.x));
+  EXPECT_TRUE(parts.x_next.equal(whole.x_next));
+  EXPECT_TRUE(parts.latents.equal(whole.latents));
+}
+
+TEST(Pictures, OfAPromptShareTimesAndNoiseWhereTheyAreTo) {
+  const auto path = flow_path();
+  auto plan = pictures(*path, 4, 2);
+  for (const bool shared : {false, true}) {
+    plan.estimator.pictures.shared = shared;
+    const auto rollout = roll_out_with_gaussian(path, plan, request_for(2, 2));
+    const auto eps_of = [&](int64_t s) {
+      return rollout.x_next[s] + rollout.latents[rollout.row_image[s]];
+    };
+    const auto t_of = [&](int64_t s) { return rollout.transition_of(s).t; };
+    EXPECT_EQ(t_of(0) == t_of(2), shared);
+    EXPECT_EQ(at::allclose(eps_of(0), eps_of(2), 1e-4, 1e-5), shared);
+    EXPECT_NE(t_of(0), t_of(1));  // two draws
+    EXPECT_NE(t_of(0), t_of(4));  // two prompts
+  }
+}
+
+/** Root mean square distance of samples from the exact ones. */
+double error_of(const PathPointer& path, int64_t steps, bool second_order) {
+  auto plan = pictures(*path, steps, 1);
+  plan.second_order = second_order;
+  const auto request = request_for(2, 3);
+  const auto rollout = roll_out_with_gaussian(path, plan, request);
+  const double first = path->times(steps)[0];
+  double sum = 0;
+  for (int64_t i = 0; i < 6; ++i) {
+    const auto start =
+        initial_noise(request.run_seed, Purpose::initial_noise, request.epoch,
+                      request.prompts[i / 3], i % 3, kShape)[0];
+    const double mean = request.conditions.pooled[i / 3][0].item<double>();
+    sum += (rollout.latents[i] - exact_picture(*path, start, first, mean))
+               .square()
+               .mean()
+               .item<double>();
+  }
+  return std::sqrt(sum / 6);
+}
+
+TEST(Pictures, OfTheMultistepSolverConvergeTwiceAsFast) {
+  const auto path = flow_path();
+  // Twice the steps: half the error of Euler's, a quarter of the other's.
+  const double euler = error_of(path, 20, false) / error_of(path, 40, false);
+  const double multistep = error_of(path, 20, true) / error_of(path, 40, true);
+  EXPECT_NEAR(euler, 2, 0.3);
+  EXPECT_GT(multistep, 3);
+  EXPECT_LT(error_of(path, 20, true), 0.3 * error_of(path, 20, false));
+}
+
+}  // namespace
+}  // namespace rsm

@@ -1,0 +1,99 @@
+// Methods that train on their own samples, noised again, on the shipped models.
+
+#include <gtest/gtest.h>
+
+#include "rsm/base/error.h"
+#include "rsm/base/testing.h"
+#include "rsm/io/testing.h"
+#include "rsm/train/finetune.h"
+#include "rsm/train/testing.h"
+
+namespace rsm {
+namespace {
+
+RunOptions colour_run(const std::string& folder, const std::string& method,
+                      std::vector<std::string> overrides = {}) {
+  return read_run_options(
+      Config::parse(cat("name: test\nfolder: ", folder,
+                        "\nmodel: models/shapes-flow"
+                        "\nreward: colourfulness\nmethod: {name: ",
+                        method, "}\n",
+                        R"(prompts: {per_epoch: 4, samples_per_prompt: 6}
+sampling: {steps: 4, guidance_scale: 1}
+train:
+  epochs: 6
+  weights: full
+  lr: 0.0005
+  updates_per_epoch: 1
+  ema_decay: 0
+evaluation: {images: 24, steps: 4, every: 100}
+checkpoint: {every: 100}
+compute: {rollout_tile: 8, train_tile: 8, threads: 2}
+)"),
+                    "test.yaml", overrides));
+}
+
+class PicturesOn : public OnDevice {};
+RSM_ON_EVERY_DEVICE(PicturesOn);
+
+/** The slower copy samples, weighs and holds; all of it lies in checkpoints. */
+TEST_P(PicturesOn, ResumeInTheSameBytesWithTheSlowerCopy) {
+  const TemporaryFolder folder;
+  const auto run = [&](const std::string& name, int64_t epochs) {
+    const auto options = colour_run(folder / name, "crd",
+                                    {"train.epochs=4", "checkpoint.every=2",
+                                     "sampling.solver=multistep", on_device()});
+    NoProgress silent;
+    if (epochs > 0) {
+      Finetune killed(options, silent);
+      for (int64_t epoch = 0; epoch < epochs; ++epoch) killed.run_epoch();
+    }
+    run_to_end(options);
+  };
+  run("whole", 0);
+  run("parts", 3);
+  expect_same_weights(folder / "whole", folder / "parts", repeats_its_bits());
+}
+
+TEST_P(PicturesOn, ThreadsChangeNothing) {
+  const TemporaryFolder folder;
+  for (const std::string threads : {"1", "2"}) {
+    run_to_end(colour_run(folder / threads, "rsm-pictures",
+                          {"train.epochs=2", "prompts.per_epoch=8",
+                           "compute.threads=" + threads, on_device()}));
+  }
+  expect_same_weights(folder / "1", folder / "2", repeats_its_bits());
+}
+
+/** Samples drawn with text guidance are trained on without. */
+TEST_P(PicturesOn, AreTrainedOnWithAnotherGuidanceThanTheyAreDrawnWith) {
+  const TemporaryFolder folder;
+  const auto log =
+      run_to_end(colour_run(folder / "run", "awm",
+                            {"train.epochs=1", "sampling.guidance_scale=3",
+                             "train.guidance_scale=1", on_device()}));
+  EXPECT_GT(log.back().at("grad_norm").get<double>(), 0);
+  EXPECT_EQ(log.back().at("by_step").at("rows").size(), 6u);  // draws
+}
+
+TEST(PicturesRuns, WhatIsOfPicturesAloneIsRefusedElsewhere) {
+  const TemporaryFolder folder;
+  const auto error = error_of([&] {
+    colour_run(folder / "run", "flow-grpo",
+               {"sampling.solver=multistep", "train.guidance_scale=3"});
+  });
+  expect_parts(error,
+               {"sampling.solver", "train.guidance_scale", "source: pictures"});
+}
+
+TEST(PicturesRuns, DerivativesRefuseABlackBox) {
+  const TemporaryFolder folder;
+  expect_parts(error_of([&] {
+                 colour_run(folder / "run", "draft-lv",
+                            {"reward=jpeg-compressibility"});
+               }),
+               {"jpeg-compressibility", "black box"});
+}
+
+}  // namespace
+}  // namespace rsm
