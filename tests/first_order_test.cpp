@@ -2,38 +2,26 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "gradient_run_testing.h"
 #include "rsm/base/error.h"
 #include "rsm/base/testing.h"
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/names.h"
+#include "rsm/runs/run_origin.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/testing.h"
 
 namespace rsm {
 namespace {
 
-/** Pictures are to be colourful: gradients have a norm of about 0.02. */
 RunOptions colour_run(const std::string& folder, const Method& method,
                       Family family, std::vector<std::string> overrides = {}) {
-  return read_run_options(Config::parse(
-      cat("name: test\nfolder: ", folder, "\nmodel: models/shapes-",
-          family == Family::flow ? "flow" : "diffusion",
-          "\nreward: colourfulness\nmethod: {name: ", method.name, "}\n",
-          R"(prompts: {per_epoch: 4, samples_per_prompt: 2}
-sampling: {steps: 4, guidance_scale: 1}
-train:
-  epochs: 6
-  weights: full
-  lr: 0.001
-  updates_per_epoch: 1
-  ema_decay: 0
-evaluation: {images: 6, steps: 4, every: 100}
-checkpoint: {every: 100}
-compute: {rollout_tile: 8, train_tile: 8, threads: 2}
-)"),
-      "test.yaml", overrides));
+  return gradient_run(folder, family, cat("{name: ", method.name, "}"),
+                      overrides);
 }
 
 /** What brings a method's strength to this reward and model: the scale of a
@@ -72,25 +60,92 @@ TEST_P(FirstOrderOn, EveryEntryRaisesItsReward) {
   }
 }
 
+/** A run that replays an epoch, by rewards, and bounds norms as it goes. */
+RunOptions replaying_run(const std::string& folder, const std::string& device) {
+  const std::string gradient = "method.estimator.gradient.";
+  return colour_run(
+      folder, find_method("sqdf"), Family::diffusion,
+      {"train.epochs=6", "checkpoint.every=2", gradient + "replay=1",
+       gradient + "replay_draw=reward", gradient + "norm_quantile=0.8",
+       gradient + "jitter=0.02", device});
+}
+
 /** Also past the newest checkpoint, whose replayed epochs are still there. */
 TEST_P(FirstOrderOn, ResumesInTheSameBytes) {
   const TemporaryFolder folder;
-  const auto run = [&](const std::string& name, int64_t epochs) {
-    const auto options =
-        colour_run(folder / name, find_method("sqdf"), Family::diffusion,
-                   {"train.epochs=6", "checkpoint.every=2",
-                    "method.estimator.gradient.replay=1", on_device()});
+  const auto whole = replaying_run(folder / "whole", on_device());
+  run_to_end(whole);
+  const auto parts = replaying_run(folder / "parts", on_device());
+  {
     NoProgress silent;
-    if (epochs > 0) {
-      Finetune killed(options, silent);
-      for (int64_t epoch = 0; epoch < epochs; ++epoch) killed.run_epoch();
+    Finetune killed(parts, silent);
+    for (int64_t epoch = 0; epoch < 5; ++epoch) killed.run_epoch();
+  }
+  run_to_end(parts);
+  expect_same_weights(whole.folder, parts.folder, repeats_its_bits());
+  EXPECT_FALSE(is_there(whole.folder + "/replay/epoch-0.safetensors"));
+}
+
+TEST_P(FirstOrderOn, GoesOnFromAnotherRunThatReplays) {
+  const TemporaryFolder folder;
+  const auto whole = replaying_run(folder / "whole", on_device());
+  run_to_end(whole);
+  const auto begun = replaying_run(folder / "begun", on_device());
+  begin_from(begun, whole.folder, 4);
+  run_to_end(begun);
+  expect_same_weights(whole.folder, begun.folder, repeats_its_bits());
+  std::filesystem::remove(whole.folder + "/replay/epoch-3.safetensors");
+  const auto late = replaying_run(folder / "late", on_device());
+  expect_parts(error_of([&] { begin_from(late, whole.folder, 4); }),
+               {"epoch-3.safetensors", "missing", "--from-epoch"});
+  begin_from(late, whole.folder, 6);
+}
+
+/** first_gap tells of an update that sees another prompt than its y_old. */
+TEST(FirstOrderRuns, DropPromptsOfPolicyAndReferenceAlike) {
+  const TemporaryFolder folder;
+  const auto run = [&](const std::string& name, const std::string& share) {
+    auto overrides = strength_for(find_method("adjoint-matching"));
+    overrides.push_back("method.estimator.gradient.prompt_dropout=" + share);
+    overrides.emplace_back("train.epochs=2");
+    const auto log =
+        run_to_end(colour_run(folder / name, find_method("adjoint-matching"),
+                              Family::flow, overrides));
+    EXPECT_EQ(log[1].at("kl").get<double>(), 0);
+    for (size_t epoch = 1; epoch < log.size(); ++epoch) {
+      EXPECT_EQ(log[epoch].at("first_gap").get<double>(), 0);
     }
-    run_to_end(options);
+    return latest_checkpoint(folder / name)->tensors;
   };
-  run("whole", 0);
-  run("parts", 5);
-  expect_same_weights(folder / "whole", folder / "parts", repeats_its_bits());
-  EXPECT_FALSE(is_there(folder / "whole/replay/epoch-0.safetensors"));
+  const auto kept = run("kept", "0"), dropped = run("dropped", "0.5");
+  bool differ = false;
+  for (const auto& [name, tensor] : kept) {
+    differ |= !tensor.equal(dropped.at(name));
+  }
+  EXPECT_TRUE(differ);
+}
+
+TEST(FirstOrderRuns, PredictPicturesByAConsistencyModel) {
+  const TemporaryFolder folder;
+  const auto run = [&](const std::string& name,
+                       std::vector<std::string> overrides) {
+    overrides.emplace_back("train.epochs=1");
+    overrides.emplace_back("train.weights=lora");
+    return run_to_end(colour_run(folder / name, find_method("sqdf"),
+                                 Family::diffusion, overrides));
+  };
+  const auto plain = run("plain", {"train.lr=0.1"});
+  const std::string through = "method.estimator.gradient.through=predictor",
+                    key = "method.estimator.gradient.predictor";
+  const auto log =
+      run("through", {through, cat(key, "=", folder / "plain/final")});
+  EXPECT_GT(log[1].at("gradient_norm").get<double>(), 0);
+  EXPECT_NE(log[1].at("gradient_norm"), plain[1].at("gradient_norm"));
+  expect_parts(error_of([&] { run("none", {through}); }), {key, "missing"});
+  expect_parts(error_of([&] {
+                 run("wrong", {through, key + "=nowhere"});
+               }),
+               {key, "nowhere"});
 }
 
 TEST(FirstOrderRuns, RefuseABlackBoxWithTheWayOut) {

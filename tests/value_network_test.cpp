@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "gradient_run_testing.h"
 #include "rsm/base/testing.h"
 #include "rsm/io/testing.h"
 #include "rsm/methods/catalogue.h"
@@ -16,32 +17,22 @@
 namespace rsm {
 namespace {
 
-/** Pictures are to be colourful; the network has some ten thousand weights. */
+/** The network has some ten thousand weights. */
 RunOptions valued_run(const std::string& folder, const std::string& method,
                       const std::string& kind,
-                      const std::vector<std::string>& overrides) {
-  const bool flow = find_method(method).family == Family::flow;
-  return read_run_options(Config::parse(
-      cat("name: test\nfolder: ", folder, "\nmodel: models/shapes-",
-          flow ? "flow" : "diffusion",
-          "\nreward: colourfulness\nmethod: {name: ", method,
+                      std::vector<std::string> overrides) {
+  for (const char* quicker :
+       {"prompts.per_epoch=2", "sampling.steps=3", "train.epochs=3",
+        "train.lr=0.0001", "evaluation.steps=2"}) {
+    overrides.emplace_back(quicker);
+  }
+  return gradient_run(
+      folder, find_method(method).family.value(),
+      cat("{name: ", method,
           ", strength: {scale: 3000}, estimator: {gradient: {norm_clip: 0, ",
           "value: {kind: ", kind,
-          kind == "small" ? ", channels: [8, 8, 16]" : "",
-          ", terminal: 1}}}}\n",
-          R"(prompts: {per_epoch: 2, samples_per_prompt: 2}
-sampling: {steps: 3, guidance_scale: 1}
-train:
-  epochs: 3
-  weights: full
-  lr: 0.0001
-  updates_per_epoch: 1
-  ema_decay: 0
-evaluation: {images: 6, steps: 2, every: 100}
-checkpoint: {every: 100}
-compute: {rollout_tile: 8, train_tile: 8, threads: 2}
-)"),
-      "test.yaml", overrides));
+          kind == "small" ? ", channels: [8, 8, 16]" : "", ", terminal: 1}}}}"),
+      overrides);
 }
 
 class ValueNetworkOn : public OnDevice {};

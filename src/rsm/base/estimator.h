@@ -59,6 +59,8 @@ struct Directions {
 struct Guidance {
   Advantages advantages;
   std::vector<int64_t> trained;  ///< states of the epoch's updates, rising
+  /** Those of them, rising, whose outputs are compared without their prompt. */
+  std::vector<int64_t> unprompted = {};
   /** Empty where rows' directions are their own noise. */
   Directions directions = {};
   /** What is known of guidance without noise, the same for each row of a state:

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "rsm/base/flow_knobs.h"
+#include "rsm/base/gradient_knobs.h"
 #include "rsm/base/picture_knobs.h"
 #include "rsm/base/surrogate_knobs.h"
-#include "rsm/base/value_knobs.h"
 
 namespace rsm {
 
@@ -45,35 +45,6 @@ struct TreeKnobs {
    * 1; 0 where no noise is drawn and the ODE step is taken. */
   int64_t children_at(int64_t step) const;
   bool operator==(const TreeKnobs&) const = default;
-};
-
-/** Where a reward's gradient is taken, and at which steps of a path it trains.
- * What is trained at x_i is pulled along a gradient in x. */
-struct GradientKnobs {
-  /** picture: at the picture predicted from a state, its output held fixed.
-   * network: the same through the network. sample: at the path's own sample.
-   * adjoint: that one carried back by the Jacobians of the steps. */
-  enum class At { picture, network, sample, adjoint };
-  /** Whose Jacobian, of `network` and `adjoint`: of the model before training,
-   * or of what is trained. */
-  enum class Through { reference, policy };
-
-  At at = At::sample;
-  Through through = Through::reference;
-  int64_t lookahead = 0;    ///< steps from what is trained to where it is taken
-  bool stochastic = false;  ///< paths
-  int64_t late_steps = 0;
-  bool random_late_steps = false;
-  int64_t times = 0;
-  bool last_time = false;
-  double norm_clip = 0;
-  double discount = 1;
-  bool of_sum = false;
-  bool positive_only = false;
-  double reject_above = 1;
-  int64_t replay = 0;
-  ValueKnobs value;
-  bool operator==(const GradientKnobs&) const = default;
 };
 
 /** How the value guidance is estimated. */

@@ -2,6 +2,7 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 
+#include <algorithm>
 #include <numeric>
 #include <random>
 
@@ -36,6 +37,11 @@ torch::Tensor counted_normal(uint64_t seed, at::IntArrayRef shape) {
   return torch::randn(shape, generator, torch::kFloat32);
 }
 
+double counted_uniform(uint64_t seed) {
+  constexpr int kDropped = 11;  // of 64 bits; a double keeps 53
+  return static_cast<double>(mix(seed) >> kDropped) * 0x1p-53;
+}
+
 std::vector<int64_t> counted_permutation(uint64_t seed, int64_t n) {
   std::vector<int64_t> order(n);
   std::iota(order.begin(), order.end(), int64_t{0});
@@ -44,6 +50,21 @@ std::vector<int64_t> counted_permutation(uint64_t seed, int64_t n) {
     std::swap(order[i], order[engine() % static_cast<uint64_t>(i + 1)]);
   }
   return order;
+}
+
+std::vector<int64_t> counted_choice(uint64_t seed,
+                                    const std::vector<double>& weights,
+                                    int64_t count) {
+  std::vector<double> sums(weights.size());
+  std::partial_sum(weights.begin(), weights.end(), sums.begin());
+  std::vector<int64_t> out;
+  for (int64_t k = 0; k < count; ++k) {
+    const double at =
+        counted_uniform(seed ^ mix(static_cast<uint64_t>(k))) * sums.back();
+    out.push_back(std::upper_bound(sums.begin(), sums.end(), at) -
+                  sums.begin());
+  }
+  return out;
 }
 
 }  // namespace rsm

@@ -25,6 +25,8 @@ enum class Purpose : uint64_t {
   watched_states = 12,
   trained_steps = 13,
   replay = 14,
+  particles = 15,
+  prompt_dropout = 16,
   forward_time = 20,
   forward_noise = 21,
 };
@@ -41,7 +43,16 @@ double counted_uniform(uint64_t seed);
  * device: every device sees the same numbers). */
 torch::Tensor counted_normal(uint64_t seed, at::IntArrayRef shape);
 
+/** A number from 0 to 1, without 1, each as likely. */
+double counted_uniform(uint64_t seed);
+
 /** A random permutation of 0..n-1. */
 std::vector<int64_t> counted_permutation(uint64_t seed, int64_t n);
+
+/** `count` indices of `weights` (0 or more, and not all 0), each drawn from all
+ * of them, as likely as its weight says. */
+std::vector<int64_t> counted_choice(uint64_t seed,
+                                    const std::vector<double>& weights,
+                                    int64_t count);
 
 }  // namespace rsm

@@ -51,5 +51,27 @@ TEST(CountedPermutation, IsAPermutationThatDependsOnTheSeed) {
   EXPECT_TRUE(counted_permutation(1, 0).empty());
 }
 
+TEST(CountedUniform, FillsItsRangeEvenly) {
+  std::vector<int64_t> tenths(10, 0);
+  for (uint64_t seed = 0; seed < 10000; ++seed) {
+    const double x = counted_uniform(seed);
+    ASSERT_GE(x, 0);
+    ASSERT_LT(x, 1);
+    ++tenths[static_cast<size_t>(10 * x)];
+  }
+  // Standard error of a count: 30.
+  for (const int64_t count : tenths) EXPECT_NEAR(count, 1000, 150);
+}
+
+TEST(CountedChoice, DrawsAsTheWeightsSay) {
+  const auto drawn = counted_choice(3, {0, 1, 0, 3, 0}, 10000);
+  EXPECT_EQ(drawn, counted_choice(3, {0, 1, 0, 3, 0}, 10000));
+  EXPECT_NE(drawn, counted_choice(4, {0, 1, 0, 3, 0}, 10000));
+  const auto ones = std::count(drawn.begin(), drawn.end(), 1);
+  const auto threes = std::count(drawn.begin(), drawn.end(), 3);
+  EXPECT_EQ(ones + threes, 10000);
+  EXPECT_NEAR(ones, 2500, 220);  // 5 standard errors
+}
+
 }  // namespace
 }  // namespace rsm

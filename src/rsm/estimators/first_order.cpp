@@ -14,27 +14,82 @@ constexpr const char* kNothingPositive =
     "no picture has a reward above 0, and the method trains on no other "
     "(method.estimator.gradient.positive_only): nothing is learnt";
 
+/** Draws what of a path an epoch trains. */
+class StepDraw {
+ public:
+  StepDraw(uint64_t seed, int64_t epoch, int64_t what)
+      : seed_(seed), epoch_(epoch), what_(what) {}
+
+  /** So many of 0 .. of-1, each once, rising; as many as there are. */
+  std::vector<int64_t> some(int64_t count, int64_t of, int64_t number) const {
+    auto out =
+        counted_permutation(counted_seed(seed_, Purpose::trained_steps,
+                                         {static_cast<uint64_t>(epoch_),
+                                          static_cast<uint64_t>(what_),
+                                          static_cast<uint64_t>(number)}),
+                            of);
+    out.resize(std::min(count, of));
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+  int64_t one(int64_t of, int64_t number) const {
+    return some(1, of, number)[0];
+  }
+
+ private:
+  uint64_t seed_;
+  int64_t epoch_, what_;
+};
+
+/** One of each even part of 0 .. of-1. */
+std::vector<int64_t> even_times(const StepDraw& draw, int64_t parts,
+                                int64_t of) {
+  std::vector<int64_t> out;
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t first = of * part / parts;
+    const int64_t size = of * (part + 1) / parts - first;
+    out.push_back(first + draw.one(size, part));
+  }
+  return out;
+}
+
+/** Any early ones of 0 .. of-1, and any others. */
+std::vector<int64_t> split_times(const StepDraw& draw,
+                                 const GradientKnobs& knobs, int64_t of) {
+  const int64_t early = std::max<int64_t>(
+      1, std::llround(knobs.early_share * static_cast<double>(of)));
+  auto out = draw.some(knobs.early_times, early, 0);
+  const auto late = draw.some(knobs.times - knobs.early_times, of - early, 1);
+  for (const int64_t step : late) out.push_back(early + step);
+  return out;
+}
+
 /** The steps of a path that an epoch trains, rising. */
 std::vector<int64_t> trained_steps(const GradientKnobs& knobs, uint64_t seed,
                                    int64_t epoch, int64_t root, int64_t steps) {
-  const auto drawn = [&](int64_t below, int64_t what, int64_t number) {
-    return counted_permutation(
-        counted_seed(seed, Purpose::trained_steps,
-                     {static_cast<uint64_t>(epoch), static_cast<uint64_t>(what),
-                      static_cast<uint64_t>(number)}),
-        below)[0];
-  };
-  int64_t late =
-      knobs.late_steps > 0 ? std::min(knobs.late_steps, steps) : steps;
-  if (knobs.random_late_steps) late = 1 + drawn(late, 0, 0);
+  int64_t late = steps - knobs.first_step;
+  if (knobs.late_steps > 0) late = std::min(late, knobs.late_steps);
+  if (knobs.random_late_steps) late = 1 + StepDraw(seed, epoch, 0).one(late, 0);
+  const StepDraw draw(seed, epoch, 1 + (knobs.shared_times ? 0 : root));
   const int64_t parts = knobs.times > 0 ? std::min(knobs.times, late) : late;
-  std::vector<int64_t> out;
-  for (int64_t part = 0; part < parts; ++part) {
-    const int64_t first = late * part / parts;
-    const int64_t size = late * (part + 1) / parts - first;
-    out.push_back(steps - late + first + drawn(size, 1 + root, part));
-  }
+  auto out = knobs.early_times > 0 ? split_times(draw, knobs, late)
+                                   : even_times(draw, parts, late);
+  for (auto& step : out) step += steps - late;
   if (knobs.last_time && out.back() != steps - 1) out.push_back(steps - 1);
+  return out;
+}
+
+/** Of some states, as many as `share` says in the mean, rising. */
+std::vector<int64_t> dropped(const std::vector<int64_t>& states, double share,
+                             uint64_t seed, int64_t epoch) {
+  std::vector<int64_t> out;
+  if (share == 0) return out;
+  for (const int64_t state : states) {
+    const double at = counted_uniform(counted_seed(
+        seed, Purpose::prompt_dropout,
+        {static_cast<uint64_t>(epoch), static_cast<uint64_t>(state)}));
+    if (at < share) out.push_back(state);
+  }
   return out;
 }
 
@@ -68,18 +123,39 @@ int64_t TrainedStates::place_of(int64_t node) const {
          distinct.begin();
 }
 
+FirstOrder::FirstOrder(const Method& method, uint64_t seed,
+                       const GradientParts& parts)
+    : knobs_(method.estimator.gradient), seed_(seed), parts_(parts) {
+  if (knobs_.reject_above < 1) kept_["rejection"] = {0, 0};
+  if (knobs_.norm_quantile > 0) kept_["norm_clip"] = {knobs_.norm_clip};
+}
+
+GradientEpoch FirstOrder::taking(int64_t epoch) const {
+  const auto found = kept_.find("norm_clip");
+  return {
+      counted_seed(seed_, Purpose::particles, {static_cast<uint64_t>(epoch)}),
+      found == kept_.end() ? knobs_.norm_clip : found->second[0]};
+}
+
 Guidance FirstOrder::guide(const Sampled& sampled, int64_t epoch) {
   const auto& rollout = sampled.rollout;
   const TrainedStates trained(rollout, knobs_, seed_, epoch);
   const int64_t steps = trained.nodes.steps;
-  const auto taken = gradients_at(trained.distinct, sampled, knobs_, parts_);
+  const auto now = taking(epoch);
+  const auto taken =
+      gradients_at(trained.distinct, sampled, knobs_, parts_, now);
   Guidance out;
   out.trained = trained.states;
+  out.unprompted = dropped(trained.states, knobs_.prompt_dropout, seed_, epoch);
   out.evaluations = passes_for(trained.distinct, trained.nodes, knobs_);
-  out.numbers["gradient_norm"] = norms(taken.gradient).mean().item<double>();
-  out.directions.value = knobs_.norm_clip > 0
-                             ? clip_gradients(taken.gradient, knobs_.norm_clip)
-                             : taken.gradient;
+  const auto norm = norms(taken.gradient);
+  out.numbers["gradient_norm"] = norm.mean().item<double>();
+  out.directions.value = now.clipped(taken.gradient);
+  if (knobs_.norm_quantile > 0) {
+    out.numbers["norm_clip"] = now.norm_clip;
+    kept_.at("norm_clip") = {
+        at::quantile(norm, knobs_.norm_quantile).item<double>()};
+  }
   const double size =
       knobs_.of_sum ? 0.5 * static_cast<double>(rollout.x[0].numel()) : 1;
   const auto reward = taken.value.accessor<float, 1>();
@@ -111,11 +187,13 @@ void FirstOrder::reject(const std::function<torch::Tensor()>& distances_of,
   const double present =
       at::quantile(distances, knobs_.reject_above).item<double>();
   constexpr double kDecay = 0.9;
-  farthest_ = epochs_ < 2 ? (epochs_ * farthest_ + present) / (epochs_ + 1)
-                          : kDecay * farthest_ + (1 - kDecay) * present;
-  ++epochs_;
+  auto& kept = kept_.at("rejection");
+  double &farthest = kept[0], &epochs = kept[1];
+  farthest = epochs < 2 ? (epochs * farthest + present) / (epochs + 1)
+                        : kDecay * farthest + (1 - kDecay) * present;
+  ++epochs;
   const auto alive = guidance.advantages.alive;
-  const auto near = distances < farthest_;
+  const auto near = distances < farthest;
   for (size_t i = 0; i < guidance.trained.size(); ++i) {
     const auto row = guidance.trained[i];
     if (!near[static_cast<int64_t>(i)].item<bool>()) alive[row] = false;
@@ -124,23 +202,33 @@ void FirstOrder::reject(const std::function<torch::Tensor()>& distances_of,
 }
 
 StateDict FirstOrder::state() const {
-  if (knobs_.reject_above == 1) return {};
-  return {{"rejection", torch::tensor({farthest_, epochs_}, at::kDouble)}};
+  StateDict out;
+  for (const auto& [name, numbers] : kept_) {
+    out[name] = torch::tensor(numbers, at::kDouble);
+  }
+  return out;
 }
 
 void FirstOrder::load_state(const StateDict& state) {
-  if (knobs_.reject_above == 1) {
+  if (kept_.empty()) {
     Estimator::load_state(state);
     return;
   }
-  const auto found = state.find("rejection");
-  RSM_CHECK(
-      state.size() == 1 && found != state.end() && found->second.numel() == 2,
-      "[first order] ", state.size(),
-      " saved tensors arrived, not the one \"rejection\"; the checkpoint "
-      "is of another method");
-  farthest_ = found->second[0].item<double>();
-  epochs_ = found->second[1].item<double>();
+  std::vector<std::string> names;
+  for (const auto& [name, numbers] : kept_) names.push_back(name);
+  for (auto& [name, numbers] : kept_) {
+    const auto found = state.find(name);
+    const auto count = std::ssize(numbers);
+    RSM_CHECK(state.size() == kept_.size() && found != state.end() &&
+                  found->second.numel() == count,
+              "[first order] ", state.size(),
+              " saved tensors arrived, not those called ", join(names),
+              " with ", count, " numbers in \"", name,
+              "\"; the checkpoint is of another method");
+    for (int64_t i = 0; i < count; ++i) {
+      numbers[i] = found->second[i].item<double>();
+    }
+  }
 }
 
 }  // namespace rsm

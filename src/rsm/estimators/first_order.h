@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "rsm/base/estimator.h"
@@ -28,8 +30,7 @@ struct TrainedStates {
  * (GradientKnobs::discount and of_sum). */
 class FirstOrder : public Estimator {
  public:
-  FirstOrder(const Method& method, uint64_t seed, const GradientParts& parts)
-      : knobs_(method.estimator.gradient), seed_(seed), parts_(parts) {}
+  FirstOrder(const Method& method, uint64_t seed, const GradientParts& parts);
 
   /** Throws rsm::Error where a gradient is not finite. */
   Guidance guide(const Sampled& sampled, int64_t epoch) override;
@@ -39,6 +40,9 @@ class FirstOrder : public Estimator {
   void reject(const std::function<torch::Tensor()>& distances,
               Guidance& guidance) override;
 
+  /** How guide() takes the gradients of the epoch that comes next. */
+  GradientEpoch taking(int64_t epoch) const;
+
   StateDict state() const override;
   void load_state(const StateDict& state) override;
 
@@ -46,8 +50,10 @@ class FirstOrder : public Estimator {
   GradientKnobs knobs_;
   uint64_t seed_;
   GradientParts parts_;
-  /** The running quantile and of how many epochs it is. */
-  double farthest_ = 0, epochs_ = 0;
+  /** Numbers that go from epoch to epoch, of the knobs that are on:
+   * "rejection", the running quantile of distances and of how many epochs it
+   * is; "norm_clip", the bound. */
+  std::map<std::string, std::vector<double>> kept_;
 };
 
 }  // namespace rsm

@@ -3,12 +3,14 @@
 #include <map>
 #include <set>
 
-#include "rsm/base/error.h"
+#include "rsm/base/random.h"
+#include "rsm/paths/consistency_point.h"
 
 namespace rsm {
 namespace {
 
 using At = GradientKnobs::At;
+using Through = GradientKnobs::Through;
 using Nodes = std::vector<int64_t>;
 
 torch::Tensor picked(const torch::Tensor& all, const Nodes& places) {
@@ -18,11 +20,12 @@ torch::Tensor picked(const torch::Tensor& all, const Nodes& places) {
 class Taker {
  public:
   Taker(const Sampled& sampled, const GradientKnobs& knobs,
-        const GradientParts& parts)
+        const GradientParts& parts, const GradientEpoch& epoch)
       : sampled_(sampled),
         rollout_(sampled.rollout),
         knobs_(knobs),
         parts_(parts),
+        epoch_(epoch),
         nodes_{std::ssize(sampled.rollout.transitions)} {}
 
   RewardGradient at_nodes(const Nodes& nodes) const {
@@ -60,42 +63,53 @@ class Taker {
     out.gradient.index_copy_(0, index, some.gradient);
   }
 
-  /** [B,1,1,1] float32 of the times of states. */
+  /** How the picture that a state leads to is predicted. */
+  PicturePoint point_of(int64_t state) const {
+    const double t = rollout_.transition_of(state).t;
+    if (knobs_.through == Through::predictor) {
+      return consistency_point(parts_.path, t);
+    }
+    return {t, parts_.path.prediction(t)};
+  }
+  /** [B,1,1,1] float32 of how those of states are. */
   template <typename F>
   torch::Tensor column(const Nodes& states, const F& number_of) const {
     std::vector<float> numbers;
     for (const int64_t state : states) {
-      numbers.push_back(static_cast<float>(
-          number_of(parts_.path.prediction(rollout_.transition_of(state).t))));
+      numbers.push_back(static_cast<float>(number_of(point_of(state))));
     }
     return torch::tensor(numbers).view({-1, 1, 1, 1});
   }
   torch::Tensor per_x(const Nodes& states) const {
-    return column(states, [](const Path::Prediction& p) { return p.x; });
+    return column(states, [](const PicturePoint& p) { return p.prediction.x; });
   }
   torch::Tensor per_y(const Nodes& states) const {
-    return column(states, [](const Path::Prediction& p) { return p.y; });
+    return column(states, [](const PicturePoint& p) { return p.prediction.y; });
   }
-
-  RewardGradient of_reward(const torch::Tensor& latents,
-                           Prompts prompts) const {
-    return reward_gradient(parts_.reward, parts_.decoder, latents, prompts,
-                           gradients_at_once(parts_.decoder));
-  }
-  Prompts prompts_of(const Nodes& states) const {
-    Prompts out;
-    for (const int64_t state : states) {
-      out.push_back(rollout_.prompts[rollout_.state_prompt[state]]);
-    }
-    return out;
+  torch::Tensor times(const Nodes& states) const {
+    return column(states, [](const PicturePoint& p) { return p.t; }).flatten();
   }
 
   RewardGradient of_samples(const Nodes& roots) const {
     Prompts prompts;
+    Nodes nodes;
     for (const int64_t root : roots) {
       prompts.push_back(rollout_.prompts[rollout_.image_prompt[root]]);
+      nodes.push_back(nodes_.of(root, nodes_.steps));
     }
-    return of_reward(picked(rollout_.latents, roots), prompts);
+    return particle_gradient(picked(rollout_.latents, roots), prompts, nodes,
+                             knobs_, parts_, epoch_);
+  }
+  /** In what is predicted from states. */
+  RewardGradient of_predicted(const torch::Tensor& latents,
+                              const Nodes& states) const {
+    Prompts prompts;
+    Nodes nodes;
+    for (const int64_t state : states) {
+      prompts.push_back(rollout_.prompts[rollout_.state_prompt[state]]);
+      nodes.push_back(nodes_.of_state(state));
+    }
+    return particle_gradient(latents, prompts, nodes, knobs_, parts_, epoch_);
   }
 
   /** The pictures that the rollout's outputs predict. */
@@ -106,14 +120,14 @@ class Taker {
   /** In x of states, their outputs held fixed. */
   RewardGradient of_pictures(const Nodes& states,
                              const torch::Tensor& pictures) const {
-    auto out = of_reward(pictures, prompts_of(states));
+    auto out = of_predicted(pictures, states);
     out.gradient = per_x(states) * out.gradient;
     return out;
   }
 
   Denoiser& network() const {
-    return knobs_.through == GradientKnobs::Through::policy ? parts_.policy
-                                                            : parts_.reference;
+    if (knobs_.through == Through::predictor) return *parts_.predictor;
+    return knobs_.through == Through::policy ? parts_.policy : parts_.reference;
   }
 
   /** In x of states, of the picture that the network predicts there. */
@@ -122,16 +136,16 @@ class Taker {
     const auto by_x = per_x(states), by_y = per_y(states);
     auto out = room(std::ssize(states));
     const auto within = network().pull_back(
-        x, times_of(rollout_, states), sampled_.conditions_of(states),
+        x, times(states), sampled_.conditions_of(states),
         [&](int64_t first, int64_t count, const torch::Tensor& y) {
           const auto part = [&](const torch::Tensor& all) {
             return all.slice(0, first, first + count);
           };
           const Nodes some(states.begin() + first,
                            states.begin() + first + count);
-          const auto found = of_reward(
+          const auto found = of_predicted(
               part(by_x) * part(x) + part(by_y) * y.to(at::kCPU, at::kFloat),
-              prompts_of(some));
+              some);
           part(out.value).copy_(found.value);
           part(out.gradient).copy_(found.gradient);
           return (part(by_y) * found.gradient).to(y.device());
@@ -169,11 +183,14 @@ class Taker {
 
   torch::Tensor before_step(const torch::Tensor& after, const Nodes& roots,
                             int64_t step) const {
+    const auto& transition = rollout_.transitions[step];
+    if (knobs_.through == Through::linear) {
+      return transition.a_x * after;
+    }
     Nodes states;
     for (const int64_t root : roots) {
       states.push_back(nodes_.state(nodes_.of(root, step)));
     }
-    const auto& transition = rollout_.transitions[step];
     const auto within = network().pull_back(
         picked(rollout_.x, states), times_of(rollout_, states),
         sampled_.conditions_of(states),
@@ -188,10 +205,49 @@ class Taker {
   const Rollout& rollout_;
   const GradientKnobs& knobs_;
   const GradientParts& parts_;
+  const GradientEpoch& epoch_;
   PathNodes nodes_;
 };
 
+/** [B,C,H,W] of one particle. */
+torch::Tensor noise_of(const Nodes& nodes, int64_t particle,
+                       const torch::Tensor& latents, uint64_t seed) {
+  auto out = at::empty(latents.sizes(), at::kFloat);
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const auto row = static_cast<int64_t>(i);
+    out[row].copy_(counted_normal(
+        counted_seed(
+            seed, Purpose::particles,
+            {static_cast<uint64_t>(nodes[i]), static_cast<uint64_t>(particle)}),
+        latents[row].sizes()));
+  }
+  return out;
+}
+
 }  // namespace
+
+RewardGradient particle_gradient(const torch::Tensor& latents,
+                                 const Prompts& prompts,
+                                 const std::vector<int64_t>& nodes,
+                                 const GradientKnobs& knobs,
+                                 const GradientParts& parts,
+                                 const GradientEpoch& epoch) {
+  const auto taken_at = [&](const torch::Tensor& these) {
+    return reward_gradient(parts.reward, parts.decoder, these, prompts,
+                           gradients_at_once(parts.decoder));
+  };
+  if (knobs.jitter == 0) return taken_at(latents);
+  RewardGradient sum;
+  for (int64_t k = 0; k < knobs.particles; ++k) {
+    const auto one = taken_at(
+        latents + knobs.jitter * noise_of(nodes, k, latents, epoch.seed));
+    sum = k == 0 ? one
+                 : RewardGradient{sum.value + one.value,
+                                  sum.gradient + one.gradient};
+  }
+  const auto count = static_cast<double>(knobs.particles);
+  return {sum.value / count, sum.gradient / count};
+}
 
 int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
                    const GradientKnobs& knobs) {
@@ -203,7 +259,8 @@ int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
     roots.insert(of.root(node));
   }
   if (knobs.at == At::network) return inner;
-  return knobs.at == At::adjoint ? std::ssize(roots) * (of.steps - first) : 0;
+  if (knobs.at != At::adjoint || knobs.through == Through::linear) return 0;
+  return std::ssize(roots) * (of.steps - first);
 }
 
 int64_t gradients_at_once(const Decoder& decoder) {
@@ -213,8 +270,9 @@ int64_t gradients_at_once(const Decoder& decoder) {
 
 RewardGradient gradients_at(const std::vector<int64_t>& nodes,
                             const Sampled& sampled, const GradientKnobs& knobs,
-                            const GradientParts& parts) {
-  return Taker(sampled, knobs, parts).at_nodes(nodes);
+                            const GradientParts& parts,
+                            const GradientEpoch& epoch) {
+  return Taker(sampled, knobs, parts, epoch).at_nodes(nodes);
 }
 
 }  // namespace rsm

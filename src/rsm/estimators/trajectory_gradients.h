@@ -28,6 +28,8 @@ struct GradientParts {
   Denoiser* plain = nullptr;
   /** What learns beside the policy; of a flow or a surrogate. */
   std::shared_ptr<LearntScalar> learnt = nullptr;
+  /** A consistency model, of gradients through one alone. */
+  Denoiser* predictor = nullptr;
 };
 
 /** Numbers of all that trajectories of `steps` steps go through: the state of
@@ -40,10 +42,35 @@ struct PathNodes {
   }
   int64_t root(int64_t node) const { return node / (steps + 1); }
   int64_t step(int64_t node) const { return node % (steps + 1); }
+  /** That of a state. */
+  int64_t of_state(int64_t state) const {
+    return of(state / steps, state % steps);
+  }
   bool is_sample(int64_t node) const { return step(node) == steps; }
   /** The rollout's state that a node is. */
   int64_t state(int64_t node) const { return node - root(node); }
 };
+
+/** What of how gradients are taken is an epoch's own. */
+struct GradientEpoch {
+  uint64_t seed = 0;     ///< of the particles' noise
+  double norm_clip = 0;  ///< longer ones are scaled down to it; 0: none
+
+  torch::Tensor clipped(const torch::Tensor& gradient) const {
+    return norm_clip > 0 ? clip_gradients(gradient, norm_clip) : gradient;
+  }
+};
+
+/** reward_gradient() of latents [B,C,H,W] that belong to nodes [B] of an epoch,
+ * averaged over GradientKnobs::particles latents about each of them. A latent's
+ * noise depends on the epoch's seed, its node and the particle's number alone.
+ */
+RewardGradient particle_gradient(const torch::Tensor& latents,
+                                 const Prompts& prompts,
+                                 const std::vector<int64_t>& nodes,
+                                 const GradientKnobs& knobs,
+                                 const GradientParts& parts,
+                                 const GradientEpoch& epoch);
 
 /** Network passes that gradients at these nodes take, forward and backward. */
 int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
@@ -54,9 +81,11 @@ int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
 int64_t gradients_at_once(const Decoder& decoder);
 
 /** The reward at nodes of a rollout of trajectories (rising) and its gradient
- * in x there, as the knobs say; float32. Throws what reward_gradient() does. */
+ * in x there, as the knobs say, not clipped; float32. Throws what
+ * reward_gradient() does. */
 RewardGradient gradients_at(const std::vector<int64_t>& nodes,
                             const Sampled& sampled, const GradientKnobs& knobs,
-                            const GradientParts& parts);
+                            const GradientParts& parts,
+                            const GradientEpoch& epoch);
 
 }  // namespace rsm

@@ -190,6 +190,27 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
          m.estimator.gradient.value.channels = {16, 31};
        },
        "value.channels"},
+      {"residual-db",
+       [](Method& m) { m.estimator.gradient.prompt_dropout = 0.1; },
+       "prompt_dropout: 0"},
+      {"sqdf",
+       [](Method& m) {
+         m.estimator.gradient.through = GradientKnobs::Through::linear;
+       },
+       "at: adjoint"},
+      {"adjoint-matching",
+       [](Method& m) {
+         m.estimator.gradient.through = GradientKnobs::Through::predictor;
+       },
+       "at: network"},
+      {"sqdf", [](Method& m) { m.estimator.gradient.particles = 2; },
+       "jitter above 0"},
+      {"sqdf", [](Method& m) { m.estimator.gradient.first_step = 10; },
+       "first_step is 10 of 10"},
+      {"sqdf", [](Method& m) { m.estimator.gradient.early_times = 2; },
+       "of times = 1"},
+      {"sqdf", [](Method& m) { m.estimator.gradient.replay_age = 16; },
+       "raise replay"},
       {"dag-db",
        [](Method& m) {
          m.regularisation.importance = RegularisationKnobs::Importance::ratio;

@@ -181,6 +181,10 @@ void check_value(const Method& method) {
   const auto& knobs = method.regularisation;
   const auto shape = method.strength.shape;
   if (value.kind == ValueKnobs::Kind::none) return;
+  require(gradient.prompt_dropout == 0, method,
+          "value.kind: ", to_string(value.kind),
+          " with prompt_dropout: the network is told of prompts; set "
+          "prompt_dropout: 0");
   require(knobs.beta == 1, method, "value.kind: ", to_string(value.kind),
           " with beta = ", knobs.beta,
           ": the network is added to the reference's output; set beta: 1");
@@ -212,6 +216,18 @@ void check_value(const Method& method) {
       "level of the UNet");
 }
 
+/** Which steps of a path are trained. */
+void check_times(const Method& method, int64_t steps) {
+  const auto& gradient = method.estimator.gradient;
+  require(gradient.first_step < steps, method, "gradient.first_step is ",
+          gradient.first_step, " of ", steps,
+          " steps: none is left to train; lower it");
+  require(gradient.early_times <= gradient.times, method,
+          "gradient.early_times = ", gradient.early_times,
+          " of times = ", gradient.times,
+          "; give times as many as there are in all");
+}
+
 void check_trajectory(const Method& method, int64_t steps) {
   const auto& gradient = method.estimator.gradient;
   const auto& knobs = method.regularisation;
@@ -223,12 +239,31 @@ void check_trajectory(const Method& method, int64_t steps) {
           " reaches their sample from every state");
   require(gradient.late_steps <= steps, method, "gradient.late_steps is ",
           gradient.late_steps, " of ", steps, " steps; 0 trains them all");
+  check_times(method, steps);
   require(
       gradient.reject_above == 1 || knobs.beta > 0, method,
       "gradient.reject_above with beta = 0: without a pull to the reference "
       "states have no target; set beta above 0 or reject_above: 1");
   require(!gradient.random_late_steps || gradient.late_steps != 1, method,
           "random_late_steps with late_steps: 1: there is nothing to draw");
+  require(gradient.through != GradientKnobs::Through::linear ||
+              gradient.at == At::adjoint,
+          method, "gradient.through: linear with at: ", to_string(gradient.at),
+          ": without the network's part that is at: picture; set it, or at: "
+          "adjoint");
+  require(gradient.through != GradientKnobs::Through::predictor ||
+              gradient.at == At::network,
+          method,
+          "gradient.through: predictor with at: ", to_string(gradient.at),
+          ": it predicts pictures, and takes no steps; set at: network");
+  require(gradient.particles == 1 || gradient.jitter > 0, method,
+          "gradient.particles = ", gradient.particles,
+          " with jitter = 0: they are one and the same; set jitter above 0, "
+          "say 0.02");
+  require(gradient.replay_age <= gradient.replay, method,
+          "gradient.replay_age = ", gradient.replay_age,
+          " of replay = ", gradient.replay,
+          ": no epoch is kept so long; raise replay");
   check_value(method);
 }
 

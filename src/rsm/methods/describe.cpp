@@ -54,7 +54,11 @@ std::string gradient_cell(const GradientKnobs& knobs) {
   } else if (knobs.late_steps > 0) {
     out += cat(", last ", knobs.late_steps);
   }
-  if (knobs.times > 0) {
+  if (knobs.early_times > 0) {
+    out += cat(", ", knobs.early_times, " early + ",
+               knobs.times - knobs.early_times, knobs.last_time ? " + 1" : "",
+               " times");
+  } else if (knobs.times > 0) {
     out += cat(", ", knobs.times, knobs.last_time ? " + 1" : "", " times");
   }
   if (knobs.value.kind != ValueKnobs::Kind::none) {

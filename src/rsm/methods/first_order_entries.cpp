@@ -142,6 +142,8 @@ Method adjoint_matching() {
                            At::adjoint);
   m.estimator.gradient.stochastic = true;
   m.estimator.gradient.times = 4;
+  m.estimator.gradient.early_times = 2;
+  m.estimator.gradient.prompt_dropout = 0.2;
   m.estimator.gradient.reject_above = 0.9;
   m.strength.scale = 200;
   m.regularisation.beta = 2;

@@ -36,7 +36,8 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<EstimatorKnobs::Baseline>(4);
   expect_round_trip<TreeKnobs::Keep>(2);
   expect_round_trip<GradientKnobs::At>(4);
-  expect_round_trip<GradientKnobs::Through>(2);
+  expect_round_trip<GradientKnobs::Through>(4);
+  expect_round_trip<GradientKnobs::Draw>(2);
   expect_round_trip<ValueKnobs::Kind>(4);
   expect_round_trip<ValueKnobs::Law>(2);
   expect_round_trip<EstimatorKnobs::Spread>(3);

@@ -2,6 +2,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/printable.h"
+#include "rsm/models/loading.h"
 #include "rsm/models/lora_formats.h"
 
 namespace rsm {
@@ -68,6 +69,17 @@ LoraFile load_lora_start(const std::string& path, const std::string& part,
     file.config.exclude.clear();
   }
   return file;
+}
+
+Network with_lora(const Network& network, const std::string& path,
+                  torch::ScalarType type, torch::Device device) {
+  const auto weights = state_dict(*network);
+  const auto lora = load_lora_start(path, network->part(), weights);
+  auto out = network->fresh();
+  out->to(device, type);
+  load_merged(*out, weights, lora.tensors, lora.config);
+  for (auto& p : out->parameters()) p.requires_grad_(false);
+  return out;
 }
 
 }  // namespace rsm

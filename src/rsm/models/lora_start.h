@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "rsm/models/lora_files.h"
+#include "rsm/models/network.h"
 
 namespace rsm {
 
@@ -20,5 +21,10 @@ std::vector<std::string> adapted_layers(const LoraConfig& config,
  * another shape. */
 LoraFile load_lora_start(const std::string& path, const std::string& part,
                          const StateDict& weights);
+
+/** A copy of a network whose weights have the change of a LoRA of it in them;
+ * it is not trained. Throws as load_lora_start(). */
+Network with_lora(const Network& network, const std::string& path,
+                  torch::ScalarType type, torch::Device device);
 
 }  // namespace rsm

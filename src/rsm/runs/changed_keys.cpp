@@ -62,11 +62,25 @@ std::vector<std::string> changed_keys(const std::string& before,
       "prompts.cache_gb"};
   // Keys that configs did not always have, and what runs did without.
   static const std::map<std::string, std::string> later = {
-      {"compute.training_type", "float32"}, {"compute.text_type", "float32"},
-      {"compute.vae_type", "float32"},      {"prompts.t5", "true"},
-      {"prompts.t5_tokens", "256"},         {"sampling.size", "0"},
-      {"sampling.negative_prompt", ""},     {"train.lora.from", ""},
-      {"train.lora.reference", "base"},     {"sampling.solver", "euler"}};
+      {"compute.training_type", "float32"},
+      {"compute.text_type", "float32"},
+      {"compute.vae_type", "float32"},
+      {"prompts.t5", "true"},
+      {"prompts.t5_tokens", "256"},
+      {"sampling.size", "0"},
+      {"sampling.negative_prompt", ""},
+      {"train.lora.from", ""},
+      {"train.lora.reference", "base"},
+      {"sampling.solver", "euler"},
+      {"method.estimator.gradient.particles", "1"},
+      {"method.estimator.gradient.jitter", "0"},
+      {"method.estimator.gradient.first_step", "0"},
+      {"method.estimator.gradient.early_times", "0"},
+      {"method.estimator.gradient.shared_times", "false"},
+      {"method.estimator.gradient.prompt_dropout", "0"},
+      {"method.estimator.gradient.norm_quantile", "0"},
+      {"method.estimator.gradient.replay_age", "0"},
+      {"method.estimator.gradient.replay_draw", "even"}};
   auto old_values = values_of(before, origin);
   if (old_values.contains("sampling.guidance_scale")) {
     old_values.try_emplace("train.guidance_scale",

@@ -51,6 +51,10 @@ TEST(ChangedKeys, AKeyThatCameLaterIsWhatRunsDidWithoutIt) {
                   .empty());
   EXPECT_EQ(changed_keys(before, later + "{training_type: bfloat16}\n").size(),
             1u);
+  const std::string gradient = before + "method: {estimator: {gradient: {";
+  EXPECT_TRUE(
+      changed_keys(before, gradient + "jitter: 0, particles: 1}}}\n").empty());
+  EXPECT_EQ(changed_keys(before, gradient + "jitter: 0.1}}}\n").size(), 1u);
   const std::string negative = before + "sampling: {negative_prompt: ";
   EXPECT_TRUE(changed_keys(before, negative + "\"\"}\n").empty());
   EXPECT_EQ(

@@ -164,7 +164,7 @@ int64_t old_evaluations(const RunOptions& o, const RolloutIndex& index,
   const auto& estimator = o.method.estimator;
   const auto states = std::ssize(trained);
   if (o.policy().rollout_is_training() && estimator.gradient.replay == 0 &&
-      !estimator.is_of_pictures()) {
+      estimator.gradient.prompt_dropout == 0 && !estimator.is_of_pictures()) {
     return 0;
   }
   if (estimator.pictures.old.is_kept()) {

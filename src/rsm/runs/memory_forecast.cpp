@@ -238,6 +238,9 @@ double MemoryCount::held(const RunOptions& o) const {
   if (!o.policy().rollout_is_training()) {
     bytes += network_.numbers * size_of(o.rollout_type);
   }
+  if (!o.predictor.empty()) {
+    bytes += network_.numbers * size_of(o.training_type);
+  }
   // The LoRA, what is averaged, AdamW's two moments, and the reference.
   const double copies =
       (o.lora ? 1 : 0) + 1 + 2 + (!o.lora || o.reference_has_lora ? 1 : 0);

@@ -70,7 +70,7 @@ void Replay::write(int64_t epoch, const Epoch& kept) const {
 void Replay::remove_before(int64_t epoch) const {
   if (!is_on()) return;
   std::error_code none;
-  for (int64_t e = epoch - epochs_ - 1;
+  for (int64_t e = epoch - knobs_.replay - 1;
        e >= 0 && std::filesystem::remove(path_of(e), none); --e) {
   }
 }
@@ -78,7 +78,7 @@ void Replay::remove_before(int64_t epoch) const {
 void Replay::load(int64_t epoch) {
   held_.clear();
   if (!is_on()) return;
-  for (int64_t e = std::max<int64_t>(0, epoch - epochs_); e < epoch; ++e) {
+  for (int64_t e = first_held_at(epoch); e < epoch; ++e) {
     const std::string path = path_of(e);
     RSM_CHECK(is_there(path), "[replay] ", path,
               " is missing: the run replays its past epochs and can't go on in "
@@ -91,23 +91,60 @@ void Replay::load(int64_t epoch) {
   }
 }
 
-Sampled Replay::mixed(const Sampled& fresh, int64_t epoch, uint64_t seed,
-                      const RolloutPlan& plan, const Conditioner& conditioner) {
-  held_.erase(held_.begin(), held_.lower_bound(epoch - epochs_));
-  held_[epoch] = kept(fresh);
-  write(epoch, held_.at(epoch));
-  std::vector<std::pair<const Epoch*, int64_t>> all;  // of it, a trajectory
+void Replay::copy_from(const std::string& run_folder, int64_t epoch) const {
+  if (!is_on()) return;
+  const Replay other(run_folder, knobs_);
+  make_folders(folder_);
+  for (int64_t e = first_held_at(epoch); e < epoch; ++e) {
+    const std::string path = other.path_of(e);
+    RSM_CHECK(is_there(path), "[replay] ", path, " is missing: after epoch ",
+              epoch,
+              " the run replays it; begin at another of its epochs "
+              "(--from-epoch)");
+    copy_file_atomic(path, path_of(e));
+  }
+}
+
+std::vector<Replay::Trajectory> Replay::trained_at(int64_t epoch) const {
+  const int64_t last =
+      std::max(held_.begin()->first, epoch - knobs_.replay_age);
+  std::vector<Trajectory> out;
   for (const auto& [e, one] : held_) {
+    if (e > last) break;
     for (int64_t i = 0; i < std::ssize(one.prompts); ++i) {
-      all.emplace_back(&one, i);
+      out.emplace_back(&one, i);
     }
   }
-  const auto order = counted_permutation(seed, std::ssize(all));
-  const int64_t count = fresh.rollout.images();
+  return out;
+}
+
+std::vector<Replay::Trajectory> Replay::drawn(int64_t epoch, int64_t count,
+                                              uint64_t seed) const {
+  const auto all = trained_at(epoch);
+  std::vector<double> weights;
+  double sum = 0;
+  for (const auto& [of, i] : all) {
+    const auto value = of->tensors.at("value")[i].item<double>();
+    weights.push_back(std::max(value, 0.0));
+    sum += weights.back();
+  }
+  const bool by_reward =
+      knobs_.replay_draw == GradientKnobs::Draw::reward && sum > 0;
+  const auto order = by_reward ? counted_choice(seed, weights, count)
+                               : counted_permutation(seed, std::ssize(all));
+  std::vector<Trajectory> out;
+  for (int64_t k = 0; k < count; ++k) out.push_back(all[order[k]]);
+  return out;
+}
+
+Sampled Replay::mixed(const Sampled& fresh, int64_t epoch, uint64_t seed,
+                      const RolloutPlan& plan, const Conditioner& conditioner) {
+  held_.erase(held_.begin(), held_.lower_bound(first_held_at(epoch)));
+  held_[epoch] = kept(fresh);
+  write(epoch, held_.at(epoch));
   Prompts prompts;
   std::map<std::string, std::vector<torch::Tensor>> parts;
-  for (int64_t k = 0; k < count; ++k) {
-    const auto [of, i] = all[order[k]];
+  for (const auto& [of, i] : drawn(epoch, fresh.rollout.images(), seed)) {
     prompts.push_back(of->prompts[i]);
     for (const auto& [name, tensor] : of->tensors) {
       parts[name].push_back(tensor[i]);

@@ -1,11 +1,15 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "rsm/base/conditioner.h"
 #include "rsm/base/estimator.h"
+#include "rsm/base/method.h"
 #include "rsm/rollouts/plan.h"
 
 namespace rsm {
@@ -14,21 +18,26 @@ namespace rsm {
  * the folder `replay` of a run, which goes on from there. */
 class Replay {
  public:
-  /** Holds so many epochs beside the present one; 0: none, and no file. */
-  Replay(const std::string& run_folder, int64_t epochs)
-      : folder_(run_folder + "/replay"), epochs_(epochs) {}
+  /** Holds GradientKnobs::replay epochs beside the present one; 0: none, and
+   * no file. */
+  Replay(const std::string& run_folder, const GradientKnobs& knobs)
+      : folder_(run_folder + "/replay"), knobs_(knobs) {}
 
-  bool is_on() const { return epochs_ > 0; }
+  bool is_on() const { return knobs_.replay > 0; }
 
   /** Reads what a run at this epoch holds, the epochs before it. Throws
    * rsm::Error naming a file that is missing or not whole. */
   void load(int64_t epoch);
 
-  /** As many trajectories as `fresh`, the epoch's own, has: drawn from them and
-   * all that are held, each as likely, by `seed`. Keeps `fresh`, and writes its
-   * file. An epoch that is taken again gives the same. */
+  /** As many trajectories as `fresh`, the epoch's own, has: drawn by `seed`
+   * from them and all that are held, as the knobs say. Keeps `fresh`, and
+   * writes its file. An epoch that is taken again gives the same. */
   Sampled mixed(const Sampled& fresh, int64_t epoch, uint64_t seed,
                 const RolloutPlan& plan, const Conditioner& conditioner);
+
+  /** Copies what a run at this epoch holds from the folder of another run.
+   * Throws rsm::Error naming a file that is missing there. */
+  void copy_from(const std::string& run_folder, int64_t epoch) const;
 
   /** Removes files that no run needs which goes on from this epoch or a later
    * one. */
@@ -41,12 +50,22 @@ class Replay {
     StateDict tensors;
   };
 
+  /** One that is held: its number in its epoch. */
+  using Trajectory = std::pair<const Epoch*, int64_t>;
+
   static Epoch kept(const Sampled& sampled);
   void write(int64_t epoch, const Epoch& kept) const;
+  /** Those that an epoch may train. */
+  std::vector<Trajectory> trained_at(int64_t epoch) const;
+  std::vector<Trajectory> drawn(int64_t epoch, int64_t count,
+                                uint64_t seed) const;
+  int64_t first_held_at(int64_t epoch) const {
+    return std::max<int64_t>(0, epoch - knobs_.replay);
+  }
   std::string path_of(int64_t epoch) const;
 
   std::string folder_;
-  int64_t epochs_;
+  GradientKnobs knobs_;
   std::map<int64_t, Epoch> held_;
 };
 

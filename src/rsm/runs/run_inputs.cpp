@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 constexpr const char* kIndex = "model_index.json";
 constexpr const char* kTrain = "prompts.train";
 constexpr const char* kEvaluation = "evaluation.prompts";
+constexpr const char* kPredictor = "method.estimator.gradient.predictor";
 constexpr const char* kExec = "exec:";
 /** Endings of what a model is made of. */
 constexpr std::array<const char*, 4> kModelFiles = {".json", ".model",
@@ -73,6 +74,14 @@ json prompts_to_json(const std::map<std::string, RunInputs::Prompts>& all) {
   return out;
 }
 
+Checksums checksums_of_lora(const std::string& path) {
+  Checksums out;
+  for (const auto& file : lora_files(path)) {
+    out[fs::path(file).filename().string()] = file_checksum(file);
+  }
+  return out;
+}
+
 Checksums checksums_in(const JsonFields& fields) {
   Checksums out;
   for (const auto& name : fields.keys()) out[name] = fields.text(name);
@@ -101,7 +110,7 @@ std::vector<std::string> differences(const Checksums& before,
 
 const std::vector<std::string>& input_keys() {
   static const std::vector<std::string> keys = {"model", kTrain, kEvaluation,
-                                                "train.lora.from"};
+                                                "train.lora.from", kPredictor};
   return keys;
 }
 
@@ -112,9 +121,11 @@ RunInputs run_inputs(const RunOptions& options) {
   out.model_files = model_checksums(options.model);
   if (options.lora && !options.lora_from.empty()) {
     out.lora = options.lora_from;
-    for (const auto& file : lora_files(out.lora)) {
-      out.lora_files[fs::path(file).filename().string()] = file_checksum(file);
-    }
+    out.lora_files = checksums_of_lora(out.lora);
+  }
+  if (!options.predictor.empty()) {
+    out.predictor = options.predictor;
+    out.predictor_files = checksums_of_lora(out.predictor);
   }
   out.prompts[kTrain] = prompts_of(options.train_prompts);
   out.prompts[kEvaluation] = prompts_of(options.eval_prompts);
@@ -161,6 +172,14 @@ std::vector<std::string> changed_inputs(const RunInputs& before,
                           now.lora.empty() ? before.lora : now.lora,
                           " (train.lora.from): ", lora));
   }
+  const auto predictor =
+      changed_files(before.predictor_files, now.predictor_files);
+  if (!predictor.empty()) {
+    changed.push_back(
+        cat("files of the consistency model ",
+            now.predictor.empty() ? before.predictor : now.predictor, " (",
+            kPredictor, "): ", predictor));
+  }
   for (const auto& [key, prompts] : now.prompts) {
     const auto found = before.prompts.find(key);
     if (found != before.prompts.end() &&
@@ -194,6 +213,10 @@ json to_json(const RunInputs& inputs) {
     out["lora"] = inputs.lora;
     out["lora_files"] = inputs.lora_files;
   }
+  if (!inputs.predictor.empty()) {
+    out["predictor"] = inputs.predictor;
+    out["predictor_files"] = inputs.predictor_files;
+  }
   return out;
 }
 
@@ -205,6 +228,10 @@ RunInputs inputs_from_json(const JsonFields& fields) {
   if (fields.has("lora")) {
     out.lora = fields.text("lora");
     out.lora_files = checksums_in(fields.object("lora_files"));
+  }
+  if (fields.has("predictor")) {
+    out.predictor = fields.text("predictor");
+    out.predictor_files = checksums_in(fields.object("predictor_files"));
   }
   const auto prompts = fields.object("prompts");
   for (const auto& key : prompts.keys()) {

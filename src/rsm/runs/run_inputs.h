@@ -30,6 +30,9 @@ struct RunInputs {
   /** The LoRA it began with, as the config names it, or empty. */
   std::string lora = {};
   Checksums lora_files = {};
+  /** The same of the consistency model it predicts pictures by. */
+  std::string predictor = {};
+  Checksums predictor_files = {};
 };
 
 /** Keys of the config that only name what RunInputs compares by content. */

@@ -137,5 +137,19 @@ TEST_F(RunInputsTest, ALoraToGoOnFromIsOneOfThem) {
                {"train.lora.from", "any.safetensors (changed)"});
 }
 
+TEST_F(RunInputsTest, AConsistencyModelIsOneOfThem) {
+  const std::string file = folder_ / "lcm.safetensors";
+  write_file_atomic(file, "x");
+  options_.predictor = file;
+  const auto with = run_inputs(options_);
+  const auto json = to_json(with);
+  EXPECT_EQ(to_json(inputs_from_json(JsonFields(json, "here"))), json);
+  EXPECT_EQ(changed_inputs(before_, with).size(), 1u);
+  EXPECT_TRUE(changed_inputs(with, run_inputs(options_)).empty());
+  write_file_atomic(file, "y");
+  expect_parts(join(changed_inputs(with, run_inputs(options_))),
+               {"gradient.predictor", "lcm.safetensors (changed)"});
+}
+
 }  // namespace
 }  // namespace rsm

@@ -24,6 +24,9 @@ struct RunOptions {
   uint64_t seed = 42;
   Method method;
   std::vector<RewardSpec> rewards;
+  /** A LoRA that makes a consistency model of it, where the method takes
+   * gradients through one; else empty. */
+  std::string predictor;
 
   std::string train_prompts = "shapes:train";
   int64_t prompts_per_epoch = 16;

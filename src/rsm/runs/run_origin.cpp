@@ -11,6 +11,7 @@
 #include "rsm/io/run_log.h"
 #include "rsm/runs/changed_keys.h"
 #include "rsm/runs/checkpoint.h"
+#include "rsm/runs/replay.h"
 
 namespace rsm {
 namespace {
@@ -118,6 +119,8 @@ void begin_from(const RunOptions& options, const std::string& run,
   auto checkpoint = read_checkpoint(run, first);
   const auto changed = changes(options, checkpoint, run);
   checkpoint.config = options.resolved;
+  Replay(options.folder, options.method.estimator.gradient)
+      .copy_from(run, first);
   write_json_atomic(note,
                     {{"run", run}, {"epoch", first}, {"changed", changed}});
   copy_samples(run, to, first);

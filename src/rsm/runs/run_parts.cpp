@@ -13,9 +13,14 @@ namespace {
 /** The texts of a run, by what they are. */
 std::vector<std::pair<std::vector<std::string>, std::string>> texts_by_use(
     const RunOptions& options, const RunParts& parts) {
-  return {{texts_of(parts.train_prompts), "training prompts"},
-          {texts_of(parts.evaluation_set.prompts), "evaluation prompts"},
-          {{options.negative_prompt}, "negative prompts"}};
+  std::vector<std::pair<std::vector<std::string>, std::string>> out = {
+      {texts_of(parts.train_prompts), "training prompts"},
+      {texts_of(parts.evaluation_set.prompts), "evaluation prompts"},
+      {{options.negative_prompt}, "negative prompts"}};
+  if (options.method.estimator.gradient.prompt_dropout > 0) {
+    out.push_back({{""}, "empty prompts"});
+  }
+  return out;
 }
 
 std::unique_ptr<const Conditioner> prepared_conditions(

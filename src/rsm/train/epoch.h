@@ -8,6 +8,7 @@
 #include "rsm/base/estimator.h"
 #include "rsm/objective/scaled_residual.h"
 #include "rsm/train/drift.h"
+#include "rsm/train/loss_conditions.h"
 #include "rsm/train/update_log.h"
 
 namespace rsm {
@@ -24,7 +25,8 @@ struct Collected : Sampled {
 };
 
 struct Frozen : Outputs {
-  OutputMap map;  ///< of the method's policy; `old` is its result
+  LossConditions conditions;  ///< of its outputs, and of the updates'
+  OutputMap map;              ///< of the method's policy; `old` is its result
   Drift drift;
   double rollout_gap = 0;
   int64_t old_evaluations = 0, reference_evaluations = 0;

@@ -8,6 +8,7 @@
 #include "rsm/base/memory.h"
 #include "rsm/base/random.h"
 #include "rsm/io/run_log.h"
+#include "rsm/models/lora_start.h"
 #include "rsm/objective/scaled_residual.h"
 #include "rsm/objective/targets.h"
 #include "rsm/rewards/weighted_reward.h"
@@ -59,11 +60,22 @@ std::shared_ptr<LearntScalar> learnt_beside(const NetworkModule& policy,
   return made(ScalarNetwork::Of::surrogate, knobs.surrogate);
 }
 
+/** The consistency model that gradients are taken through; null: none is. */
+std::unique_ptr<GuidedNetwork> predictor_of(const RunOptions& options,
+                                            const Network& network) {
+  if (options.predictor.empty()) return nullptr;
+  const auto model = with_lora(network, options.predictor,
+                               options.training_type, options.device);
+  model->set_activation_checkpointing(options.activation_checkpointing);
+  return std::make_unique<GuidedNetwork>(model, Condition(), /*scale=*/1,
+                                         options.train_tiles);
+}
+
 /** A copy's outputs at some states, which are taken a few at a time. */
-StateOutputs outputs_at(Denoiser& copy, const Sampled& sampled,
+StateOutputs outputs_at(Denoiser& copy, const Rollout& rollout,
+                        const LossConditions& conditions,
                         const std::vector<int64_t>& states) {
   constexpr int64_t kAtOnce = 1024;
-  const auto& rollout = sampled.rollout;
   auto shape = rollout.x.sizes().vec();
   shape[0] = std::ssize(states);
   StateOutputs out{at::empty(shape, at::kFloat), states};
@@ -74,7 +86,7 @@ StateOutputs outputs_at(Denoiser& copy, const Sampled& sampled,
     out.y.slice(0, first, last)
         .copy_(copy.predict(
             rollout.x.index_select(0, torch::tensor(some, at::kLong)),
-            times_of(rollout, some), sampled.conditions_of(some)));
+            times_of(rollout, some), conditions.of(some)));
   }
   return out;
 }
@@ -91,11 +103,14 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
       parts_(std::move(parts)),
       eval_times_(parts_.model.path->times(options.eval_steps)),
       plan_(options.plan()),
-      replay_(options.folder, options.method.estimator.gradient.replay),
+      replay_(options.folder, options.method.estimator.gradient),
       transitions_(plan_.transitions(*parts_.model.path)) {
   policy_ = std::make_unique<Policy>(
       std::exchange(parts_.model.network, {}),
       parts_.conditions->encode({options.negative_prompt}), options.policy());
+  if (options.method.estimator.gradient.prompt_dropout > 0) {
+    empty_prompt_ = parts_.conditions->encode({""});
+  }
   GradientParts asked = {*parts_.reward, *parts_.model.decoder,
                          *parts_.model.path, policy_->copy(Copy::training),
                          policy_->copy(Copy::reference)};
@@ -109,6 +124,8 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
   }
   asked.learnt = learnt_beside(*policy_->trained_network().network(), options,
                                parts_.evaluation_set.latent_shape[0]);
+  predictor_ = predictor_of(options, policy_->trained_network().network());
+  asked.predictor = predictor_.get();
   estimator_ =
       make_estimator(options.method, options.seed, asked,
                      {policy_->trained_network().network(), options.train_tiles,
@@ -131,6 +148,7 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
     progress_.say("warning: " + warning);
   }
   policy_->watch(&progress_);
+  if (predictor_) predictor_->watch(&progress_);
   start_or_continue();
 }
 
@@ -274,12 +292,14 @@ Frozen Finetune::freeze(const Collected& sampled, const Guidance& guidance) {
   const Clock clock;
   const auto& rollout = sampled.rollout;
   Frozen out;
+  out.conditions = LossConditions(sampled, guidance.unprompted, empty_prompt_);
   const auto outputs = [&](Copy which, const std::vector<int64_t>& states) {
-    return outputs_at(policy_->copy(which), sampled, states);
+    return outputs_at(policy_->copy(which), rollout, out.conditions, states);
   };
   const auto& pictures = options_.method.estimator.pictures;
   const bool known = policy_->rollout_is_training() && !sampled.is_replayed &&
-                     rollout.y.size(0) == rollout.states();
+                     rollout.y.size(0) == rollout.states() &&
+                     options_.method.estimator.gradient.prompt_dropout == 0;
   const auto seed = counted_seed(options_.seed, Purpose::watched_states,
                                  {static_cast<uint64_t>(state_.epoch)});
   if (known) {

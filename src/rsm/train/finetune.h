@@ -103,7 +103,9 @@ class Finetune {
   Progress& progress_;
   RunParts parts_;  ///< but for the model's network, which the policy has
   std::unique_ptr<Policy> policy_;
+  Condition empty_prompt_;                   ///< where the method drops prompts
   std::unique_ptr<GuidedNetwork> unguided_;  ///< null: no estimator asks it
+  std::unique_ptr<GuidedNetwork> predictor_;  ///< the same
   std::unique_ptr<Estimator> estimator_;
   std::unique_ptr<torch::optim::AdamW> optimiser_;
   std::vector<double> eval_times_;

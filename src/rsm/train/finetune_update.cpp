@@ -10,6 +10,7 @@
 #include "rsm/objective/rows.h"
 #include "rsm/runs/average.h"
 #include "rsm/runs/clip_gradients.h"
+#include "rsm/runs/optimizer_step.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/health.h"
 
@@ -109,7 +110,7 @@ std::vector<torch::Tensor> Finetune::gradients_of(
   const bool met = frozen.old.states.size() < guidance.trained.size();
   UpdateRecorder recorder(rollout, states, log);
   auto gradients = policy_->trained_network().gradients(
-      rollout.x, times_of(rollout, all), sampled.conditions_of(all),
+      rollout.x, times_of(rollout, all), frozen.conditions.of(all),
       policy_->parameters(),
       [&](int64_t begin, int64_t count, const torch::Tensor& y) {
         const std::vector<int64_t> part(states.begin() + begin,
@@ -155,18 +156,11 @@ void Finetune::step(std::vector<torch::Tensor> gradients, const Prepared& epoch,
   }
   state_.skipped_in_a_row = 0;
   log.grad_norms.push_back(norm);
-  const auto& parameters = policy_->parameters();
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    parameters[i].mutable_grad() = gradients[i];
-  }
   static_cast<torch::optim::AdamWOptions&>(
       optimiser_->param_groups()[0].options())
       .lr(log.lr);
   policy_->watch(nullptr);  // half an epoch's updates would be no epoch
-  optimiser_->step();
-  for (const auto& parameter : parameters) {
-    parameter.mutable_grad().reset();  // zero_grad() refuses views
-  }
+  step_along(*optimiser_, gradients);
   ++state_.spent.updates;
   if (state_.spent.updates % options_.ema_every == 0) {
     policy_->update_average(average_decay(options_, state_.spent.updates));

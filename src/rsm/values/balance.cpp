@@ -104,19 +104,15 @@ class BalanceLesson {
   /** Gradients at the states themselves. */
   Directions gradients_at_states() const {
     const auto& knobs = room_.method.estimator.gradient;
-    const auto& rollout = room_.sampled.rollout;
-    const PathNodes nodes{std::ssize(rollout.transitions)};
     Directions out;
-    out.of_row.assign(rollout.rows(), 0);
-    std::vector<int64_t> at;
-    for (const int64_t s : states_.numbers()) {
-      out.of_row[s] = std::ssize(at);
-      at.push_back(nodes.of(rollout.state_root[s], rollout.state_step[s]));
+    out.of_row.assign(room_.sampled.rollout.rows(), 0);
+    for (int64_t k = 0; k < states_.count(); ++k) {
+      out.of_row[states_.numbers()[k]] = k;
     }
-    out.value = gradients_at(at, room_.sampled, knobs, room_.parts).gradient;
-    if (knobs.norm_clip > 0) {
-      out.value = clip_gradients(out.value, knobs.norm_clip);
-    }
+    out.value =
+        room_.epoch.clipped(gradients_at(states_.nodes(), room_.sampled, knobs,
+                                         room_.parts, room_.epoch)
+                                .gradient);
     return out;
   }
 

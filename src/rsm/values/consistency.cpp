@@ -80,14 +80,12 @@ class ConsistencyLesson {
     }
     const auto by_x = torch::tensor(of_x).view({-1, 1, 1, 1});
     const auto by_y = torch::tensor(of_y).view({-1, 1, 1, 1});
-    auto gradient =
-        by_x * reward_gradient(parts.reward, parts.decoder, by_x * x + by_y * y,
-                               states_.prompts(),
-                               gradients_at_once(parts.decoder))
-                   .gradient;
-    const double most = room_.method.estimator.gradient.norm_clip;
-    if (most > 0) gradient = clip_gradients(gradient, most);
-    return g - strength_at(t) * gradient;
+    const auto of_picture =
+        particle_gradient(by_x * x + by_y * y, states_.prompts(),
+                          states_.nodes(), room_.method.estimator.gradient,
+                          parts, room_.epoch)
+            .gradient;
+    return g - strength_at(t) * room_.epoch.clipped(by_x * of_picture);
   }
 
   void add_terminal(Lesson& out) {

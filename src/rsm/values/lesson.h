@@ -34,8 +34,9 @@ struct Classroom {
   const Method& method;
   const Sampled& sampled;
   const GradientParts& parts;
-  Denoiser& value;           ///< g as the epoch found it
-  const Guidance& guidance;  ///< of the trained states
+  Denoiser& value;             ///< g as the epoch found it
+  const Guidance& guidance;    ///< of the trained states
+  const GradientEpoch& epoch;  ///< how its gradients were taken
 };
 
 /** VGG-Flow's losses (arXiv 2512.05116) and their gradient in g, exact but for

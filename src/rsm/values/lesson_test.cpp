@@ -8,6 +8,8 @@
 #include <cmath>
 #include <functional>
 
+#include "rsm/base/random.h"
+#include "rsm/estimators/first_order.h"
 #include "rsm/estimators/reward_gradient.h"
 #include "rsm/values/testing.h"
 
@@ -16,6 +18,11 @@ namespace {
 
 torch::Tensor slope_of(const torch::Tensor& value, const torch::Tensor& x) {
   return torch::autograd::grad({value.sum()}, {x})[0].detach();
+}
+
+/** How an epoch of expect_lesson() takes its gradients. */
+GradientEpoch taking_of(ValueSetting& setting) {
+  return FirstOrder(setting.method, 1, setting.parts()).taking(0);
 }
 
 /** One state of a path, and what networks say around it, with autograd. */
@@ -32,6 +39,12 @@ class Place {
     const auto& rollout = setting.sampled.rollout;
     next = last ? rollout.latents.narrow(0, rollout.state_root[state], 1)
                 : rollout.x.narrow(0, state + 1, 1);
+    const auto node = static_cast<uint64_t>(
+        PathNodes{std::ssize(rollout.transitions)}.of_state(state));
+    const auto seed =
+        counted_seed(taking_of(setting).seed, Purpose::particles, {node, 0});
+    moved_ = setting.method.estimator.gradient.jitter *
+             counted_normal(seed, x.sizes());
   }
 
   torch::Tensor g(const torch::Tensor& x, double t) const {
@@ -48,7 +61,7 @@ class Place {
   torch::Tensor reward(const torch::Tensor& x, const torch::Tensor& y,
                        double t) const {
     const auto by = setting_.path->prediction(t);
-    return reward_of(by.x * x + by.y * y);
+    return reward_of(by.x * x + by.y * y + moved_);
   }
   torch::Tensor reward_of(const torch::Tensor& picture) const {
     return setting_.reward.value_of(setting_.decoder.pictures(picture), {});
@@ -62,6 +75,7 @@ class Place {
   ValueSetting& setting_;
   ValueNetwork& network_;
   ConditionRows conditions_;
+  torch::Tensor moved_;  ///< the particle that is judged
 
  public:
   const Transition& step;
@@ -171,8 +185,10 @@ void expect_lesson(ValueSetting& setting, const StateLoss& loss) {
       torch::autograd::grad({sum}, network.parameters(), {}, false, false,
                             /*allow_unused=*/true);
 
-  const Classroom room = {setting.method, setting.sampled, setting.parts(),
-                          network.outputs(), guidance};
+  const auto parts = setting.parts();
+  const auto epoch = taking_of(setting);
+  const Classroom room = {setting.method,    setting.sampled, parts,
+                          network.outputs(), guidance,        epoch};
   const auto lesson =
       setting.method.estimator.gradient.value.law == ValueKnobs::Law::balance
           ? balance_lesson(room)
@@ -201,6 +217,12 @@ TEST(Lesson, OfConsistencyIsThatOfThePublishedLossByAutograd) {
     if (as_published) setting.method.estimator.gradient.value.terminal = 0;
     expect_lesson(setting, published_consistency);
   }
+}
+
+TEST(Lesson, OfConsistencyJudgesTheSameParticleAtAllItsPoints) {
+  ValueSetting setting("vgg-flow");
+  setting.method.estimator.gradient.jitter = 0.2;
+  expect_lesson(setting, published_consistency);
 }
 
 TEST(Lesson, OfBalanceIsThatOfThePublishedLossByAutograd) {

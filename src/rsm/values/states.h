@@ -62,6 +62,13 @@ class PathStates {
   torch::Tensor next_t() const {
     return numbers_of([](const Transition& step) { return step.t_next; });
   }
+  /** Of the paths that they are part of (PathNodes). */
+  std::vector<int64_t> nodes() const {
+    const PathNodes all{std::ssize(rollout_.transitions)};
+    std::vector<int64_t> out;
+    for (const int64_t s : states_) out.push_back(all.of_state(s));
+    return out;
+  }
   std::vector<int64_t> prompt_numbers() const {
     std::vector<int64_t> out;
     for (const int64_t s : states_) out.push_back(rollout_.state_prompt[s]);

@@ -40,8 +40,10 @@ ValueGradient::ValueGradient(const Method& method, uint64_t seed,
 
 Guidance ValueGradient::guide(const Sampled& sampled, int64_t epoch) {
   lesson_.reset();
+  const auto taking = first_order_.taking(epoch);
   auto out = first_order_.guide(sampled, epoch);
-  const Classroom room = {method_, sampled, parts_, network_.outputs(), out};
+  const Classroom room = {method_, sampled, parts_, network_.outputs(),
+                          out,     taking};
   auto lesson =
       method_.estimator.gradient.value.law == ValueKnobs::Law::consistency
           ? consistency_lesson(room)

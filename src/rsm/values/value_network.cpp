@@ -11,6 +11,7 @@
 #include "rsm/models/unet.h"
 #include "rsm/runs/clip_gradients.h"
 #include "rsm/runs/optimizer_state.h"
+#include "rsm/runs/optimizer_step.h"
 
 namespace rsm {
 namespace {
@@ -147,11 +148,7 @@ double ValueNetwork::step(std::vector<torch::Tensor> gradients) {
             "[value network] its gradient is not finite; lower "
             "gradient.value.lr (",
             knobs_.lr, ") or strength.scale");
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    parameters_[i].mutable_grad() = gradients[i];
-  }
-  optimiser_->step();
-  for (const auto& parameter : parameters_) parameter.mutable_grad().reset();
+  step_along(*optimiser_, gradients);
   return norm;
 }
 
