@@ -28,10 +28,6 @@ uint64_t counted_seed(uint64_t run_seed, Purpose purpose,
   return seed;
 }
 
-double counted_uniform(uint64_t seed) {
-  return static_cast<double>(mix(seed) >> 11) * 0x1p-53;
-}
-
 torch::Tensor counted_normal(uint64_t seed, at::IntArrayRef shape) {
   const auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
   return torch::randn(shape, generator, torch::kFloat32);

@@ -36,9 +36,6 @@ enum class Purpose : uint64_t {
 uint64_t counted_seed(uint64_t run_seed, Purpose purpose,
                       std::initializer_list<uint64_t> counters);
 
-/** A number in [0,1), even. */
-double counted_uniform(uint64_t seed);
-
 /** Standard normal numbers of `shape`, float32 on the CPU (move them to any
  * device: every device sees the same numbers). */
 torch::Tensor counted_normal(uint64_t seed, at::IntArrayRef shape);
