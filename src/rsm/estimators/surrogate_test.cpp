@@ -196,7 +196,9 @@ TEST(Surrogate, LearnsItsRewardsAndThenForetellsThem) {
     }
     EXPECT_LT(loss.back(), 0.5 * loss.front()) << entry;
     // All that is linear in the noise, but for the spreads of eight rewards.
-    if (entry == "rsm-flow") EXPECT_GT(share.back(), 0.7);
+    if (entry == "rsm-flow") {
+      EXPECT_GT(share.back(), 0.7);
+    }
     for (const int64_t count : here.scorer->pictures) EXPECT_LE(count, 32);
     EXPECT_EQ(here.scorer->pictures.size(), 12 * 20);
   }
