@@ -118,22 +118,21 @@ void prepare_pictures(const Config& section, EstimatorKnobs& estimator) {
   auto next = knobs;
   KnobReader words{section};
   words("guidance", next.guidance, "");
-  words("weight", next.weight, "");
   words("times", next.times, "");
-  words("coefficient", next.coefficient, "");
-  words("distance", next.distance, "");
   KnobReader{section.section("old")}("cap", next.old.cap, kShare, "");
   if (next.follows_gradients()) {
     estimator.compare_nothing();
-    knobs.weight = usual.weight;
-    knobs.coefficient = usual.coefficient;
-    knobs.distance = usual.distance;
-    next.weight = usual.weight;
-    next.coefficient = usual.coefficient;
-    next.distance = usual.distance;
+    knobs.weight = next.weight = usual.weight;
+    knobs.coefficient = next.coefficient = usual.coefficient;
+    knobs.distance = next.distance = usual.distance;
+    knobs.squash = usual.squash;
+    knobs.advantage_scale = usual.advantage_scale;
+  } else {
+    words("weight", next.weight, "");
+    words("coefficient", next.coefficient, "");
+    words("distance", next.distance, "");
   }
-  if (next.weight != PictureKnobs::Weight::advantage ||
-      next.follows_gradients()) {
+  if (next.weight != PictureKnobs::Weight::advantage) {
     knobs.squash = usual.squash;
     knobs.advantage_scale = usual.advantage_scale;
   }
