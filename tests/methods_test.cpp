@@ -66,6 +66,11 @@ TEST_P(MethodsOn, EveryEntryTrainsOnEveryModelItIsFor) {
       std::vector<std::string> overrides;
       if (method.estimator.needs_gradients()) {
         overrides = {"reward=colourfulness", "sampling.steps=4"};
+      } else if (method.estimator.is_of_pictures()) {
+        overrides = {"sampling.steps=4"};
+      }
+      if (method.estimator.has_surrogate()) {
+        overrides.emplace_back("method.estimator.surrogate.updates=1");
       }
       if (method.estimator.gradient.value.kind == ValueKnobs::Kind::small) {
         overrides.emplace_back(
