@@ -21,7 +21,7 @@ RunOptions scored_run(const std::string& folder, const std::string& model,
       cat("name: test\nfolder: ", folder, "\nmodel: models/", model,
           "\nreward: jpeg-compressibility\nmethod: {name: ", method, "}\n",
           R"(prompts: {per_epoch: 2, samples_per_prompt: 2}
-sampling: {steps: 4, guidance_scale: 2}
+sampling: {steps: 4, guidance_scale: 1}
 train:
   epochs: 3
   weights: full
@@ -34,11 +34,11 @@ compute: {rollout_tile: 8, train_tile: 8, threads: 2}
       "test.yaml", overrides));
 }
 
-/** Branches of four steps with a scorer. */
+constexpr const char* kBranches = "method.estimator.branches=[3, 2, 0, 0]";
+
 std::vector<std::string> with_scorer(const std::string& at) {
-  return {"method.estimator.branches=[4, 3, 2, 0]",
-          "method.estimator.surrogate={at: " + at +
-              ", channels: [8, 8], updates: 4}"};
+  return {kBranches, "method.estimator.surrogate={at: " + at +
+                         ", channels: [8, 8], updates: 4}"};
 }
 
 class SurrogateOn : public OnDevice {
@@ -56,7 +56,8 @@ RSM_ON_EVERY_DEVICE(SurrogateOn);
 TEST_P(SurrogateOn, LogsWhatItForetells) {
   const TemporaryFolder folder;
   for (const std::string at : {"picture", "network"}) {
-    const auto run = options(folder / at, at);
+    const auto run = options(folder / at, at,
+                             {"train.epochs=2", "sampling.guidance_scale=2"});
     const auto log = run_to_end(run);
     for (size_t epoch = 1; epoch < log.size(); ++epoch) {
       const auto& line = log[epoch];
@@ -85,8 +86,7 @@ TEST_P(SurrogateOn, TrainsAsThePlainMethodInItsFirstEpoch) {
   };
   const auto plain = [&] {
     run_to_end(scored_run(folder / "plain", "shapes-flow", "rsm-flow",
-                          {"method.estimator.branches=[4, 3, 2, 0]",
-                           "train.epochs=1", on_device()}));
+                          {kBranches, "train.epochs=1", on_device()}));
     return with_prefix(latest_checkpoint(folder / "plain")->tensors,
                        "trained.");
   }();
@@ -121,8 +121,9 @@ TEST_P(SurrogateOn, ResumesInTheSameBytes) {
 TEST_P(SurrogateOn, ThreadsChangeNoBit) {
   const TemporaryFolder folder;
   for (const std::string at : {"picture", "network"}) {
-    run_to_end(options(folder / (at + "2"), at));
-    run_to_end(options(folder / (at + "3"), at, {"compute.threads=3"}));
+    const std::string two = "train.epochs=2";
+    run_to_end(options(folder / (at + "2"), at, {two}));
+    run_to_end(options(folder / (at + "3"), at, {two, "compute.threads=3"}));
     expect_same_weights(folder / (at + "2"), folder / (at + "3"),
                         repeats_its_bits());
   }

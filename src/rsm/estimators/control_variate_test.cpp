@@ -151,7 +151,7 @@ TEST(ControlVariate, ChangesNoMeanWhateverSlopeAndCoefficientAre) {
     for (const auto baseline :
          {Baseline::mean, Baseline::leave_one_out, Baseline::none}) {
       for (const auto spread : {Spread::group, Spread::none}) {
-        Draws here(source, 40000);
+        Draws here(source, 16000);
         here.knobs.baseline = baseline;
         here.knobs.spread = spread;
         const auto rewards = here.rewards(curved);

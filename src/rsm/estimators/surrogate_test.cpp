@@ -263,9 +263,9 @@ TEST(RunningMoments, StandardiseByTheRewardsOfEarlierEpochs) {
   moments.add(first);
   EXPECT_EQ(moments.standardised(torch::tensor({4.0F})).item<double>(), 2);
   moments.add(torch::tensor({5.0F, 5.0F}));
-  // Weights 0.5, 0.5, 1, 1: mean 4, variance 2.
+  // Weights 0.5, 0.5, 1, 1: mean 4, variance 7/3.
   EXPECT_NEAR(moments.standardised(torch::tensor({6.0F})).item<double>(),
-              std::sqrt(2.0), 1e-12);
+              2 / std::sqrt(7.0 / 3), 1e-12);
   RunningMoments equal(0.5);
   equal.add(torch::tensor({0.1F, 0.1F, 0.1F}));
   EXPECT_EQ(equal.standardised(torch::tensor({0.2F})).item<double>(), 0);

@@ -181,7 +181,8 @@ template <class Visitor>
 void visit_network(Visitor& v, ScalarNetworkKnobs& k) {
   v("channels", k.channels, kUnetChannels,
     "of its network, a UNet's way down, level by level from the finest: "
-    "multiples of 4; all but the last level attend to the prompt");
+    "multiples of 4; all but the last level attend to the prompt, of a "
+    "surrogate the last alone");
   v("layers", k.layers, Range{1, 8}, "residual blocks of a level");
   v("lr", k.lr, kPositive, "learning rate of its AdamW");
   v("weight_decay", k.weight_decay, kNotNegative, "of the same");

@@ -11,6 +11,27 @@
 #include "rsm/runs/optimizer_state.h"
 
 namespace rsm {
+namespace {
+
+/** A scorer sees whole pictures, often: it attends where there are fewest
+ * tokens. */
+UnetConfig config_of(ScalarNetwork::Of whose, const ScalarNetworkKnobs& knobs,
+                     int64_t channels, int64_t width) {
+  auto config =
+      scalar_unet_config(channels, width, knobs.channels, knobs.layers);
+  if (whose == ScalarNetwork::Of::surrogate) {
+    config.down_attention.assign(knobs.channels.size(), false);
+    config.down_attention.back() = true;
+  }
+  return config;
+}
+
+/** Whether a parameter is the last of what is added to the way around it. */
+bool ends_a_branch(const std::string& name) {
+  return name.ends_with(".conv2.weight") || name.ends_with(".proj_out.weight");
+}
+
+}  // namespace
 
 ScalarNetwork::ScalarNetwork(Of whose, const ScalarNetworkKnobs& knobs,
                              int64_t channels, int64_t width, uint64_t seed,
@@ -18,7 +39,7 @@ ScalarNetwork::ScalarNetwork(Of whose, const ScalarNetworkKnobs& knobs,
     : owner_(whose == Of::flow ? "flow" : "surrogate"),
       max_grad_norm_(knobs.max_grad_norm) {
   const auto network = std::make_shared<ScalarUnetImpl>(
-      scalar_unet_config(channels, width, knobs.channels, knobs.layers));
+      config_of(whose, knobs, channels, width));
   network->to(device);
   const torch::NoGradGuard no_grad;
   for (const auto& item : network->named_parameters()) {
@@ -26,6 +47,10 @@ ScalarNetwork::ScalarNetwork(Of whose, const ScalarNetworkKnobs& knobs,
     set_initial_value(item.key(), item.value(),
                       counted_seed(seed, Purpose::model_init,
                                    {number, static_cast<uint64_t>(whose)}));
+    // Else a first score is hundreds of the rewards' spread.
+    if (whose == Of::surrogate && ends_a_branch(item.key())) {
+      item.value().zero_();
+    }
     names_.push_back(item.key());
     parameters_.push_back(item.value());
   }

@@ -17,7 +17,8 @@ namespace rsm {
  * policy is trained: threads change no bit. */
 class ScalarNetwork : public LearntScalar {
  public:
-  /** Whose it is; counts its first weights. */
+  /** Whose it is; counts its first weights. A surrogate's attends at its last
+   * level alone, and begins as if its residual branches were none. */
   enum class Of : uint64_t { flow = 1, surrogate = 2 };
 
   /** Of latents of `channels` and tokens of `width`, computed on a device.

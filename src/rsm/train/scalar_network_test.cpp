@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "rsm/base/error.h"
+#include "rsm/base/surrogate_knobs.h"
 #include "rsm/base/testing.h"
 #include "rsm/io/testing.h"
 #include "rsm/models/testing.h"
@@ -81,11 +82,12 @@ TEST_P(ScalarNetworkOn, HasTheSlopeOfFiniteDifferences) {
 
 /** Of pictures it has not seen: how bright one channel is beside another. */
 TEST_P(ScalarNetworkOn, LearnsWhatItCanSeeInALatent) {
-  auto scalar = network();
+  ScalarNetwork scalar(ScalarNetwork::Of::surrogate, small_knobs(), 3, kWidth,
+                       5, device(), {16, 2});
   const auto wanted = [](const torch::Tensor& x) {
     return (x.select(1, 0) - x.select(1, 1)).flatten(1).mean(1);
   };
-  constexpr int64_t kPictures = 64;
+  constexpr int64_t kPictures = 32;
   const Condition same = {test_normal(2, {1, 5, kWidth}), {}};
   const ConditionRows given(same, at::zeros({kPictures}, at::kLong));
   const auto t = at::zeros({kPictures});
@@ -101,6 +103,22 @@ TEST_P(ScalarNetworkOn, LearnsWhatItCanSeeInALatent) {
   const auto unseen = pictures(10);
   const auto both = at::stack({scalar.at(unseen, t, given), wanted(unseen)});
   EXPECT_GT(at::corrcoef(both)[0][1].item<double>(), 0.8);
+}
+
+/** Rewards are standardised: from scores that are far larger there is a long
+ * way back. */
+TEST_P(ScalarNetworkOn, OfASurrogateBeginsNear0) {
+  const auto largest = [&](ScalarNetwork::Of whose) {
+    ScalarNetwork scalar(whose, SurrogateKnobs(), 3, kWidth, 5, device(),
+                         {4, 2});
+    const Condition given = {test_normal(2, {4, 5, kWidth}), {}};
+    return scalar.at(test_normal(1, {4, 3, 32, 32}), at::zeros({4}), given)
+        .abs()
+        .max()
+        .item<double>();
+  };
+  EXPECT_LT(largest(ScalarNetwork::Of::surrogate), 1);
+  EXPECT_GT(largest(ScalarNetwork::Of::flow), 1);
 }
 
 TEST_P(ScalarNetworkOn, ThreadsChangeNoBit) {
