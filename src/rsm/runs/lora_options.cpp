@@ -111,4 +111,25 @@ void read_lora(const Config& section, const std::string& model, RunOptions& o) {
   if (start) note_contradictions(section, lora, *start, o.lora_from);
 }
 
+void read_predictor(const Config& config, Family family, RunOptions& o) {
+  if (o.method.estimator.gradient.through !=
+      GradientKnobs::Through::predictor) {
+    return;
+  }
+  const std::string key = "predictor";
+  const auto section =
+      config.section("method").section("estimator").section("gradient");
+  if (family != Family::diffusion) {
+    section.note("through",
+                 "\"predictor\" with a flow: the LoRAs that make consistency "
+                 "models are of diffusion models; allowed: reference, policy");
+  }
+  o.predictor = section.text(key);
+  if (section.is_wrong(key) || config.is_wrong("model")) return;
+  section.check(key, [&] {
+    const auto [part, weights] = view_network(o.model);
+    load_lora_start(o.predictor, part, weights);
+  });
+}
+
 }  // namespace rsm

@@ -13,4 +13,9 @@ namespace rsm {
 void read_lora(const Config& section, const std::string& model,
                RunOptions& options);
 
+/** Reads the LoRA that makes a consistency model of the model, where the method
+ * takes gradients through one (GradientKnobs::Through::predictor); notes a
+ * family that has none, and a LoRA that does not fit the model. */
+void read_predictor(const Config& config, Family family, RunOptions& options);
+
 }  // namespace rsm

@@ -10,7 +10,6 @@
 #include "rsm/methods/names.h"
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
-#include "rsm/models/lora_start.h"
 #include "rsm/runs/average.h"
 #include "rsm/runs/lora_options.h"
 #include "rsm/runs/memory_plan.h"
@@ -93,30 +92,6 @@ void read_rewards(const Config& config, RunOptions& o) {
                 "trained; weight 0 only logs");
   }
   config.check("rewards", [&] { make_rewards(o.rewards, NoProgress()); });
-}
-
-/** The consistency model that the method predicts pictures by, where it does.
- */
-void read_predictor(const Config& config, Family family, RunOptions& o) {
-  if (o.method.estimator.gradient.through !=
-      GradientKnobs::Through::predictor) {
-    return;
-  }
-  const std::string key = "predictor";
-  const auto section =
-      config.section("method").section("estimator").section("gradient");
-  if (family != Family::diffusion) {
-    section.note("through",
-                 "\"predictor\" with a flow: the LoRAs that make consistency "
-                 "models are of diffusion models; allowed: reference, policy");
-  }
-  o.predictor = section.text(key);
-  check_text(section, key, o.predictor);
-  if (section.is_wrong(key) || config.is_wrong("model")) return;
-  section.check(key, [&] {
-    const auto [part, weights] = view_network(o.model);
-    load_lora_start(o.predictor, part, weights);
-  });
 }
 
 /** The noise of stochastic steps: by default what the method's entry names, at
