@@ -9,6 +9,7 @@
 #include "rsm/models/scalar_unet.h"
 #include "rsm/runs/clip_gradients.h"
 #include "rsm/runs/optimizer_state.h"
+#include "rsm/runs/optimizer_step.h"
 
 namespace rsm {
 namespace {
@@ -91,11 +92,7 @@ void ScalarNetwork::update(const torch::Tensor& x, const torch::Tensor& t,
             "] the gradient of its network is not finite; lower "
             "estimator.",
             owner_, ".lr, or the size of what it learns from");
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    parameters_[i].mutable_grad() = gradients[i];
-  }
-  optimiser_->step();
-  for (const auto& parameter : parameters_) parameter.mutable_grad().reset();
+  step_along(*optimiser_, gradients);
 }
 
 StateDict ScalarNetwork::state() const {
