@@ -29,7 +29,7 @@ namespace {
 
 constexpr int kRounds = 2;
 constexpr int64_t kMatrix = 2048;
-constexpr int64_t kTile = 2; // pictures of a core
+constexpr int64_t kTile = 2;  // pictures of a core
 constexpr int64_t kT5Tokens = 128;
 
 /** Floating-point operations a second in square products, all cores. */
@@ -43,10 +43,9 @@ double matmul_peak(torch::ScalarType type, int64_t cores) {
 }
 
 /** Seconds of a forward, and of a forward and backward with a LoRA. */
-void time_network(Network &network, int64_t side, int64_t text_tokens,
-                  int64_t cores, nlohmann::json &out) {
-  for (auto &p : network->parameters())
-    p.requires_grad_(false);
+void time_network(Network& network, int64_t side, int64_t text_tokens,
+                  int64_t cores, nlohmann::json& out) {
+  for (auto& p : network->parameters()) p.requires_grad_(false);
   LoraConfig lora;
   lora.rank = 32;
   lora.alpha = 64;
@@ -54,9 +53,9 @@ void time_network(Network &network, int64_t side, int64_t text_tokens,
   LoraAdapter adapter(*network, lora, 1);
   const auto [width, pooled] = network->condition_widths();
   const int64_t rows = kTile * cores;
-  const Condition condition = {counted_normal(2, {rows, text_tokens, width}),
-                               pooled > 0 ? counted_normal(3, {rows, pooled})
-                                          : torch::Tensor()};
+  const Condition condition = {
+      counted_normal(2, {rows, text_tokens, width}),
+      pooled > 0 ? counted_normal(3, {rows, pooled}) : torch::Tensor()};
   TileOptions tiles;
   tiles.tile = kTile;
   tiles.workers = cores;
@@ -64,19 +63,19 @@ void time_network(Network &network, int64_t side, int64_t text_tokens,
   const auto x =
       counted_normal(4, {rows, network->latent_shape()[0], side, side});
   const auto t = at::full({rows}, 0.5);
-  adapter.set_enabled(false); // merged, as rollouts have it
+  adapter.set_enabled(false);  // merged, as rollouts have it
   out["forward"] =
       best_seconds(kRounds, [&] { guided.predict(x, t, condition); });
   adapter.set_enabled(true);
   out["train"] = best_seconds(kRounds, [&] {
     guided.gradients(x, t, condition, adapter.parameters(),
-                     [](int64_t, int64_t, const torch::Tensor &y) {
+                     [](int64_t, int64_t, const torch::Tensor& y) {
                        return at::ones_like(y);
                      });
   });
 }
 
-void run(const std::string &folder, torch::ScalarType type, int64_t side,
+void run(const std::string& folder, torch::ScalarType type, int64_t side,
          int64_t text_tokens, bool texts) {
   const auto cores = std::max<int64_t>(1, std::thread::hardware_concurrency());
   nlohmann::json out = {{"matmul", matmul_peak(type, cores)},
@@ -89,7 +88,7 @@ void run(const std::string &folder, torch::ScalarType type, int64_t side,
   auto model = ImageModel::load(folder, options);
   const int64_t channels = model.network->latent_shape()[0];
   time_network(model.network, side, text_tokens, cores, out);
-  model.network = {}; // what comes next has the memory for itself
+  model.network = {};  // what comes next has the memory for itself
   const auto x = counted_normal(4, {kTile * cores, channels, side, side});
   out["decode"] = best_seconds(kRounds, [&] { model.decoder->decode(x); });
   if (texts) {
@@ -97,17 +96,17 @@ void run(const std::string &folder, torch::ScalarType type, int64_t side,
     for (int64_t i = 0; i < kTile * cores; ++i) {
       lines.push_back(cat("two red clocks and a cup left of them, ", i));
     }
-    at::set_num_threads(static_cast<int>(cores)); // as when a run begins
+    at::set_num_threads(static_cast<int>(cores));  // as when a run begins
     out["encode"] = best_seconds(kRounds, [&] { model.text->encode(lines); });
   }
   out["peak_mb"] = peak_memory_mb(at::kCPU);
   std::printf("%s\n", out.dump().c_str());
 }
 
-} // namespace
-} // namespace rsm
+}  // namespace
+}  // namespace rsm
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc != 6) {
     std::fprintf(stderr,
                  "usage: rsm_network MODEL TYPE LATENT TEXT_TOKENS TEXTS\n");

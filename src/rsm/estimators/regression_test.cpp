@@ -11,7 +11,6 @@
 #include <map>
 
 #include "rsm/base/random.h"
-#include "rsm/estimators/advantages.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/objective/loss.h"
 #include "rsm/objective/rows.h"
@@ -273,56 +272,6 @@ TEST(Regression, EveryEntryHasItsPublishedGradient) {
     ASSERT_GT(expected.norm().item<double>(), 0);
     EXPECT_LT(((gradient - expected).norm() / expected.norm()).item<double>(),
               1e-6);  // advantages are float32
-  }
-}
-
-/** At x_t, with samples of N(0, 1) and r = x_0, the tilted model e^(m r) has
- * v + dv, dv = -(t / (1 - t)) m (1 - t) / ((1 - t)^2 + t^2): where the loss of
- * RAM is least. */
-TEST(Regression, RamIsLeastAtTheTiltOfAGaussian) {
-  constexpr int64_t kSamples = 200000;
-  constexpr double m = 0.7, x_t = 0.3;
-  auto method = find_method("ram");
-  method.strength.scale = m;
-  method.estimator.pictures.old = {};
-  method.estimator.pictures.sampled = PictureKnobs::Sampled::policy;
-  const std::vector<std::pair<double, double>> shifts = {
-      {0.2, -0.205882}, {0.5, -0.7}, {0.8, -0.823529}};
-  for (const auto& [t, expected] : shifts) {
-    // x_0 given x_t
-    const double precision = 1 + (1 - t) * (1 - t) / (t * t);
-    const double mean = (1 - t) * x_t / (t * t) / precision;
-    const auto picture =
-        mean + counted_normal(1, {kSamples, 1, 1, 1}).to(torch::kFloat64) /
-                   std::sqrt(precision);
-    const auto y_c = (x_t - (1 - t) * picture) / t - picture;
-    const double v = (x_t - (1 - t) * mean) / t - mean;
-    Rollout rollout;
-    rollout.transitions = {forward_row(FlowPath(), t)};
-    for (int64_t i = 0; i < kSamples; ++i) {
-      rollout.row_state.push_back(i);
-      rollout.row_image.push_back(i);
-      rollout.image_prompt.push_back(0);
-      rollout.state_root.push_back(i);
-      rollout.state_prompt.push_back(0);
-      rollout.state_step.push_back(0);
-    }
-    rollout.x = torch::full_like(y_c, x_t);
-    rollout.x_next = y_c;
-    const auto states = all_states(rollout);
-    const auto y = torch::full_like(y_c, v);
-    Guidance guidance;
-    guidance.advantages =
-        uncompared(picture.flatten().to(torch::kFloat32),
-                   torch::ones({kSamples}, torch::kBool), picture.flatten());
-    const Outputs outputs = {{y, states}, {y, states}, {}};
-    const auto terms = loss_terms(
-        method, rollout, outputs, guidance,
-        update_weights(method, rollout, guidance.advantages, states), states);
-    // The loss is a mean of (y - target)^2: half its slope is the way there.
-    const auto slope = rsm_loss(y, terms.states, terms.rows).gradient;
-    const double shift = -0.5 * slope.sum().item<double>();
-    EXPECT_NEAR(shift, expected, 0.01 * std::abs(expected)) << t;
   }
 }
 
