@@ -27,6 +27,7 @@ RunOptions colour_run(const std::string& folder, const Method& method,
 /** What brings a method's strength to this reward and model: the scale of a
  * loss that the reward itself stands in is its own. */
 std::vector<std::string> strength_for(const Method& method) {
+  if (method.estimator.is_of_pictures()) return {};
   std::vector<std::string> out = {"method.estimator.gradient.norm_clip=0"};
   const bool of_scores =
       method.regularisation.kl_form == RegularisationKnobs::KlForm::score;
@@ -45,7 +46,7 @@ RSM_ON_EVERY_DEVICE(FirstOrderOn);
 TEST_P(FirstOrderOn, EveryEntryRaisesItsReward) {
   const TemporaryFolder folder;
   for (const auto& method : catalogue()) {
-    if (method.estimator.is_first_order()) {
+    if (method.estimator.needs_gradients()) {
       const auto family = method.family.value_or(Family::flow);
       SCOPED_TRACE(cat(method.name, " on ", to_string(family)));
       auto overrides = strength_for(method);
