@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include "gradient_run_testing.h"
 #include "rsm/base/error.h"
 #include "rsm/base/testing.h"
 #include "rsm/io/testing.h"
+#include "rsm/runs/watched_states.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/testing.h"
 
@@ -12,25 +14,12 @@ namespace rsm {
 namespace {
 
 RunOptions colour_run(const std::string& folder, const std::string& method,
-                      std::vector<std::string> overrides = {}) {
-  return read_run_options(
-      Config::parse(cat("name: test\nfolder: ", folder,
-                        "\nmodel: models/shapes-flow"
-                        "\nreward: colourfulness\nmethod: {name: ",
-                        method, "}\n",
-                        R"(prompts: {per_epoch: 4, samples_per_prompt: 6}
-sampling: {steps: 4, guidance_scale: 1}
-train:
-  epochs: 6
-  weights: full
-  lr: 0.0005
-  updates_per_epoch: 1
-  ema_decay: 0
-evaluation: {images: 24, steps: 4, every: 100}
-checkpoint: {every: 100}
-compute: {rollout_tile: 8, train_tile: 8, threads: 2}
-)"),
-                    "test.yaml", overrides));
+                      const std::vector<std::string>& more) {
+  std::vector<std::string> overrides = {"prompts.samples_per_prompt=6",
+                                        "train.lr=0.0005"};
+  overrides.insert(overrides.end(), more.begin(), more.end());
+  return gradient_run(folder, Family::flow, cat("{name: ", method, "}"),
+                      overrides);
 }
 
 class PicturesOn : public OnDevice {};
@@ -63,6 +52,27 @@ TEST_P(PicturesOn, ThreadsChangeNothing) {
                            "compute.threads=" + threads, on_device()}));
   }
   expect_same_weights(folder / "1", folder / "2", repeats_its_bits());
+}
+
+/** With more states than are watched. An update that is an epoch's only one
+ * takes its own outputs for y_old, another asks for them before: a method that
+ * compares a group's outputs, though sigmoid(0) = 1/2 for each of them. */
+TEST_P(PicturesOn, AnOnlyUpdateMeetsItsOwnOldOutputs) {
+  const TemporaryFolder folder;
+  const auto run = [&](const std::string& name,
+                       std::vector<std::string> overrides) {
+    overrides.insert(overrides.end(),
+                     {"train.epochs=2", "prompts.per_epoch=12",
+                      "method.regularisation.beta=0.001",
+                      "method.estimator.pictures.draws=4", on_device()});
+    return run_to_end(colour_run(folder / name, "dgpo", overrides));
+  };
+  const auto asked = run("asked", {"method.estimator.pictures.sharpness=1e-30",
+                                   "method.strength.scale=2"});
+  const auto met = run("met", {"method.estimator.pictures.coefficient=plain"});
+  EXPECT_EQ(asked.back().at("evaluations").at("old"), 288);
+  EXPECT_EQ(met.back().at("evaluations").at("old"), kWatchedStates);
+  expect_same_weights(folder / "asked", folder / "met", repeats_its_bits());
 }
 
 /** Samples drawn with text guidance are trained on without. */

@@ -27,8 +27,8 @@ enum class Purpose : uint64_t {
   replay = 14,
   particles = 15,
   prompt_dropout = 16,
-  forward_time = 20,
-  forward_noise = 21,
+  forward_time = 17,
+  forward_noise = 18,
 };
 
 /** A counted seed: numbers depend on the counters alone (run seed, purpose,

@@ -2,6 +2,9 @@
 
 #include <torch/types.h>
 
+#include <cstdint>
+#include <vector>
+
 #include "rsm/base/picture_knobs.h"
 
 namespace rsm {

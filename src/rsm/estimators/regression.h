@@ -7,7 +7,7 @@ namespace rsm {
 /** Regression onto noised samples (base/picture_knobs.h). With d = y - y_c and
  * g the strength, a row's log-density is -L(y),
  *
- *     L = (g / 2) <d^2>,  (g / 2) <d^2> / |<|d|>|  or
+ *     L = (g / 2) <d^2>,  (g / 2) <d^2> / <|d|>, the divisor held, or
  *         (g / 2) (<d^2> + 1e-10)^p / p,
  *
  * and its loss has the gradient R c dL/dy, c the coefficient and R =

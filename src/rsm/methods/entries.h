@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "rsm/base/method.h"
@@ -14,6 +15,15 @@ struct Entry {
   RegularisationKnobs::Mask published_mask = RegularisationKnobs::Mask::none;
   void (*publish)(Method&) = nullptr;
 };
+
+/** A method's knobs, or the usual ones, under a name. */
+inline Method method_called(const std::string& name, const std::string& source,
+                            const std::string& summary, Method m = {}) {
+  m.name = name;
+  m.source = source;
+  m.summary = summary;
+  return m;
+}
 
 /** Methods that learn from rewards and noise. */
 std::vector<Entry> zeroth_order_entries();

@@ -14,10 +14,7 @@ using At = GradientKnobs::At;
  * reward's gradient. */
 Method gradient_method(const std::string& name, const std::string& source,
                        const std::string& summary, At at) {
-  Method m;
-  m.name = name;
-  m.source = source;
-  m.summary = summary;
+  auto m = method_called(name, source, summary);
   m.estimator.source = Source::trajectory;
   m.estimator.gradient.at = at;
   m.regularisation.importance = Importance::none;
@@ -41,10 +38,10 @@ Method vgg_flow_pruned() {
 
 /** With it, at the release's scale. */
 Method vgg_flow() {
-  auto m = vgg_flow_pruned();
-  m.name = "vgg-flow";
-  m.source = "arXiv 2512.05116 and its release";
-  m.summary = "a value network learns what each state's gradient lacks";
+  auto m =
+      method_called("vgg-flow", "arXiv 2512.05116 and its release",
+                    "a value network learns what each state's gradient lacks",
+                    vgg_flow_pruned());
   m.strength.scale = 1e3;
   auto& value = m.estimator.gradient.value;
   value.kind = ValueKnobs::Kind::lora;
@@ -54,10 +51,9 @@ Method vgg_flow() {
 
 /** Its two relatives of figure 6: a milder weight, at either scale. */
 Method vgg_flow_linear(const std::string& name, double scale) {
-  auto m = vgg_flow_pruned();
-  m.name = name;
-  m.source = "arXiv 2604.17415, figure 6";
-  m.summary = "the same, falling linearly towards the noise";
+  auto m = method_called(name, "arXiv 2604.17415, figure 6",
+                         "the same, falling linearly towards the noise",
+                         vgg_flow_pruned());
   m.strength.shape = Shape::linear;
   m.strength.scale = scale;
   return m;
@@ -93,10 +89,11 @@ Method residual_db_pruned() {
 }
 
 Method residual_db() {
-  auto m = residual_db_pruned();
-  m.name = "residual-db";
-  m.source = "arXiv 2412.07775 and its release; scale as arXiv 2604.17415";
-  m.summary = "a value network learns from forward and backward steps";
+  auto m = method_called(
+      "residual-db",
+      "arXiv 2412.07775 and its release; scale as arXiv 2604.17415",
+      "a value network learns from forward and backward steps",
+      residual_db_pruned());
   auto& value = m.estimator.gradient.value;
   value.kind = ValueKnobs::Kind::small;
   value.law = ValueKnobs::Law::balance;
@@ -126,10 +123,10 @@ Method rsm_first_diffusion() {
 
 /** Its control of figure 6: the gradient is taken as in the baseline. */
 Method residual_db_sigma() {
-  auto m = rsm_first_diffusion();
-  m.name = "residual-db-sigma";
-  m.source = "arXiv 2604.17415, figure 6";
-  m.summary = "gradient as residual-db-pruned, weight as the redesign";
+  auto m =
+      method_called("residual-db-sigma", "arXiv 2604.17415, figure 6",
+                    "gradient as residual-db-pruned, weight as the redesign",
+                    rsm_first_diffusion());
   m.estimator.gradient.at = At::network;
   m.estimator.gradient.through = GradientKnobs::Through::policy;
   m.estimator.gradient.lookahead = 1;

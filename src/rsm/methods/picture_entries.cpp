@@ -21,10 +21,7 @@ using Weight = PictureKnobs::Weight;
  * network is to say of them weighs by how good they are. */
 Method picture_method(const std::string& name, const std::string& source,
                       const std::string& summary) {
-  Method m;
-  m.name = name;
-  m.source = source;
-  m.summary = summary;
+  auto m = method_called(name, source, summary);
   m.estimator.source = Source::pictures;
   m.estimator.grouping = Grouping::prompt;
   m.strength.shape = Shape::flat;

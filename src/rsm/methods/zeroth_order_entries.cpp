@@ -17,10 +17,7 @@ using Mask = RegularisationKnobs::Mask;
  * kin share. */
 Method path_method(const std::string& name, const std::string& source,
                    const std::string& summary) {
-  Method m;
-  m.name = name;
-  m.source = source;
-  m.summary = summary;
+  auto m = method_called(name, source, summary);
   m.estimator.source = Source::rollout;
   m.estimator.grouping = Grouping::prompt;
   m.regularisation.importance = Importance::ratio;
@@ -30,10 +27,7 @@ Method path_method(const std::string& name, const std::string& source,
 /** One-step branches of a deterministic root, compared among themselves. */
 Method branch_method(const std::string& name, const std::string& source,
                      const std::string& summary, const std::string& profile) {
-  Method m;
-  m.name = name;
-  m.source = source;
-  m.summary = summary;
+  auto m = method_called(name, source, summary);
   m.estimator.source = Source::branches;
   m.estimator.grouping = Grouping::seed;
   m.estimator.profile = profile;
@@ -175,10 +169,11 @@ Method tempflow_grpo() {
 }
 
 Method tempflow_matching() {
-  auto m = tempflow_grpo();
-  m.name = "tempflow-matching";
-  m.source = "arXiv 2604.17415's matching form of arXiv 2508.04324";
-  m.summary = "tempflow-grpo as a regression, clipped after weighting";
+  auto m =
+      method_called("tempflow-matching",
+                    "arXiv 2604.17415's matching form of arXiv 2508.04324",
+                    "tempflow-grpo as a regression, clipped after weighting",
+                    tempflow_grpo());
   m.regularisation.importance = Importance::matching;
   m.regularisation.clip_in = ClipIn::strength;
   return m;
@@ -204,12 +199,11 @@ Method rsm_flow() {
 
 /** Beyond the paper: the same in the mean. */
 Method rsm_surrogate() {
-  auto m = rsm_flow();
-  m.name = "rsm-surrogate";
-  m.source =
+  auto m = method_called(
+      "rsm-surrogate",
       "arXiv 2604.17415, its GenEval redesign, with the control variate of "
-      "arXiv 1611.02247";
-  m.summary = "rsm-flow, less noisy by what a learnt scorer foretells";
+      "arXiv 1611.02247",
+      "rsm-flow, less noisy by what a learnt scorer foretells", rsm_flow());
   m.estimator.surrogate.at = SurrogateKnobs::At::picture;
   return m;
 }

@@ -101,11 +101,13 @@ Policy::Policy(const Network& network, const Condition& unconditional,
     values_[Copy::reference] = trainable();
   }
   values_[Copy::average] = trainable();
-  if (options.has_old) values_[Copy::old] = trainable();
   if (!rollout_) rollout_ = training_;
-  for (const Copy which :
-       {Copy::rollout, Copy::reference, Copy::average, Copy::old}) {
+  for (const Copy which : {Copy::rollout, Copy::reference, Copy::average}) {
     views_[which] = std::make_unique<View>(*this, which);
+  }
+  if (options.has_old) {
+    values_[Copy::old] = trainable();
+    views_[Copy::old] = std::make_unique<View>(*this, Copy::old);
   }
   sample_with(Copy::training);
 }

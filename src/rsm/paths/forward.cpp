@@ -1,5 +1,7 @@
 #include "rsm/paths/forward.h"
 
+#include <torch/types.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -10,15 +12,9 @@ namespace {
 
 using Times = PictureKnobs::Times;
 
-/** z with a share u of a normal number below it. Source: bisection of erfc, to
- * the last bits. */
+/** z with a share u of a normal number below it. */
 double normal_quantile(double u) {
-  double low = -9, high = 9;
-  for (int i = 0; i < 64; ++i) {
-    const double middle = (low + high) / 2;
-    (0.5 * std::erfc(-middle / std::sqrt(2.0)) < u ? low : high) = middle;
-  }
-  return (low + high) / 2;
+  return at::special_ndtri(at::scalar_tensor(u, at::kDouble)).item<double>();
 }
 
 double shifted(double t, double shift) {

@@ -67,4 +67,11 @@ double usual_level(SamplerNoise kind, Family family) {
   return family == Family::diffusion ? 1 : 0.7;
 }
 
+double Path::extrapolation(const std::vector<double>& times, int64_t i) const {
+  const auto length = [&](int64_t k) {
+    return solver_time(times.at(k)) - solver_time(times.at(k + 1));
+  };
+  return length(i) / (2 * length(i - 1));
+}
+
 }  // namespace rsm

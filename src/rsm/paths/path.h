@@ -67,6 +67,11 @@ class Path {
    * for diffusion. */
   virtual double solver_time(double t) const = 0;
 
+  /** The share of the change of outputs, y - y_before, that a multistep solver
+   * of second order adds to y at step i > 0 of `times`: h / (2 h_before) in
+   * solver_time(). */
+  double extrapolation(const std::vector<double>& times, int64_t i) const;
+
   /** What a network given pictures and noise [B,...] is to predict. */
   virtual torch::Tensor target(const torch::Tensor& picture,
                                const torch::Tensor& noise) const = 0;

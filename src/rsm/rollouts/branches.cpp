@@ -27,13 +27,10 @@ Way way_from(const Sampling& sampling, int64_t step) {
   const auto times =
       cheap ? path.times_from(grid[step + 1], count)
             : std::vector<double>(grid.begin() + step + 1, grid.end());
-  const auto length = [&](int64_t k) {
-    return path.solver_time(times[k]) - path.solver_time(times[k + 1]);
-  };
   Way way;
   for (int64_t k = 0; k < count; ++k) {
     way.steps.push_back(path.ode_step(times, k));
-    way.mix.push_back(cheap && k > 0 ? length(k) / (2 * length(k - 1)) : 0);
+    way.mix.push_back(cheap && k > 0 ? path.extrapolation(times, k) : 0);
   }
   return way;
 }

@@ -59,18 +59,17 @@ Transitions own_rows(const Path& path, const RolloutPlan& plan,
 
 void draw_pictures(Sampling& sampling) {
   const auto& plan = sampling.plan();
-  const auto& path = sampling.path();
-  const auto length = [&](int64_t i) {
-    return path.solver_time(sampling.times()[i]) -
-           path.solver_time(sampling.times()[i + 1]);
-  };
   auto x = sampling.start();
   torch::Tensor before;
   for (int64_t i = 0; i < plan.steps; ++i) {
     const auto y = sampling.evaluate_at(x, i);
-    const bool mixed = plan.second_order && i > 0;
+    const bool extrapolates = plan.second_order && i > 0;
     x = sampling.ode_step(
-        x, mixed ? y + length(i) / (2 * length(i - 1)) * (y - before) : y, i);
+        x,
+        extrapolates ? y + sampling.path().extrapolation(sampling.times(), i) *
+                               (y - before)
+                     : y,
+        i);
     before = y;
   }
   sampling.keep_latents(x);

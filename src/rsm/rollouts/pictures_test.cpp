@@ -9,12 +9,10 @@ namespace rsm {
 namespace {
 
 RolloutPlan pictures(const Path& path, int64_t steps, int64_t draws) {
-  Method method;
-  method.estimator.source = EstimatorKnobs::Source::pictures;
-  method.estimator.pictures.draws = draws;
-  StepNoise noise;
-  noise.level = usual_level(noise.kind, path.family());
-  return make_plan(method, steps, noise);
+  EstimatorKnobs knobs;
+  knobs.source = EstimatorKnobs::Source::pictures;
+  knobs.pictures.draws = draws;
+  return plan_of(path, knobs, steps);
 }
 
 torch::Tensor column(const std::vector<double>& values) {

@@ -72,6 +72,16 @@ inline RolloutPlan plan_on(const Path& path, const Method& method) {
                    {.kind = kind, .level = usual_level(kind, path.family())});
 }
 
+/** A plan of so many steps with the usual noise. */
+inline RolloutPlan plan_of(const Path& path, const EstimatorKnobs& knobs,
+                           int64_t steps) {
+  Method method;
+  method.estimator = knobs;
+  StepNoise noise;
+  noise.level = usual_level(noise.kind, path.family());
+  return make_plan(method, steps, noise);
+}
+
 /** One entry of the catalogue on one path. */
 struct Planned {
   std::string name;

@@ -7,12 +7,10 @@ namespace rsm {
 namespace {
 
 RolloutPlan trajectories(const Path& path, bool stochastic, int64_t steps) {
-  Method method;
-  method.estimator.source = EstimatorKnobs::Source::trajectory;
-  method.estimator.gradient.stochastic = stochastic;
-  StepNoise noise;
-  noise.level = usual_level(noise.kind, path.family());
-  return make_plan(method, steps, noise);
+  EstimatorKnobs knobs;
+  knobs.source = EstimatorKnobs::Source::trajectory;
+  knobs.gradient.stochastic = stochastic;
+  return plan_of(path, knobs, steps);
 }
 
 TEST(Trajectories, HandOnEveryStateAndNoNextOnes) {

@@ -162,19 +162,16 @@ int64_t evaluations_of_drift(const RunOptions& o) {
 int64_t old_evaluations(const RunOptions& o, const RolloutIndex& index,
                         const std::vector<int64_t>& trained) {
   const auto& estimator = o.method.estimator;
-  const auto states = std::ssize(trained);
   if (o.policy().rollout_is_training() && estimator.gradient.replay == 0 &&
       estimator.gradient.prompt_dropout == 0 && !estimator.is_of_pictures()) {
     return 0;
   }
-  if (estimator.pictures.old.is_kept()) {
-    return estimator.pictures.compares_outputs() ? 2 * states : states;
-  }
-  const bool met = o.updates_per_epoch == 1 && !estimator.compares_outputs() &&
-                   !o.method.strength.scaled_residual;
-  return met ? std::ssize(
-                   watched_states(index, trained, kWatchedStates, o.seed))
-             : states;
+  const int64_t copies =
+      estimator.pictures.old.is_kept() && estimator.pictures.compares_outputs()
+          ? 2
+          : 1;
+  return copies * std::ssize(old_states(o.method, o.updates_per_epoch, index,
+                                        trained, o.seed));
 }
 
 }  // namespace

@@ -52,4 +52,15 @@ std::vector<int64_t> reference_states(const Method& method,
              : watched_states(rollout, trained, kWatchedStates, seed);
 }
 
+std::vector<int64_t> old_states(const Method& method, int64_t updates_per_epoch,
+                                const RolloutIndex& rollout,
+                                const std::vector<int64_t>& trained,
+                                uint64_t seed) {
+  const bool met = updates_per_epoch == 1 &&
+                   !method.estimator.compares_outputs() &&
+                   !method.estimator.pictures.old.is_kept() &&
+                   !method.strength.scaled_residual;
+  return met ? watched_states(rollout, trained, kWatchedStates, seed) : trained;
+}
+
 }  // namespace rsm

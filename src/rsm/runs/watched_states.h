@@ -26,4 +26,12 @@ std::vector<int64_t> reference_states(const Method& method,
                                       const std::vector<int64_t>& trained,
                                       uint64_t seed);
 
+/** States at which the training copy, or its slower one, is asked for y_old,
+ * rising: all trained ones, but where the one update of an epoch begins with
+ * these very outputs, and nothing compares them before: then kWatchedStates. */
+std::vector<int64_t> old_states(const Method& method, int64_t updates_per_epoch,
+                                const RolloutIndex& rollout,
+                                const std::vector<int64_t>& trained,
+                                uint64_t seed);
+
 }  // namespace rsm

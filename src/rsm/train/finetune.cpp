@@ -302,21 +302,14 @@ Frozen Finetune::freeze(const Collected& sampled, const Guidance& guidance) {
                      options_.method.estimator.gradient.prompt_dropout == 0;
   const auto seed = counted_seed(options_.seed, Purpose::watched_states,
                                  {static_cast<uint64_t>(state_.epoch)});
-  if (known) {
-    out.old = {rollout.y, all_states(rollout)};
-  } else if (pictures.old.is_kept()) {
-    out.old = outputs(Copy::old, guidance.trained);
-    if (pictures.compares_outputs()) {
-      out.present = outputs(Copy::training, guidance.trained);
-    }
-  } else {
-    // The one update of an epoch begins with these very outputs.
-    const bool met = options_.updates_per_epoch == 1 && !scaled_residual_ &&
-                     !options_.method.estimator.compares_outputs();
-    out.old = outputs(
-        Copy::training,
-        met ? watched_states(rollout, guidance.trained, kWatchedStates, seed)
-            : guidance.trained);
+  const bool is_slower = pictures.old.is_kept();
+  out.old =
+      known ? StateOutputs{rollout.y, all_states(rollout)}
+            : outputs(is_slower ? Copy::old : Copy::training,
+                      old_states(options_.method, options_.updates_per_epoch,
+                                 rollout, guidance.trained, seed));
+  if (is_slower && pictures.compares_outputs()) {
+    out.present = outputs(Copy::training, guidance.trained);
   }
   out.old_evaluations =
       known ? 0 : std::ssize(out.old.states) + std::ssize(out.present.states);

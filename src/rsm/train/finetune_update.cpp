@@ -107,7 +107,8 @@ std::vector<torch::Tensor> Finetune::gradients_of(
   const auto all = all_states(rollout);
   const bool first =
       log.updates == 0 && !options_.method.estimator.pictures.old.is_kept();
-  const bool met = frozen.old.states.size() < guidance.trained.size();
+  // Else the outputs that the update begins with are y_old.
+  const bool old_is_known = frozen.old.states.size() >= guidance.trained.size();
   UpdateRecorder recorder(rollout, states, log);
   auto gradients = policy_->trained_network().gradients(
       rollout.x, times_of(rollout, all), frozen.conditions.of(all),
@@ -115,11 +116,12 @@ std::vector<torch::Tensor> Finetune::gradients_of(
       [&](int64_t begin, int64_t count, const torch::Tensor& y) {
         const std::vector<int64_t> part(states.begin() + begin,
                                         states.begin() + begin + count);
-        const Outputs& known = frozen;
-        const auto outputs =
-            met ? Outputs{in_order(y, part), frozen.reference} : known;
-        auto terms = loss_terms(options_.method, rollout, outputs, guidance,
-                                weights, part, y.device());
+        const auto met = old_is_known
+                             ? Outputs()
+                             : Outputs{in_order(y, part), frozen.reference};
+        auto terms =
+            loss_terms(options_.method, rollout, old_is_known ? frozen : met,
+                       guidance, weights, part, y.device());
         const auto map = frozen.map.select(part, y.device());
         const auto y_ref = map.changes()
                                ? frozen.reference.of(part).to(y.device())
