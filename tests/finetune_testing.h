@@ -51,16 +51,16 @@ inline RunOptions options_of(const std::string& folder,
 class FinetuneOn : public OnDevice {
  protected:
   RunOptions options_of(const std::string& folder,
-                        std::vector<std::string> overrides = {}) const {
-    overrides.push_back(on_device());
-    return rsm::options_of(folder, overrides);
+                        const std::vector<std::string>& overrides = {}) const {
+    return rsm::options_of(folder, on_device(overrides));
   }
   /** For the program: the config of a run there. */
   std::string config_of(const std::string& folder) const {
     auto text = config_text(folder);
-    const std::string section = "compute:\n";
-    return text.insert(text.find(section) + section.size(),
-                       "  device: " + GetParam() + "\n");
+    const std::string threads = "  threads: 2\n";
+    const auto at = text.find(threads);
+    if (!device().is_cpu()) text.erase(at, threads.size());
+    return text.insert(at, "  device: " + GetParam() + "\n");
   }
   /** The first ratio was 1; a GPU may be a tenth of the clip range off, beyond
    * which run_epoch throws. */

@@ -50,7 +50,7 @@ TEST_P(FirstOrderOn, EveryEntryRaisesItsReward) {
       const auto family = method.family.value_or(Family::flow);
       SCOPED_TRACE(cat(method.name, " on ", to_string(family)));
       auto overrides = strength_for(method);
-      overrides.push_back(on_device());
+      overrides = on_device(overrides);
       const auto log =
           run_to_end(colour_run(folder / (to_string(family) + method.name),
                                 method, family, overrides));
@@ -62,13 +62,14 @@ TEST_P(FirstOrderOn, EveryEntryRaisesItsReward) {
 }
 
 /** A run that replays an epoch, by rewards, and bounds norms as it goes. */
-RunOptions replaying_run(const std::string& folder, const std::string& device) {
+RunOptions replaying_run(const std::string& folder,
+                         std::vector<std::string> overrides) {
   const std::string gradient = "method.estimator.gradient.";
-  return colour_run(
-      folder, find_method("sqdf"), Family::diffusion,
-      {"train.epochs=6", "checkpoint.every=2", gradient + "replay=1",
-       gradient + "replay_draw=reward", gradient + "norm_quantile=0.8",
-       gradient + "jitter=0.02", device});
+  overrides.insert(overrides.end(),
+                   {"train.epochs=6", "checkpoint.every=2",
+                    gradient + "replay=1", gradient + "replay_draw=reward",
+                    gradient + "norm_quantile=0.8", gradient + "jitter=0.02"});
+  return colour_run(folder, find_method("sqdf"), Family::diffusion, overrides);
 }
 
 /** Also past the newest checkpoint, whose replayed epochs are still there. */

@@ -42,9 +42,8 @@ class MethodsOn : public OnDevice {
  protected:
   RunOptions small_run(const std::string& folder, const std::string& model,
                        const std::string& method,
-                       std::vector<std::string> overrides = {}) const {
-    overrides.push_back(on_device());
-    return rsm::small_run(folder, model, method, overrides);
+                       const std::vector<std::string>& overrides = {}) const {
+    return rsm::small_run(folder, model, method, on_device(overrides));
   }
 };
 RSM_ON_EVERY_DEVICE(MethodsOn);

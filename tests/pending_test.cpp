@@ -20,11 +20,11 @@ class PendingOn : public OnDevice {
  protected:
   RunOptions options_of(const TemporaryFolder& folder,
                         const std::string& name) const {
-    return judged_run(
-        folder, name,
-        {"method={name: tempflow-grpo, estimator: {branches: [3, 2, 0, 0]}}",
-         "prompts.per_epoch=5", "train.epochs=2", "evaluation.every=10",
-         "checkpoint.every=1", on_device()});
+    return judged_run(folder, name,
+                      on_device({"method={name: tempflow-grpo, estimator: "
+                                 "{branches: [3, 2, 0, 0]}}",
+                                 "prompts.per_epoch=5", "train.epochs=2",
+                                 "evaluation.every=10", "checkpoint.every=1"}));
   }
 };
 RSM_ON_EVERY_DEVICE(PendingOn);

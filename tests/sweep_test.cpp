@@ -47,14 +47,19 @@ std::string write_sweep(const TemporaryFolder& folder,
   return path;
 }
 
-/** Runs it to its end; the table it printed. */
+/** Runs it, or a part, to its end; what it printed. */
+std::string said_by(const TemporaryFolder& folder, const std::string& sweep,
+                    const std::string& part = "1/1") {
+  const std::string out = folder / "table.json";
+  const std::string command = cat(kProgram, " sweep ", sweep, " --json --part ",
+                                  part, " >", out, " 2>/dev/null");
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  return read_file(out);
+}
+
 nlohmann::json table_of(const TemporaryFolder& folder,
                         const std::string& sweep) {
-  const std::string out = folder / "table.json";
-  const std::string command =
-      cat(kProgram, " sweep ", sweep, " --json >", out, " 2>/dev/null");
-  EXPECT_EQ(std::system(command.c_str()), 0);
-  return read_json(out);
+  return nlohmann::json::parse(said_by(folder, sweep));
 }
 
 /** Without what the clock says. */
@@ -97,6 +102,18 @@ TEST(SweepCommand, KilledItContinuesToTheSameTable) {
   EXPECT_EQ(timeless(whole).dump(2), timeless(continued).dump(2));
   EXPECT_TRUE(fs::exists(folder / "broken/compare.html"));
   EXPECT_TRUE(fs::exists(folder / "broken/compare.csv"));
+}
+
+TEST(SweepCommand, ItsPartsMakeTheSameTable) {
+  const TemporaryFolder folder;
+  const auto whole = table_of(folder, write_sweep(folder, "whole"));
+  const std::string parted = write_sweep(folder, "parted");
+  EXPECT_EQ(said_by(folder, parted, "2/3"), "");
+  EXPECT_TRUE(fs::exists(folder / "parted/strong-1/final"));
+  EXPECT_FALSE(fs::exists(folder / "parted/weak-1"));
+  EXPECT_EQ(said_by(folder, parted, "1/3"), "");
+  const auto last = nlohmann::json::parse(said_by(folder, parted, "3/3"));
+  EXPECT_EQ(timeless(whole).dump(2), timeless(last).dump(2));
 }
 
 }  // namespace

@@ -333,8 +333,7 @@ class TwinOn : public OnDevice {
     std::vector<History> runs;
     std::vector<std::string> folders;
     for (const auto& form : forms) {
-      auto all = settings;
-      all.push_back(on_device());
+      auto all = on_device(settings);
       all.insert(all.end(), form.settings.begin(), form.settings.end());
       folders.push_back(folder / form.name);
       runs.push_back(trained(twin_options(folders.back(), all)));

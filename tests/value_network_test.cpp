@@ -48,7 +48,7 @@ TEST_P(ValueNetworkOn, TrainsBesideThePolicy) {
   for (const auto& [method, kind] : runs) {
     SCOPED_TRACE(cat(method, " ", kind));
     const auto log = run_to_end(
-        valued_run(folder / (method + kind), method, kind, {on_device()}));
+        valued_run(folder / (method + kind), method, kind, on_device()));
     for (size_t epoch = 1; epoch < log.size(); ++epoch) {
       const auto& line = log[epoch];
       EXPECT_TRUE(std::isfinite(line.at("value_loss").get<double>()));
@@ -74,7 +74,7 @@ TEST_P(ValueNetworkOn, ResumesInTheSameBytes) {
   for (const std::string method : {"vgg-flow", "residual-db"}) {
     const auto run = [&](const std::string& name, int64_t stops) {
       const auto options =
-          valued_run(folder / (method + name), method, "small", {on_device()});
+          valued_run(folder / (method + name), method, "small", on_device());
       NoProgress silent;
       for (int64_t stop = 0; stop < stops; ++stop) {
         Finetune part(options, silent);

@@ -24,8 +24,16 @@ class OnDevice : public testing::TestWithParam<std::string> {
   /** Whether equal work gives equal bytes. A GPU adds up index_add in no fixed
    * order, so nothing is claimed bit for bit there (docs/reproducing.md). */
   bool repeats_its_bits() const { return device().is_cpu(); }
-  /** The override that puts a run there. */
-  std::string on_device() const { return "compute.device=" + GetParam(); }
+  /** The overrides that put a run there, before others. A GPU takes one call at
+   * a time, so that the configs' threads do not go with it. */
+  std::vector<std::string> on_device(
+      std::vector<std::string> overrides = {}) const {
+    const std::string all =
+        "compute={device: cuda, rollout_tile: 8, train_tile: 8}";
+    overrides.insert(overrides.begin(),
+                     device().is_cpu() ? "compute.device=cpu" : all);
+    return overrides;
+  }
 };
 
 }  // namespace rsm

@@ -1,5 +1,6 @@
 #include "rsm/runs/sweep.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -16,6 +17,7 @@ namespace {
 struct SweepArguments : ConfigArguments {
   bool list = false;
   bool json = false;
+  std::string part = "1/1";
 };
 
 void print_list(const Sweep& sweep, bool json) {
@@ -37,11 +39,13 @@ void print_list(const Sweep& sweep, bool json) {
   }
 }
 
-/** Runs what is not finished yet. A run that fails does not stop the others,
- * a folder that holds another config does; returns how many failed. */
-int64_t run_all(const Sweep& sweep, TerminalProgress& progress) {
+/** Runs what of a part is not finished yet. A run that fails does not stop the
+ * others, a folder that holds another config does; returns how many failed. */
+int64_t run_all(const Sweep& sweep, const SweepPart& part,
+                TerminalProgress& progress) {
   int64_t failed = 0;
   for (size_t i = 0; i < sweep.runs.size() && !interrupted(); ++i) {
+    if (!part.takes(i)) continue;
     const auto& run = sweep.runs[i];
     const std::string title = cat("run ", i + 1, "/", sweep.runs.size(), " ",
                                   run.label, ", seed ", run.seed);
@@ -66,12 +70,14 @@ int sweep_runs(const SweepArguments& args) {
     print_list(sweep, args.json);
     return kDone;
   }
-  for (const auto& run : sweep.runs) {
-    if (!is_finished(run.options)) check_before(run.options);
+  const auto part = read_sweep_part(args.part);
+  for (size_t i = 0; i < sweep.runs.size(); ++i) {
+    const auto& run = sweep.runs[i].options;
+    if (part.takes(i) && !is_finished(run)) check_before(run);
   }
   watch_for_interrupts();
   TerminalProgress progress;
-  const int64_t failed = run_all(sweep, progress);
+  const int64_t failed = run_all(sweep, part, progress);
   if (interrupted()) {
     return kFailed;
   }
@@ -79,6 +85,14 @@ int sweep_runs(const SweepArguments& args) {
     progress.say(cat(failed, " of ", sweep.runs.size(),
                      " runs failed; the same command tries them again"));
     return kFailed;
+  }
+  const auto open = std::count_if(
+      sweep.runs.begin(), sweep.runs.end(),
+      [](const SweepRun& run) { return !is_finished(run.options); });
+  if (open > 0) {
+    progress.say(cat("part ", args.part, " is done; ", open,
+                     " runs of other parts are not"));
+    return kDone;
   }
   return print_comparison({sweep.folder}, {}, sweep.folder, args.json);
 }
@@ -93,10 +107,16 @@ void add_sweep(CLI::App& app, Action& action) {
       "them.\n"
       "Running the same command again continues where it stopped.\n\n"
       "  rsm sweep bench/headline.yaml --list\n"
-      "  rsm sweep bench/headline.yaml\n");
+      "  rsm sweep bench/headline.yaml\n"
+      "  rsm sweep bench/headline.yaml --part 1/4   # on the first of 4 "
+      "GPUs\n");
   args->add_to(*command);
   command->add_flag("--list", args->list, "only say which runs there are");
   command->add_flag("--json", args->json, "print the table as JSON");
+  command->add_option("--part", args->part,
+                      "K/N: every N-th run from the K-th on, beside other "
+                      "processes that take the other parts; the last one done "
+                      "compares");
   command->callback(
       [args, &action] { action = [args] { return sweep_runs(*args); }; });
 }

@@ -16,7 +16,7 @@ constexpr const char* kWeights = "model";
 constexpr const char* kT5Part = "text_encoder_3";
 constexpr const char* kT5Tokenizer = "tokenizer_3";
 
-/** Texts a call of small encoders. One text keeps a large one busy. */
+/** Texts a call of small encoders; of a large one, one keeps cores busy. */
 constexpr int64_t kTextsAtOnce = 16;
 constexpr int64_t kLarge = 64'000'000;  // parameters
 
@@ -196,7 +196,8 @@ Condition TextEncoders::encode_some(
 
 Condition TextEncoders::encode(const std::vector<std::string>& texts) const {
   const torch::NoGradGuard no_grad;
-  const auto at_once = static_cast<size_t>(is_large() ? 1 : kTextsAtOnce);
+  const bool one = is_large() && options_.device.is_cpu();
+  const auto at_once = static_cast<size_t>(one ? 1 : kTextsAtOnce);
   std::vector<torch::Tensor> tokens, pooled;
   for (size_t first = 0; first < texts.size(); first += at_once) {
     const size_t count = std::min(at_once, texts.size() - first);

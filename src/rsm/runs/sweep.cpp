@@ -1,6 +1,7 @@
 #include "rsm/runs/sweep.h"
 
 #include <cctype>
+#include <charconv>
 #include <set>
 #include <utility>
 
@@ -114,6 +115,22 @@ std::string folder_name(const std::string& label) {
     name.pop_back();
   }
   return name;
+}
+
+SweepPart read_sweep_part(const std::string& text) {
+  SweepPart part;
+  const char* end = text.data() + text.size();
+  const auto [slash, bad] = std::from_chars(text.data(), end, part.number);
+  if (bad == std::errc() && slash != end && *slash == '/') {
+    const auto [rest, worse] = std::from_chars(slash + 1, end, part.of);
+    if (worse == std::errc() && rest == end && part.number >= 1 &&
+        part.number <= part.of) {
+      return part;
+    }
+  }
+  throw UsageError(cat("[sweep] part \"", text,
+                       "\" arrived; 1/8 is the first of eight parts, 8/8 the "
+                       "last"));
 }
 
 Sweep read_sweep(const Config& config) {

@@ -42,6 +42,18 @@ struct Sweep {
  * line and key, and where two settings would share a label. */
 Sweep read_sweep(const Config& config);
 
+/** Which runs of a sweep one process takes: the number-th of `of` and every
+ * `of`-th after it. */
+struct SweepPart {
+  size_t number = 1;
+  size_t of = 1;
+
+  bool takes(size_t run) const { return run % of == number - 1; }
+};
+
+/** "2/8". Throws UsageError for anything else. */
+SweepPart read_sweep_part(const std::string& text);
+
 /** A label as a folder name: lower case, with hyphens for all but letters,
  * digits and dots. */
 std::string folder_name(const std::string& label);

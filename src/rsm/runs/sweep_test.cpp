@@ -89,6 +89,27 @@ TEST(Sweep, MistakesAreNamed) {
                {"train.lrr", "lr"});
 }
 
+TEST(SweepPart, EveryRunIsInOneOfThem) {
+  for (const size_t of : {1u, 3u, 8u}) {
+    for (size_t run = 0; run < 20; ++run) {
+      int taken = 0;
+      for (size_t i = 1; i <= of; ++i) {
+        taken += read_sweep_part(cat(i, "/", of)).takes(run) ? 1 : 0;
+      }
+      EXPECT_EQ(taken, 1) << run << " of " << of;
+    }
+  }
+  EXPECT_TRUE(read_sweep_part("1/4").takes(0));
+}
+
+TEST(SweepPart, AnythingElseIsNamed) {
+  for (const std::string text : {"", "1", "0/2", "3/2", "1/0", "a/2", "1/2x",
+                                 "1 / 2", "-1/2", "1/2/3"}) {
+    expect_parts(error_of([&] { read_sweep_part(text); }),
+                 {"\"" + text + "\"", "1/8"});
+  }
+}
+
 TEST(FolderName, KeepsLettersDigitsAndDots) {
   EXPECT_EQ(folder_name("TempFlow-GRPO, train.lr=1e-4"),
             "tempflow-grpo-train.lr-1e-4");
