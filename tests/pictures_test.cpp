@@ -6,6 +6,7 @@
 #include "rsm/base/error.h"
 #include "rsm/base/testing.h"
 #include "rsm/io/testing.h"
+#include "rsm/runs/forecast.h"
 #include "rsm/runs/watched_states.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/testing.h"
@@ -65,7 +66,9 @@ TEST_P(PicturesOn, AnOnlyUpdateMeetsItsOwnOldOutputs) {
                        std::vector<std::string> overrides) {
     overrides.insert(overrides.end(), {"train.epochs=2", "prompts.per_epoch=12",
                                        "method.regularisation.beta=0.001",
-                                       "method.estimator.pictures.draws=4"});
+                                       "method.estimator.pictures.draws=4",
+                                       "method.estimator.pictures.old.cap=0",
+                                       "method.estimator.pictures.clip=0"});
     return run_to_end(colour_run(folder / name, "dgpo", on_device(overrides)));
   };
   const auto asked = run("asked", {"method.estimator.pictures.sharpness=1e-30",
@@ -85,6 +88,31 @@ TEST_P(PicturesOn, AreTrainedOnWithAnotherGuidanceThanTheyAreDrawnWith) {
                             "train.guidance_scale=1"})));
   EXPECT_GT(log.back().at("grad_norm").get<double>(), 0);
   EXPECT_EQ(log.back().at("by_step").at("rows").size(), 6u);  // draws
+}
+
+/** The reference is asked under guidance of its own where it pulls, and as
+ * training is guided where drift is watched, which the pull's guidance does not
+ * change. */
+TEST_P(PicturesOn, AreHeldByTheReferenceUnderGuidanceOfItsOwn) {
+  const TemporaryFolder folder;
+  const auto run = [&](const std::string& guidance) {
+    const auto options = colour_run(
+        folder / ("run" + guidance), "crd",
+        {"train.epochs=1", "prompts.per_epoch=12",
+         "method.estimator.pictures.draws=4",
+         "method.regularisation.reference_guidance=" + guidance, on_device()});
+    const auto line = run_to_end(options).back();
+    EXPECT_EQ(line.at("evaluations").at("reference"),
+              forecast(options).evaluations.reference);
+    return line;
+  };
+  const auto guided = run("4.5"), as_trained = run("0");
+  EXPECT_EQ(guided.at("evaluations").at("reference"), 288 + kWatchedStates);
+  EXPECT_EQ(as_trained.at("evaluations").at("reference"), 288);
+  // Nothing is trained yet.
+  EXPECT_LT(guided.at("kl").get<double>(), 1e-8);
+  EXPECT_LT(as_trained.at("kl_loss").get<double>(), 1e-8);
+  EXPECT_GT(guided.at("kl_loss").get<double>(), 1e-6);
 }
 
 TEST(PicturesRuns, WhatIsOfPicturesAloneIsRefusedElsewhere) {

@@ -36,7 +36,10 @@ struct Advantages {
   /** [R] bool; false where `value` is 0, but for the rounding of the mean that
    * was taken off. */
   torch::Tensor differs;
-  torch::Tensor trained;       ///< [R] bool; false for the latter alone
+  torch::Tensor trained;  ///< [R] bool; false for the latter alone
+  /** [R] float64 of the pull to the reference, what a row has of it; undefined:
+   * the whole. */
+  torch::Tensor pull = {};
   std::vector<int64_t> group;  ///< [R] 0-based, in order of first appearance
   /** [groups] population standard deviation of each group's rewards. */
   std::vector<double> deviation;

@@ -174,6 +174,8 @@ struct RegularisationKnobs {
   enum class Mask { policy, rows, none, whole };
 
   double beta = 0;
+  double reference_guidance = 0;
+  double least_pull = 1;
   double old = 0;
   KlForm kl_form = KlForm::exact;
   bool pull_rows = true;
@@ -184,6 +186,9 @@ struct RegularisationKnobs {
   double clip_range = 1e-4;
   double advantage_clip = 5;
   Mask mask = Mask::policy;
+
+  /** Whether the reference pulls under text guidance of its own. */
+  bool guides_reference() const { return beta > 0 && reference_guidance > 0; }
   bool operator==(const RegularisationKnobs&) const = default;
 };
 

@@ -66,6 +66,7 @@ struct PictureKnobs {
   int64_t draws = 1;  ///< (t, e) of a picture
   Times times = Times::uniform;
   bool stratified = true;
+  bool distinct = false;  ///< of the grid: none twice before all came
   double t_min = 0;
   double t_max = 1;
   double power = 1;
@@ -79,6 +80,7 @@ struct PictureKnobs {
   double advantage_scale = 1;
   Coefficient coefficient = Coefficient::plain;
   double sharpness = 1;
+  double clip = 0;  ///< of a row's ratio, which weighs nothing; 0: none
   Distance distance = Distance::square;
   double exponent = 1;
   Sampled sampled = Sampled::policy;
@@ -88,6 +90,11 @@ struct PictureKnobs {
   bool uses_sharpness() const {
     return weight == Weight::pairs || (coefficient != Coefficient::plain &&
                                        coefficient != Coefficient::linear);
+  }
+  /** Whether a row has a log-density, and so a ratio. */
+  bool has_ratio() const {
+    return !follows_gradients() && coefficient != Coefficient::linear &&
+           coefficient != Coefficient::reflected;
   }
   /** Whether rows are weighed by a group's outputs before the updates. */
   bool compares_outputs() const {

@@ -89,9 +89,15 @@ struct Outputs {
   /** Of the training copy before updates, where a slower copy has its place and
    * it is asked for. */
   StateOutputs present = {};
+  /** Of the reference under text guidance of its own, where that pulls. */
+  StateOutputs guided_reference = {};
 
   const StateOutputs& now() const {
     return present.states.empty() ? old : present;
+  }
+  /** What pulls. */
+  const StateOutputs& anchor() const {
+    return guided_reference.states.empty() ? reference : guided_reference;
   }
 };
 

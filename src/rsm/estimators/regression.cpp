@@ -64,6 +64,13 @@ Guidance Regression::guide(const Sampled& sampled, int64_t epoch) {
   auto out = ZerothOrder::guide(sampled, epoch);
   auto& a = out.advantages;
   const auto& knobs = method_.estimator.pictures;
+  const double least = method_.regularisation.least_pull;
+  if (least < 1) {
+    const auto good =
+        a.value.to(at::kDouble) / (2 * method_.regularisation.advantage_clip) +
+        0.5;
+    a.pull = least + (1 - least) * good;
+  }
   a.value =
       weights_of(knobs, a.value, labels_of(sampled.rollout, a)).to(at::kFloat);
   if (knobs.weight == Weight::exponential || knobs.weight == Weight::top) {
@@ -127,12 +134,16 @@ void Regression::at_output(const torch::Tensor& y, LossTerms& terms) const {
       knobs.coefficient == Coefficient::centred) {
     coefficient = coefficient - knobs.sharpness * delta;
   }
+  const auto excess = at::expm1(delta);
+  /** Those that did not go their own way by more. */
+  const auto within = [&](double xi) {
+    return at::where(coefficient > 0, excess <= xi, excess >= -xi);
+  };
   if (rows.importance == Importance::ratio) {
-    const auto excess = at::expm1(delta);
-    const double xi = rows.clip_range;
-    const auto kept = at::where(coefficient > 0, excess <= xi, excess >= -xi);
-    coefficient = coefficient * (1 + excess) * kept;
+    coefficient = coefficient * (1 + excess) * within(rows.clip_range);
     rows.importance = Importance::none;
+  } else if (knobs.clip > 0) {
+    coefficient = coefficient * within(knobs.clip);
   }
   rows.guidance = half_g * coefficient * here.pull;
   rows.trust = rows.guidance;

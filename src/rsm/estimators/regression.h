@@ -11,8 +11,10 @@ namespace rsm {
  *         (g / 2) (<d^2> + 1e-10)^p / p,
  *
  * and its loss has the gradient R c dL/dy, c the coefficient and R =
- * e^(L(y_old) - L(y)), cut as in PPO, where there is a ratio. What compares a
- * group's outputs takes those from before the updates. */
+ * e^(L(y_old) - L(y)), cut as in PPO, where there is a ratio, or 1 and cut
+ * there (`clip`). What compares a group's outputs takes those from before the
+ * updates. Where pulls to the reference follow A (least_pull), a row's is
+ * least + (1 - least) (A / advantage_clip + 1) / 2 of the whole. */
 class Regression : public ZerothOrder {
  public:
   Regression(const Method& method, uint64_t seed)

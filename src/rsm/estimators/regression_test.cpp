@@ -28,12 +28,13 @@ torch::Tensor random_outputs(uint64_t seed) {
 }
 
 /** Two prompts of four samples, each noised twice; outputs of what is trained,
- * of a slower copy and of the reference are all different. */
+ * of a slower copy, of the reference and of that under guidance of its own are
+ * all different. */
 struct Problem {
   Sampled sampled;
   std::vector<int64_t> states;
-  torch::Tensor y, y_old, y_ref, y_c;  ///< [rows,C,H,W]
-  torch::Tensor reward, t;             ///< [rows]
+  torch::Tensor y, y_old, y_ref, y_guided, y_c;  ///< [rows,C,H,W]
+  torch::Tensor reward, t;                       ///< [rows]
 
   Problem() {
     auto& rollout = sampled.rollout;
@@ -56,6 +57,7 @@ struct Problem {
     y_old = random_outputs(1);
     y = y_old + 0.1 * random_outputs(2);
     y_ref = y_old + 0.2 * random_outputs(3);
+    y_guided = y_ref + 0.3 * random_outputs(6);
     y_c = random_outputs(4);
     rollout.x = random_outputs(5);
     rollout.x_next = y_c;
@@ -163,20 +165,33 @@ torch::Tensor v_grpo(const Problem& p, const torch::Tensor& v) {
   return torch::maximum(-a * ratio, -a * ratio.clamp(1 - 1e-3, 1 + 1e-3));
 }
 
+/** Errors of rows that went the way of their advantage by more are held. */
 torch::Tensor dgpo(const Problem& p, const torch::Tensor& v) {
+  const double range = 0.01;
   const auto d = error(p, v);
   const auto a = p.by_group();
   const auto w =
       Problem::draw_mean(100 * a * (d.detach() - error(p, p.y_ref))).sigmoid();
-  return w * a * d + 1e-3 * to_reference(p, v);
+  const auto ratio = (-d.detach() + error(p, p.y_old)).exp();
+  const auto clipped =
+      torch::where(a > 0, ratio > 1 + range, ratio < 1 - range);
+  const auto count = clipped.sum().item<int64_t>();
+  EXPECT_GT(count, 0);
+  EXPECT_LT(count, kRows);
+  return w * a * torch::where(clipped, d.detach(), d) +
+         1e-3 * to_reference(p, v);
 }
 
-/** Its loss over 10, the KL's weight too. */
+/** Its loss over 10, the KL's weight too: to the reference under guidance, and
+ * the more the better a sample is. */
 torch::Tensor crd(const Problem& p, const torch::Tensor& v) {
   const auto r = evidence(p, v) - evidence(p, p.y_old);
   const auto a = (p.by_group() / 5).clamp(-1, 1) / 2 + 0.5;
   const auto apart = (r - Problem::draw_mean(r)) - (a - Problem::draw_mean(a));
-  return 0.1 * 5 * apart.square() + 0.01 * to_reference(p, v);
+  const double least = 1e-4 / 0.1;
+  const auto kl =
+      0.1 * (least + a * (1 - least)) * mean_of((v - p.y_guided).square());
+  return 0.1 * (5 * apart.square() + kl);
 }
 
 /** Of a pair, on the better one's rows. */
@@ -244,8 +259,10 @@ const std::map<std::string, Loss>& published() {
 torch::Tensor our_gradient(const Method& method, const Problem& p) {
   Regression estimator(method, 1);
   auto guidance = estimator.guide(p.sampled, 0);
-  const Outputs outputs = {
-      {p.y_old, p.states}, {p.y_ref, p.states}, {p.y, p.states}};
+  Outputs outputs = {{p.y_old, p.states}, {p.y_ref, p.states}, {p.y, p.states}};
+  if (method.regularisation.guides_reference()) {
+    outputs.guided_reference = {p.y_guided, p.states};
+  }
   estimator.weigh(p.sampled, outputs, guidance);
   const auto weights =
       update_weights(method, p.sampled.rollout, guidance.advantages, p.states);

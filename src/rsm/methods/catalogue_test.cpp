@@ -254,7 +254,18 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
        },
        "as_published: false"},
       {"rsm-surrogate", [](Method& m) { m.estimator.surrogate.channels = {6}; },
-       "multiples of 4"}};
+       "multiples of 4"},
+      {"crd", [](Method& m) { m.regularisation.beta = 0; },
+       "reference_guidance: 0"},
+      {"sqdf", [](Method& m) { m.regularisation.reference_guidance = 2; },
+       "reference_guidance: 0"},
+      {"flow-grpo", [](Method& m) { m.regularisation.least_pull = 0.5; },
+       "least_pull: 1"},
+      {"diffusion-nft",
+       [](Method& m) { m.estimator.pictures.stratified = true; },
+       "stratified: false"},
+      {"v-grpo", [](Method& m) { m.estimator.pictures.clip = 0.1; },
+       "clip: 0"}};
   for (const auto& wrong : cases) {
     Method method = find_method(wrong.method);
     wrong.change(method);

@@ -297,6 +297,16 @@ void check_pictures(const Method& method) {
                pictures.coefficient != Coefficient::reflected),
           method, "pictures.coefficient: ", coefficient,
           " with importance: ratio: it has no density; set importance: none");
+  require(!pictures.distinct || (pictures.times == PictureKnobs::Times::grid &&
+                                 !pictures.stratified),
+          method, "pictures.distinct with times: ", to_string(pictures.times),
+          " and stratified: ", to_string(pictures.stratified),
+          ": it says how the grid's times are shared out; set times: grid and "
+          "stratified: false");
+  require(pictures.clip == 0 || knobs.importance == Importance::none, method,
+          "pictures.clip = ", pictures.clip,
+          " with importance: ratio, which is cut by clip_range; set "
+          "importance: none, or clip: 0");
   require(pictures.coefficient != Coefficient::linear ||
               pictures.distance == PictureKnobs::Distance::square,
           method, "pictures.coefficient: linear with distance: ",
@@ -313,8 +323,30 @@ void check_pictures(const Method& method) {
           "pictures.old: {cap: 0.9, rate: 0.01}");
 }
 
+void check_pull(const Method& method) {
+  const auto& knobs = method.regularisation;
+  const auto& estimator = method.estimator;
+  const auto source = to_string(estimator.source);
+  const bool weighs =
+      estimator.is_of_pictures() && !estimator.needs_gradients();
+  require(knobs.beta > 0 ||
+              (knobs.reference_guidance == 0 && knobs.least_pull == 1),
+          method,
+          "reference_guidance or least_pull with beta = 0: there is no ",
+          "pull; set beta above 0, or reference_guidance: 0, least_pull: 1");
+  require(knobs.reference_guidance == 0 || !estimator.is_first_order(), method,
+          "reference_guidance with source: ", source,
+          ": gradients go along the reference as the loss guides it; set "
+          "reference_guidance: 0");
+  require(knobs.least_pull == 1 || weighs, method,
+          "least_pull with source: ", source,
+          ": only pictures that are compared are held by how good they "
+          "are; set source: pictures, or least_pull: 1");
+}
+
 void check_regularisation(const Method& method) {
   const auto& knobs = method.regularisation;
+  check_pull(method);
   require(knobs.anchors || knobs.anchor_share == 0, method,
           "anchor_share = ", knobs.anchor_share,
           " without anchors; set anchors: true or leave it out");

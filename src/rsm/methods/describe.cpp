@@ -69,7 +69,8 @@ std::string gradient_cell(const GradientKnobs& knobs) {
 
 std::string pictures_cell(const PictureKnobs& knobs) {
   std::string out = cat(", ", knobs.draws, " x ", to_string(knobs.times),
-                        knobs.shared ? ", shared" : "", ", ");
+                        knobs.shared ? ", shared" : "",
+                        knobs.distinct ? ", distinct" : "", ", ");
   if (knobs.follows_gradients()) {
     return cat(out, "gradient of the ", to_string(knobs.guidance));
   }
@@ -78,6 +79,7 @@ std::string pictures_cell(const PictureKnobs& knobs) {
     out += cat(" of ", to_string(knobs.weight));
   }
   out += cat(", ", to_string(knobs.distance));
+  if (knobs.clip > 0) out += cat(", clip ", number(knobs.clip));
   if (knobs.old.is_kept()) {
     out += cat(", old", knobs.sampled == PictureKnobs::Sampled::old
                             ? " (samples too)"
@@ -122,6 +124,11 @@ std::string regularisation_cell(const RegularisationKnobs& knobs) {
   if (knobs.old > 0) out += cat("; old ", number(knobs.old));
   if (knobs.beta == 0) return out;
   out += "; beta " + number(knobs.beta) + " " + to_string(knobs.kl_form);
+  if (knobs.guides_reference()) {
+    out += ", guided by " + number(knobs.reference_guidance);
+  }
+  if (knobs.least_pull < 1)
+    out += ", from " + number(knobs.least_pull) + " of it";
   if (knobs.anchors) out += knobs.pull_rows ? ", anchors" : ", anchors only";
   return out;
 }

@@ -97,6 +97,11 @@ void visit(Visitor& v, StrengthKnobs& k) {
 template <class Visitor>
 void visit(Visitor& v, RegularisationKnobs& k) {
   v("beta", k.beta, kNotNegative, "weight of the KL to the reference");
+  v("reference_guidance", k.reference_guidance, Range{0, 100},
+    "text guidance of the reference where it pulls (CRD); 0: that of the loss");
+  v("least_pull", k.least_pull, kShare,
+    "of `pictures`: the share of beta that a sample of A = −advantage_clip "
+    "has; it rises with A to the whole of it (CRD); 1: all have that");
   v("old", k.old, kNotNegative,
     "weight of <(y − y_old)²>, y_old the outputs before the epoch's updates; "
     "clipping does not touch it");

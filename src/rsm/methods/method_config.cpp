@@ -142,7 +142,12 @@ void prepare_pictures(const Config& section, EstimatorKnobs& estimator) {
   }
   if (next.weight != PictureKnobs::Weight::top) knobs.top = usual.top;
   if (next.times != PictureKnobs::Times::power) knobs.power = usual.power;
-  if (next.times == PictureKnobs::Times::grid) knobs.shift = usual.shift;
+  if (next.times == PictureKnobs::Times::grid) {
+    knobs.shift = usual.shift;
+  } else {
+    knobs.distinct = usual.distinct;
+  }
+  if (!next.has_ratio()) knobs.clip = usual.clip;
   if (!next.uses_sharpness()) knobs.sharpness = usual.sharpness;
   if (next.distance != PictureKnobs::Distance::power) {
     knobs.exponent = usual.exponent;

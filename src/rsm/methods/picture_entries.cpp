@@ -74,6 +74,8 @@ Method diffusion_nft() {
   pictures.old = {.start = 0, .rate = 1e-3, .cap = 0.5};
   pictures.draws = 9;
   pictures.times = Times::grid;
+  pictures.stratified = false;
+  pictures.distinct = true;
   pictures.coefficient = Coefficient::reflected;
   pictures.distance = Distance::relative;
   pictures.advantage_scale = 0.2;
@@ -169,6 +171,8 @@ Method dgpo() {
   pictures.shared = true;
   pictures.coefficient = Coefficient::sigmoid;
   pictures.sharpness = 100;
+  pictures.old = {.start = 0, .rate = 1e-3, .cap = 0.3};
+  pictures.clip = 0.01;
   pictures.t_min = 0.4;
   m.regularisation.beta = 1e-3;
   return m;
@@ -185,6 +189,8 @@ Method crd() {
   pictures.advantage_scale = 0.1;
   m.strength.shape = Shape::predicted;
   m.regularisation.beta = 0.01;
+  m.regularisation.reference_guidance = 4.5;
+  m.regularisation.least_pull = 1e-3;
   return m;
 }
 

@@ -36,6 +36,12 @@ void visit(Visitor& v, PictureKnobs& k) {
   v("stratified", k.stratified,
     "a sample's draws take an even share of that "
     "each, noisiest first");
+  if (v.when(k.times == grid, "times")) {
+    v("distinct", k.distinct,
+      "no step's time comes twice in a sample's draws before all came: with 9 "
+      "of 10 steps each sample leaves out one at random (DiffusionNFT); takes "
+      "the place of `stratified`");
+  }
   v("t_min", k.t_min, Range{0, 1}, "the cleanest");
   v("t_max", k.t_max, Range{0, 1}, "the noisiest");
   if (v.when(k.times == PictureKnobs::Times::power, "times")) {
@@ -76,6 +82,11 @@ void visit(Visitor& v, PictureKnobs& k) {
     v("sharpness", k.sharpness, kPositive,
       "above; of `reflected` how far its branches lie from y_old, of `pairs` "
       "the beta of DPO");
+  }
+  if (v.when(k.has_ratio(), "coefficient")) {
+    v("clip", k.clip, kNotNegative,
+      "a row whose ratio e^δ went the way of its weight by more than this has "
+      "no gradient, and else the ratio counts for nothing (DGPO); 0: none");
   }
   v("distance", k.distance,
     "L of a row, d = y − y_c, times h(t): <d²>; `relative`: <d²> / <|d|>, the "

@@ -6,21 +6,22 @@
 
 namespace rsm {
 
-/** The training copy with a copy's weights in place of its own. */
+/** A network with a copy's weights in place of the training copy's. */
 class Policy::View : public Denoiser {
  public:
-  View(Policy& policy, Copy which) : policy_(policy), which_(which) {}
+  View(Policy& policy, Copy which, GuidedNetwork& network)
+      : policy_(policy), which_(which), network_(network) {}
 
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
                         const ConditionRows& conditions) override {
     const Swap swap(policy_, weights());
-    return policy_.training_->predict(x, t, conditions);
+    return network_.predict(x, t, conditions);
   }
   torch::Tensor pull_back(const torch::Tensor& x, const torch::Tensor& t,
                           const ConditionRows& conditions,
                           const OutputGradient& output_gradient) override {
     const Swap swap(policy_, weights());
-    return policy_.training_->pull_back(x, t, conditions, output_gradient);
+    return network_.pull_back(x, t, conditions, output_gradient);
   }
 
  private:
@@ -56,11 +57,19 @@ class Policy::View : public Denoiser {
 
   /** Whose weights it has. */
   Copy weights() const {
-    return which_ == Copy::rollout ? policy_.sampled_with_ : which_;
+    switch (which_) {
+      case Copy::rollout:
+        return policy_.sampled_with_;
+      case Copy::guided_reference:
+        return Copy::reference;
+      default:
+        return which_;
+    }
   }
 
   Policy& policy_;
   Copy which_;
+  GuidedNetwork& network_;
 };
 
 Policy::Policy(const Network& network, const Condition& unconditional,
@@ -103,11 +112,17 @@ Policy::Policy(const Network& network, const Condition& unconditional,
   values_[Copy::average] = trainable();
   if (!rollout_) rollout_ = training_;
   for (const Copy which : {Copy::rollout, Copy::reference, Copy::average}) {
-    views_[which] = std::make_unique<View>(*this, which);
+    views_[which] = std::make_unique<View>(*this, which, *training_);
   }
   if (options.has_old) {
     values_[Copy::old] = trainable();
-    views_[Copy::old] = std::make_unique<View>(*this, Copy::old);
+    views_[Copy::old] = std::make_unique<View>(*this, Copy::old, *training_);
+  }
+  if (options.reference_guidance_scale) {
+    guided_reference_ =
+        guided(network, *options.reference_guidance_scale, options.train_tiles);
+    views_[Copy::guided_reference] = std::make_unique<View>(
+        *this, Copy::guided_reference, *guided_reference_);
   }
   sample_with(Copy::training);
 }
@@ -123,6 +138,7 @@ Denoiser& Policy::copy(Copy which) {
 void Policy::watch(const Progress* progress) {
   training_->watch(progress);
   rollout_->watch(progress);
+  if (guided_reference_) guided_reference_->watch(progress);
 }
 
 StateDict Policy::trainable() const {

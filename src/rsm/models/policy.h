@@ -23,6 +23,8 @@ struct PolicyOptions {
   double guidance_scale = 1;  ///< of the rollout copy
   /** Of the others; as the rollout copy's where there is none. */
   std::optional<double> training_guidance_scale = {};
+  /** Of a second copy of the reference, where there is one. */
+  std::optional<double> reference_guidance_scale = {};
   bool has_old = false;             ///< whether there is a slower copy
   bool stop_unconditional = false;  ///< see GuidedNetwork; of the training copy
   torch::ScalarType rollout_type = torch::kFloat32;
@@ -52,11 +54,12 @@ StateDict with_trained(const Network& network, const StateDict& trained);
 /** Whose outputs. All but `rollout` compute as training does: in its
  * precision and tile, LoRA unmerged. */
 enum class Copy {
-  training,   ///< what the loss sees
-  rollout,    ///< what samples: LoRA merged, any precision
-  reference,  ///< the weights before training
-  average,    ///< the moving average of the trained weights
-  old,        ///< a slower copy that samples and holds, where there is one
+  training,          ///< what the loss sees
+  rollout,           ///< what samples: LoRA merged, any precision
+  reference,         ///< the weights before training
+  guided_reference,  ///< the same under text guidance of its own
+  average,           ///< the moving average of the trained weights
+  old,  ///< a slower copy that samples and holds, where there is one
 };
 
 /** The model being trained. All copies share one network, into which their
@@ -112,7 +115,7 @@ class Policy {
   void update(Copy which, double decay);
 
   PolicyOptions options_;
-  std::shared_ptr<GuidedNetwork> training_, rollout_;
+  std::shared_ptr<GuidedNetwork> training_, rollout_, guided_reference_;
   std::unique_ptr<LoraAdapter> adapter_;  // before the network it hangs on
   std::vector<std::string> names_;
   std::vector<torch::Tensor> parameters_;

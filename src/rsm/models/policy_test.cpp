@@ -72,6 +72,43 @@ TEST(Policy, EveryCopyIsLedAwayFromTheNegativePrompt) {
   }
 }
 
+/** Training does not move it, and its copy without guidance of its own is as
+ * the others. */
+TEST(Policy, TheGuidedReferenceIsTheModelBeforeTrainingAtItsOwnScale) {
+  const auto model = ImageModel::load("models/shapes-flow");
+  const auto x = counted_normal(1, {2, 3, 32, 32});
+  const auto t = at::full({2}, 0.5);
+  const auto condition = model.text->encode({"a red circle", "a cross"});
+  const auto empty = model.text->encode({""});
+  PolicyOptions options;
+  options.lora = LoraConfig{.rank = 2, .alpha = 4};
+  options.reference_guidance_scale = 4.5;
+  const auto predicted = [&](double scale) {
+    return GuidedNetwork(copy_of(model.network, at::kFloat, at::kCPU), empty,
+                         scale, options.train_tiles)
+        .predict(x, t, condition);
+  };
+  const auto plain = predicted(1), guided = predicted(4.5);
+  ASSERT_GT(relative(guided, plain), 0.01);
+  Policy policy(model.network, empty, options);
+  auto lora = policy.trainable();
+  uint64_t seed = 0;
+  for (auto& [name, tensor] : lora) {
+    tensor = counted_normal(++seed, tensor.sizes()) * 0.1;
+  }
+  policy.load_trainable(lora);
+  const auto of = [&](Copy which) {
+    return policy.copy(which).predict(x, t, condition);
+  };
+  const auto trained = of(Copy::training);
+  EXPECT_LT(relative(of(Copy::guided_reference), guided), kFloatTolerance);
+  EXPECT_LT(relative(of(Copy::reference), plain), kFloatTolerance);
+  EXPECT_TRUE(of(Copy::training).equal(trained));
+  const Stopping stopping;
+  policy.watch(&stopping);
+  EXPECT_THROW(of(Copy::guided_reference), Interrupted);
+}
+
 TEST(PolicyOptions, RolloutsAreTrainingInOnePrecisionAndTileOnly) {
   PolicyOptions options;
   EXPECT_TRUE(options.rollout_is_training());

@@ -97,7 +97,7 @@ std::vector<Pull> pulls_of(const Outputs& outputs, const Guidance& guidance,
   };
   std::vector<Pull> out;
   if (pulls) {
-    auto towards = outputs.reference.of(states).to(old.options());
+    auto towards = outputs.anchor().of(states).to(old.options());
     if (!guidance.shift.states.empty()) {
       towards = towards + guidance.shift.of(states).to(old.options());
     }

@@ -79,6 +79,14 @@ torch::Tensor live_rows(Mask mask, const Advantages& advantages) {
   throw Error("[update_weights] a mask outside its enum");
 }
 
+/** In host memory; of an undefined tensor none. */
+std::vector<double> numbers_of(const torch::Tensor& values) {
+  if (!values.defined()) return {};
+  const auto flat = values.to(at::kCPU, at::kDouble).contiguous();
+  const double* data = flat.const_data_ptr<double>();
+  return {data, data + flat.numel()};
+}
+
 }  // namespace
 
 std::pair<int64_t, int64_t> rows_of(const RolloutIndex& rollout,
@@ -115,6 +123,7 @@ UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
   const auto mask = method.regularisation.mask;
   const auto counted = live_rows(mask, advantages);
   const bool* live = counted.const_data_ptr<bool>();
+  const auto pull = numbers_of(advantages.pull);
   UpdateWeights out;
   out.row.assign(rollout.rows(), 0);
   out.k_ref.assign(rollout.states(), 0);
@@ -141,18 +150,21 @@ UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
           : balance.mean_rows() / (method.as_published ? anchors : kl_rows);
   for (const int64_t state : states) {
     const auto [first, last] = rows_of(rollout, state);
-    double kl_weight = 0;
-    if (first == last && method.regularisation.anchors) kl_weight = anchor;
+    double kl_weight = 0, held = 0;  // of which to the reference
+    if (first == last && method.regularisation.anchors) {
+      kl_weight = held = anchor;
+    }
     for (int64_t r = first; r < last; ++r) {
       const double share = balance.kappa(state);
       if (live[r]) out.row[r] = share / policy_rows;
       if (method.regularisation.pull_rows && (live[r] || !mask_kl)) {
         kl_weight += share / kl_rows;
+        held += share / kl_rows * (pull.empty() ? 1 : pull[r]);
       }
     }
     if (kl_weight > 0) {
-      out.k_ref[state] = kl_weight * kl_factor(method.regularisation,
-                                               rollout.transition_of(state));
+      out.k_ref[state] =
+          held * kl_factor(method.regularisation, rollout.transition_of(state));
       out.k_old[state] = kl_weight * method.regularisation.old;
     }
   }

@@ -34,6 +34,8 @@ namespace rsm {
  *     whole   not the dead, who have no KL either; (live rows) and (rows) count
  *             them all the same
  *
+ * Advantages::pull is times a row's KL, not times its pull to y_old.
+ *
  * Where an update has anchors only, they are averaged; with pull_rows = false
  * an anchor weighs 1 / (anchors), and rows have no KL.
  * as_published: an anchor weighs Kbar / (anchors), several times a state with
@@ -84,8 +86,9 @@ torch::Tensor row_noise(const torch::Tensor& x_next, const torch::Tensor& x,
  * (float32; float64 computes in float64). A state's slope is one more row,
  * behind all others: of direction slope / |slope|, |.| the root mean square,
  * advantage |slope| and the weights of the state's rows together, without
- * trust, clipped as they are. The pull to the reference is to its outputs and
- * the guidance's shift. Throws rsm::Error where outputs of a state are missing.
+ * trust, clipped as they are. The pull to the reference is to its outputs
+ * (Outputs::anchor) and the guidance's shift. Throws rsm::Error where outputs
+ * of a state are missing.
  */
 LossTerms loss_terms(const Method& method, const Rollout& rollout,
                      const Outputs& outputs, const Guidance& guidance,

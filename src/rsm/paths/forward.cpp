@@ -21,21 +21,6 @@ double shifted(double t, double shift) {
   return shift * t / (1 + (shift - 1) * t);
 }
 
-/** Those of the sampler's steps within the bounds, cleanest first. */
-std::vector<double> within(const PictureKnobs& knobs,
-                           const std::vector<double>& grid) {
-  std::vector<double> out;
-  for (const double t : grid) {
-    if (t > 0 && t >= knobs.t_min && t <= knobs.t_max) out.push_back(t);
-  }
-  std::sort(out.begin(), out.end());
-  RSM_CHECK(!out.empty(), "[pictures] no step of the sampler has its time in ",
-            knobs.t_min, " to ", knobs.t_max,
-            " (estimator.pictures.t_min, t_max); widen them, or take other "
-            "times than grid");
-  return out;
-}
-
 }  // namespace
 
 Transition forward_row(const Path& path, double t) {
@@ -49,6 +34,20 @@ Transition forward_row(const Path& path, double t) {
   out.noise = path.noise(t);
   out.delta =
       path.signal(t) * std::abs(path.prediction(t).y) / (out.noise * out.noise);
+  return out;
+}
+
+std::vector<double> times_within(const PictureKnobs& knobs,
+                                 const std::vector<double>& grid) {
+  std::vector<double> out;
+  for (const double t : grid) {
+    if (t > 0 && t >= knobs.t_min && t <= knobs.t_max) out.push_back(t);
+  }
+  std::sort(out.begin(), out.end());
+  RSM_CHECK(!out.empty(), "[pictures] no step of the sampler has its time in ",
+            knobs.t_min, " to ", knobs.t_max,
+            " (estimator.pictures.t_min, t_max); widen them, or take other "
+            "times than grid");
   return out;
 }
 
@@ -68,7 +67,7 @@ double drawn_time(const PictureKnobs& knobs, const std::vector<double>& grid,
       return std::clamp(
           shifted(1 / (1 + std::exp(-normal_quantile(u))), knobs.shift), a, b);
     case Times::grid: {
-      const auto steps = within(knobs, grid);
+      const auto steps = times_within(knobs, grid);
       const auto count = static_cast<double>(steps.size());
       return steps[static_cast<size_t>(std::min(count * u, count - 1))];
     }

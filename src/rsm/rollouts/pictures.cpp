@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "rsm/base/random.h"
 #include "rsm/paths/forward.h"
 
 namespace rsm {
@@ -19,6 +20,35 @@ std::vector<double> shares(const PictureKnobs& knobs, uint64_t seed) {
     const auto noisier = static_cast<double>(k);
     out.push_back(knobs.stratified ? 1 - (noisier + 1 - drawn(k)) / draws
                                    : drawn(k));
+  }
+  return out;
+}
+
+/** Times of the grid, of which none comes twice before all did. */
+std::vector<double> distinct_times(const PictureKnobs& knobs,
+                                   const std::vector<double>& grid,
+                                   uint64_t seed) {
+  const auto all = times_within(knobs, grid);
+  const auto draws = static_cast<size_t>(knobs.draws);
+  std::vector<double> out;
+  for (uint64_t round = 0; out.size() < draws; ++round) {
+    const auto order = counted_permutation(
+        counted_seed(seed, Purpose::forward_time, {round}), std::ssize(all));
+    for (const int64_t place : order) out.push_back(all[place]);
+  }
+  out.resize(draws);
+  std::sort(out.rbegin(), out.rend());
+  return out;
+}
+
+/** A picture's times. */
+std::vector<double> drawn_times(const PictureKnobs& knobs,
+                                const std::vector<double>& grid,
+                                uint64_t seed) {
+  if (knobs.distinct) return distinct_times(knobs, grid, seed);
+  std::vector<double> out;
+  for (const double u : shares(knobs, seed)) {
+    out.push_back(drawn_time(knobs, grid, u));
   }
   return out;
 }
@@ -45,8 +75,8 @@ Transitions own_rows(const Path& path, const RolloutPlan& plan,
                        {static_cast<uint64_t>(request.epoch),
                         static_cast<uint64_t>(request.prompts[p].id),
                         static_cast<uint64_t>(member)});
-      for (const double u : shares(knobs, seed)) {
-        const double t = path.nearest_time(drawn_time(knobs, grid, u));
+      for (const double drawn : drawn_times(knobs, grid, seed)) {
+        const double t = path.nearest_time(drawn);
         out.push_back(forward_row(path, t));
         if (knobs.times == PictureKnobs::Times::grid) {
           out.back().t_next = after(grid, t);

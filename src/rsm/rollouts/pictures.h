@@ -12,7 +12,7 @@ void draw_pictures(Sampling& sampling);
 /** [S] the rows of a request's states, each at a time of its own. Times are
  * counted by (run seed, epoch, prompt id, member, draw); where noise is shared
  * all members are as the first. Draws of a stratified plan come one of each
- * share, noisiest first. */
+ * share, noisiest first, and so do distinct ones. */
 Transitions own_rows(const Path& path, const RolloutPlan& plan,
                      const RolloutRequest& request);
 

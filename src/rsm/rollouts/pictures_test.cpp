@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <map>
+#include <set>
+
 #include "rsm/paths/forward.h"
 #include "rsm/rollouts/testing.h"
 
@@ -76,6 +80,44 @@ TEST(Pictures, OfAPromptShareTimesAndNoiseWhereTheyAreTo) {
     EXPECT_EQ(at::allclose(eps_of(0), eps_of(2), 1e-4, 1e-5), shared);
     EXPECT_NE(t_of(0), t_of(1));  // two draws
     EXPECT_NE(t_of(0), t_of(4));  // two prompts
+  }
+}
+
+/** DiffusionNFT: nine of ten steps, another left out by each sample; a draw
+ * more than there are steps begins anew. */
+TEST(Pictures, OfDistinctDrawsLeaveOutStepsAtRandom) {
+  const auto path = flow_path();
+  auto plan = pictures(*path, 10, 9);
+  auto& knobs = plan.estimator.pictures;
+  knobs.times = PictureKnobs::Times::grid;
+  knobs.stratified = false;
+  knobs.distinct = true;
+  const auto grid = path->times(10);
+  const auto request = request_for(4, 50);
+  std::map<double, int64_t> left_out;
+  const auto own = own_rows(*path, plan, request);
+  ASSERT_EQ(own.size(), 200u * 9);
+  for (size_t picture = 0; picture < 200; ++picture) {
+    std::set<double> missing(grid.begin(), grid.begin() + 10);
+    for (size_t draw = 0; draw < 9; ++draw) {
+      const auto& row = own[9 * picture + draw];
+      EXPECT_EQ(missing.erase(row.t), 1u);
+      if (draw > 0) EXPECT_LT(row.t, own[9 * picture + draw - 1].t);
+    }
+    ++left_out[*missing.begin()];
+  }
+  ASSERT_EQ(left_out.size(), 10u);
+  for (const auto& [t, count] : left_out) {
+    EXPECT_NEAR(count, 20, 4 * std::sqrt(20 * 0.9)) << t;
+  }
+  knobs.draws = 13;
+  const auto more = own_rows(*path, plan, request);
+  for (size_t picture = 0; picture < 200; ++picture) {
+    std::map<double, int64_t> taken;
+    for (size_t draw = 0; draw < 13; ++draw)
+      ++taken[more[13 * picture + draw].t];
+    EXPECT_EQ(taken.size(), 10u);
+    for (const auto& [t, count] : taken) EXPECT_LE(count, 2) << t;
   }
 }
 

@@ -80,7 +80,11 @@ std::vector<std::string> changed_keys(const std::string& before,
       {"method.estimator.gradient.prompt_dropout", "0"},
       {"method.estimator.gradient.norm_quantile", "0"},
       {"method.estimator.gradient.replay_age", "0"},
-      {"method.estimator.gradient.replay_draw", "even"}};
+      {"method.estimator.gradient.replay_draw", "even"},
+      {"method.estimator.pictures.distinct", "false"},
+      {"method.estimator.pictures.clip", "0"},
+      {"method.regularisation.reference_guidance", "0"},
+      {"method.regularisation.least_pull", "1"}};
   auto old_values = values_of(before, origin);
   if (old_values.contains("sampling.guidance_scale")) {
     old_values.try_emplace("train.guidance_scale",

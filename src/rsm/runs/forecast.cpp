@@ -212,6 +212,7 @@ Forecast forecast(const RunOptions& o) {
   f.evaluations.old = old_evaluations(o, index, trained);
   f.evaluations.reference =
       std::ssize(reference_states(o.method, index, trained, o.seed)) +
+      (update.guides_reference() ? f.states : 0) +
       (o.method.strength.scaled_residual ? f.evaluations.rollout : 0);
   f.evaluations.update = f.states;
   f.update_is_exact = update.beta > 0 && update.pull_rows &&

@@ -180,7 +180,7 @@ void read_sampling(const Config& section, RunOptions& o) {
   o.negative_prompt = section.text("negative_prompt", "");
   if (const auto idle =
           idle_negative_prompt(o.negative_prompt, o.guidance_scale);
-      !idle.empty()) {
+      !idle.empty() && !o.method.regularisation.guides_reference()) {
     section.note("negative_prompt", idle);
   }
   const std::string sharing =
@@ -287,6 +287,9 @@ PolicyOptions RunOptions::policy() const {
   p.seed = seed;
   p.guidance_scale = guidance_scale;
   p.training_guidance_scale = training_guidance_scale;
+  if (method.regularisation.guides_reference()) {
+    p.reference_guidance_scale = method.regularisation.reference_guidance;
+  }
   p.has_old = method.estimator.pictures.old.is_kept();
   p.rollout_type = rollout_type;
   p.training_type = training_type;

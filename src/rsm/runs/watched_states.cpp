@@ -46,7 +46,9 @@ std::vector<int64_t> reference_states(const Method& method,
                                       const RolloutIndex& rollout,
                                       const std::vector<int64_t>& trained,
                                       uint64_t seed) {
-  return method.regularisation.beta > 0 || method.strength.scaled_residual ||
+  const auto& knobs = method.regularisation;
+  return (knobs.beta > 0 && !knobs.guides_reference()) ||
+                 method.strength.scaled_residual ||
                  method.estimator.pictures.compares_reference()
              ? trained
              : watched_states(rollout, trained, kWatchedStates, seed);

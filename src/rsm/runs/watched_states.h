@@ -20,7 +20,8 @@ std::vector<int64_t> watched_states(const RolloutIndex& rollout,
                                     int64_t count, uint64_t seed);
 
 /** States at which the reference is asked, rising: all trained ones where the
- * method's loss has it, else kWatchedStates of them. */
+ * method's loss has it, else kWatchedStates of them. Under guidance of its own
+ * it is asked beside that at all trained ones. */
 std::vector<int64_t> reference_states(const Method& method,
                                       const RolloutIndex& rollout,
                                       const std::vector<int64_t>& trained,

@@ -316,7 +316,11 @@ Frozen Finetune::freeze(const Collected& sampled, const Guidance& guidance) {
   out.reference = outputs(
       Copy::reference,
       reference_states(options_.method, rollout, guidance.trained, seed));
-  out.reference_evaluations = std::ssize(out.reference.states);
+  if (options_.method.regularisation.guides_reference()) {
+    out.guided_reference = outputs(Copy::guided_reference, guidance.trained);
+  }
+  out.reference_evaluations = std::ssize(out.reference.states) +
+                              std::ssize(out.guided_reference.states);
   out.map = OutputMap::of(options_.method, rollout);
   if (!known) {
     if (out.map.changes()) {

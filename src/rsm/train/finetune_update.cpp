@@ -116,9 +116,11 @@ std::vector<torch::Tensor> Finetune::gradients_of(
       [&](int64_t begin, int64_t count, const torch::Tensor& y) {
         const std::vector<int64_t> part(states.begin() + begin,
                                         states.begin() + begin + count);
-        const auto met = old_is_known
-                             ? Outputs()
-                             : Outputs{in_order(y, part), frozen.reference};
+        const auto met = old_is_known ? Outputs()
+                                      : Outputs{in_order(y, part),
+                                                frozen.reference,
+                                                {},
+                                                frozen.guided_reference};
         auto terms =
             loss_terms(options_.method, rollout, old_is_known ? frozen : met,
                        guidance, weights, part, y.device());
