@@ -115,6 +115,45 @@ TEST_P(PicturesOn, AreHeldByTheReferenceUnderGuidanceOfItsOwn) {
   EXPECT_GT(guided.at("kl_loss").get<double>(), 1e-6);
 }
 
+/** What they cost is counted beforehand: outputs before the updates, of the
+ * reference, and an update's pass each; no picture. The run goes on in the same
+ * bytes. */
+TEST_P(PicturesOn, OfBranchesCostNoPictureAndResume) {
+  const TemporaryFolder folder;
+  const auto options = [&](const std::string& name, const std::string& rows) {
+    return gradient_run(
+        folder / name, Family::flow, "{name: rsm-flow}",
+        {"sampling.steps=10", "prompts.per_epoch=2", "train.epochs=2",
+         "train.updates_per_epoch=2", "checkpoint.every=1",
+         "prompts.samples_per_prompt=1",
+         "method.estimator.forward.rows=" + rows,
+         rows == "0" ? "seed=42" : "method.estimator.forward.beta=0.001",
+         on_device()});
+  };
+  const auto plain = options("plain", "0"), both = options("both", "2");
+  const auto before = run_to_end(plain).back(), after = run_to_end(both).back();
+  const auto f = forecast(both);
+  EXPECT_TRUE(f.update_is_exact);
+  EXPECT_EQ(f.states - forecast(plain).states, 2 * f.images);
+  const auto& counted = after.at("evaluations");
+  EXPECT_EQ(counted.at("rollout"), before.at("evaluations").at("rollout"));
+  EXPECT_EQ(counted.at("rollout"), f.evaluations.rollout);
+  EXPECT_EQ(counted.at("old"), f.evaluations.old);
+  EXPECT_EQ(counted.at("reference"), f.evaluations.reference);
+  EXPECT_EQ(counted.at("update"), f.evaluations.update);
+  EXPECT_EQ(after.at("rows"), 3 * before.at("rows").get<int64_t>());
+  // Of the sampler's steps, as without.
+  EXPECT_EQ(after.at("by_step").at("t"), before.at("by_step").at("t"));
+  NoProgress silent;
+  const auto parts = options("parts", "2");
+  {
+    Finetune killed(parts, silent);
+    killed.run_epoch();
+  }
+  run_to_end(parts);
+  expect_same_weights(folder / "both", folder / "parts", repeats_its_bits());
+}
+
 TEST(PicturesRuns, WhatIsOfPicturesAloneIsRefusedElsewhere) {
   const TemporaryFolder folder;
   const auto error = error_of([&] {

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "rsm/base/flow_knobs.h"
+#include "rsm/base/forward_knobs.h"
 #include "rsm/base/gradient_knobs.h"
 #include "rsm/base/picture_knobs.h"
+#include "rsm/base/strength_knobs.h"
 #include "rsm/base/surrogate_knobs.h"
 
 namespace rsm {
@@ -85,6 +87,7 @@ struct EstimatorKnobs {
   GradientKnobs gradient;                    ///< only for `trajectory`
   FlowKnobs flow;                            ///< only for `rollout`
   PictureKnobs pictures;                     ///< only for `pictures`
+  ForwardKnobs forward;                      ///< only for `branches`
   SurrogateKnobs surrogate;                  ///< not for `trajectory`
   SamplerNoise noise = SamplerNoise::usual;  ///< in configs sampling.sampler
   bool shared_start = false;
@@ -98,6 +101,11 @@ struct EstimatorKnobs {
     return surrogate.at != SurrogateKnobs::At::none;
   }
   bool is_of_pictures() const { return source == Source::pictures; }
+  /** Whether pictures are noised again, and how. */
+  bool noises_pictures() const { return is_of_pictures() || forward.is_on(); }
+  const PictureKnobs& noising() const {
+    return is_of_pictures() ? pictures : forward.pictures;
+  }
   /** Whether the reward has to be differentiable. */
   bool needs_gradients() const {
     return is_first_order() ||
@@ -120,36 +128,6 @@ struct EstimatorKnobs {
    * on a path, the children of a tree's node; 0 where nothing is trained. */
   int64_t rows_at(int64_t step, int64_t steps) const;
   bool operator==(const EstimatorKnobs&) const = default;
-};
-
-/** How strongly guidance acts at each time: g(t) on -A log rho, times scale. */
-struct StrengthKnobs {
-  /** constant: 1. noise: 2.25 s (TempFlow). proportional:
-   * zeta dt / w (PCPO). uniform: 0.5169 / w (PCPO on diffusion: one weight for
-   * all times). sigma: s / dt = s~ / sqrt(dt) (Guard, fairclip2). variance:
-   * s^2 (twice that is CPS as published).
-   * By h(t) = g M / 2: flat 1, linear 1 - t, quadratic (1 - t)^2 (VGG-Flow),
-   * predicted: the noise's share of x, how far in x the predicted picture moves
-   * per unit of output. By the picture's share a of x':
-   * residual 2 a^2 / s^2, residual_linear 2 a / s^2 (Residual grad-DB). */
-  enum class Shape {
-    constant,
-    noise,
-    proportional,
-    uniform,
-    sigma,
-    variance,
-    flat,
-    linear,
-    quadratic,
-    predicted,
-    residual,
-    residual_linear,
-  };
-  Shape shape = Shape::constant;
-  double scale = 1;
-  bool scaled_residual = false;  ///< in training; not evaluated nor exported
-  bool operator==(const StrengthKnobs&) const = default;
 };
 
 /** What holds the update back. */

@@ -7,6 +7,29 @@
 
 namespace rsm {
 
+RolloutIndex without_forward_rows(const RolloutIndex& rollout) {
+  if (rollout.noised_from == 0) return rollout;
+  RolloutIndex out;
+  out.prompts = rollout.prompts;
+  out.transitions = rollout.transitions;
+  out.image_prompt = rollout.image_prompt;
+  out.shared = rollout.shared;
+  std::vector<int64_t> place(rollout.states(), -1);
+  for (int64_t s = 0; s < rollout.states(); ++s) {
+    if (rollout.is_forward(s)) continue;
+    place[s] = out.states();
+    out.state_root.push_back(rollout.state_root[s]);
+    out.state_prompt.push_back(rollout.state_prompt[s]);
+    out.state_step.push_back(rollout.state_step[s]);
+  }
+  for (int64_t r = 0; r < rollout.rows(); ++r) {
+    if (rollout.is_forward(rollout.row_state[r])) continue;
+    out.row_state.push_back(place[rollout.row_state[r]]);
+    out.row_image.push_back(rollout.row_image[r]);
+  }
+  return out;
+}
+
 std::vector<int64_t> all_states(const RolloutIndex& rollout) {
   std::vector<int64_t> all(rollout.states());
   std::iota(all.begin(), all.end(), int64_t{0});

@@ -18,6 +18,8 @@ namespace rsm {
  * draw, and its row leads to the output it is pulled to (paths/forward.h).
  * Rows of one state share one network pass, unless the rollout is not `shared`:
  * then each row has a copy of the state.
+ * Pictures that branches lead to may be noised again beside them (forward
+ * rows): such a state's step is `noised_from` and the number of its draw.
  * States are sorted by (root, step), rows by (state, member). */
 struct RolloutIndex {
   Prompts prompts;          ///< [P] as asked for; one asked for twice is two
@@ -36,14 +38,22 @@ struct RolloutIndex {
   std::vector<int64_t> image_prompt;  ///< [I] index into prompts
 
   bool shared = true;
+  int64_t noised_from = 0;  ///< the first step of forward rows; 0: none are
 
   int64_t states() const { return static_cast<int64_t>(state_step.size()); }
   int64_t rows() const { return static_cast<int64_t>(row_state.size()); }
   int64_t images() const { return static_cast<int64_t>(image_prompt.size()); }
+  /** Whether it is a picture noised again beside branches. */
+  bool is_forward(int64_t state) const {
+    return noised_from > 0 && state_step[state] >= noised_from;
+  }
   const Transition& transition_of(int64_t state) const {
     return own.empty() ? transitions[state_step[state]] : own[state];
   }
 };
+
+/** The same without its forward rows. */
+RolloutIndex without_forward_rows(const RolloutIndex& rollout);
 
 /** 0 .. S-1 */
 std::vector<int64_t> all_states(const RolloutIndex& rollout);

@@ -8,6 +8,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/estimators/baselines.h"
+#include "rsm/estimators/forward_advantages.h"
 #include "rsm/estimators/pruning.h"
 
 namespace rsm {
@@ -322,6 +323,11 @@ Advantages row_advantages(const RolloutIndex& rollout,
                           const RewardScores& scores,
                           const EstimatorKnobs& knobs, double clip,
                           PromptStatistics* statistics) {
+  if (rollout.noised_from > 0) {
+    return with_forward_rows(row_advantages(without_forward_rows(rollout),
+                                            scores, knobs, clip, statistics),
+                             rollout, knobs.forward.pictures);
+  }
   RSM_CHECK(scores.value.dim() == 1 && scores.value.size(0) == rollout.images(),
             "[advantages] rewards of shape ", scores.value.sizes(), " for ",
             rollout.images(), " images; one reward an image is needed");

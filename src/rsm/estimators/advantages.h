@@ -66,6 +66,9 @@ std::vector<int64_t> row_groups(const RolloutIndex& rollout,
  * then only says which rows are counted together. A row is dead where the
  * rewards it is compared with have no spread.
  *
+ * Forward rows have the advantage of the branch that led to their picture, then
+ * squashed and scaled as their own knobs say.
+ *
  * Throws rsm::Error as group_advantages does, for a missing or differently
  * sized `statistics` with a running baseline, for scores that are not one an
  * image, parts that all weigh 0, and rows without images. Errors leave

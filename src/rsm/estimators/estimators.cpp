@@ -5,6 +5,7 @@
 #include "rsm/base/random.h"
 #include "rsm/estimators/first_order.h"
 #include "rsm/estimators/flow_balance.h"
+#include "rsm/estimators/forward_rows.h"
 #include "rsm/estimators/noised_gradients.h"
 #include "rsm/estimators/regression.h"
 #include "rsm/estimators/surrogate.h"
@@ -26,6 +27,9 @@ std::unique_ptr<Estimator> make_estimator(const Method& method, uint64_t seed,
     }
     return std::make_unique<Regression>(method, seed);
   }
+  if (method.estimator.forward.is_on()) {
+    return std::make_unique<ForwardRows>(method, seed);
+  }
   if (method.estimator.has_surrogate()) {
     return std::make_unique<Surrogate>(method, seed, parts);
   }
@@ -43,11 +47,13 @@ std::vector<int64_t> trained_states(const RolloutIndex& rollout,
     (has_rows[state] ? states : anchors).push_back(state);
   }
   const auto all = static_cast<int64_t>(anchors.size());
+  const auto rows =
+      std::count_if(rollout.row_state.begin(), rollout.row_state.end(),
+                    [&](int64_t state) { return !rollout.is_forward(state); });
   const int64_t wanted =
       anchor_share > 0
-          ? std::min(all,
-                     static_cast<int64_t>(anchor_share *
-                                          static_cast<double>(rollout.rows())))
+          ? std::min(all, static_cast<int64_t>(anchor_share *
+                                               static_cast<double>(rows)))
           : all;
   const auto order = counted_permutation(seed, all);
   for (int64_t k = 0; k < wanted; ++k) {

@@ -255,6 +255,24 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
        "as_published: false"},
       {"rsm-surrogate", [](Method& m) { m.estimator.surrogate.channels = {6}; },
        "multiples of 4"},
+      {"rsm-forward",
+       [](Method& m) {
+         m.estimator.surrogate.at = SurrogateKnobs::At::picture;
+       },
+       "surrogate.at: none"},
+      {"rsm-forward",
+       [](Method& m) {
+         m.estimator.forward.pictures.coefficient =
+             PictureKnobs::Coefficient::centred;
+       },
+       "share none"},
+      {"rsm-forward",
+       [](Method& m) {
+         m.estimator.forward.shape = StrengthKnobs::Shape::sigma;
+       },
+       "forward.shape"},
+      {"flow-grpo", [](Method& m) { m.estimator.forward.pictures.draws = 1; },
+       "rows: 0"},
       {"crd", [](Method& m) { m.regularisation.beta = 0; },
        "reference_guidance: 0"},
       {"sqdf", [](Method& m) { m.regularisation.reference_guidance = 2; },

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <numeric>
 
-#include "rsm/base/error.h"
+#include "rsm/methods/check_pictures.h"
 #include "rsm/methods/names.h"
+#include "rsm/methods/require.h"
 
 namespace rsm {
 namespace {
@@ -16,11 +17,6 @@ using Importance = RegularisationKnobs::Importance;
 using KlForm = RegularisationKnobs::KlForm;
 using Shape = StrengthKnobs::Shape;
 using At = GradientKnobs::At;
-
-template <typename... Parts>
-void require(bool condition, const Method& method, const Parts&... parts) {
-  if (!condition) throw UsageError(cat("[", method.name, "] ", parts...));
-}
 
 /** Whether a reward is compared with others of its group. */
 bool compares_members(const EstimatorKnobs& knobs) {
@@ -267,62 +263,6 @@ void check_trajectory(const Method& method, int64_t steps) {
   check_value(method);
 }
 
-void check_pictures(const Method& method) {
-  using Coefficient = PictureKnobs::Coefficient;
-  using Weight = PictureKnobs::Weight;
-  const auto& pictures = method.estimator.pictures;
-  const auto& knobs = method.regularisation;
-  const auto coefficient = to_string(pictures.coefficient);
-  check_grouping(method);
-  require(!pictures.follows_gradients() || knobs.importance == Importance::none,
-          method, "pictures.guidance: ", to_string(pictures.guidance),
-          " with importance: ratio: a gradient has no ratio; set importance: "
-          "none");
-  require(pictures.guidance != PictureKnobs::Guidance::step ||
-              pictures.times == PictureKnobs::Times::grid,
-          method,
-          "pictures.guidance: step with times: ", to_string(pictures.times),
-          ": only the sampler's own times have a next one; set times: grid");
-  require(pictures.t_min < pictures.t_max, method, "pictures.t_min is ",
-          pictures.t_min, ", t_max ", pictures.t_max,
-          "; the noisiest time must be above the cleanest");
-  require(knobs.importance != Importance::matching, method,
-          "source: pictures with importance: matching: a distance has no sides "
-          "to be cut at; set importance: none, or ratio");
-  require(knobs.kl_form == KlForm::output || knobs.beta == 0, method,
-          "source: pictures with kl_form: ", to_string(knobs.kl_form),
-          ": states are at no step, which has a variance; set kl_form: output");
-  require(knobs.importance == Importance::none ||
-              (pictures.coefficient != Coefficient::linear &&
-               pictures.coefficient != Coefficient::reflected),
-          method, "pictures.coefficient: ", coefficient,
-          " with importance: ratio: it has no density; set importance: none");
-  require(!pictures.distinct || (pictures.times == PictureKnobs::Times::grid &&
-                                 !pictures.stratified),
-          method, "pictures.distinct with times: ", to_string(pictures.times),
-          " and stratified: ", to_string(pictures.stratified),
-          ": it says how the grid's times are shared out; set times: grid and "
-          "stratified: false");
-  require(pictures.clip == 0 || knobs.importance == Importance::none, method,
-          "pictures.clip = ", pictures.clip,
-          " with importance: ratio, which is cut by clip_range; set "
-          "importance: none, or clip: 0");
-  require(pictures.coefficient != Coefficient::linear ||
-              pictures.distance == PictureKnobs::Distance::square,
-          method, "pictures.coefficient: linear with distance: ",
-          to_string(pictures.distance),
-          ": nothing grows with the distance; set distance: square");
-  require(pictures.weight != Weight::pairs ||
-              pictures.coefficient == Coefficient::plain,
-          method, "pictures.weight: pairs with coefficient: ", coefficient,
-          ": a pair has its own; set coefficient: plain");
-  require(pictures.sampled == PictureKnobs::Sampled::policy ||
-              pictures.old.is_kept(),
-          method,
-          "pictures.sampled: old without a slower copy; give it a decay, "
-          "pictures.old: {cap: 0.9, rate: 0.01}");
-}
-
 void check_pull(const Method& method) {
   const auto& knobs = method.regularisation;
   const auto& estimator = method.estimator;
@@ -378,9 +318,11 @@ void check_method(const Method& method, int64_t steps) {
       check_trajectory(method, steps);
       break;
     case Source::pictures:
+      check_grouping(method);
       check_pictures(method);
       break;
   }
+  check_forward(method);
   check_flow(method);
   check_surrogate(method);
   require(estimator.baseline != Baseline::running ||

@@ -88,6 +88,12 @@ std::string pictures_cell(const PictureKnobs& knobs) {
   return out;
 }
 
+std::string forward_cell(const ForwardKnobs& knobs) {
+  return cat(" + forward", pictures_cell(knobs.pictures), ", ",
+             to_string(knobs.shape),
+             knobs.weight == 1 ? "" : " x " + number(knobs.weight));
+}
+
 std::string estimator_cell(const EstimatorKnobs& knobs) {
   std::string out = to_string(knobs.source);
   if (knobs.is_first_order()) return out + gradient_cell(knobs.gradient);
@@ -96,6 +102,7 @@ std::string estimator_cell(const EstimatorKnobs& knobs) {
     out += ", " + to_string(knobs.noise) + " noise";
   }
   if (knobs.shared_start) out += ", one start";
+  if (knobs.forward.is_on()) out += forward_cell(knobs.forward);
   if (knobs.has_flow()) out += ", flow " + to_string(knobs.flow.use);
   if (knobs.is_of_pictures()) out += pictures_cell(knobs.pictures);
   if (knobs.needs_gradients()) return out;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "rsm/base/method.h"
+#include "rsm/methods/forward_knob_list.h"
 #include "rsm/methods/gradient_knob_list.h"
 #include "rsm/methods/knob_ranges.h"
 #include "rsm/methods/learnt_knob_list.h"
@@ -46,6 +47,7 @@ void visit(Visitor& v, EstimatorKnobs& k) {
   if (!v.when(k.source != trajectory, "source")) return;
   if (v.when(k.source == rollout, "source")) v.group("flow", k.flow);
   if (v.when(k.source == pictures, "source")) v.group("pictures", k.pictures);
+  if (v.when(k.source == branches, "source")) v.group("forward", k.forward);
   if (v.when(k.source != pictures, "source") && v.when(!k.has_flow(), "flow")) {
     v.group("surrogate", k.surrogate);
   }

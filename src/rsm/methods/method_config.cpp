@@ -155,6 +155,24 @@ void prepare_pictures(const Config& section, EstimatorKnobs& estimator) {
   if (!next.old.is_kept()) knobs.old = usual.old;
 }
 
+/** The same of forward rows, of which there may be none. */
+void prepare_forward(const Config& section, ForwardKnobs& knobs) {
+  const ForwardKnobs usual;
+  auto next = knobs.pictures;
+  KnobReader words{section};
+  words("rows", next.draws, kForwardRows, "");
+  if (next.draws == 0) {
+    knobs = usual;
+    return;
+  }
+  words("times", next.times, "");
+  words("coefficient", next.coefficient, "");
+  auto& own = knobs.pictures;
+  if (next.times == PictureKnobs::Times::grid) own.shift = usual.pictures.shift;
+  if (!next.uses_sharpness()) own.sharpness = usual.pictures.sharpness;
+  if (!next.has_ratio()) own.clip = usual.pictures.clip;
+}
+
 /** What is to be known before knobs are asked for: an entry's own of another
  * source are none of the config's, and a list stands in place of a profile. */
 void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
@@ -166,6 +184,7 @@ void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
     knobs.tree = {};
     knobs.flow = {};
     knobs.pictures = {};
+    knobs.forward = {};
     if (source == Source::pictures) knobs.surrogate = {};
     if (source == Source::trajectory || knobs.is_first_order()) {
       EstimatorKnobs fresh;
@@ -184,6 +203,7 @@ void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
     fit_splits(knobs, steps);
     if (section.section("tree").has("split_steps")) knobs.profile.clear();
   } else if (source == Source::branches) {
+    prepare_forward(section.section("forward"), knobs.forward);
     const bool listed = section.has("branches");
     const bool named = section.has("profile");
     if (listed && named) {

@@ -53,6 +53,8 @@ const std::map<std::string, Expected>& expectations() {
       {"tempflow-matching", {{"tempflow", Importance::matching}, Mask::rows}},
       {"rsm-fairclip", {{"fairclip", Importance::matching}, Mask::rows}},
       {"rsm-flow", {{"fairclip2", Importance::matching}, Mask::rows}},
+      // Forward rows: estimators/forward_rows_test.cpp.
+      {"rsm-forward", {{"fairclip2", Importance::matching}, Mask::rows}},
       // What is foretold of rows: estimators/control_variate_test.cpp.
       {"rsm-surrogate", {{"fairclip2", Importance::matching}, Mask::rows}},
       {"rsm-diffusion", {matching, Mask::rows, even}},

@@ -197,6 +197,22 @@ Method rsm_flow() {
   return m;
 }
 
+/** Beyond the paper: its pictures, drawn and judged anyway, are trained on once
+ * more. */
+Method rsm_forward() {
+  auto m = method_called(
+      "rsm-forward",
+      "arXiv 2604.17415, its GenEval redesign, with rows of arXiv 2602.04663",
+      "rsm-flow, its pictures noised again as rows beside it", rsm_flow());
+  auto& forward = m.estimator.forward;
+  forward.beta = 1e-4;
+  forward.pictures.draws = 1;
+  forward.pictures.advantage_scale = 0.1;
+  forward.pictures.coefficient = PictureKnobs::Coefficient::residual;
+  forward.pictures.distance = PictureKnobs::Distance::relative;
+  return m;
+}
+
 /** Beyond the paper: the same in the mean. */
 Method rsm_surrogate() {
   auto m = method_called(
@@ -282,6 +298,7 @@ std::vector<Entry> zeroth_order_entries() {
       {tempflow_matching(), Mask::rows},
       {rsm_fairclip(), Mask::rows},
       {rsm_flow(), Mask::rows},
+      {rsm_forward(), Mask::rows},
       {rsm_surrogate(), Mask::rows},
       {rsm_diffusion(), Mask::rows, publish_rsm_diffusion},
       {dag_db()},

@@ -49,6 +49,10 @@ void check(const torch::Tensor& y, const LossStates& states,
   check_scalars(rows.exponent, size, "exponent");
   check_scalars(rows.square, size, "square");
   check_scalars(rows.post, size, "post");
+  RSM_CHECK(!rows.unclipped.defined() ||
+                (rows.unclipped.sizes() == rows.state.sizes() &&
+                 rows.unclipped.scalar_type() == torch::kBool),
+            "[rsm_loss] unclipped must be undefined or [", size, "] bool");
 }
 
 /** <a b> of each row, summed in float64. */
@@ -96,13 +100,26 @@ RowLosses losses_of_change(const torch::Tensor& change, const LossRows& rows) {
   return out;
 }
 
+/** The same, where some rows have no ratio whatever others have. */
+RowLosses losses_of_all(const torch::Tensor& change, const LossRows& rows) {
+  auto out = losses_of_change(change, rows);
+  if (!rows.unclipped.defined()) return out;
+  const auto& free = rows.unclipped;
+  out.importance = out.importance.masked_fill(free, 1);
+  out.clipped = out.clipped & ~free;
+  out.outside = out.outside & ~free;
+  out.loss =
+      torch::where(free, rows.post * rows.advantage * out.scaled, out.loss);
+  return out;
+}
+
 }  // namespace
 
 RowLosses row_losses(const torch::Tensor& y, const LossStates& states,
                      const LossRows& rows) {
   const torch::NoGradGuard no_grad;
   check(y, states, rows);
-  return losses_of_change(y - states.y_old, rows);
+  return losses_of_all(y - states.y_old, rows);
 }
 
 LossResult rsm_loss(const torch::Tensor& y, const LossStates& states,
@@ -111,7 +128,7 @@ LossResult rsm_loss(const torch::Tensor& y, const LossStates& states,
   check(y, states, rows);
   const auto change = y - states.y_old;
   LossResult out;
-  out.rows = losses_of_change(change, rows);
+  out.rows = losses_of_all(change, rows);
   // R c weight: everything outside a row's bracket.
   const auto outer =
       torch::where(out.rows.clipped, torch::zeros_like(rows.weight),

@@ -46,7 +46,8 @@ struct LossRows {
                             ///< is in guidance and trust already
   RegularisationKnobs::Importance importance =
       RegularisationKnobs::Importance::matching;
-  double clip_range = 1e-4;  ///< xi; unused by `none`
+  double clip_range = 1e-4;      ///< xi; unused by `none`
+  torch::Tensor unclipped = {};  ///< [R] bool: rows of `none`; undefined: none
 };
 
 /** A standing pull of S states, which clipping never touches. */

@@ -134,14 +134,19 @@ LossTerms loss_terms(const Method& method, const Rollout& rollout,
   const float* advantage = value.const_data_ptr<float>();
   const auto old = outputs.old.of(states).to(device);
   const auto type = old.scalar_type();
+  const auto forward =
+      rollout.noised_from > 0 ? forward_method(method) : Method();
   RowNumbers numbers;
-  std::vector<int64_t> row, row_state;
+  std::vector<int64_t> row, row_state, is_forward;
   for (size_t local = 0; local < states.size(); ++local) {
     const auto& step = rollout.transition_of(states[local]);
+    const bool noised = rollout.is_forward(states[local]);
+    const auto& own = noised ? forward : method;
     const auto [first, last] = rows_of(rollout, states[local]);
     for (int64_t r = first; r < last; ++r) {
-      numbers.add(local, row_factors(method, step, advantage[r]), advantage[r],
+      numbers.add(local, row_factors(own, step, advantage[r]), advantage[r],
                   weights.row.at(r), step);
+      is_forward.push_back(noised ? 1 : 0);
       row.push_back(r);
       row_state.push_back(states[local]);
     }
@@ -173,6 +178,10 @@ LossTerms loss_terms(const Method& method, const Rollout& rollout,
   }
   out.rows.importance = method.regularisation.importance;
   out.rows.clip_range = method.regularisation.clip_range;
+  if (rollout.noised_from > 0) {
+    out.rows.unclipped =
+        torch::tensor(is_forward, at::kLong).to(device, at::kBool);
+  }
   return out;
 }
 

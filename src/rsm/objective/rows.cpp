@@ -25,13 +25,15 @@ class Balance {
       : on_(knobs.source == EstimatorKnobs::Source::branches),
         rollout_(rollout) {
     for (const int64_t state : rollout.row_state) {
+      if (rollout.is_forward(state)) continue;
       ++rows_[place_of(state)];
+      ++all_;
     }
   }
   double mean_rows() const {
-    return on_ && !rows_.empty() ? static_cast<double>(rollout_.rows()) /
-                                       static_cast<double>(rows_.size())
-                                 : static_cast<double>(on_ ? 0 : 1);
+    return on_ && !rows_.empty()
+               ? static_cast<double>(all_) / static_cast<double>(rows_.size())
+               : static_cast<double>(on_ ? 0 : 1);
   }
   double kappa(int64_t state) const {
     return on_ ? mean_rows() / static_cast<double>(rows_.at(place_of(state)))
@@ -46,6 +48,7 @@ class Balance {
 
   bool on_;
   const RolloutIndex& rollout_;
+  int64_t all_ = 0;
   std::map<std::pair<int64_t, int64_t>, int64_t> rows_;
 };
 
@@ -115,10 +118,29 @@ double kl_factor(const RegularisationKnobs& knobs,
   throw Error("[update_weights] a KL form outside its enum");
 }
 
-UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
-                             const Advantages& advantages,
-                             const std::vector<int64_t>& states) {
-  check_states(rollout, advantages, states);
+Method forward_method(const Method& method) {
+  const auto& knobs = method.estimator.forward;
+  Method out = method;
+  out.estimator.source = EstimatorKnobs::Source::pictures;
+  out.estimator.pictures = knobs.pictures;
+  out.estimator.forward = {};
+  out.strength = {.shape = knobs.shape};
+  out.regularisation.beta = knobs.beta;
+  out.regularisation.old = 0;
+  out.regularisation.kl_form = RegularisationKnobs::KlForm::output;
+  out.regularisation.pull_rows = true;
+  out.regularisation.anchors = false;
+  out.regularisation.anchor_share = 0;
+  out.regularisation.importance = Importance::none;
+  return out;
+}
+
+namespace {
+
+/** Of states that are all forward rows' or none. */
+UpdateWeights weights_among(const Method& method, const RolloutIndex& rollout,
+                            const Advantages& advantages,
+                            const std::vector<int64_t>& states) {
   const Balance balance(method.estimator, rollout);
   const auto mask = method.regularisation.mask;
   const auto counted = live_rows(mask, advantages);
@@ -168,6 +190,39 @@ UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
       out.k_old[state] = kl_weight * method.regularisation.old;
     }
   }
+  return out;
+}
+
+/** Adds what others weigh, so many times. */
+void add(UpdateWeights& out, const UpdateWeights& others, double times) {
+  const auto each = [&](std::vector<double>& to,
+                        const std::vector<double>& from) {
+    for (size_t i = 0; i < to.size(); ++i) to[i] += times * from[i];
+  };
+  each(out.row, others.row);
+  each(out.k_ref, others.k_ref);
+  each(out.k_old, others.k_old);
+  out.rows += others.rows;
+  out.live_rows += others.live_rows;
+  out.anchors += others.anchors;
+}
+
+}  // namespace
+
+UpdateWeights update_weights(const Method& method, const RolloutIndex& rollout,
+                             const Advantages& advantages,
+                             const std::vector<int64_t>& states) {
+  check_states(rollout, advantages, states);
+  if (rollout.noised_from == 0) {
+    return weights_among(method, rollout, advantages, states);
+  }
+  std::vector<int64_t> others, forward;
+  for (const int64_t state : states) {
+    (rollout.is_forward(state) ? forward : others).push_back(state);
+  }
+  auto out = weights_among(method, rollout, advantages, others);
+  add(out, weights_among(forward_method(method), rollout, advantages, forward),
+      method.estimator.forward.weight);
   return out;
 }
 

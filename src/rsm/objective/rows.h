@@ -13,6 +13,10 @@
 
 namespace rsm {
 
+/** What forward rows (ForwardKnobs) are trained by, on their own: a method of
+ * pictures, without ratio or clipping. */
+Method forward_method(const Method& method);
+
 /** What each row and state of one update weighs.
  *
  * An update is a set of states with all their rows; its loss is one weighted
@@ -38,6 +42,8 @@ namespace rsm {
  *
  * Where an update has anchors only, they are averaged; with pull_rows = false
  * an anchor weighs 1 / (anchors), and rows have no KL.
+ * Forward rows are weighed apart by forward_method(), their loss a mean of its
+ * own, and all of that is times ForwardKnobs::weight.
  * as_published: an anchor weighs Kbar / (anchors), several times a state with
  * rows. Source: the release of arXiv 2604.17415. */
 struct UpdateWeights {
@@ -86,9 +92,9 @@ torch::Tensor row_noise(const torch::Tensor& x_next, const torch::Tensor& x,
  * (float32; float64 computes in float64). A state's slope is one more row,
  * behind all others: of direction slope / |slope|, |.| the root mean square,
  * advantage |slope| and the weights of the state's rows together, without
- * trust, clipped as they are. The pull to the reference is to its outputs
- * (Outputs::anchor) and the guidance's shift. Throws rsm::Error where outputs
- * of a state are missing.
+ * trust, clipped as they are. Forward rows are as forward_method() says. The
+ * pull to the reference is to its outputs (Outputs::anchor) and the guidance's
+ * shift. Throws rsm::Error where outputs of a state are missing.
  */
 LossTerms loss_terms(const Method& method, const Rollout& rollout,
                      const Outputs& outputs, const Guidance& guidance,

@@ -125,7 +125,9 @@ void draw_branches(Sampling& sampling) {
   }
   const auto all = at::cat(drawn);
   continue_to_pictures(sampling, branches, all);
-  sampling.keep_latents(by_image(all, branches));
+  const auto latents = by_image(all, branches);
+  sampling.keep_latents(latents);
+  if (plan.estimator.forward.is_on()) sampling.keep_noised(latents);
 }
 
 }  // namespace rsm

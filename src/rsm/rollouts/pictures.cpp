@@ -59,13 +59,45 @@ double after(const std::vector<double>& grid, double t) {
   return at == grid.end() ? 0 : at[1];
 }
 
+/** Of the states of one root's branches; none of samples alone. */
+Transitions steps_of_branches(const Path& path, const RolloutPlan& plan) {
+  Transitions out;
+  if (plan.estimator.is_of_pictures()) return out;
+  const auto steps = plan.transitions(path);
+  for (int64_t i = 0; i < plan.trainable_steps(); ++i) {
+    out.insert(out.end(), plan.states_at(i), steps[i]);
+  }
+  return out;
+}
+
+/** The times of one root's pictures, by draw. */
+std::vector<double> times_of_root(const Path& path, const RolloutPlan& plan,
+                                  uint64_t seed) {
+  const auto& knobs = plan.estimator.noising();
+  const auto grid = path.times(plan.steps);
+  const int64_t images = plan.images_per_root();
+  std::vector<double> out(knobs.draws * images);
+  for (int64_t image = 0; image < images; ++image) {
+    const auto own = plan.estimator.is_of_pictures()
+                         ? seed
+                         : counted_seed(seed, Purpose::forward_time,
+                                        {static_cast<uint64_t>(image)});
+    const auto times = drawn_times(knobs, grid, own);
+    for (int64_t draw = 0; draw < knobs.draws; ++draw) {
+      out[draw * images + image] = path.nearest_time(times[draw]);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Transitions own_rows(const Path& path, const RolloutPlan& plan,
                      const RolloutRequest& request) {
-  const auto& knobs = plan.estimator.pictures;
+  const auto& knobs = plan.estimator.noising();
   const auto grid = path.times(plan.steps);
   const auto first = request.first_members();
+  const auto of_branches = steps_of_branches(path, plan);
   Transitions out;
   for (size_t p = 0; p < request.prompts.size(); ++p) {
     for (int64_t m = 0; m < request.members; ++m) {
@@ -75,8 +107,8 @@ Transitions own_rows(const Path& path, const RolloutPlan& plan,
                        {static_cast<uint64_t>(request.epoch),
                         static_cast<uint64_t>(request.prompts[p].id),
                         static_cast<uint64_t>(member)});
-      for (const double drawn : drawn_times(knobs, grid, seed)) {
-        const double t = path.nearest_time(drawn);
+      out.insert(out.end(), of_branches.begin(), of_branches.end());
+      for (const double t : times_of_root(path, plan, seed)) {
         out.push_back(forward_row(path, t));
         if (knobs.times == PictureKnobs::Times::grid) {
           out.back().t_next = after(grid, t);

@@ -102,7 +102,7 @@ TEST(Pictures, OfDistinctDrawsLeaveOutStepsAtRandom) {
     for (size_t draw = 0; draw < 9; ++draw) {
       const auto& row = own[9 * picture + draw];
       EXPECT_EQ(missing.erase(row.t), 1u);
-      if (draw > 0) EXPECT_LT(row.t, own[9 * picture + draw - 1].t);
+      EXPECT_TRUE(draw == 0 || row.t < own[9 * picture + draw - 1].t);
     }
     ++left_out[*missing.begin()];
   }
@@ -118,6 +118,63 @@ TEST(Pictures, OfDistinctDrawsLeaveOutStepsAtRandom) {
       ++taken[more[13 * picture + draw].t];
     EXPECT_EQ(taken.size(), 10u);
     for (const auto& [t, count] : taken) EXPECT_LE(count, 2) << t;
+  }
+}
+
+/** Branches are as they are without, and every picture is noised at times of
+ * its own, twice, behind what else there is of its root. */
+TEST(Pictures, OfBranchesAreNoisedBesideThem) {
+  for (const auto& path : both_paths()) {
+    SCOPED_TRACE(name_of(*path));
+    EstimatorKnobs knobs;
+    knobs.branches = {3, 0, 2, 0, 0};
+    const auto plain = plan_of(*path, knobs, 6);
+    knobs.forward.pictures.draws = 2;
+    const auto plan = plan_of(*path, knobs, 6);
+    const auto request = request_for(2, 2);
+    const auto without = roll_out_with_gaussian(path, plain, request);
+    const auto rollout = roll_out_with_gaussian(path, plan, request);
+    EXPECT_EQ(rollout.evaluations, without.evaluations);
+    EXPECT_TRUE(rollout.latents.equal(without.latents));
+    EXPECT_EQ(rollout.states(), 4 * plan.states_per_root());
+    EXPECT_EQ(rollout.rows(), 4 * plan.rows_per_root());
+    EXPECT_EQ(rollout.rows(), 3 * without.rows());
+    std::vector<int64_t> states, rows;
+    std::set<double> times;
+    for (int64_t r = 0; r < rollout.rows(); ++r) {
+      const int64_t s = rollout.row_state[r];
+      if (!rollout.is_forward(s)) {
+        rows.push_back(r);
+        if (states.empty() || states.back() != s) states.push_back(s);
+        continue;
+      }
+      const auto& row = rollout.transition_of(s);
+      times.insert(row.t);
+      const auto picture = rollout.latents[rollout.row_image[r]];
+      const auto eps =
+          (rollout.x[s] - path->signal(row.t) * picture) / path->noise(row.t);
+      EXPECT_LT(eps.abs().max().item<double>(), 6);  // of 18 normal numbers
+      EXPECT_TRUE(at::allclose(rollout.x_next[r], path->target(picture, eps),
+                               1e-3, 1e-4));
+      EXPECT_EQ(rollout.image_prompt[rollout.row_image[r]],
+                rollout.state_prompt[s]);
+    }
+    const auto of = [](const std::vector<int64_t>& which) {
+      return torch::tensor(which, at::kLong);
+    };
+    EXPECT_TRUE(rollout.x.index_select(0, of(states)).equal(without.x));
+    EXPECT_TRUE(rollout.y.index_select(0, of(states)).equal(without.y));
+    EXPECT_TRUE(rollout.x_next.index_select(0, of(rows)).equal(without.x_next));
+    // Nearly all differ: diffusion's are a thousand.
+    EXPECT_GT(times.size(), 30u);
+    EXPECT_EQ(without_forward_rows(rollout).row_image, without.row_image);
+    EXPECT_EQ(without_forward_rows(rollout).state_step, without.state_step);
+    auto parts = make_room(*path, plan, request);
+    GaussianDenoiser denoiser(path);
+    draw(denoiser, *path, plan, request, {1, 1}, parts);
+    draw(denoiser, *path, plan, request, {0, 1}, parts);
+    EXPECT_TRUE(parts.x.equal(rollout.x));
+    EXPECT_TRUE(parts.x_next.equal(rollout.x_next));
   }
 }
 

@@ -62,18 +62,17 @@ void lay_out_step(RolloutIndex& out, const RolloutPlan& plan, int64_t root,
   }
 }
 
-/** One of each share of the draws, noisiest first. */
-Transitions forward_rows(const RolloutPlan& plan, const Path& path,
-                         const std::vector<double>& times) {
-  const auto& knobs = plan.estimator.pictures;
-  Transitions out;
-  for (int64_t draw = 0; draw < knobs.draws; ++draw) {
-    const double u = 1 - (static_cast<double>(draw) + 0.5) /
-                             static_cast<double>(knobs.draws);
-    out.push_back(
-        forward_row(path, path.nearest_time(drawn_time(knobs, times, u))));
+/** A root's pictures, noised again by draw. */
+void lay_out_forward_rows(RolloutIndex& out, const RolloutPlan& plan,
+                          int64_t root, int64_t prompt) {
+  const int64_t images = plan.images_per_root();
+  for (int64_t row = 0; row < plan.forward_rows_per_root(); ++row) {
+    out.row_state.push_back(out.states());
+    out.row_image.push_back(root * images + row % images);
+    out.state_root.push_back(root);
+    out.state_prompt.push_back(prompt);
+    out.state_step.push_back(plan.steps + row / images);
   }
-  return out;
 }
 
 }  // namespace
@@ -126,16 +125,20 @@ int64_t RolloutPlan::states_before(int64_t step) const {
   return states;
 }
 
+int64_t RolloutPlan::forward_rows_per_root() const {
+  return estimator.forward.pictures.draws * images_per_root();
+}
+
 int64_t RolloutPlan::rows_per_root() const {
-  return rows_before(trainable_steps());
+  return rows_before(trainable_steps()) + forward_rows_per_root();
 }
 
 int64_t RolloutPlan::states_per_root() const {
-  return states_before(trainable_steps());
+  return states_before(trainable_steps()) + forward_rows_per_root();
 }
 
 int64_t RolloutPlan::images_per_root() const {
-  return estimator.source == Source::branches ? rows_per_root()
+  return estimator.source == Source::branches ? rows_before(trainable_steps())
                                               : nodes_at(steps - 1);
 }
 
@@ -173,7 +176,7 @@ double RolloutPlan::noise_factor_at(int64_t step) const {
 
 Transitions RolloutPlan::transitions(const Path& path) const {
   const auto times = path.times(steps);
-  if (estimator.is_of_pictures()) return forward_rows(*this, path, times);
+  if (estimator.is_of_pictures()) return noised_rows(path);
   auto out = path.noisy_steps(times, noise);
   const auto& gradient = estimator.gradient;
   for (int64_t i = 0; estimator.is_first_order() && i < steps; ++i) {
@@ -186,6 +189,19 @@ Transitions RolloutPlan::transitions(const Path& path) const {
     const double factor = noise_factor_at(static_cast<int64_t>(i));
     out[i].s *= factor;
     out[i].diffusion *= factor;
+  }
+  return out;
+}
+
+Transitions RolloutPlan::noised_rows(const Path& path) const {
+  const auto& knobs = estimator.noising();
+  const auto times = path.times(steps);
+  Transitions out;
+  for (int64_t draw = 0; draw < knobs.draws; ++draw) {
+    const double u = 1 - (static_cast<double>(draw) + 0.5) /
+                             static_cast<double>(knobs.draws);
+    out.push_back(
+        forward_row(path, path.nearest_time(drawn_time(knobs, times, u))));
   }
   return out;
 }
@@ -221,12 +237,14 @@ RolloutIndex lay_out(const RolloutPlan& plan, const Transitions& transitions,
   out.prompts = prompts;
   out.transitions = transitions;
   out.shared = plan.sharing == Sharing::all;
+  if (plan.estimator.forward.is_on()) out.noised_from = plan.steps;
   const int64_t roots = members * std::ssize(prompts);
   for (int64_t root = 0; root < roots; ++root) {
     const int64_t prompt = root / members;
     for (int64_t step = 0; step < plan.trainable_steps(); ++step) {
       lay_out_step(out, plan, root, prompt, step);
     }
+    lay_out_forward_rows(out, plan, root, prompt);
     out.image_prompt.insert(out.image_prompt.end(), plan.images_per_root(),
                             prompt);
   }

@@ -40,7 +40,7 @@ struct RolloutPlan {
    * have noise of this standard deviation, as in Branch-GRPO's release. */
   bool split_noise_recorded = true;
 
-  /** Rows drawn from one root (or path, or tree). */
+  /** Rows of one root (or path, or tree), forward rows with them. */
   int64_t rows_per_root() const;
   /** Pictures one root leads to: one a branch, one a path, a tree's leaves. */
   int64_t images_per_root() const;
@@ -67,6 +67,9 @@ struct RolloutPlan {
    * rows of `step` stand among its own. */
   int64_t states_before(int64_t step) const;
   int64_t rows_before(int64_t step) const;
+  /** Forward rows of one root, a state each, which stand after its others: all
+   * pictures of a draw, then of the next. */
+  int64_t forward_rows_per_root() const;
   /** Whether rows of `step` evaluate their state once more each. */
   bool evaluates_again_at(int64_t step) const;
   /** Evaluations that continue a branch drawn at `step`. */
@@ -81,8 +84,10 @@ struct RolloutPlan {
   /** [N] the stochastic step of every index, as a rollout hands it on: s and
    * diffusion of split steps times split_noise, where it is recorded. A
    * deterministic trajectory's step is that of the ODE, and its s the one it
-   * would have. Of pictures, the row in the middle of each draw's share. */
+   * would have. Of pictures, noised_rows(). */
   Transitions transitions(const Path& path) const;
+  /** The row in the middle of each draw's share, of pictures noised again. */
+  Transitions noised_rows(const Path& path) const;
 };
 
 /** The plan of a method. Throws rsm::Error where its knobs contradict; a tree

@@ -55,8 +55,12 @@ Rollout make_room(const Path& path, const RolloutPlan& plan,
   Rollout out;
   static_cast<RolloutIndex&>(out) =
       lay_out(plan, plan.transitions(path), request.prompts, request.members);
-  if (plan.estimator.is_of_pictures()) {
+  if (plan.estimator.noises_pictures()) {
     out.own = own_rows(path, plan, request);
+  }
+  if (out.noised_from > 0) {
+    const auto rows = plan.noised_rows(path);
+    out.transitions.insert(out.transitions.end(), rows.begin(), rows.end());
   }
   const auto room = [&](int64_t count) {
     std::vector<int64_t> shape = {count};
@@ -66,6 +70,7 @@ Rollout make_room(const Path& path, const RolloutPlan& plan,
   };
   out.x = room(out.states());
   out.y = room(plan.estimator.is_of_pictures() ? 0 : out.states());
+  if (out.noised_from > 0) out.y.zero_();  // where the network is not asked
   out.x_next = room(plan.estimator.is_first_order() ? 0 : out.rows());
   out.latents = room(out.images());
   return out;

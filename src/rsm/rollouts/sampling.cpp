@@ -123,34 +123,49 @@ void Sampling::keep_latents(const torch::Tensor& latents) {
 }
 
 void Sampling::keep_noised(const torch::Tensor& latents) {
-  const auto& knobs = plan_.estimator.pictures;
+  const int64_t draws = plan_.estimator.noising().draws;
+  const int64_t images = plan_.images_per_root();
+  // Behind what else there is of a root.
+  const int64_t states = plan_.states_per_root() - draws * images;
+  const int64_t rows = plan_.rows_per_root() - draws * images;
   const auto column = [&](const std::vector<float>& values) {
     return torch::tensor(values).to(latents.device()).view({-1, 1, 1, 1});
   };
-  for (int64_t draw = 0; draw < knobs.draws; ++draw) {
+  for (int64_t draw = 0; draw < draws; ++draw) {
     std::vector<float> signal, noise;
     for (int64_t root = first_root_; root < first_root_ + roots(); ++root) {
-      const double t = out_.own[root * knobs.draws + draw].t;
-      signal.push_back(static_cast<float>(path_.signal(t)));
-      noise.push_back(static_cast<float>(path_.noise(t)));
+      for (int64_t image = 0; image < images; ++image) {
+        const double t = out_.own[root * plan_.states_per_root() + states +
+                                  draw * images + image]
+                             .t;
+        signal.push_back(static_cast<float>(path_.signal(t)));
+        noise.push_back(static_cast<float>(path_.noise(t)));
+      }
     }
-    const auto eps = noise_of_roots(draw).to(latents.device());
-    put(out_.x, column(signal) * latents + column(noise) * eps, draw);
-    put(out_.x_next, path_.target(latents, eps), draw);
+    const auto eps = noise_of_pictures(draw).to(latents.device());
+    put(out_.x, column(signal) * latents + column(noise) * eps,
+        states + draw * images);
+    put(out_.x_next, path_.target(latents, eps), rows + draw * images);
   }
 }
 
-torch::Tensor Sampling::noise_of_roots(int64_t draw) const {
+torch::Tensor Sampling::noise_of_pictures(int64_t draw) const {
+  const auto& estimator = plan_.estimator;
   std::vector<torch::Tensor> eps;
   for (const auto& root : roots_) {
-    const int64_t member = plan_.estimator.pictures.shared ? 0 : root.member;
-    eps.push_back(counted_normal(
-        counted_seed(
-            request_.run_seed, Purpose::forward_noise,
-            {static_cast<uint64_t>(request_.epoch),
-             static_cast<uint64_t>(request_.prompts[root.prompt].id),
-             static_cast<uint64_t>(member), static_cast<uint64_t>(draw)}),
-        one_of(request_.latent_shape)));
+    const int64_t member = estimator.noising().shared ? 0 : root.member;
+    const auto seed = counted_seed(
+        request_.run_seed, Purpose::forward_noise,
+        {static_cast<uint64_t>(request_.epoch),
+         static_cast<uint64_t>(request_.prompts[root.prompt].id),
+         static_cast<uint64_t>(member), static_cast<uint64_t>(draw)});
+    for (int64_t image = 0; image < plan_.images_per_root(); ++image) {
+      const auto own = estimator.is_of_pictures()
+                           ? seed
+                           : counted_seed(seed, Purpose::forward_noise,
+                                          {static_cast<uint64_t>(image)});
+      eps.push_back(counted_normal(own, one_of(request_.latent_shape)));
+    }
   }
   return at::cat(eps);
 }

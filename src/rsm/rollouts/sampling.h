@@ -60,7 +60,8 @@ class Sampling {
   /** Hands on the pictures' latents, root by root. */
   void keep_latents(const torch::Tensor& latents);
 
-  /** Hands on these noised again, one state and row a draw. */
+  /** Hands on the pictures' latents, root by root, noised again: a state and a
+   * row of each and draw. */
   void keep_noised(const torch::Tensor& latents);
 
  private:
@@ -75,8 +76,8 @@ class Sampling {
   torch::Tensor step_noise_of(const Root& root, int64_t step,
                               int64_t branch) const;
   torch::Tensor noise_of_rows(int64_t step) const;
-  /** [roots,C,H,W] what a draw noises their pictures with. */
-  torch::Tensor noise_of_roots(int64_t draw) const;
+  /** What a draw noises the roots' pictures with, root by root. */
+  torch::Tensor noise_of_pictures(int64_t draw) const;
 
   Denoiser& denoiser_;
   const Path& path_;

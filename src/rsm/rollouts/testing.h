@@ -89,13 +89,13 @@ struct Planned {
   RolloutPlan plan;
 };
 
-/** Every method whose rows are steps that draw noise, on every path. */
+/** Every method whose rows are all steps that draw noise, on every path. */
 inline std::vector<Planned> planned_catalogue() {
   std::vector<Planned> all;
   for (const auto& path : both_paths()) {
     for (const auto& method : catalogue()) {
       if (method.estimator.is_first_order() ||
-          method.estimator.is_of_pictures()) {
+          method.estimator.noises_pictures()) {
         continue;
       }
       all.push_back({cat(method.name, " on ", name_of(*path)), path,

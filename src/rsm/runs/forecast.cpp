@@ -163,7 +163,7 @@ int64_t old_evaluations(const RunOptions& o, const RolloutIndex& index,
                         const std::vector<int64_t>& trained) {
   const auto& estimator = o.method.estimator;
   if (o.policy().rollout_is_training() && estimator.gradient.replay == 0 &&
-      estimator.gradient.prompt_dropout == 0 && !estimator.is_of_pictures()) {
+      estimator.gradient.prompt_dropout == 0 && !estimator.noises_pictures()) {
     return 0;
   }
   const int64_t copies =
@@ -182,7 +182,8 @@ Forecast forecast(const RunOptions& o) {
   const auto index =
       lay_out(plan, Transitions(plan.steps), Prompts(o.prompts_per_epoch),
               o.samples_per_prompt);
-  const auto groups = row_groups(index, o.method.estimator);
+  const auto groups =
+      row_groups(without_forward_rows(index), o.method.estimator);
   const auto& update = o.method.regularisation;
   auto trained = trained_states(index, update.anchor_share, o.seed);
   Forecast f;
@@ -215,7 +216,9 @@ Forecast forecast(const RunOptions& o) {
       (update.guides_reference() ? f.states : 0) +
       (o.method.strength.scaled_residual ? f.evaluations.rollout : 0);
   f.evaluations.update = f.states;
-  f.update_is_exact = update.beta > 0 && update.pull_rows &&
+  const auto& forward = o.method.estimator.forward;
+  f.update_is_exact = (!forward.is_on() || forward.beta > 0) &&
+                      update.beta > 0 && update.pull_rows &&
                       update.mask != RegularisationKnobs::Mask::rows &&
                       !gradient.positive_only && !gradient.random_late_steps;
   f.evaluation_images = o.eval_images;

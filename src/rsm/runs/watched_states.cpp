@@ -47,7 +47,8 @@ std::vector<int64_t> reference_states(const Method& method,
                                       const std::vector<int64_t>& trained,
                                       uint64_t seed) {
   const auto& knobs = method.regularisation;
-  return (knobs.beta > 0 && !knobs.guides_reference()) ||
+  const bool pulls = knobs.beta > 0 || method.estimator.forward.beta > 0;
+  return (pulls && !knobs.guides_reference()) ||
                  method.strength.scaled_residual ||
                  method.estimator.pictures.compares_reference()
              ? trained

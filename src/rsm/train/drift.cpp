@@ -57,7 +57,8 @@ double Drift::mean_kl(const RolloutIndex& rollout,
   double sum = 0, count = 0;
   for (const int64_t state : trained) {
     const int64_t step = rollout.state_step[state];
-    if (means.count[step] == 0) continue;
+    // Forward rows have no step whose noise a KL would be measured in.
+    if (means.count[step] == 0 || rollout.is_forward(state)) continue;
     sum += means.at(step);
     ++count;
   }
@@ -93,6 +94,7 @@ double rollout_gap(const Method& method, const Rollout& rollout,
   if (!guidance.directions.empty() || rollout.y.size(0) == 0) return 0;
   std::vector<int64_t> with_rows;
   for (const int64_t state : outputs.old.states) {
+    if (rollout.is_forward(state)) continue;  // not asked in the rollout
     if (std::binary_search(rollout.row_state.begin(), rollout.row_state.end(),
                            state)) {
       with_rows.push_back(state);

@@ -20,8 +20,11 @@ nlohmann::json by_step(const RolloutIndex& rollout, const Guidance& guidance,
   const auto spread = spread_by_step(rollout, guidance.advantages);
   const auto kl = drift.kl_by_step(rollout);
   nlohmann::json out;
-  for (size_t i = 0; i < steps.size(); ++i) {
-    const bool last = i + 1 == steps.size();
+  const auto count = rollout.noised_from > 0
+                         ? static_cast<size_t>(rollout.noised_from)
+                         : steps.size();
+  for (size_t i = 0; i < count; ++i) {
+    const bool last = i + 1 == count;
     if (last && std::isnan(kl[i]) && spread[i].groups == 0) continue;
     const int64_t rows = updates.updates > 0 ? updates.step_rows[i] : 0;
     const bool grouped = spread[i].groups > 0;

@@ -299,6 +299,7 @@ Frozen Finetune::freeze(const Collected& sampled, const Guidance& guidance) {
   const auto& pictures = options_.method.estimator.pictures;
   const bool known = policy_->rollout_is_training() && !sampled.is_replayed &&
                      rollout.y.size(0) == rollout.states() &&
+                     rollout.noised_from == 0 &&
                      options_.method.estimator.gradient.prompt_dropout == 0;
   const auto seed = counted_seed(options_.seed, Purpose::watched_states,
                                  {static_cast<uint64_t>(state_.epoch)});

@@ -1,0 +1,35 @@
+#pragma once
+
+namespace rsm {
+
+/** How strongly guidance acts at each time: g(t) on -A log rho, times scale. */
+struct StrengthKnobs {
+  /** constant: 1. noise: 2.25 s (TempFlow). proportional:
+   * zeta dt / w (PCPO). uniform: 0.5169 / w (PCPO on diffusion: one weight for
+   * all times). sigma: s / dt = s~ / sqrt(dt) (Guard, fairclip2). variance:
+   * s^2 (twice that is CPS as published).
+   * By h(t) = g M / 2: flat 1, linear 1 - t, quadratic (1 - t)^2 (VGG-Flow),
+   * predicted: the noise's share of x, how far in x the predicted picture moves
+   * per unit of output. By the picture's share a of x':
+   * residual 2 a^2 / s^2, residual_linear 2 a / s^2 (Residual grad-DB). */
+  enum class Shape {
+    constant,
+    noise,
+    proportional,
+    uniform,
+    sigma,
+    variance,
+    flat,
+    linear,
+    quadratic,
+    predicted,
+    residual,
+    residual_linear,
+  };
+  Shape shape = Shape::constant;
+  double scale = 1;
+  bool scaled_residual = false;  ///< in training; not evaluated nor exported
+  bool operator==(const StrengthKnobs&) const = default;
+};
+
+}  // namespace rsm
