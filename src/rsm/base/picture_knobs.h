@@ -84,7 +84,7 @@ struct PictureKnobs {
   Distance distance = Distance::square;
   double exponent = 1;
   Sampled sampled = Sampled::policy;
-  OldKnobs old;
+  OldKnobs old = {};
 
   bool follows_gradients() const { return guidance != Guidance::rewards; }
   bool uses_sharpness() const {

@@ -14,15 +14,27 @@ T sum_of(const std::vector<T>& values) {
   return std::accumulate(values.begin(), values.end(), T{0});
 }
 
+/** Of the rollout's own steps; forward rows have none. */
+size_t steps_of(const RolloutIndex& rollout) {
+  return rollout.noised_from > 0 ? static_cast<size_t>(rollout.noised_from)
+                                 : rollout.transitions.size();
+}
+
+/** Of these steps alone. */
+int64_t sum_over(const std::vector<int64_t>& by_step, size_t steps) {
+  return std::accumulate(
+      by_step.begin(),
+      by_step.begin() + static_cast<int64_t>(std::min(steps, by_step.size())),
+      int64_t{0});
+}
+
 nlohmann::json by_step(const RolloutIndex& rollout, const Guidance& guidance,
                        const Drift& drift, const UpdateLog& updates) {
   const auto& steps = rollout.transitions;
   const auto spread = spread_by_step(rollout, guidance.advantages);
   const auto kl = drift.kl_by_step(rollout);
   nlohmann::json out;
-  const auto count = rollout.noised_from > 0
-                         ? static_cast<size_t>(rollout.noised_from)
-                         : steps.size();
+  const auto count = steps_of(rollout);
   for (size_t i = 0; i < count; ++i) {
     const bool last = i + 1 == count;
     if (last && std::isnan(kl[i]) && spread[i].groups == 0) continue;
@@ -65,8 +77,8 @@ nlohmann::json log_line(const Prepared& epoch, const UpdateLog& updates) {
   for (const auto& [name, values] : sampled.drawn.metrics) {
     metrics[name] = values.to(at::kDouble).mean().item<double>();
   }
-  const int64_t rows = sum_of(updates.step_rows);
-  const int64_t clipped = sum_of(updates.step_clipped);
+  const int64_t rows = sum_over(updates.step_rows, steps_of(rollout));
+  const int64_t clipped = sum_over(updates.step_clipped, steps_of(rollout));
   const auto value = sampled.drawn.value.to(at::kDouble);
   const auto count = static_cast<double>(std::max<int64_t>(updates.updates, 1));
   const auto norms = static_cast<double>(updates.grad_norms.size());
