@@ -26,14 +26,15 @@ RunOptions colour_run(const std::string& folder, const std::string& method,
 class PicturesOn : public OnDevice {};
 RSM_ON_EVERY_DEVICE(PicturesOn);
 
-/** The slower copy samples, weighs and holds; all of it lies in checkpoints. */
-TEST_P(PicturesOn, ResumeInTheSameBytesWithTheSlowerCopy) {
+/** The slower copy samples, weighs and holds; all of it lies in checkpoints.
+ * The samples' own noise is counted. */
+TEST_P(PicturesOn, ResumeInTheSameBytesWithTheSlowerCopyAndSaSolver) {
   const TemporaryFolder folder;
   const auto run = [&](const std::string& name, int64_t epochs) {
     const auto options =
         colour_run(folder / name, "crd",
                    on_device({"train.epochs=4", "checkpoint.every=2",
-                              "sampling.solver=multistep"}));
+                              "sampling.solver=sa"}));
     NoProgress silent;
     if (epochs > 0) {
       Finetune killed(options, silent);
@@ -50,9 +51,10 @@ TEST_P(PicturesOn, ThreadsChangeNothing) {
   if (!device().is_cpu()) GTEST_SKIP() << "a GPU takes one call at a time";
   const TemporaryFolder folder;
   for (const std::string threads : {"1", "2"}) {
-    run_to_end(colour_run(folder / threads, "rsm-pictures",
-                          {"train.epochs=2", "prompts.per_epoch=8",
-                           "compute.threads=" + threads}));
+    run_to_end(colour_run(
+        folder / threads, "rsm-pictures",
+        {"train.epochs=2", "prompts.per_epoch=8", "sampling.solver=multistep",
+         "compute.threads=" + threads}));
   }
   expect_same_weights(folder / "1", folder / "2", repeats_its_bits());
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rsm/base/random.h"
+#include "rsm/paths/adams_solver.h"
 #include "rsm/paths/forward.h"
 
 namespace rsm {
@@ -74,7 +75,7 @@ Transitions steps_of_branches(const Path& path, const RolloutPlan& plan) {
 std::vector<double> times_of_root(const Path& path, const RolloutPlan& plan,
                                   uint64_t seed) {
   const auto& knobs = plan.estimator.noising();
-  const auto grid = path.times(plan.steps);
+  const auto grid = plan.times(path);
   const int64_t images = plan.images_per_root();
   std::vector<double> out(knobs.draws * images);
   for (int64_t image = 0; image < images; ++image) {
@@ -90,12 +91,43 @@ std::vector<double> times_of_root(const Path& path, const RolloutPlan& plan,
   return out;
 }
 
+/** Samples of the ODE. */
+torch::Tensor drawn_by_ode(Sampling& sampling) {
+  const auto& plan = sampling.plan();
+  auto x = sampling.start();
+  torch::Tensor before;
+  for (int64_t i = 0; i < plan.steps; ++i) {
+    const auto y = sampling.evaluate_at(x, i);
+    const bool extrapolates = plan.solver == Solver::multistep && i > 0;
+    x = sampling.ode_step(
+        x,
+        extrapolates ? y + sampling.path().extrapolation(sampling.times(), i) *
+                               (y - before)
+                     : y,
+        i);
+    before = y;
+  }
+  return x;
+}
+
+torch::Tensor drawn_by_adams(Sampling& sampling) {
+  const auto& plan = sampling.plan();
+  AdamsSolver solver(sampling.path(), sampling.times(), plan.adams);
+  auto x = sampling.start();
+  for (int64_t i = 0; i < plan.steps; ++i) {
+    const auto y = sampling.evaluate_at(x, i);
+    x = solver.step(
+        x, y, solver.draws_noise(i) ? sampling.noise_at(i) : torch::Tensor());
+  }
+  return x;
+}
+
 }  // namespace
 
 Transitions own_rows(const Path& path, const RolloutPlan& plan,
                      const RolloutRequest& request) {
   const auto& knobs = plan.estimator.noising();
-  const auto grid = path.times(plan.steps);
+  const auto grid = plan.times(path);
   const auto first = request.first_members();
   const auto of_branches = steps_of_branches(path, plan);
   Transitions out;
@@ -120,20 +152,8 @@ Transitions own_rows(const Path& path, const RolloutPlan& plan,
 }
 
 void draw_pictures(Sampling& sampling) {
-  const auto& plan = sampling.plan();
-  auto x = sampling.start();
-  torch::Tensor before;
-  for (int64_t i = 0; i < plan.steps; ++i) {
-    const auto y = sampling.evaluate_at(x, i);
-    const bool extrapolates = plan.second_order && i > 0;
-    x = sampling.ode_step(
-        x,
-        extrapolates ? y + sampling.path().extrapolation(sampling.times(), i) *
-                               (y - before)
-                     : y,
-        i);
-    before = y;
-  }
+  const auto x = sampling.plan().solver == Solver::sa ? drawn_by_adams(sampling)
+                                                      : drawn_by_ode(sampling);
   sampling.keep_latents(x);
   sampling.keep_noised(x);
 }

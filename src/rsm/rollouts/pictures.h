@@ -5,8 +5,8 @@
 
 namespace rsm {
 
-/** Samples of the ODE, by Euler's steps or a multistep solver, each noised
- * again at the times of its draws. */
+/** Samples by the plan's solver, each noised again at the times of its draws.
+ */
 void draw_pictures(Sampling& sampling);
 
 /** [S] the rows of a request's states, pictures each at a time of its own.

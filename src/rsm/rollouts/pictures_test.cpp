@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "rsm/paths/adams_solver.h"
 #include "rsm/paths/forward.h"
 #include "rsm/rollouts/testing.h"
 
@@ -53,17 +54,21 @@ TEST(Pictures, AreSamplesOfTheOdeNoisedAgain) {
 }
 
 TEST(Pictures, DoNotDependOnTheirParts) {
-  const auto path = diffusion_path();
-  const auto plan = pictures(*path, 4, 2);
-  const auto request = request_for(3, 2);
-  const auto whole = roll_out_with_gaussian(path, plan, request);
-  auto parts = make_room(*path, plan, request);
-  GaussianDenoiser denoiser(path);
-  draw(denoiser, *path, plan, request, {1, 2}, parts);
-  draw(denoiser, *path, plan, request, {0, 1}, parts);
-  EXPECT_TRUE(parts.x.equal(whole.x));
-  EXPECT_TRUE(parts.x_next.equal(whole.x_next));
-  EXPECT_TRUE(parts.latents.equal(whole.latents));
+  for (const auto& path : both_paths()) {
+    for (const auto solver : {Solver::euler, Solver::multistep, Solver::sa}) {
+      auto plan = pictures(*path, 4, 2);
+      plan.solver = solver;
+      const auto request = request_for(3, 2);
+      const auto whole = roll_out_with_gaussian(path, plan, request);
+      auto parts = make_room(*path, plan, request);
+      GaussianDenoiser denoiser(path);
+      draw(denoiser, *path, plan, request, {1, 2}, parts);
+      draw(denoiser, *path, plan, request, {0, 1}, parts);
+      EXPECT_TRUE(parts.x.equal(whole.x));
+      EXPECT_TRUE(parts.x_next.equal(whole.x_next));
+      EXPECT_TRUE(parts.latents.equal(whole.latents));
+    }
+  }
 }
 
 TEST(Pictures, OfAPromptShareTimesAndNoiseWhereTheyAreTo) {
@@ -179,9 +184,9 @@ TEST(Pictures, OfBranchesAreNoisedBesideThem) {
 }
 
 /** Root mean square distance of samples from the exact ones. */
-double error_of(const PathPointer& path, int64_t steps, bool second_order) {
+double error_of(const PathPointer& path, int64_t steps, Solver solver) {
   auto plan = pictures(*path, steps, 1);
-  plan.second_order = second_order;
+  plan.solver = solver;
   const auto request = request_for(2, 3);
   const auto rollout = roll_out_with_gaussian(path, plan, request);
   const double first = path->times(steps)[0];
@@ -202,11 +207,91 @@ double error_of(const PathPointer& path, int64_t steps, bool second_order) {
 TEST(Pictures, OfTheMultistepSolverConvergeTwiceAsFast) {
   const auto path = flow_path();
   // Twice the steps: half the error of Euler's, a quarter of the other's.
-  const double euler = error_of(path, 20, false) / error_of(path, 40, false);
-  const double multistep = error_of(path, 20, true) / error_of(path, 40, true);
-  EXPECT_NEAR(euler, 2, 0.3);
-  EXPECT_GT(multistep, 3);
-  EXPECT_LT(error_of(path, 20, true), 0.3 * error_of(path, 20, false));
+  const auto falls = [&](Solver solver) {
+    return error_of(path, 20, solver) / error_of(path, 40, solver);
+  };
+  EXPECT_NEAR(falls(Solver::euler), 2, 0.3);
+  EXPECT_GT(falls(Solver::multistep), 3);
+  EXPECT_LT(error_of(path, 20, Solver::multistep),
+            0.3 * error_of(path, 20, Solver::euler));
+}
+
+TEST(Pictures, OfSaSolverAreOfTheExactMeanAndSpread) {
+  constexpr int64_t kMembers = 200;
+  for (const auto& path : both_paths()) {
+    SCOPED_TRACE(name_of(*path));
+    auto plan = pictures(*path, 40, 1);
+    plan.solver = Solver::sa;
+    plan.adams = usual_adams(path->family());
+    const auto rollout =
+        roll_out_with_gaussian(path, plan, request_for(2, kMembers));
+    EXPECT_EQ(rollout.evaluations, 2 * kMembers * 40);
+    EXPECT_EQ(plan.evaluations_per_root(), 40);
+    for (int64_t p = 0; p < 2; ++p) {
+      const auto latents =
+          rollout.latents.slice(0, p * kMembers, (p + 1) * kMembers);
+      // 3600 numbers of spread 0.5: four standard errors; and 0.012, how far
+      // 40 steps are off.
+      EXPECT_NEAR(latents.mean().item<double>(),
+                  0.1 * static_cast<double>(p) * path->signal(0), 0.034);
+      EXPECT_NEAR(latents.std().item<double>(), kStd, 0.012 + 0.024);
+    }
+  }
+}
+
+TEST(Pictures, OfSaSolverDrawCountedNoiseWithinTheIntervalAlone) {
+  for (const auto& path : both_paths()) {
+    SCOPED_TRACE(name_of(*path));
+    auto plan = pictures(*path, 6, 1);
+    plan.solver = Solver::sa;
+    const auto latents_of = [&](const StochasticAdams& adams, uint64_t seed) {
+      plan.adams = adams;
+      auto request = request_for(1, 2);
+      request.run_seed = seed;
+      return roll_out_with_gaussian(path, plan, request).latents;
+    };
+    const StochasticAdams noisy = {.tau = 1, .from = 0.3, .to = 0.7};
+    EXPECT_TRUE(latents_of(noisy, 7).equal(latents_of(noisy, 7)));
+    EXPECT_FALSE(latents_of(noisy, 7).allclose(latents_of(noisy, 8)));
+    const auto silent = latents_of({.tau = 0}, 7);
+    EXPECT_FALSE(latents_of(noisy, 7).allclose(silent));
+    EXPECT_TRUE(
+        latents_of({.tau = 1, .from = 0.01, .to = 0.02}, 7).equal(silent));
+
+    // Step by step, with the noise that is documented.
+    AdamsSolver solver(*path, plan.times(*path), noisy);
+    const auto request = request_for(1, 2);
+    GaussianDenoiser denoiser(path);
+    auto x = initial_noise(request.run_seed, Purpose::initial_noise,
+                           request.epoch, request.prompts[0], 1, kShape);
+    for (int64_t i = 0; i < 6; ++i) {
+      const auto t = at::full({1}, plan.times(*path)[i], at::kFloat);
+      const auto y = denoiser.predict(
+          x, t, ConditionRows(request.conditions, at::zeros({1}, at::kLong)));
+      x = solver.step(x, y,
+                      counted_step_noise(request, 0, 1, i, 0).unsqueeze(0));
+    }
+    EXPECT_TRUE(latents_of(noisy, 7)[1].allclose(x[0]));
+  }
+}
+
+TEST(Pictures, OfGridTimesAreAtTheSolversOwnSteps) {
+  for (const auto& path : both_paths()) {
+    auto plan = pictures(*path, 8, 8);
+    plan.estimator.pictures.times = PictureKnobs::Times::grid;
+    for (const auto solver : {Solver::euler, Solver::sa}) {
+      plan.solver = solver;
+      const auto times = plan.times(*path);
+      EXPECT_EQ(times.front(), path->times(8).front());
+      EXPECT_EQ(times == path->times(8), solver == Solver::euler);
+      const auto rollout =
+          roll_out_with_gaussian(path, plan, request_for(1, 1));
+      for (int64_t s = 0; s < 8; ++s) {
+        EXPECT_EQ(rollout.transition_of(s).t, times[s]);
+        EXPECT_EQ(rollout.transition_of(s).t_next, times[s + 1]);
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -174,8 +174,13 @@ double RolloutPlan::noise_factor_at(int64_t step) const {
   return splits_at(*this, step) ? estimator.tree.split_noise : 1;
 }
 
+std::vector<double> RolloutPlan::times(const Path& path) const {
+  const auto grid = path.times(steps);
+  return solver == Solver::sa ? path.times_from(grid.front(), steps) : grid;
+}
+
 Transitions RolloutPlan::transitions(const Path& path) const {
-  const auto times = path.times(steps);
+  const auto times = this->times(path);
   if (estimator.is_of_pictures()) return noised_rows(path);
   auto out = path.noisy_steps(times, noise);
   const auto& gradient = estimator.gradient;

@@ -7,6 +7,7 @@
 #include "rsm/base/rollout.h"
 #include "rsm/base/transition.h"
 #include "rsm/paths/path.h"
+#include "rsm/paths/stochastic_adams.h"
 
 namespace rsm {
 
@@ -17,6 +18,11 @@ namespace rsm {
  * TempFlow-GRPO's release.
  * none: each also evaluates their common state anew. */
 enum class Sharing { all, sampling, none };
+
+/** What leads from noise to samples that are noised again. euler: the path's
+ * ODE steps. multistep: Adams and Bashforth's of second order, with the path's
+ * extrapolation(). sa: SA-Solver, which may draw noise. */
+enum class Solver { euler, multistep, sa };
 
 /** How rollouts are drawn: data, so that a method asks for the rollout it
  * needs and never drives the sampler. */
@@ -33,9 +39,8 @@ struct RolloutPlan {
    * steps; n > 0 takes n steps of a second-order solver on a grid of its own
    * wherever more ODE steps than that remain. */
   int64_t continuation_steps = 0;
-  /** Whether samples that are noised again are drawn by a multistep solver of
-   * second order, not by the ODE steps alone. */
-  bool second_order = false;
+  Solver solver = Solver::euler;  ///< other than euler for pictures alone
+  StochasticAdams adams;          ///< of sa
   /** Whether transitions() knows of split_noise. Where not, rows of split steps
    * have noise of this standard deviation, as in Branch-GRPO's release. */
   bool split_noise_recorded = true;
@@ -80,6 +85,11 @@ struct RolloutPlan {
   int64_t root_steps() const;
   /** The factor on the noise of `step`: split_noise at splits, else 1. */
   double noise_factor_at(int64_t step) const;
+
+  /** [N + 1] the times of the sampler's steps: the path's; of sa those of its
+   * solvers of higher order, from the same first one. The last step of the
+   * path's own grid begins next to 0, and no polynomial reaches there. */
+  std::vector<double> times(const Path& path) const;
 
   /** [N] the stochastic step of every index, as a rollout hands it on: s and
    * diffusion of split steps times split_noise, where it is recorded. A

@@ -29,7 +29,7 @@ Sampling::Sampling(Denoiser& denoiser, const Path& path,
       request_(request),
       out_(out),
       on_evaluations_(on_evaluations),
-      times_(path.times(plan.steps)),
+      times_(plan.times(path)),
       first_root_(part.first * request.members) {
   const auto first = request.first_members();
   for (int64_t p = part.first; p < part.first + part.count; ++p) {
@@ -181,6 +181,12 @@ torch::Tensor Sampling::noise_of_rows(int64_t step) const {
   const auto all = at::cat(eps);
   const bool apart = !plan_.split_noise_recorded;
   return apart ? all * plan_.noise_factor_at(step) : all;
+}
+
+torch::Tensor Sampling::noise_at(int64_t step) const {
+  std::vector<torch::Tensor> eps;
+  for (const auto& root : roots_) eps.push_back(step_noise_of(root, step, 0));
+  return at::cat(eps).to(request_.conditions.tokens.device());
 }
 
 torch::Tensor Sampling::step_noise_of(const Root& root, int64_t step,

@@ -25,7 +25,7 @@ class Sampling {
 
   const RolloutPlan& plan() const { return plan_; }
   const Path& path() const { return path_; }
-  /** The path's grid of the plan's steps. */
+  /** Of the plan's steps. */
   const std::vector<double>& times() const { return times_; }
   /** [roots * m] index into the request's prompts. */
   std::vector<int64_t> prompts_of_roots(int64_t m) const;
@@ -47,6 +47,9 @@ class Sampling {
   /** Where the stochastic step leads, one row a state. */
   torch::Tensor noisy_step(const torch::Tensor& x, const torch::Tensor& y,
                            int64_t step) const;
+
+  /** [roots,C,H,W] the noise of a step that every root takes. */
+  torch::Tensor noise_at(int64_t step) const;
 
   /** Hands on the states of one step with their outputs. */
   void keep_states(const torch::Tensor& x, const torch::Tensor& y,

@@ -13,6 +13,7 @@
 #include "rsm/runs/average.h"
 #include "rsm/runs/lora_options.h"
 #include "rsm/runs/memory_plan.h"
+#include "rsm/runs/solver_options.h"
 
 namespace rsm {
 namespace {
@@ -129,6 +130,7 @@ void check_whole(const Config& config, const Path& path, const RunOptions& o) {
     section.section("tree").check("split_steps", [&] { o.plan(); });
   }
   if (config.is_wrong("method")) return;
+  check_solver(sampling, path, o);
   const auto prompts = config.section("prompts");
   const double pictures = static_cast<double>(o.prompts_per_epoch) *
                           static_cast<double>(o.samples_per_prompt) *
@@ -166,15 +168,9 @@ std::vector<int64_t> read_size(const Config& section) {
   return sides;
 }
 
-void read_sampling(const Config& section, RunOptions& o) {
+void read_sampling(const Config& section, Family family, RunOptions& o) {
   o.size = read_size(section);
-  o.second_order =
-      section.choice("solver", "euler", {"euler", "multistep"}) == "multistep";
-  if (o.second_order && !o.method.estimator.is_of_pictures()) {
-    section.note("solver",
-                 "\"multistep\" with a method that trains the sampler's steps; "
-                 "it is for source: pictures alone");
-  }
+  read_solver(section, family, o);
   o.continuation_steps = section.integer("continuation_steps", 0, 0, 1000);
   o.guidance_scale = section.real("guidance_scale", o.guidance_scale, 0, 100);
   o.negative_prompt = section.text("negative_prompt", "");
@@ -314,7 +310,8 @@ ModelOptions RunOptions::model_options() const {
 
 RolloutPlan RunOptions::plan() const {
   auto plan = make_plan(method, steps, noise, continuation_steps, sharing);
-  plan.second_order = second_order;
+  plan.solver = solver;
+  plan.adams = adams;
   return plan;
 }
 
@@ -364,7 +361,7 @@ RunOptions read_run_options(const Config& config) {
   check_text(config, "label", o.label);
   read_prompts(config.section("prompts"), o);
   read_noise(sampling, family, o);
-  read_sampling(sampling, o);
+  read_sampling(sampling, family, o);
   read_training(config, o);
   read_evaluation(config.section("evaluation"), o);
   o.checkpoint_every =

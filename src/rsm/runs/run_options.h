@@ -42,7 +42,8 @@ struct RunOptions {
   double guidance_scale = 2;
   std::string negative_prompt;     ///< what guidance leads away from
   int64_t continuation_steps = 0;  ///< see RolloutPlan
-  bool second_order = false;       ///< see RolloutPlan
+  Solver solver = Solver::euler;   ///< see RolloutPlan
+  StochasticAdams adams;
   Sharing sharing = Sharing::all;
 
   bool lora = true;
