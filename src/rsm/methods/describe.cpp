@@ -6,11 +6,11 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
+#include "rsm/methods/by_time.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/knobs.h"
 #include "rsm/methods/method_config.h"
 #include "rsm/methods/names.h"
-#include "rsm/objective/rows.h"
 #include "rsm/objective/strength.h"
 #include "rsm/paths/ddim.h"
 #include "rsm/paths/flow_matching.h"
@@ -165,12 +165,6 @@ std::string entries_table() {
   return out;
 }
 
-/** The method with a draw for every step that is shown. */
-Method with_shown_draws(Method method) {
-  method.estimator.pictures.draws = kSteps;
-  return method;
-}
-
 std::string strength_table() {
   std::string out = "| entry |";
   std::string line = "|---|";
@@ -197,17 +191,17 @@ Transitions shown_steps(const Method& method) {
   const auto kind = method.estimator.noise;
   const StepNoise noise = {.kind = kind,
                            .level = usual_level(kind, path->family())};
-  return make_plan(with_shown_draws(method), kSteps, noise).transitions(*path);
+  return make_plan(with_draws(method, kSteps), kSteps, noise)
+      .transitions(*path);
 }
 
 std::vector<double> shown_h(const Method& method) {
-  return normalised_h(with_shown_draws(method), shown_steps(method));
+  return normalised_h(with_draws(method, kSteps), shown_steps(method));
 }
 
 json described(const Method& method) {
   const auto transitions = shown_steps(method);
   const auto h = shown_h(method);
-  const auto& estimator = with_shown_draws(method).estimator;
   json out = to_json(method);
   out["notes"] = json::array();
   for (const auto family : {Family::flow, Family::diffusion}) {
@@ -216,26 +210,17 @@ json described(const Method& method) {
       out["notes"].push_back(note);
     }
   }
-  for (int64_t i = 0; i < estimator.trainable_steps(kSteps); ++i) {
-    const auto rows = row_factors(method, transitions[i], 1);
-    const auto scores = score_factors(method, transitions[i]);
-    const auto& update = method.regularisation;
-    const int64_t count = estimator.rows_at(i, kSteps);
-    const bool pulled =
-        update.beta > 0 && (count > 0 ? update.pull_rows : update.anchors);
-    const bool clips =
-        count > 0 && update.importance != RegularisationKnobs::Importance::none;
-    out["by_time"].push_back(
-        {{"step", i},
-         {"t", transitions[i].t},
-         {"K", count},
-         {"g", strength(method.strength, transitions[i])},
-         {"h", h[i]},
-         {"C1", pulled ? finite_or_null(scores.c1) : json(0)},
-         {"gamma", count > 0 ? finite_or_null(scores.gamma) : json(0)},
-         {"C2", count > 0 ? finite_or_null(scores.c2) : json(0)},
-         {"clip_log_ratio",
-          clips ? json(update.clip_range / rows.exponent) : json()}});
+  for (const auto& at :
+       factors_by_time(with_draws(method, kSteps), transitions)) {
+    out["by_time"].push_back({{"step", at.step},
+                              {"t", at.t},
+                              {"K", at.rows},
+                              {"g", at.g},
+                              {"h", h[at.step]},
+                              {"C1", finite_or_null(at.c1)},
+                              {"gamma", finite_or_null(at.gamma)},
+                              {"C2", finite_or_null(at.c2)},
+                              {"clip_log_ratio", finite_or_null(at.clip)}});
   }
   return out;
 }

@@ -230,14 +230,14 @@ ScoreFactors score_factors(const Method& method, const Transition& transition) {
   const double kl = kl_factor(method.regularisation, transition);
   const double squared = transition.delta * transition.delta;
   const double half_w2 = 0.5 * transition.w() * transition.w();
-  if (method.estimator.is_first_order()) {
-    return {kl / squared, strength(method.strength, transition) * half_w2 / kl,
-            method.regularisation.old / squared};
-  }
-  return {kl / squared,
-          strength(method.strength, transition) * method.regularisation.beta /
-              (kl / half_w2),
-          row_factors(method, transition, 1).trust / squared};
+  const bool first_order = method.estimator.is_first_order();
+  const double old = first_order ? method.regularisation.old
+                                 : row_factors(method, transition, 1).trust;
+  const double g = strength(method.strength, transition);
+  const double gamma = first_order
+                           ? g * half_w2 / kl
+                           : g * method.regularisation.beta / (kl / half_w2);
+  return {kl / squared, gamma, old / squared, old == 0 ? 0 : old / kl};
 }
 
 RowFactors row_factors(const Method& method, const Transition& transition,

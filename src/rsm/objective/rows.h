@@ -117,6 +117,8 @@ struct RowFactors {
  * where a gradient is followed: c2 is then the weight of the pull to s_old. */
 struct ScoreFactors {
   double c1, gamma, c2;
+  /** c2 / c1, also at t = 1; infinite for beta = 0, unless c2 is 0. */
+  double c2_relative;
 };
 ScoreFactors score_factors(const Method& method, const Transition& transition);
 

@@ -1,6 +1,7 @@
 #include "rsm/objective/strength.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "rsm/base/error.h"
 
@@ -48,11 +49,10 @@ double guidance_strength(const StrengthKnobs& knobs,
   return strength(knobs, transition) * transition.M() / 2;
 }
 
-std::vector<double> normalised_h(const Method& method,
-                                 const Transitions& transitions) {
+std::vector<double> h_by_step(const Method& method,
+                              const Transitions& transitions) {
   const auto steps = static_cast<int64_t>(transitions.size());
   std::vector<double> h(transitions.size(), 0);
-  double sum = 0;
   for (int64_t i = 0; i < steps; ++i) {
     if (method.estimator.rows_at(i, steps) == 0) continue;
     h[i] = guidance_strength(method.strength, transitions[i]) *
@@ -60,8 +60,14 @@ std::vector<double> normalised_h(const Method& method,
     if (method.strength.scaled_residual) {
       h[i] *= kUniformWeight / transitions[i].w();
     }
-    sum += h[i];
   }
+  return h;
+}
+
+std::vector<double> normalised_h(const Method& method,
+                                 const Transitions& transitions) {
+  auto h = h_by_step(method, transitions);
+  const double sum = std::accumulate(h.begin(), h.end(), 0.0);
   for (auto& value : h) value = sum == 0 ? 0 : value / sum;
   return h;
 }

@@ -38,8 +38,12 @@ double strength(const StrengthKnobs& knobs, const Transition& transition);
 double guidance_strength(const StrengthKnobs& knobs,
                          const Transition& transition);
 
-/** [N] h(t) of each step, 0 where K_i = 0, normalised to sum 1 (all 0 where
- * nothing is trained). K_i changes the estimate's variance, not h. */
+/** [N] h(t) of each step, 0 where K_i = 0, with what the method discounts and
+ * scales by. K_i changes the estimate's variance, not h. */
+std::vector<double> h_by_step(const Method& method,
+                              const Transitions& transitions);
+
+/** The same, normalised to sum 1 (all 0 where nothing is trained). */
 std::vector<double> normalised_h(const Method& method,
                                  const Transitions& transitions);
 

@@ -323,4 +323,12 @@ std::string line_plot(const LinePlot& plot) {
                       content);
 }
 
+std::string svg_file(const std::string& svg) {
+  if (svg.empty()) return "";
+  const std::string open = "<svg";
+  return open +
+         " xmlns=\"http://www.w3.org/2000/svg\" style=\"background:#fff\"" +
+         svg.substr(open.size()) + "\n";
+}
+
 }  // namespace rsm::report

@@ -55,4 +55,7 @@ struct LinePlot {
 };
 std::string line_plot(const LinePlot& plot);
 
+/** An SVG that is a file of its own: with its namespace, on white. "" of "". */
+std::string svg_file(const std::string& svg);
+
 }  // namespace rsm::report

@@ -1,0 +1,12 @@
+#include "rsm/cli/analyze.h"
+
+namespace rsm {
+
+void add_analyze(CLI::App& app, Action& action) {
+  auto* group = app.add_subcommand(
+      "analyze", "See why: how strongly methods act, and when.\n");
+  group->require_subcommand(1);
+  add_analyze_strength(*group, action);
+}
+
+}  // namespace rsm
