@@ -273,6 +273,23 @@ std::string watched_plot(const RunRecord& record, const std::string& metric) {
                       limit);
 }
 
+/** What nobody optimises, against the first evaluation. */
+std::string watch_plot(const RunRecord& record) {
+  const auto evaluated = record.evaluated();
+  if (evaluated.empty()) return "";
+  const auto& first = evaluated.front()->evaluation->watch;
+  std::vector<PlotSeries> all;
+  for (const auto& [name, number] : first) {
+    const Reader ratio = [&, of = name](const EpochRecord& line) {
+      return line.evaluation ? watch_ratio(of, first, line.evaluation->watch)
+                             : kMissing;
+    };
+    all.push_back(collect(record, name, epoch_of, ratio));
+    all.back().color = static_cast<int>(all.size());
+  }
+  return epoch_curves("What nobody optimises", "Watched numbers", all, {0, 1});
+}
+
 }  // namespace
 
 std::string result_figures(const RunRecord& record, const RunSummary& summary) {
@@ -318,7 +335,9 @@ std::string curve_figures(const RunRecord& record, const RunSummary& summary) {
 
 std::string safety_figures(const RunRecord& record) {
   std::string out = figure("Drift from the reference", drift_plot(record),
-                           "KL per latent element; 0 is the base model");
+                           "KL per latent element; 0 is the base model") +
+                    figure("What nobody optimises", watch_plot(record),
+                           "times what it was before training");
   for (const auto& metric : record.watched) {
     out += figure("Held-out " + metric, watched_plot(record, metric),
                   "what the reward does not see: it should not rise");

@@ -64,6 +64,16 @@ TEST(Report, HasAllSectionsAndPlots) {
                                   ">K 8<"});
 }
 
+TEST(Report, ShowsWhatNobodyOptimises) {
+  EXPECT_EQ(example_report().find("What nobody optimises"), std::string::npos);
+  auto log = example_log();
+  log[0]["eval"]["watch"] = {{"edges", 0.2}, {"outputs", 0.0}};
+  log[2]["eval"]["watch"] = {{"edges", 0.1}, {"outputs", nullptr}};
+  const auto page = report_of(log);
+  expect_parts(page, {">What nobody optimises <", "edges 0.5 at 2 epoch"});
+  EXPECT_EQ(page.find("outputs 1 at 2"), std::string::npos);
+}
+
 TEST(Report, StandsAloneAndDependsOnTheFolderAlone) {
   const auto page = example_report();
   EXPECT_EQ(page, example_report());

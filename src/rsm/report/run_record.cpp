@@ -94,6 +94,7 @@ EvaluationRecord evaluation_of(const JsonFields& eval) {
   const double trained = eval.number("reward");
   if (std::isfinite(trained)) out.all.metrics[kTrainedMetric] = trained;
   out.kl = eval.number("kl");
+  if (eval.has("watch")) out.watch = numbers_of(eval.object("watch"));
   const auto categories = eval.object("by_category");
   for (const auto& name : categories.keys()) {
     const auto category = categories.object(name);

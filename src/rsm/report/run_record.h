@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "rsm/data/certainty.h"
+#include "rsm/data/watch_ratio.h"
 
 namespace rsm::report {
 
@@ -35,6 +36,7 @@ struct EvaluationRecord {
   Scores all;
   std::map<std::string, Scores> categories;
   double kl = 0;  ///< drift from the reference per latent element; may be NaN
+  WatchNumbers watch = {};  ///< what nobody optimises
 };
 
 /** What training took, totals so far; NaN where the log doesn't say. */

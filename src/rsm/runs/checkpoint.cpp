@@ -88,6 +88,18 @@ Checkpoint read_checkpoint(const std::string& run_folder, int64_t epoch) {
   return checkpoint;
 }
 
+void link_checkpoint(const std::string& run_folder, const std::string& to,
+                     int64_t epoch) {
+  make_folders(folder_of(to));
+  for (const char* ending : {kTensors, kMark}) {
+    const std::string from = stem_of(run_folder, epoch) + ending;
+    const std::string path = stem_of(to, epoch) + ending;
+    std::error_code none;
+    fs::create_hard_link(from, path, none);
+    if (none) copy_file_atomic(from, path);
+  }
+}
+
 std::vector<int64_t> checkpoint_epochs(const std::string& run_folder) {
   return epochs_with(run_folder, kMark);
 }

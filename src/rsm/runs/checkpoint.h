@@ -46,6 +46,12 @@ void save_checkpoint(const std::string& run_folder,
 /** That of an epoch. Throws rsm::Error where it is none, or damaged. */
 Checkpoint read_checkpoint(const std::string& run_folder, int64_t epoch);
 
+/** The same checkpoint in another folder, which is made: its files by other
+ * names where the file system has hard links, else copies. Throws rsm::Error
+ * naming the file. */
+void link_checkpoint(const std::string& run_folder, const std::string& to,
+                     int64_t epoch);
+
 /** Those that have a mark, the newest first. */
 std::vector<int64_t> checkpoint_epochs(const std::string& run_folder);
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "rsm/base/error.h"
+#include "rsm/data/picture_watch.h"
 #include "rsm/rewards/answers.h"
 #include "rsm/rewards/weighted_reward.h"
 #include "rsm/rollouts/sampler.h"
@@ -186,6 +187,10 @@ torch::Tensor thumbnail(const torch::Tensor& picture) {
   return at::adaptive_avg_pool2d(picture, {scaled(height), scaled(width)});
 }
 
+void append(const std::vector<double>& more, std::vector<double>& all) {
+  all.insert(all.end(), more.begin(), more.end());
+}
+
 /** An evaluation while its pictures are drawn. */
 class Scoring {
  public:
@@ -200,8 +205,11 @@ class Scoring {
            const Prompts& prompts, const Reward& reward) {
     scores_.push_back(reward.score(images, prompts));
     order_.insert(order_.end(), pictures.begin(), pictures.end());
-    const auto own = picture_diversity(images, prompts);
-    diversity_.insert(diversity_.end(), own.begin(), own.end());
+    append(picture_diversity(images, prompts), diversity_);
+    const auto watch = watch_pictures(images);
+    append(watch.edges, watch_.edges);
+    append(watch.colours, watch_.colours);
+    append(watch.saturation, watch_.saturation);
     for (size_t k = 0; k < pictures.size(); ++k) {
       const auto found = place_.find(pictures[k]);
       if (found == place_.end()) continue;
@@ -222,6 +230,11 @@ class Scoring {
       metrics.emplace(name, in_order(numbers(values)));
     }
     metrics.emplace("diversity", in_order(diversity_));
+    out.watch = {{"edges", mean_of(watch_.edges)},
+                 {"colours", mean_of(watch_.colours)},
+                 {"saturation", mean_of(watch_.saturation)}};
+    const double diversity = mean_of(diversity_);
+    if (!std::isnan(diversity)) out.watch["diversity"] = diversity;
     out.thumbnails = at::stack(thumbnails_);
     return out;
   }
@@ -241,6 +254,7 @@ class Scoring {
   std::vector<RewardScores> scores_;
   std::vector<int64_t> order_;
   std::vector<double> diversity_;
+  PictureWatch watch_;
 };
 
 }  // namespace
@@ -275,15 +289,19 @@ Evaluation evaluate(Denoiser& denoiser, const Drawing& drawing,
   return out;
 }
 
-double drift(Denoiser& denoiser, Denoiser& reference, const Drawing& drawing,
-             const EvaluationSet& set, int64_t noisiest) {
+PathDrift path_drift(Denoiser& denoiser, Denoiser& reference,
+                     const Drawing& drawing, const EvaluationSet& set,
+                     int64_t noisiest) {
   const auto& times = drawing.times;
   const int64_t all = std::ssize(times) - 2;
   const int64_t steps = noisiest > 0 ? std::min(noisiest, all) : all;
   const auto kind = SamplerNoise::usual;
   const StepNoise usual = {.kind = kind,
                            .level = usual_level(kind, drawing.path.family())};
-  double total = 0, compared = 0;
+  double total = 0, compared = 0, own = 0, others = 0;
+  const auto size = [](const torch::Tensor& y) {
+    return y.to(at::kDouble).square().sum().item<double>();
+  };
   std::vector<int64_t> part;
   const auto compare = [&] {
     const PartPrompts prompts(set, part);
@@ -300,6 +318,8 @@ double drift(Denoiser& denoiser, Denoiser& reference, const Drawing& drawing,
                  total +=
                      0.5 * w * w * static_cast<double>(x.size(0)) *
                      (y - y_ref).to(at::kDouble).square().mean().item<double>();
+                 own += size(y);
+                 others += size(y_ref);
                });
     compared += static_cast<double>(part.size());
     part.clear();
@@ -310,7 +330,14 @@ double drift(Denoiser& denoiser, Denoiser& reference, const Drawing& drawing,
     if (std::ssize(part) == kChunk) compare();
   }
   if (!part.empty()) compare();
-  return steps > 0 ? total / compared / static_cast<double>(steps) : 0;
+  if (steps <= 0) return {};
+  return {total / compared / static_cast<double>(steps),
+          0.5 * std::log(own / others)};
+}
+
+double drift(Denoiser& denoiser, Denoiser& reference, const Drawing& drawing,
+             const EvaluationSet& set, int64_t noisiest) {
+  return path_drift(denoiser, reference, drawing, set, noisiest).kl;
 }
 
 void pair_with(const PictureScores& before, Evaluation& evaluation) {
@@ -336,6 +363,7 @@ nlohmann::json to_json(const Evaluation& evaluation) {
   if (evaluation.kl) {
     out["kl"] = *evaluation.kl;
   }
+  out["watch"] = evaluation.watch;
   return out;
 }
 

@@ -13,6 +13,7 @@
 #include "rsm/base/prompt.h"
 #include "rsm/base/reward.h"
 #include "rsm/data/picture_scores.h"
+#include "rsm/data/watch_ratio.h"
 #include "rsm/paths/path.h"
 
 namespace rsm {
@@ -69,6 +70,9 @@ struct Evaluation {
   /** [shown,3,h,w] in [0,1], reduced to kThumbnail pixels at most. */
   torch::Tensor thumbnails;
   std::optional<double> kl;  ///< drift from the reference, where measured
+  /** Means over the pictures, "diversity" only where a prompt has several;
+   * "outputs" where drift is measured. */
+  WatchNumbers watch = {};
   std::vector<std::string> warnings = {};
 };
 
@@ -85,12 +89,23 @@ Evaluation evaluate(Denoiser& denoiser, const Drawing& drawing,
                     const EvaluationSet& set, const Reward& reward,
                     const std::function<void(int64_t)>& on_images = {});
 
-/** Drift from the reference along the denoiser's own ODE path: the mean over
- * the first picture of each prompt and over steps 0..N-2 of
- * w^2 <(y - y_ref)^2> / 2, the exact KL of one stochastic step of the family's
- * usual noise per latent element, whatever the method samples with; only over
- * the `noisiest` first of these steps where that is not 0. Both should compute
- * in one precision, or the difference of precisions shows as drift. */
+/** How far a denoiser is from the reference at the states of its ODE path. */
+struct PathDrift {
+  double kl = 0;
+  /** log of the root mean square of its outputs over the reference's. */
+  double log_output_ratio = 0;
+};
+
+/** Drift from the reference along the denoiser's own ODE path: kl is the mean
+ * over the first picture of each prompt and over steps 0..N-2 of w^2 <(y -
+ * y_ref)^2> / 2, the exact KL of one stochastic step of the family's usual
+ * noise per latent element, whatever the method samples with; only over the
+ * `noisiest` first of these steps where that is not 0. Both should compute in
+ * one precision, or the difference of precisions shows as drift. */
+PathDrift path_drift(Denoiser& denoiser, Denoiser& reference,
+                     const Drawing& drawing, const EvaluationSet& set,
+                     int64_t noisiest = 0);
+/** Its kl. */
 double drift(Denoiser& denoiser, Denoiser& reference, const Drawing& drawing,
              const EvaluationSet& set, int64_t noisiest = 0);
 
@@ -99,7 +114,7 @@ double drift(Denoiser& denoiser, Denoiser& reference, const Drawing& drawing,
 void pair_with(const PictureScores& before, Evaluation& evaluation);
 
 /** {images, reward, metrics, errors, freedom, change_errors, change_freedom,
- * by_category, kl}, for the run log. */
+ * by_category, kl, watch}, for the run log. */
 nlohmann::json to_json(const Evaluation& evaluation);
 
 }  // namespace rsm

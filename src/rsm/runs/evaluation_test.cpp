@@ -258,5 +258,33 @@ TEST(Drift, IsTheExactKlOfTheStochasticSteps) {
   }
 }
 
+TEST(Drift, KnowsHowLargeOutputsAreBesideTheReferences) {
+  // Without a condition their outputs are their shifts.
+  ConstantFlow moved(-0.75), reference(0.25);
+  const auto path = paths()[0];
+  const Setting setting(*path);
+  const auto apart =
+      path_drift(moved, reference, setting.drawing(), small_set());
+  EXPECT_NEAR(apart.log_output_ratio, std::log(3.0), 1e-6);
+  EXPECT_EQ(apart.kl, drift(moved, reference, setting.drawing(), small_set()));
+  EXPECT_EQ(
+      path_drift(moved, moved, setting.drawing(), small_set()).log_output_ratio,
+      0);
+}
+
+TEST(Evaluate, WatchesWhatNobodyAskedFor) {
+  const auto result = evaluated(small_set());
+  for (const char* name : {"edges", "colours", "saturation", "diversity"}) {
+    EXPECT_TRUE(result.watch.contains(name)) << name;
+  }
+  EXPECT_NEAR(result.watch.at("diversity"), result.all.means.at("diversity"),
+              1e-12);
+  EXPECT_EQ(to_json(result).at("watch").at("edges"), result.watch.at("edges"));
+  // One picture a prompt has no diversity.
+  auto few = make_evaluation_set(three_categories(), 3, 5);
+  few.latent_shape = {3, 2, 2};
+  EXPECT_FALSE(evaluated(few).watch.contains("diversity"));
+}
+
 }  // namespace
 }  // namespace rsm

@@ -232,6 +232,7 @@ void read_evaluation(const Config& section, RunOptions& o) {
   o.eval_steps = section.integer("steps", o.eval_steps, 1, 1000);
   o.eval_drift_steps =
       section.integer("drift_steps", o.eval_drift_steps, 0, 1000);
+  o.watch = read_watch(section);
 }
 
 /** Of the training copy; `o.lora` is known. */

@@ -11,6 +11,7 @@
 #include "rsm/paths/path.h"
 #include "rsm/rewards/rewards.h"
 #include "rsm/rollouts/plan.h"
+#include "rsm/runs/watch.h"
 
 namespace rsm {
 
@@ -74,6 +75,7 @@ struct RunOptions {
   double eval_minutes = 0;  ///< also each time so much was trained; 0: not
   int64_t eval_steps = 10;
   int64_t eval_drift_steps = 0;  ///< noisiest steps drift is over; 0: N - 1
+  WatchOptions watch;
 
   int64_t checkpoint_every = 5;  ///< epochs
 

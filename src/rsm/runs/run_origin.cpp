@@ -12,6 +12,7 @@
 #include "rsm/runs/changed_keys.h"
 #include "rsm/runs/checkpoint.h"
 #include "rsm/runs/replay.h"
+#include "rsm/runs/watch.h"
 
 namespace rsm {
 namespace {
@@ -19,11 +20,14 @@ namespace {
 namespace fs = std::filesystem;
 
 int64_t epoch_to_begin(const std::string& run, std::optional<int64_t> epoch) {
-  const auto epochs = checkpoint_epochs(run);
+  auto epochs = checkpoint_epochs(run);
+  const bool any = !epochs.empty();
   const auto is_kept = [&](int64_t one) {
     return std::find(epochs.begin(), epochs.end(), one) != epochs.end();
   };
-  if (epochs.empty()) {
+  const auto best = kept_best(run);
+  if (best && !is_kept(*best)) epochs.push_back(*best);
+  if (!any) {
     throw UsageError(cat("[finetune] --from ", run,
                          ": no checkpoint lies there; give the folder of a "
                          "run"));
@@ -47,6 +51,15 @@ int64_t epoch_to_begin(const std::string& run, std::optional<int64_t> epoch) {
                          join(known)));
   }
   return healthy;
+}
+
+/** Of an epoch that checkpoints/ or best/ keeps. */
+Checkpoint kept_checkpoint(const std::string& run, int64_t epoch) {
+  const auto epochs = checkpoint_epochs(run);
+  const bool is_there =
+      std::find(epochs.begin(), epochs.end(), epoch) != epochs.end();
+  const bool in_best = !is_there && kept_best(run) == epoch;
+  return read_checkpoint(in_best ? best_folder(run) : run, epoch);
 }
 
 bool may_change(const std::string& key) {
@@ -116,7 +129,7 @@ void begin_from(const RunOptions& options, const std::string& run,
   if (occupied) {
     return;
   }
-  auto checkpoint = read_checkpoint(run, first);
+  auto checkpoint = kept_checkpoint(run, first);
   const auto changed = changes(options, checkpoint, run);
   checkpoint.config = options.resolved;
   Replay(options.folder, options.method.estimator.gradient)

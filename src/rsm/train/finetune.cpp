@@ -168,7 +168,7 @@ bool Finetune::budget_is_spent() const {
 }
 
 bool Finetune::finished() const {
-  return state_.epoch >= options_.epochs || budget_is_spent();
+  return state_.epoch >= options_.epochs || budget_is_spent() || was_stopped();
 }
 
 nlohmann::json Finetune::run_epoch() {
@@ -354,9 +354,11 @@ Evaluation Finetune::evaluate_now(const std::string& samples) {
     result = evaluate(policy_->copy(Copy::rollout), drawing,
                       parts_.evaluation_set, *parts_.reward,
                       [&](int64_t done) { progress_.update(done, ""); });
-    result.kl =
-        drift(policy_->copy(Copy::average), policy_->copy(Copy::reference),
-              drawing, parts_.evaluation_set, options_.eval_drift_steps);
+    const auto apart =
+        path_drift(policy_->copy(Copy::average), policy_->copy(Copy::reference),
+                   drawing, parts_.evaluation_set, options_.eval_drift_steps);
+    result.kl = apart.kl;
+    result.watch["outputs"] = apart.log_output_ratio;
   };
   try {
     with_memory_advice(

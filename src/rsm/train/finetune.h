@@ -94,6 +94,13 @@ class Finetune {
   void evaluate_first();
   Evaluation evaluate_now(const std::string& samples);
   void add_evaluation(nlohmann::json& line, const Evaluation& evaluation) const;
+  /** Adds to the last line of the log what the watchdog says of its evaluation
+   * (runs/watch.h), and whether that ends the run; returns the words. */
+  std::string add_watch();
+  /** best/ becomes that of the log so far; where it can't, the run goes on. */
+  void settle_best();
+  /** Whether the watchdog ended the run after the last epoch. */
+  bool was_stopped() const;
   /** The rollout copy becomes what epochs are drawn from. */
   void sample_as_trained();
   bool budget_is_spent() const;

@@ -5,12 +5,23 @@
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
 #include "rsm/io/json_text.h"
+#include "rsm/models/loading.h"
 #include "rsm/runs/machine.h"
 #include "rsm/runs/run_folder.h"
 #include "rsm/runs/run_start.h"
+#include "rsm/runs/watch.h"
 #include "rsm/train/finetune.h"
 
 namespace rsm {
+namespace {
+
+std::vector<nlohmann::json> objects_of(const std::vector<std::string>& lines) {
+  std::vector<nlohmann::json> out;
+  for (const auto& line : lines) out.push_back(nlohmann::json::parse(line));
+  return out;
+}
+
+}  // namespace
 
 void Finetune::start_or_continue() {
   const auto start = find_start(options_, parts_.inputs, progress_);
@@ -45,10 +56,39 @@ void Finetune::evaluate_first() {
 std::vector<std::string> Finetune::add_due_evaluation() {
   const auto evaluation = evaluate_now(state_.epoch == 0 ? "before" : "after");
   add_evaluation(state_.line, evaluation);
+  auto said = evaluation.warnings;
+  if (const auto text = add_watch(); !text.empty()) said.push_back(text);
   state_.line["wall_s"] = state_.spent.wall_seconds;
   log_->amend(state_.line);
   state_.evaluation_due = false;
-  return evaluation.warnings;
+  settle_best();
+  return said;
+}
+
+std::string Finetune::add_watch() {
+  const auto text = watch_warning(options_.watch, objects_of(log_->lines()),
+                                  state_.line.at("eval"), options_.folder);
+  if (text.empty()) return text;
+  state_.line["warnings"].push_back(text);
+  if (options_.watch.ends_runs()) state_.line["eval"]["watch_stop"] = true;
+  return text;
+}
+
+void Finetune::settle_best() {
+  const auto& watch = options_.watch;
+  if (!watch.is_on() || !watch.keep_best) return;
+  try {
+    keep_best(options_.folder, best_epoch(watch, objects_of(log_->lines())),
+              state_.epoch);
+  } catch (const Error& failure) {
+    progress_.say(cat("warning: ", failure.what()));
+  }
+}
+
+bool Finetune::was_stopped() const {
+  const auto eval = state_.line.find("eval");
+  return options_.watch.ends_runs() && eval != state_.line.end() &&
+         eval->value("watch_stop", false);
 }
 
 void Finetune::continue_from(const Checkpoint& checkpoint) {
@@ -77,6 +117,7 @@ void Finetune::continue_from(const Checkpoint& checkpoint) {
     return;
   }
   state_.evaluation_due = false;
+  settle_best();
   if (now) {
     redraw(state_.epoch == 0 ? "before" : "after", state_.epoch);
   } else if (last_evaluated > 0 &&
@@ -131,6 +172,15 @@ void Finetune::save() {
 }
 
 void Finetune::finish() {
+  const auto best = kept_best(options_.folder);
+  if (was_stopped() && best &&
+      options_.watch.action == WatchOptions::Action::rollback) {
+    const auto checkpoint =
+        read_checkpoint(best_folder(options_.folder), *best);
+    policy_->load_average(with_prefix(checkpoint.tensors, "average."));
+    progress_.say(cat(options_.folder, "/final holds the weights of epoch ",
+                      *best, ", the best evaluation before the last"));
+  }
   write_final(options_, policy_->trained_network().network(),
               policy_->average());
   describe(true);

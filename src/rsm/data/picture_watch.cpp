@@ -1,0 +1,61 @@
+#include "rsm/data/picture_watch.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+/** Of each of red, green and blue. */
+constexpr int64_t kCells = 4;
+
+std::vector<double> numbers(const torch::Tensor& values) {
+  const auto all = values.to(at::kCPU, at::kDouble).contiguous();
+  const double* first = all.const_data_ptr<double>();
+  return {first, first + all.numel()};
+}
+
+/** [B] share of neighbours that differ. */
+torch::Tensor edge_share(const torch::Tensor& images) {
+  const auto luminance = 0.299 * images.select(1, 0) +
+                         0.587 * images.select(1, 1) +
+                         0.114 * images.select(1, 2);
+  const auto count = [&](int64_t dim) {
+    return (luminance.diff(1, dim).abs() > kEdge)
+        .sum({1, 2}, false, at::kDouble);
+  };
+  const auto height = luminance.size(1), width = luminance.size(2);
+  const auto pairs = (height - 1) * width + height * (width - 1);
+  return (count(1) + count(2)) /
+         static_cast<double>(std::max<int64_t>(pairs, 1));
+}
+
+/** [B] bits. */
+torch::Tensor colour_entropy(const torch::Tensor& images) {
+  const auto cell =
+      (images * kCells).floor().clamp(0, kCells - 1).to(at::kLong).flatten(2);
+  const auto index = (cell.select(1, 0) * kCells + cell.select(1, 1)) * kCells +
+                     cell.select(1, 2);
+  const auto ones = at::ones(index.sizes(), images.options().dtype(at::kFloat));
+  const auto counts =
+      at::zeros({images.size(0), kCells * kCells * kCells}, ones.options())
+          .scatter_add(1, index, ones)
+          .to(at::kDouble);
+  const auto share = counts / static_cast<double>(index.size(1));
+  return -at::xlogy(share, share).sum(1) / std::log(2.0);
+}
+
+}  // namespace
+
+PictureWatch watch_pictures(const torch::Tensor& images) {
+  RSM_CHECK(images.dim() == 4 && images.size(1) == 3 && images.numel() > 0,
+            "[watch] pictures of shape ", images.sizes(),
+            "; [B,3,H,W] is needed");
+  const auto chroma = images.amax(1) - images.amin(1);
+  return {numbers(edge_share(images)), numbers(colour_entropy(images)),
+          numbers(chroma.mean({1, 2}, false, at::kDouble))};
+}
+
+}  // namespace rsm
