@@ -10,21 +10,13 @@
 #include <vector>
 
 #include "rsm/base/error.h"
+#include "rsm/compare/pareto.h"
 #include "rsm/plot/text_table.h"
 
 namespace rsm::report {
 namespace {
 
 using nlohmann::json;
-
-/** The shortest text that reads back as the number. */
-std::string exact(double value) {
-  if (!std::isfinite(value)) return "";
-  std::array<char, 32> buffer;
-  const auto end =
-      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
-  return std::string(buffer.data(), end.ptr);
-}
 
 /** Columns of compare.csv, and where a setting's JSON has them. */
 using Column = std::pair<const char*, const char*>;
@@ -69,7 +61,7 @@ void add_cell(const json& row, const json::json_pointer& place,
   out.push_back(value.is_null()             ? ""
                 : value.is_string()         ? value.get<std::string>()
                 : value.is_number_integer() ? value.dump()
-                                            : exact(value.get<double>()));
+                                            : exact_text(value.get<double>()));
 }
 
 json number(double value) {
@@ -156,16 +148,42 @@ json to_json(const SettingResult& setting, const Comparison& comparison) {
   return out;
 }
 
+json front_json(const Comparison& comparison) {
+  json out = json::array();
+  for (const auto& point : front_points(comparison)) {
+    if (!point.best_by_drift && !point.best_by_loss) continue;
+    out.push_back({{"label", comparison.settings[point.setting].label()},
+                   {"folder", point.run->folder},
+                   {"epoch", point.epoch},
+                   {"score", point.score},
+                   {"kl", number(point.kl)},
+                   {"kept", number(point.kept)},
+                   {"best_by_drift", point.best_by_drift},
+                   {"best_by_loss", point.best_by_loss}});
+  }
+  return out;
+}
+
 }  // namespace
+
+std::string exact_text(double value) {
+  if (!std::isfinite(value)) return "";
+  std::array<char, 32> buffer;
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
+  return std::string(buffer.data(), end.ptr);
+}
 
 json to_json(const Comparison& comparison) {
   json settings = json::array();
   for (const auto& setting : comparison.settings) {
     settings.push_back(to_json(setting, comparison));
   }
-  return {{"metric", comparison.metric}, {"target", number(comparison.target)},
-          {"kl", number(comparison.kl)}, {"baseline", comparison.baseline},
-          {"settings", settings},        {"warnings", comparison.warnings}};
+  return {
+      {"metric", comparison.metric},    {"target", number(comparison.target)},
+      {"kl", number(comparison.kl)},    {"baseline", comparison.baseline},
+      {"settings", settings},           {"front", front_json(comparison)},
+      {"warnings", comparison.warnings}};
 }
 
 std::string settings_csv(const Comparison& comparison) {
@@ -210,10 +228,10 @@ std::string curves_csv(const Comparison& comparison) {
         const auto cost = line->cost();
         auto& row = table.rows.emplace_back(std::vector<std::string>{
             setting.label(), run.folder, cat(run.seed), cat(line->epoch),
-            exact(cost.seconds), exact(cost.images), exact(cost.evaluations),
-            exact(line->evaluation->kl)});
+            exact_text(cost.seconds), exact_text(cost.images),
+            exact_text(cost.evaluations), exact_text(line->evaluation->kl)});
         for (const auto& metric : metrics) {
-          row.push_back(exact(line->evaluation->all.metric(metric)));
+          row.push_back(exact_text(line->evaluation->all.metric(metric)));
         }
       }
     }

@@ -11,6 +11,10 @@ namespace rsm::report {
 
 nlohmann::json to_json(const Comparison& comparison);
 
+/** The shortest text that reads back as the number; "" for NaN and infinities.
+ */
+std::string exact_text(double value);
+
 /** One line a setting, after a line of names (RFC 4180, "\n"). */
 std::string settings_csv(const Comparison& comparison);
 

@@ -5,6 +5,7 @@
 #include "rsm/base/error.h"
 #include "rsm/compare/comparison_page.h"
 #include "rsm/compare/comparison_tables.h"
+#include "rsm/compare/pareto.h"
 #include "rsm/plot/format.h"
 #include "rsm/plot/svg_plot.h"
 
@@ -168,7 +169,13 @@ std::vector<ComparisonFigure> comparison_figures(const Comparison& comparison) {
        "one dot a run, a bar at the median", target_plot(comparison)},
       {"compare-equal-kl.svg",
        "Score at a drift of " + format_short(comparison.kl),
-       "one dot a run, a bar at the mean", equal_drift_plot(comparison)}};
+       "one dot a run, a bar at the mean", equal_drift_plot(comparison)},
+      {"compare-front.svg", "What score costs in drift",
+       "a dot an evaluation; the line: no other has more for less",
+       drift_front_plot(comparison)},
+      {"compare-loss.svg", "What score costs in the pictures",
+       "the same against the largest loss of what nobody optimises",
+       loss_front_plot(comparison)}};
   std::erase_if(all, [](const auto& figure) { return figure.svg.empty(); });
   return all;
 }

@@ -5,8 +5,10 @@
 #include "rsm/base/error.h"
 #include "rsm/compare/comparison_data.h"
 #include "rsm/compare/comparison_tables.h"
+#include "rsm/compare/pareto.h"
 #include "rsm/io/files.h"
 #include "rsm/plot/format.h"
+#include "rsm/plot/svg_plot.h"
 #include "rsm/report/page.h"
 
 namespace rsm::report {
@@ -44,14 +46,6 @@ std::string figures_html(const Comparison& comparison) {
   return plots(out);
 }
 
-/** An SVG that is a file of its own: with its namespace, on white. */
-std::string standing_alone(const std::string& svg) {
-  const std::string open = "<svg";
-  return open +
-         " xmlns=\"http://www.w3.org/2000/svg\" style=\"background:#fff\"" +
-         svg.substr(open.size()) + "\n";
-}
-
 }  // namespace
 
 std::string comparison_html(const Comparison& comparison) {
@@ -65,9 +59,12 @@ std::string comparison_html(const Comparison& comparison) {
           table("Before and after", result_table(comparison, Width::page)) +
           table("How soon", target_table(comparison, Width::page)) +
           table("What it took", cost_table(comparison)) +
+          table("What nobody optimised", watch_table(comparison)) +
           section("Curves", figures_html(comparison)) +
           section("Details",
                   folded("Every run", table_html(run_table(comparison))) +
+                      folded("Evaluations that no other beats",
+                             table_html(front_table(comparison))) +
                       folded("Where the settings differ",
                              table_html(setting_table(comparison), marks)) +
                       "<div class=\"notes\">" +
@@ -88,8 +85,9 @@ std::vector<std::string> write_comparison(const Comparison& comparison,
   write("compare.html", comparison_html(comparison));
   write("compare.csv", settings_csv(comparison));
   write("curves.csv", curves_csv(comparison));
+  write("pareto.csv", pareto_csv(comparison));
   for (const auto& figure : comparison_figures(comparison)) {
-    write(figure.file, standing_alone(figure.svg));
+    write(figure.file, svg_file(figure.svg));
   }
   return written;
 }

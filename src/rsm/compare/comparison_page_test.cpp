@@ -8,6 +8,7 @@
 #include "rsm/compare/comparison_data.h"
 #include "rsm/compare/comparison_tables.h"
 #include "rsm/compare/comparison_testing.h"
+#include "rsm/compare/pareto.h"
 #include "rsm/io/files.h"
 #include "rsm/plot/markup_testing.h"
 
@@ -42,7 +43,7 @@ std::string bytes_of(const std::vector<std::string>& paths) {
   const auto comparison = compare_runs(read_compared_runs(paths));
   return comparison_text(comparison) + to_json(comparison).dump() +
          settings_csv(comparison) + curves_csv(comparison) +
-         comparison_html(comparison);
+         pareto_csv(comparison) + comparison_html(comparison);
 }
 
 TEST(ComparisonPage, TheOrderOfRunsChangesNoByte) {
@@ -101,7 +102,7 @@ TEST(ComparisonPage, EscapesWhatRunsSay) {
 
 TEST(ComparisonPage, ShowsSeedsThinAndTheirMean) {
   const auto figures = comparison_figures(example_comparison());
-  ASSERT_EQ(figures.size(), 6u);
+  ASSERT_EQ(figures.size(), 7u);
   // Two seeds and their mean, for each of two settings.
   EXPECT_EQ(occurrences(figures[0].svg, "<path"), 6);
   EXPECT_EQ(occurrences(figures[0].svg, "stroke-width=\"1.3\""), 4);
@@ -124,7 +125,7 @@ TEST(ComparisonFiles, AreWrittenWhereAskedFor) {
   const TemporaryFolder folder;
   const auto files =
       write_comparison(example_comparison(), folder / "new/folder");
-  EXPECT_EQ(files.size(), 9u);
+  EXPECT_EQ(files.size(), 11u);
   for (const auto* name :
        {"compare.html", "compare.csv", "curves.csv", "compare-time.svg",
         "compare-images.svg", "compare-evaluations.svg", "compare-kl.svg"}) {

@@ -16,15 +16,16 @@ namespace rsm::report {
 namespace {
 
 /** What has to be equal for scores to compare. */
-constexpr std::array<const char*, 9> kTask = {"model",
-                                              "reward",
-                                              "sampling.guidance_scale",
-                                              "sampling.negative_prompt",
-                                              "sampling.steps",
-                                              "prompts.train",
-                                              "evaluation.prompts",
-                                              "evaluation.images",
-                                              "evaluation.steps"};
+constexpr std::array<const char*, 10> kTask = {"model",
+                                               "reward",
+                                               "sampling.guidance_scale",
+                                               "sampling.negative_prompt",
+                                               "sampling.steps",
+                                               "prompts.train",
+                                               "evaluation.prompts",
+                                               "evaluation.images",
+                                               "evaluation.steps",
+                                               "evaluation.drift_steps"};
 /** What has to be equal, too, for times to compare. */
 constexpr std::array<const char*, 2> kSpeed = {"compute.device",
                                                "compute.threads"};
