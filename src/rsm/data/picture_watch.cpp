@@ -53,9 +53,16 @@ PictureWatch watch_pictures(const torch::Tensor& images) {
   RSM_CHECK(images.dim() == 4 && images.size(1) == 3 && images.numel() > 0,
             "[watch] pictures of shape ", images.sizes(),
             "; [B,3,H,W] is needed");
-  const auto chroma = images.amax(1) - images.amin(1);
-  return {numbers(edge_share(images)), numbers(colour_entropy(images)),
-          numbers(chroma.mean({1, 2}, false, at::kDouble))};
+  std::vector<torch::Tensor> edges, colours, saturation;
+  // One by one: counting cells takes several times a picture's memory.
+  for (const auto& picture : images.split(1)) {
+    edges.push_back(edge_share(picture));
+    colours.push_back(colour_entropy(picture));
+    const auto chroma = picture.amax(1) - picture.amin(1);
+    saturation.push_back(chroma.mean({1, 2}, false, at::kDouble));
+  }
+  return {numbers(at::cat(edges)), numbers(at::cat(colours)),
+          numbers(at::cat(saturation))};
 }
 
 }  // namespace rsm
