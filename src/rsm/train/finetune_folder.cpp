@@ -3,9 +3,10 @@
 #include <algorithm>
 
 #include "rsm/base/error.h"
+#include "rsm/base/state_dict.h"
 #include "rsm/io/files.h"
 #include "rsm/io/json_text.h"
-#include "rsm/models/loading.h"
+#include "rsm/runs/checkpoint.h"
 #include "rsm/runs/machine.h"
 #include "rsm/runs/run_folder.h"
 #include "rsm/runs/run_start.h"
