@@ -77,10 +77,10 @@ double weighted_std(double weight, double least, double c1,
 
 void check_points(const DdimPoint& from, const DdimPoint& to) {
   RSM_CHECK(from.t > to.t && from.alpha_bar > 0 &&
-                from.alpha_bar < to.alpha_bar && to.alpha_bar < 1,
+                from.alpha_bar < to.alpha_bar && to.alpha_bar <= 1,
             "[ddim_step] step from t = ", from.t, ", alpha_bar ",
             from.alpha_bar, " to t = ", to.t, ", alpha_bar ", to.alpha_bar,
-            "; t must fall and alpha_bar rise, between 0 and 1");
+            "; t must fall and alpha_bar rise, from above 0 to at most 1");
 }
 
 }  // namespace

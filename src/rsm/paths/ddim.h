@@ -79,7 +79,8 @@ double least_weight(const DdimPoint& from, const DdimPoint& to);
  *
  * The score is -y / sqrt(1 - a). With a weight s does not shrink with the step,
  * so many steps narrow normal data: to W / sqrt(1 + W^2) of their spread, at
- * eta = 1. Throws rsm::Error where t does not fall or alpha_bar does not rise,
+ * eta = 1. A step to alpha_bar = 1 ends at the predicted picture, s = 0. Throws
+ * rsm::Error where t does not fall or alpha_bar does not rise,
  * for eta outside [0, 1], and for a weight below c1 / sqrt(1 - a'), which no s
  * has.
  * Source: Song et al. 2020, arXiv:2010.02502, equations 12 and 16. */

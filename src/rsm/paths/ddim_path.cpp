@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "rsm/base/error.h"
 
@@ -20,6 +22,26 @@ DdimPath::DdimPath(const DdimSchedule& schedule)
       train_steps_(static_cast<double>(schedule.train_steps)),
       alpha_bars_(schedule.alpha_bars()) {}
 
+DdimPath::DdimPath(std::vector<double> alpha_bars, std::vector<int64_t> grid)
+    : train_steps_(static_cast<double>(alpha_bars.size())),
+      alpha_bars_(std::move(alpha_bars)),
+      grid_(std::move(grid)) {
+  RSM_CHECK(grid_.size() >= 2 && grid_.back() == 0 &&
+                grid_.front() < std::ssize(alpha_bars_) &&
+                std::adjacent_find(grid_.begin(), grid_.end(),
+                                   std::less_equal()) == grid_.end(),
+            "[DdimPath] a grid of ", grid_.size(), " timesteps for ",
+            alpha_bars_.size(),
+            " alpha_bars; they must fall to 0 from one that has an alpha_bar");
+  for (size_t i = 0; i < alpha_bars_.size(); ++i) {
+    const double above = i == 0 ? 1 : alpha_bars_[i - 1];
+    RSM_CHECK(alpha_bars_[i] > 0 && alpha_bars_[i] <= above &&
+                  (i == 0 || alpha_bars_[i] < above),
+              "[DdimPath] alpha_bar ", alpha_bars_[i], " of timestep ", i,
+              "; they must fall from at most 1 and stay above 0");
+  }
+}
+
 int64_t DdimPath::timestep(double t) const {
   const double nearest = std::round(t * train_steps_);
   RSM_CHECK(nearest >= 0 && nearest < train_steps_ &&
@@ -36,8 +58,12 @@ double DdimPath::noise(double t) const { return std::sqrt(1 - alpha_bar(t)); }
 double DdimPath::solver_time(double t) const { return noise(t) / signal(t); }
 
 std::vector<double> DdimPath::times(int64_t n) const {
+  const int64_t steps = std::ssize(grid_) - 1;
+  RSM_CHECK(grid_.empty() || n == steps, "[DdimPath] ", n,
+            " steps on a grid of its own; it has ", steps);
   std::vector<double> times;
-  for (const int64_t timestep : schedule_.timesteps(n)) {
+  for (const int64_t timestep :
+       grid_.empty() ? schedule_.timesteps(n) : grid_) {
     times.push_back(static_cast<double>(timestep) / train_steps_);
   }
   return times;
@@ -107,6 +133,11 @@ Path::Prediction DdimPath::prediction(double t) const {
   return {1 / signal(t), -noise(t) / signal(t)};
 }
 
-nlohmann::json DdimPath::to_json() const { return schedule_.to_json(); }
+nlohmann::json DdimPath::to_json() const {
+  RSM_CHECK(grid_.empty(),
+            "[DdimPath] alpha_bars of its own are asked for as a "
+            "scheduler_config.json; only a DdimSchedule has one");
+  return schedule_.to_json();
+}
 
 }  // namespace rsm

@@ -9,14 +9,18 @@
 
 namespace rsm {
 
-/** The diffusion of Stable Diffusion 1.x: signal sqrt(alpha_bar), noise
- * sqrt(1 - alpha_bar), y = e. It has only the times timestep / train_steps of
- * the timesteps 0 to train_steps - 1; functions of any other time throw
- * rsm::Error. Its ODE step is DDIM's with eta 0; its stochastic steps are DDIM
- * with eta and with PCPO's weight. */
+/** A diffusion, by default that of Stable Diffusion 1.x: signal
+ * sqrt(alpha_bar), noise sqrt(1 - alpha_bar), y = e. It has only the times
+ * timestep / train_steps of the timesteps 0 to train_steps - 1; functions of
+ * any other time throw rsm::Error. Its ODE step is DDIM's with eta 0; its
+ * stochastic steps are DDIM with eta and with PCPO's weight. */
 class DdimPath : public Path {
  public:
   explicit DdimPath(const DdimSchedule& schedule = {});
+  /** Of any alpha_bar of the timesteps from 0 on, which fall from at most 1,
+   * and the one grid that it is sampled on: timesteps that fall to 0. It has no
+   * scheduler_config.json. Throws rsm::Error for numbers that do not. */
+  DdimPath(std::vector<double> alpha_bars, std::vector<int64_t> grid);
 
   Family family() const override { return Family::diffusion; }
   double signal(double t) const override;
@@ -44,6 +48,7 @@ class DdimPath : public Path {
   DdimSchedule schedule_;
   double train_steps_;
   std::vector<double> alpha_bars_;
+  std::vector<int64_t> grid_;  ///< empty: the schedule's
 };
 
 }  // namespace rsm

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "rsm/base/error.h"
@@ -125,6 +126,40 @@ TEST(DdimPath, TakesDdpmsNoiseWhereNoneHasTheWeight) {
                    path.noisy_step(times, 3, {even_weight, 1, weight});
                  }),
                  {"even_weight", cat(weight), "above 1"});
+  }
+}
+
+TEST(DdimPath, TakesAnyNoiseOnAGridOfItsOwn) {
+  const std::vector<double> alpha_bars = {1, 0.9, 0.6, 0.3};
+  const DdimPath path(alpha_bars, {3, 2, 0});
+  const auto times = path.times(2);
+  ASSERT_EQ(times.size(), 3U);
+  for (size_t i = 0; i < times.size(); ++i) {
+    const std::vector<double> there = {0.3, 0.6, 1};
+    EXPECT_NEAR(std::pow(path.signal(times[i]), 2), there[i], kRounding);
+  }
+  const auto first = path.noisy_step(times, 0, {usual, 1});
+  EXPECT_NEAR(first.s * first.s, (1 - 0.6) / (1 - 0.3) * (1 - 0.3 / 0.6),
+              kRounding);
+  // The last step ends at the picture that the output says.
+  const auto last = path.noisy_step(times, 1, {usual, 1});
+  const auto picture = path.prediction(times[1]);
+  EXPECT_EQ(last.s, 0);
+  EXPECT_NEAR(last.a_x, picture.x, kRounding);
+  EXPECT_NEAR(last.m_y, picture.y, kRounding);
+}
+
+TEST(DdimPath, NoiseOfItsOwnHasOneGridAndNoSchedulerConfig) {
+  const std::vector<double> alpha_bars = {1, 0.9, 0.6, 0.3};
+  const DdimPath path(alpha_bars, {3, 2, 0});
+  expect_parts(error_of([&] { path.times(3); }), {"3 steps", "it has 2"});
+  expect_parts(error_of([&] { path.to_json(); }), {"DdimSchedule"});
+  for (const std::vector<int64_t>& grid :
+       {std::vector<int64_t>{}, {0}, {4, 0}, {3, 1}, {2, 2, 0}}) {
+    EXPECT_THROW(DdimPath(alpha_bars, grid), Error);
+  }
+  for (const double last : {0.6, 0.7, 0.0, -1.0, std::nan("")}) {
+    EXPECT_THROW(DdimPath({1, 0.9, 0.6, last}, {3, 0}), Error);
   }
 }
 

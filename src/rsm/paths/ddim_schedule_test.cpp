@@ -142,7 +142,7 @@ TEST(Ddim, RefusesStepsThatDoNotExist) {
   };
   EXPECT_THROW(ddim_step(point(901), point(921), {.eta = 1}), Error);
   EXPECT_THROW(ddim_step(point(901), point(901), {.eta = 1}), Error);
-  EXPECT_THROW(ddim_step(point(901), {.t = 0, .alpha_bar = 1}, {.eta = 1}),
+  EXPECT_THROW(ddim_step(point(901), {.t = 0, .alpha_bar = 1.01}, {.eta = 1}),
                Error);
   for (const double eta : {-0.1, 1.1, std::nan("")}) {
     expect_parts(
