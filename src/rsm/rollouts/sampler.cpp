@@ -32,6 +32,14 @@ void check_request(const RolloutRequest& request) {
   RSM_CHECK(below == first.end(), "[roll_out] first member ", *below,
             " of prompt ", below - first.begin(),
             " arrived; members are numbered from 0");
+  if (!request.start.defined()) return;
+  auto shape = request.latent_shape;
+  shape.insert(shape.begin(), prompts);
+  RSM_CHECK(request.start.sizes() == at::IntArrayRef(shape) &&
+                request.start.scalar_type() == at::kFloat,
+            "[roll_out] states ", request.start.sizes(), " ",
+            request.start.dtype(), " to begin at; ", at::IntArrayRef(shape),
+            " float32 is needed, one an entry");
 }
 
 }  // namespace

@@ -26,6 +26,9 @@ struct RolloutRequest {
   uint64_t run_seed = 0;
   int64_t epoch = 0;
   std::vector<int64_t> latent_shape;  ///< [C,H,W]
+  /** [P,C,H,W] float32 states at the grid's first time, where all members of an
+   * entry begin. Undefined: each begins with noise of its own. */
+  torch::Tensor start = {};
 
   /** [P] first_member, or what its absence means. */
   std::vector<int64_t> first_members() const;

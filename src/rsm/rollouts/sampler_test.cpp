@@ -7,6 +7,7 @@
 #include <set>
 
 #include "rsm/base/error.h"
+#include "rsm/io/testing.h"
 #include "rsm/paths/testing.h"
 #include "rsm/rollouts/comparison_testing.h"
 #include "rsm/rollouts/testing.h"
@@ -292,6 +293,50 @@ TEST(RolloutRequest, NumbersTheMembersOfAPromptAskedForTwice) {
   const auto whole = roll_out_with_gaussian(path, plan, request_for(1, 4));
   const int64_t half = whole.images() / 2;
   EXPECT_TRUE(at::equal(second.latents, whole.latents.slice(0, half)));
+}
+
+TEST(RollOut, BeginsWhereItIsToldTo) {
+  auto request = request_for(2, 3);
+  request.start = counted_normal(1, {2, 2, 3, 3});
+  for (const auto& [name, path, plan] : planned_catalogue()) {
+    SCOPED_TRACE(name);
+    const auto rollout = roll_out_with_gaussian(path, plan, request);
+    for (int64_t s = 0; s < rollout.states(); ++s) {
+      const bool begins = rollout.state_step[s] == 0;
+      EXPECT_EQ(begins, at::equal(rollout.x[s],
+                                  request.start[rollout.state_prompt[s]]));
+    }
+  }
+}
+
+TEST(RollOut, ToldItsOwnNoiseItDrawsTheSame) {
+  const auto path = flow_path();
+  auto request = request_for(2, 1);
+  const auto plan = plan_of(*path, "flow-grpo");
+  const auto before = roll_out_with_gaussian(path, plan, request);
+  std::vector<torch::Tensor> noise;
+  for (const auto& prompt : request.prompts) {
+    noise.push_back(initial_noise(request.run_seed, Purpose::initial_noise,
+                                  request.epoch, prompt, 0, kShape));
+  }
+  request.start = at::cat(noise);
+  const auto after = roll_out_with_gaussian(path, plan, request);
+  EXPECT_TRUE(at::equal(before.x, after.x));
+  EXPECT_TRUE(at::equal(before.latents, after.latents));
+}
+
+TEST(RollOut, RefusesStatesThatAreNotOneAnEntry) {
+  const auto path = flow_path();
+  auto request = request_for(2, 3);
+  for (const auto& start : {at::zeros({6, 2, 3, 3}), at::zeros({2, 2, 3, 4}),
+                            at::zeros({2, 2, 3, 3}, at::kDouble)}) {
+    request.start = start;
+    expect_parts(error_of([&] {
+                   roll_out_with_gaussian(path, plan_of(*path, "flow-grpo"),
+                                          request);
+                 }),
+                 {"to begin at", "[2, 2, 3, 3] float32"});
+  }
 }
 
 }  // namespace

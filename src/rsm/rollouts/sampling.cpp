@@ -48,6 +48,12 @@ std::vector<int64_t> Sampling::prompts_of_roots(int64_t m) const {
 }
 
 torch::Tensor Sampling::start() const {
+  if (request_.start.defined()) {
+    return request_.start
+        .index_select(0, torch::tensor(prompts_of_roots(1), at::kLong)
+                             .to(request_.start.device()))
+        .to(request_.conditions.tokens.device());
+  }
   std::vector<torch::Tensor> noise;
   for (const auto& root : roots_) {
     noise.push_back(initial_noise(

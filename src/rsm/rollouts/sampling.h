@@ -30,7 +30,7 @@ class Sampling {
   /** [roots * m] index into the request's prompts. */
   std::vector<int64_t> prompts_of_roots(int64_t m) const;
 
-  /** The roots' initial noise, m = 1. */
+  /** Where the roots begin, m = 1. */
   torch::Tensor start() const;
 
   /** The network's outputs: x [B,C,H,W], times t [B], and `prompt` [B], an
