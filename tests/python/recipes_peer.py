@@ -34,6 +34,9 @@ SHORTER = {
         words.replace("finetune", "check", 1)) + " --quick",
     "sweep": lambda words: f"{words} --list",
     "evaluate": lambda words: f"{words} --images 6",
+    "analyze": lambda words: words + (
+        " --points 1 --samples 16"
+        if "estimators" in words and "--points" not in words else ""),
     "pretrain": lambda words: f"{words} --set train.images=64 "
     f"--set output=again/{pathlib.Path(words.split()[2]).stem}/model"
     + (" --set data.samples=12 --set data.calibration=12 "
