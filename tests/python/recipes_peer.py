@@ -37,6 +37,7 @@ SHORTER = {
     "analyze": lambda words: words + (
         " --points 1 --samples 16"
         if "estimators" in words and "--points" not in words else ""),
+    "verify": lambda words: f"{words} --epochs 1 --points 64",
     "pretrain": lambda words: f"{words} --set train.images=64 "
     f"--set output=again/{pathlib.Path(words.split()[2]).stem}/model"
     + (" --set data.samples=12 --set data.calibration=12 "

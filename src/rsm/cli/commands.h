@@ -25,6 +25,7 @@ void add_evaluate(CLI::App& app, Action& action);
 void add_compare(CLI::App& app, Action& action);
 void add_methods(CLI::App& app, Action& action);
 void add_analyze(CLI::App& app, Action& action);
+void add_verify(CLI::App& app, Action& action);
 
 /** What a person needs to know of the exception being handled: without the
  * frames that LibTorch's carry. To be called in a catch block. */

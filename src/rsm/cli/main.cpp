@@ -80,6 +80,7 @@ int main(int argc, char** argv) {
   rsm::add_evaluate(app, action);
   rsm::add_methods(app, action);
   rsm::add_analyze(app, action);
+  rsm::add_verify(app, action);
   rsm::add_pretrain(app, action);
   // A reader that is gone, a judge or a terminal, is a failed write.
   std::signal(SIGPIPE, SIG_IGN);

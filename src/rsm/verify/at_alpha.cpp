@@ -1,0 +1,253 @@
+#include "rsm/verify/at_alpha.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "rsm/base/error.h"
+#include "rsm/objective/rows.h"
+#include "rsm/objective/strength.h"
+#include "rsm/plot/format.h"
+#include "rsm/rollouts/plan.h"
+
+namespace rsm::verify {
+namespace {
+
+using KlForm = RegularisationKnobs::KlForm;
+using Source = EstimatorKnobs::Source;
+using Weight = PictureKnobs::Weight;
+
+/** No cut of advantages. */
+constexpr double kUncut = 1e30;
+
+void take_rewards_as_they_come(EstimatorKnobs& knobs) {
+  knobs.spread = EstimatorKnobs::Spread::none;
+  knobs.pictures.squash = 0;
+  knobs.gradient.norm_clip = 0;
+  knobs.gradient.norm_quantile = 0;
+}
+
+/** Latents here are points: a UNet of one level is large enough. */
+void shrink_networks(EstimatorKnobs& knobs) {
+  const std::vector<int64_t> small = {40};
+  auto& value = knobs.gradient.value;
+  if (value.kind != ValueKnobs::Kind::none) {
+    value.kind = ValueKnobs::Kind::small;
+    value.channels = small;
+  }
+  if (knobs.has_flow()) knobs.flow.channels = small;
+  if (knobs.has_surrogate()) knobs.surrogate.channels = small;
+}
+
+/** Whether the size of a pull to the reference says a temperature. */
+bool is_tempered_by_pull(const EstimatorKnobs& knobs) {
+  const auto weight = knobs.pictures.weight;
+  return !knobs.has_flow() &&
+         (!knobs.is_of_pictures() || weight == Weight::advantage);
+}
+
+/** What a row's guidance is multiplied with beside g: its advantage's scale, or
+ * a gradient's. */
+double guidance_share(const EstimatorKnobs& knobs, int64_t left,
+                      int64_t dimensions) {
+  const double of_sum = 0.5 * static_cast<double>(dimensions);
+  if (knobs.is_first_order()) {
+    const auto& gradient = knobs.gradient;
+    return (gradient.of_sum ? of_sum : 1) *
+           std::pow(gradient.discount, static_cast<double>(left));
+  }
+  if (!knobs.is_of_pictures()) return 1;
+  return knobs.pictures.follows_gradients() ? of_sum
+                                            : knobs.pictures.advantage_scale;
+}
+
+/** alpha of each trained step: the pull over what half of A's guidance is per
+ * unit of w^2. */
+std::vector<double> temperatures(const Method& method, const Path& path,
+                                 int64_t dimensions) {
+  const auto plan = make_plan(method, kSteps, noise_of(method, path.family()));
+  const auto transitions = plan.transitions(path);
+  std::vector<double> out;
+  for (int64_t i = 0; i < std::ssize(transitions); ++i) {
+    const auto& step = transitions[i];
+    if (method.estimator.rows_at(i, kSteps) == 0 || !(step.s > 0)) continue;
+    const double kl = kl_factor(method.regularisation, step);
+    const double guidance =
+        0.5 * strength(method.strength, step) * step.w() * step.w() *
+        guidance_share(method.estimator, std::ssize(transitions) - 1 - i,
+                       dimensions);
+    out.push_back(kl / guidance);
+  }
+  return out;
+}
+
+}  // namespace
+
+StepNoise noise_of(const Method& method, Family family) {
+  const auto kind = method.estimator.noise;
+  return {.kind = kind, .level = usual_level(kind, family)};
+}
+
+Tempered at_alpha(Method method, double alpha, const Path& path,
+                  int64_t dimensions) {
+  RSM_CHECK(alpha > 0, "[verify] alpha is ", alpha, "; it must be above 0");
+  auto& knobs = method.estimator;
+  auto& update = method.regularisation;
+  take_rewards_as_they_come(knobs);
+  shrink_networks(knobs);
+  update.advantage_clip = kUncut;
+  knobs.pictures.temperature = alpha;
+  knobs.flow.reward_scale = 1 / alpha;
+  knobs.flow.ramp = 0;
+  if (!is_tempered_by_pull(knobs)) return {method, {}, false};
+  const bool given = update.beta == 0;
+  if (given) {
+    update.beta = 1;
+    update.kl_form = knobs.is_of_pictures() ? KlForm::output : KlForm::exact;
+  }
+  Tempered out{method, temperatures(method, path, dimensions), given};
+  RSM_CHECK(!out.alpha.empty(), "[verify] ", method.name,
+            " trains no step that draws noise: nothing says its temperature");
+  double inverse = 0;
+  for (const double at : out.alpha) inverse += 1 / at;
+  const double factor = alpha * inverse / static_cast<double>(out.alpha.size());
+  out.method.regularisation.beta *= factor;
+  for (double& at : out.alpha) at *= factor;
+  return out;
+}
+
+namespace {
+
+/** What the proportion of pull and guidance says. */
+void add_temperature(const Tempered& tempered, std::vector<std::string>& out) {
+  constexpr double kUneven = 1.05;
+  if (tempered.alpha.empty()) return;
+  const auto [low, high] =
+      std::minmax_element(tempered.alpha.begin(), tempered.alpha.end());
+  if (*high < kUneven * *low) return;
+  out.push_back(cat("pull and guidance are not in one proportion: alpha is ",
+                    report::format_short(*low), " to ",
+                    report::format_short(*high), " by time"));
+}
+
+void add_of_pictures(const PictureKnobs& knobs, double old,
+                     std::vector<std::string>& out) {
+  using Coefficient = PictureKnobs::Coefficient;
+  using Distance = PictureKnobs::Distance;
+  if (knobs.follows_gradients()) {
+    out.emplace_back(
+        "the gradient at one picture stands for that of the mean e^r: exact "
+        "where r is linear and the posterior normal");
+    return;
+  }
+  if (knobs.weight == Weight::exponential) {
+    out.emplace_back(
+        "each epoch tilts what the one before left: r / alpha adds up with "
+        "training");
+    return;
+  }
+  if (knobs.weight == Weight::top || knobs.weight == Weight::pairs) {
+    out.emplace_back("the order of rewards counts, not their size: no alpha");
+    return;
+  }
+  if (knobs.distance != Distance::square) {
+    out.emplace_back(
+        "the distance is divided by a size of its own sample: another alpha "
+        "for each");
+  }
+  if (knobs.coefficient == Coefficient::sigmoid) {
+    out.emplace_back("a group's weight falls as it is put in order");
+  }
+  if (old > 0) {
+    out.emplace_back("a slower copy pulls too, and gives way with time");
+  }
+  out.emplace_back(
+      "rewards move the present samples once, where the exact answer is the "
+      "mean over all tilts up to it: the same for normal data and linear r");
+}
+
+void add_of_gradients(const GradientKnobs& knobs,
+                      std::vector<std::string>& out) {
+  using At = GradientKnobs::At;
+  if (knobs.value.kind != ValueKnobs::Kind::none) {
+    out.emplace_back(
+        "a value network learns what the gradient lacks, and has "
+        "to keep up");
+  }
+  if (knobs.late_steps > 0 || knobs.random_late_steps) {
+    out.emplace_back("only last steps are trained");
+  }
+  if (knobs.at == At::sample) {
+    out.emplace_back(
+        "the sample's gradient is not carried back along the path: too large "
+        "where noise is");
+  } else if (knobs.at != At::adjoint) {
+    out.emplace_back(
+        "the gradient is that of r of a predicted picture, not of the mean "
+        "e^r: exact for linear r and normal data");
+  }
+  if (knobs.through == GradientKnobs::Through::policy &&
+      knobs.at == At::adjoint) {
+    out.emplace_back("the path's own pull is not carried back with the reward");
+  }
+  if (knobs.positive_only) {
+    out.emplace_back("pictures with r <= 0 train nothing");
+  }
+  if (knobs.discount < 1) {
+    out.emplace_back("noisy times are discounted");
+  }
+}
+
+void add_of_steps(const EstimatorKnobs& knobs, std::vector<std::string>& out) {
+  if (knobs.source == Source::branches) {
+    out.emplace_back(
+        "a branch goes on along the ODE, which does not keep E[r] where noise "
+        "is large");
+  } else {
+    out.emplace_back(
+        "returns are hard: r at the end, without the KL that later steps "
+        "still pay; the same for normal data and linear r");
+  }
+  if (knobs.source == Source::tree && knobs.tree.split_noise != 1) {
+    out.emplace_back("splits draw more noise than the sampler");
+  }
+  if (knobs.noise == SamplerNoise::even_weight ||
+      knobs.noise == SamplerNoise::constant) {
+    out.emplace_back("the steps' noise is not what keeps the densities");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> known_biases(const Tempered& tempered, Family family) {
+  const auto& method = tempered.method;
+  const auto& knobs = method.estimator;
+  std::vector<std::string> out;
+  if (knobs.has_flow()) {
+    out.emplace_back(
+        "a flow of states is learnt beside it, and has to keep up");
+  }
+  if (method.strength.scaled_residual) {
+    out.emplace_back("outputs are scaled in training and not afterwards");
+  }
+  if (!method.regularisation.pull_rows) {
+    out.emplace_back("guidance and pull act at different times");
+  }
+  add_temperature(tempered, out);
+  if (knobs.is_of_pictures()) {
+    add_of_pictures(knobs.pictures, method.regularisation.old, out);
+    return out;
+  }
+  if (knobs.is_first_order()) {
+    add_of_gradients(knobs.gradient, out);
+  } else {
+    add_of_steps(knobs, out);
+  }
+  const bool draws = !knobs.is_first_order() || knobs.gradient.stochastic;
+  if (draws && family == Family::flow) {
+    out.emplace_back(
+        "paths remember the noise they begin with, which is not trained");
+  }
+  return out;
+}
+
+}  // namespace rsm::verify

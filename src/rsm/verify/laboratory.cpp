@@ -1,0 +1,219 @@
+#include "rsm/verify/laboratory.h"
+
+#include <stdlib.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "rsm/base/clock.h"
+#include "rsm/base/error.h"
+#include "rsm/methods/catalogue.h"
+#include "rsm/methods/check_method.h"
+#include "rsm/methods/names.h"
+#include "rsm/models/guided_network.h"
+#include "rsm/paths/ddim_path.h"
+#include "rsm/paths/flow_path.h"
+#include "rsm/train/finetune.h"
+#include "rsm/verify/world_network.h"
+
+namespace rsm::verify {
+namespace {
+
+/** Rows of a network call: latents are tiny, calls are not. */
+constexpr int64_t kTile = 256;
+/** Further than any run goes. */
+constexpr int64_t kNever = 1000000000;
+constexpr double kExactGap = 0.1, kFailedGap = 0.7;
+
+/** A folder that is gone with it. */
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string name =
+        (std::filesystem::temp_directory_path() / "rsm-verify-XXXXXX").string();
+    RSM_CHECK(mkdtemp(name.data()) != nullptr,
+              "[verify] cannot make a folder for runs in ",
+              std::filesystem::temp_directory_path().string(),
+              "; set TMPDIR to one that can be written");
+    path_ = name;
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ~ScratchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::string run() const { return path_ + "/run"; }
+
+ private:
+  std::string path_;
+};
+
+/** Hears of a stop and says nothing of a run's own. */
+class Quiet : public NoProgress {
+ public:
+  explicit Quiet(const Progress& outer) : outer_(outer) {}
+  bool stopping() const override { return outer_.stopping(); }
+
+ private:
+  const Progress& outer_;
+};
+
+class NoTexts : public Conditioner {
+ public:
+  Condition encode(const std::vector<std::string>& texts) const override {
+    return no_condition(std::ssize(texts));
+  }
+};
+
+/** An even grid: the worlds' densities are as wide as the noise. */
+std::shared_ptr<const Path> path_of(Family family) {
+  if (family == Family::diffusion) return std::make_shared<DdimPath>();
+  return std::make_shared<FlowPath>(FlowMatchSchedule{.shift = 1});
+}
+
+}  // namespace
+
+RunOptions run_options(const Method& method, const Path& path,
+                       const Budget& budget, const std::string& folder) {
+  RunOptions o;
+  o.name = o.label = method.name;
+  o.folder = folder;
+  o.model = "a world in closed form";
+  o.resolved = "name: " + method.name + "\n";
+  o.seed = budget.seed;
+  o.method = method;
+  o.steps = kSteps;
+  o.noise = noise_of(method, path.family());
+  o.prompts_per_epoch = 1;
+  o.samples_per_prompt =
+      std::max<int64_t>(2, budget.pictures / o.plan().images_per_root());
+  o.guidance_scale = o.training_guidance_scale = 1;
+  o.lora = false;
+  o.epochs = budget.epochs;
+  o.updates_per_epoch = 1;
+  o.lr = budget.lr;
+  o.lr_decay = true;
+  o.weight_decay = 0;
+  o.ema_decay = 0;
+  o.eval_images = 1;
+  o.eval_every = o.checkpoint_every = kNever;
+  o.rollout_type = torch::kFloat32;
+  o.rollout_tiles = o.train_tiles = {.tile = kTile, .workers = budget.threads};
+  return o;
+}
+
+RunParts run_parts(const Problem& problem,
+                   const std::shared_ptr<const Path>& path,
+                   const RunOptions& options, Progress& progress) {
+  RunParts out;
+  out.lock = std::make_unique<FolderLock>(options.folder, "[verify]", progress);
+  out.model.network = new_world_network(path, problem.reference, options.seed);
+  out.model.path = path;
+  out.model.decoder = point_decoder();
+  out.conditions = std::make_unique<NoTexts>();
+  out.reward = point_judge(problem);
+  out.train_prompts = {Prompt{.text = "a point"}};
+  out.evaluation_set =
+      make_evaluation_set(out.train_prompts, options.eval_images, options.seed);
+  out.evaluation_set.latent_shape = out.model.latent_shape();
+  return out;
+}
+
+Result result_of(const Tempered& tempered, const Judge& judge,
+                 const Budget& budget, Progress& progress) {
+  const Clock clock;
+  const ScratchFolder scratch;
+  Quiet quiet(progress);
+  Result out;
+  out.problem = judge.problem().name;
+  try {
+    check_method(tempered.method, kSteps);
+    const auto options =
+        run_options(tempered.method, *judge.path(), budget, scratch.run());
+    auto parts = run_parts(judge.problem(), judge.path(), options, quiet);
+    const auto network = parts.model.network;
+    Finetune run(options, std::move(parts), quiet);
+    while (!run.finished()) run.run_epoch();
+    GuidedNetwork model(network, Condition(), /*scale=*/1,
+                        options.rollout_tiles);
+    out.fit = judge.fit_of(model);
+    out.gap = judge.gap(out.fit);
+    out.at_floor = judge.is_at_floor(out.fit);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& failure) {
+    out.failure = failure.what();
+  }
+  out.seconds = clock.seconds();
+  return out;
+}
+
+Verification::Verdict verdict_of(const std::vector<Result>& results) {
+  using Verdict = Verification::Verdict;
+  auto out = Verdict::exact;
+  for (const auto& result : results) {
+    if (!result.failure.empty() || result.gap > kFailedGap) {
+      return Verdict::failed;
+    }
+    if (!result.at_floor && result.gap > kExactGap) out = Verdict::biased;
+  }
+  return results.empty() ? Verdict::failed : out;
+}
+
+std::string to_string(Verification::Verdict verdict) {
+  switch (verdict) {
+    case Verification::Verdict::exact:
+      return "exact";
+    case Verification::Verdict::biased:
+      return "biased";
+    case Verification::Verdict::failed:
+      return "failed";
+  }
+  throw Error("[verify] a verdict outside its enum");
+}
+
+Report verify(const std::vector<std::string>& names, double alpha,
+              const Budget& budget, Progress& progress) {
+  const Clock clock;
+  std::vector<Method> methods;
+  for (const auto& name : names) methods.push_back(find_method(name));
+  if (names.empty()) methods = catalogue();
+  Report out{.alpha = alpha, .budget = budget};
+  progress.begin("verify", std::ssize(methods));
+  for (const auto& entry : methods) {
+    const auto family = entry.family.value_or(Family::flow);
+    const auto word = rsm::to_string(family);
+    auto& judges = out.judges[word];
+    if (judges.empty()) {
+      for (auto& problem : problems(alpha)) {
+        judges.emplace_back(std::move(problem), path_of(family), budget.points,
+                            budget.seed);
+      }
+    }
+    const auto method = for_family(entry, family);
+    Verification verification{.method = entry.name, .family = word};
+    for (const auto& judge : judges) {
+      const auto& problem = judge.problem();
+      if (method.estimator.needs_gradients() &&
+          !problem.reward.is_differentiable()) {
+        continue;
+      }
+      progress.stop_point();
+      const auto tempered = at_alpha(method, alpha, *judge.path(),
+                                     problem.reference.dimensions());
+      verification.is_given_pull = tempered.is_given_pull;
+      verification.known_biases = known_biases(tempered, family);
+      verification.results.push_back(
+          result_of(tempered, judge, budget, progress));
+    }
+    verification.verdict = verdict_of(verification.results);
+    out.methods.push_back(std::move(verification));
+    progress.update(std::ssize(out.methods), entry.name);
+  }
+  progress.end();
+  out.seconds = clock.seconds();
+  return out;
+}
+
+}  // namespace rsm::verify

@@ -1,0 +1,225 @@
+#include "rsm/verify/laboratory.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "rsm/base/error.h"
+#include "rsm/methods/catalogue.h"
+#include "rsm/models/guided_network.h"
+#include "rsm/paths/ddim_path.h"
+#include "rsm/paths/flow_path.h"
+#include "rsm/verify/exact_denoiser.h"
+#include "rsm/verify/world_network.h"
+
+namespace rsm::verify {
+namespace {
+
+std::shared_ptr<const Path> even_flow() {
+  return std::make_shared<FlowPath>(FlowMatchSchedule{.shift = 1});
+}
+
+std::vector<std::shared_ptr<const Path>> both() {
+  return {even_flow(), std::make_shared<DdimPath>()};
+}
+
+Judge judge_of(const std::string& name, std::shared_ptr<const Path> path,
+               double alpha = 1, int64_t points = 4096) {
+  for (auto& problem : problems(alpha)) {
+    if (problem.name == name) {
+      return Judge(problem, std::move(path), points, 1);
+    }
+  }
+  throw Error("no problem " + name);
+}
+
+/** A perfect network of the tilt is as near as the tilt's own samples: at most
+ * a tenth of the tilt further, which 50 Euler steps of the modes cost. */
+TEST(Judge, PutsAPerfectNetworkAtTheFloor) {
+  const auto path = even_flow();
+  for (auto& problem : problems(1)) {
+    const Judge judge(problem, path, 4096, 1);
+    EXPECT_LT(judge.exact().distance,
+              judge.floor_high() + 0.1 * judge.reference().distance)
+        << problem.name;
+    EXPECT_NEAR(judge.gap(judge.exact()), 0, 0.02) << problem.name;
+    EXPECT_TRUE(judge.is_at_floor(judge.exact())) << problem.name;
+    EXPECT_NEAR(judge.exact().objective, 1, 0.15) << problem.name;
+    // A grid of eighths.
+    EXPECT_NEAR(judge.exact().strength, 1, 0.13) << problem.name;
+  }
+}
+
+/** Untrained it is as far as the tilt goes: of N(0, 1) 1 / alpha. */
+TEST(Judge, PutsTheReferenceAtTheTiltsDistance) {
+  const auto judge = judge_of("gauss-linear", even_flow(), 2);
+  EXPECT_NEAR(judge.reference().distance, 0.5, 3 * judge.floor_high());
+  EXPECT_NEAR(judge.gap(judge.reference()), 1, 1e-9);
+  EXPECT_FALSE(judge.is_at_floor(judge.reference()));
+  EXPECT_EQ(judge.reference().strength, 0);
+  EXPECT_NEAR(judge.reference().objective, 0, 0.1);
+}
+
+/** Samples of a stronger tilt are told by their strength. */
+TEST(Judge, NamesTheStrengthThatSamplesHave) {
+  const auto judge = judge_of("modes-step", even_flow());
+  const auto& problem = judge.problem();
+  const auto fit = judge.fit_of_points(
+      problem.reference.tilted(problem.reward, 2).sample(4096, 77));
+  EXPECT_NEAR(fit.strength, 2, 0.26);
+  EXPECT_LT(fit.objective, 1);
+}
+
+TEST(WorldNetwork, BeginsAsAPerfectNetworkOfTheReference) {
+  for (const auto& path : both()) {
+    for (const auto& problem : problems(1)) {
+      const int64_t points = problem.reference.dimensions();
+      const auto network = new_world_network(path, problem.reference, 1);
+      GuidedNetwork model(network, Condition(), 1, {.tile = 16});
+      ExactDenoiser perfect(path, problem.reference);
+      const auto x = counted_normal(3, {20, points, 1, 1});
+      const auto t = torch::linspace(0.1, 0.99, 20);
+      const auto conditions = no_condition(20);
+      const auto y = model.predict(x, t, conditions);
+      EXPECT_TRUE(y.allclose(perfect.predict(x, t, conditions), 1e-4, 1e-4))
+          << problem.name;
+    }
+  }
+}
+
+/** The density's own loss is least at what a perfect network says: of points
+ * noised again, E[(y - target) f(x)] = 0 whatever f. */
+TEST(ExactDenoiser, SaysTheMeanOfThePathsTargets) {
+  constexpr int64_t kCount = 100000;
+  for (const auto& path : both()) {
+    for (const auto& problem : problems(1)) {
+      const auto density = problem.answer();
+      const int64_t points = density.dimensions();
+      const auto point = density.sample(kCount, 5).view({kCount, points, 1, 1});
+      const auto noise = counted_normal(6, point.sizes()).to(torch::kFloat64);
+      const double t = path->nearest_time(0.6);
+      const auto x = path->signal(t) * point + path->noise(t) * noise;
+      ExactDenoiser perfect(path, density);
+      const auto conditions = no_condition(1);
+      const auto off =
+          perfect.predict(x.to(torch::kFloat), torch::full({kCount}, t),
+                          {conditions, torch::zeros({kCount}, torch::kLong)}) -
+          path->target(point, noise);
+      for (const auto& f : {torch::ones_like(x), x, x.sin()}) {
+        const auto product = (off * f).flatten();
+        const double error = product.std().item<double>() /
+                             std::sqrt(static_cast<double>(product.numel()));
+        EXPECT_NEAR(product.mean().item<double>(), 0, 5 * error)
+            << problem.name;
+      }
+    }
+  }
+}
+
+TEST(AtAlpha, EveryEntryHasTheTemperatureThatIsAskedFor) {
+  constexpr double kAlpha = 0.5;
+  for (const auto& entry : catalogue()) {
+    const auto family = entry.family.value_or(Family::flow);
+    const auto path = both()[family == Family::flow ? 0 : 1];
+    const auto tempered = at_alpha(for_family(entry, family), kAlpha, *path, 2);
+    const auto& knobs = tempered.method.estimator;
+    EXPECT_EQ(knobs.spread, EstimatorKnobs::Spread::none) << entry.name;
+    if (tempered.alpha.empty()) {
+      const bool by_samples =
+          knobs.is_of_pictures() &&
+          knobs.pictures.weight != PictureKnobs::Weight::advantage;
+      EXPECT_TRUE(by_samples || knobs.has_flow()) << entry.name;
+      continue;
+    }
+    double inverse = 0;
+    for (const double at : tempered.alpha) inverse += 1 / at;
+    EXPECT_NEAR(inverse / static_cast<double>(tempered.alpha.size()),
+                1 / kAlpha, 1e-9)
+        << entry.name;
+    EXPECT_GT(tempered.method.regularisation.beta, 0) << entry.name;
+  }
+}
+
+/** A path's policy gradient with the exact KL has one proportion at all times;
+ * so has the regression of clean pictures. */
+TEST(AtAlpha, IsEvenWhereTheoryHasIt) {
+  const auto path = even_flow();
+  for (const char* name : {"reinforce-kl", "ram", "rvm"}) {
+    const auto tempered = at_alpha(find_method(name), 0.5, *path, 2);
+    for (const double at : tempered.alpha) {
+      EXPECT_NEAR(at, 0.5, 1e-9) << name;
+    }
+  }
+  // A pull that weighs by dt, a guidance that does not.
+  const auto uneven = at_alpha(find_method("grpo-guard"), 0.5, *path, 2);
+  const auto words = join(known_biases(uneven, Family::flow));
+  EXPECT_NE(words.find("proportion"), std::string::npos) << words;
+}
+
+Result with_gap(double gap, bool at_floor = false) {
+  Result out;
+  out.gap = gap;
+  out.at_floor = at_floor;
+  return out;
+}
+
+TEST(Verdict, IsOfTheWorstProblem) {
+  using Verdict = Verification::Verdict;
+  EXPECT_EQ(verdict_of({with_gap(0.09), with_gap(0.4, true)}), Verdict::exact);
+  EXPECT_EQ(verdict_of({with_gap(0.09), with_gap(0.2)}), Verdict::biased);
+  EXPECT_EQ(verdict_of({with_gap(0.2), with_gap(0.8)}), Verdict::failed);
+  Result none;
+  none.failure = "diverged";
+  EXPECT_EQ(verdict_of({with_gap(0), none}), Verdict::failed);
+  EXPECT_EQ(verdict_of({}), Verdict::failed);
+}
+
+/** RAM's fixed point on a normal density with r = x is the exact tilt
+ * (arXiv 2605.10759): the whole engine trains to it. Both means are of the same
+ * starts and steps, so that only what was learnt can differ. */
+TEST(Laboratory, RamsFixedPointOnANormalDensityIsTheTilt) {
+  NoProgress silent;
+  const auto judge = judge_of("gauss-linear", even_flow());
+  const auto tempered = at_alpha(find_method("ram"), 1, *judge.path(), 1);
+  const Budget budget{.epochs = 120, .pictures = 512, .lr = 1e-2};
+  const auto result = result_of(tempered, judge, budget, silent);
+  ASSERT_EQ(result.failure, "");
+  const auto shift = [&](const Fit& fit) {
+    return (fit.points.mean() - judge.reference().points.mean()).item<double>();
+  };
+  EXPECT_NEAR(shift(judge.exact()), 1, 0.02);
+  EXPECT_NEAR(shift(result.fit) / shift(judge.exact()), 1, 0.01);
+  EXPECT_TRUE(result.at_floor || result.gap < 0.03) << result.gap;
+}
+
+/** The same numbers from the same seed, and what the engine refuses is told. */
+TEST(Laboratory, RepeatsAndTellsWhatIsRefused) {
+  NoProgress silent;
+  const auto judge = judge_of("modes-step", even_flow(), 1, 256);
+  const Budget budget{.epochs = 2, .pictures = 16};
+  const auto tempered = at_alpha(find_method("ram"), 1, *judge.path(), 2);
+  const auto once = result_of(tempered, judge, budget, silent);
+  const auto again = result_of(tempered, judge, budget, silent);
+  EXPECT_TRUE(once.fit.points.equal(again.fit.points));
+  const auto blind =
+      at_alpha(find_method("adjoint-matching"), 1, *judge.path(), 2);
+  EXPECT_NE(result_of(blind, judge, budget, silent).failure.find("gradient"),
+            std::string::npos);
+}
+
+/** Every entry runs on every problem it is for; one epoch. */
+TEST(Laboratory, EveryEntryIsTried) {
+  NoProgress silent;
+  const auto report =
+      verify({}, 1, {.epochs = 1, .pictures = 8, .points = 64}, silent);
+  EXPECT_EQ(report.methods.size(), catalogue().size());
+  for (const auto& method : report.methods) {
+    EXPECT_GE(method.results.size(), 3) << method.method;
+    for (const auto& result : method.results) {
+      EXPECT_EQ(result.failure, "") << method.method << " " << result.problem;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rsm::verify

@@ -1,0 +1,96 @@
+#include "rsm/verify/world_network.h"
+
+#include <numbers>
+
+#include "rsm/base/error.h"
+#include "rsm/base/random.h"
+#include "rsm/models/initial_values.h"
+#include "rsm/verify/exact_denoiser.h"
+
+namespace rsm::verify {
+namespace {
+
+constexpr int64_t kWidth = 64;
+constexpr int64_t kWaves = 3;
+/** Of a time: signal, noise, and so many sines and cosines. */
+constexpr int64_t kTimeFeatures = 2 + 2 * kWaves;
+constexpr int64_t kConditionWidth = 8;
+
+/** [B,kTimeFeatures] */
+torch::Tensor time_features(const torch::Tensor& t, const torch::Tensor& signal,
+                            const torch::Tensor& noise) {
+  std::vector<torch::Tensor> out = {signal, noise};
+  const auto angle = t.to(signal.options()) * std::numbers::pi;
+  for (int64_t wave = 1; wave <= kWaves; ++wave) {
+    out.push_back((angle * static_cast<double>(wave)).sin());
+    out.push_back((angle * static_cast<double>(wave)).cos());
+  }
+  return at::stack(out, 1);
+}
+
+}  // namespace
+
+WorldNetworkImpl::WorldNetworkImpl(std::shared_ptr<const Path> path,
+                                   Density reference)
+    : path_(std::move(path)), reference_(std::move(reference)) {
+  const int64_t points = reference_.dimensions();
+  proj_in_ = register_module("proj_in", Linear(points + kTimeFeatures, kWidth));
+  hidden_ = register_module("hidden", Linear(kWidth, kWidth));
+  proj_out_ = register_module("proj_out", Linear(kWidth, points));
+}
+
+torch::Tensor WorldNetworkImpl::predict(const torch::Tensor& x,
+                                        const torch::Tensor& t,
+                                        const Condition& /*condition*/) {
+  const auto shape = latent_shape();
+  RSM_CHECK(x.dim() == 4 && x.sizes().slice(1) == at::IntArrayRef(shape),
+            "[verify] latents ", x.sizes(), " arrived; [B,", shape[0],
+            ",1,1] are needed");
+  const auto points = x.flatten(1);
+  const auto [signal, noise] = shares_at(*path_, t, points);
+  const auto known = exact_output(*path_, reference_, points, signal, noise);
+  const auto features = at::cat({points, time_features(t, signal, noise)}, 1);
+  const auto inner = at::silu(hidden_(at::silu(proj_in_(features))));
+  return (known + noise.unsqueeze(1) * proj_out_(inner)).view(x.sizes());
+}
+
+std::shared_ptr<NetworkModule> WorldNetworkImpl::fresh() const {
+  return std::make_shared<WorldNetworkImpl>(path_, reference_);
+}
+
+std::vector<int64_t> WorldNetworkImpl::latent_shape() const {
+  return {reference_.dimensions(), 1, 1};
+}
+
+std::vector<int64_t> WorldNetworkImpl::latent_shape(int64_t height,
+                                                    int64_t width) const {
+  RSM_CHECK(height == 1 && width == 1, "[verify] latents of ", height, " x ",
+            width, " arrived; a point is 1 x 1");
+  return latent_shape();
+}
+
+std::pair<int64_t, int64_t> WorldNetworkImpl::condition_widths() const {
+  return {kConditionWidth, 0};
+}
+
+nlohmann::json WorldNetworkImpl::config_json() const {
+  return {{"in_channels", reference_.dimensions()}};
+}
+
+Network new_world_network(std::shared_ptr<const Path> path,
+                          const Density& reference, uint64_t seed) {
+  auto network = std::make_shared<WorldNetworkImpl>(std::move(path), reference);
+  const torch::NoGradGuard no_grad;
+  uint64_t index = 0;
+  for (const auto& item : network->named_parameters()) {
+    if (item.key().starts_with("proj_out.")) {
+      item.value().zero_();
+    } else {
+      set_initial_value(item.key(), item.value(),
+                        counted_seed(seed, Purpose::model_init, {index++}));
+    }
+  }
+  return network;
+}
+
+}  // namespace rsm::verify

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <torch/nn/pimpl.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rsm/layers/linear.h"
+#include "rsm/models/network.h"
+#include "rsm/paths/path.h"
+#include "rsm/verify/density.h"
+
+namespace rsm::verify {
+
+/** A model of a density that is pretrained perfectly: what a network without
+ * error says, and beside it a small one that begins as 0 and learns,
+ *
+ *     y = y_reference(x, t) + noise(t) MLP(x, t).
+ *
+ * Latents [B,D,1,1] are points; texts change nothing. Only the MLP has
+ * parameters. */
+class WorldNetworkImpl : public NetworkModule {
+ public:
+  /** The weights are arbitrary until they are set. */
+  WorldNetworkImpl(std::shared_ptr<const Path> path, Density reference);
+
+  torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
+                        const Condition& condition) override;
+  std::shared_ptr<NetworkModule> fresh() const override;
+  std::vector<int64_t> latent_shape() const override;
+  std::vector<int64_t> latent_shape(int64_t height,
+                                    int64_t width) const override;
+  std::pair<int64_t, int64_t> condition_widths() const override;
+  nlohmann::json config_json() const override;
+  std::string part() const override { return "transformer"; }
+
+ private:
+  std::shared_ptr<const Path> path_;
+  Density reference_;
+  Linear proj_in_{nullptr}, hidden_{nullptr}, proj_out_{nullptr};
+};
+TORCH_MODULE(WorldNetwork);
+
+/** One that says what the reference's perfect network does. */
+Network new_world_network(std::shared_ptr<const Path> path,
+                          const Density& reference, uint64_t seed);
+
+}  // namespace rsm::verify
