@@ -19,7 +19,12 @@ using Weight = PictureKnobs::Weight;
 /** No cut of advantages. */
 constexpr double kUncut = 1e30;
 
+/** A group's mean has a share of the reward it is taken off: the others' has
+ * none. */
 void take_rewards_as_they_come(EstimatorKnobs& knobs) {
+  if (knobs.baseline == EstimatorKnobs::Baseline::mean) {
+    knobs.baseline = EstimatorKnobs::Baseline::leave_one_out;
+  }
   knobs.spread = EstimatorKnobs::Spread::none;
   knobs.pictures.squash = 0;
   knobs.gradient.norm_clip = 0;
@@ -110,7 +115,12 @@ Tempered at_alpha(Method method, double alpha, const Path& path,
   double inverse = 0;
   for (const double at : out.alpha) inverse += 1 / at;
   const double factor = alpha * inverse / static_cast<double>(out.alpha.size());
-  out.method.regularisation.beta *= factor;
+  // Value networks are told of the pull as it is.
+  if (knobs.is_first_order()) {
+    out.method.strength.scale /= factor;
+  } else {
+    out.method.regularisation.beta *= factor;
+  }
   for (double& at : out.alpha) at *= factor;
   return out;
 }

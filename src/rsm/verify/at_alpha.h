@@ -27,8 +27,9 @@ struct Tempered {
 };
 
 /** The method with rewards as they come (no spread, squash, clip or norm takes
- * their size away) and with the weight of its pull set so that 1/alpha, meant
- * over trained steps, is what is asked for. A method that holds the model by
+ * their size away), centred by the mean of the others, and with the weight of
+ * its pull (of gradients: their strength) set so that 1/alpha, meant over
+ * trained steps, is what is asked for. A method that holds the model by
  * nothing has no answer to compare, and is given the exact KL (of pictures: the
  * plain distance); not where samples weigh by an exponential, whose temperature
  * is set instead, by their order, or by a learnt flow. Networks of a method's

@@ -30,16 +30,21 @@ torch::Tensor midpoints(double low, double width, int64_t count) {
 
 }  // namespace
 
-double sliced_wasserstein(const torch::Tensor& a, const torch::Tensor& b) {
-  RSM_CHECK(a.dim() == 2 && a.sizes() == b.sizes() && a.size(0) > 0 &&
-                (a.size(1) == 1 || a.size(1) == 2),
-            "[verify] clouds ", a.sizes(), " and ", b.sizes(),
-            "; two of one size, of points on a line or a plane, are needed");
-  const auto along = directions(a.size(1));
-  const auto sorted = [&](const torch::Tensor& points) {
-    return std::get<0>(points.to(at::kDouble).matmul(along).sort(0));
-  };
-  return (sorted(a) - sorted(b)).abs().mean().item<double>();
+Profile::Profile(const torch::Tensor& points) {
+  RSM_CHECK(points.dim() == 2 && points.size(0) > 0 &&
+                (points.size(1) == 1 || points.size(1) == 2),
+            "[verify] a cloud ", points.sizes(),
+            "; points of a line or a plane, [N,1] or [N,2], are needed");
+  const auto along = points.to(at::kDouble).matmul(directions(points.size(1)));
+  sorted_ = std::get<0>(along.t().contiguous().sort(1));
+}
+
+double Profile::distance_to(const Profile& other) const {
+  RSM_CHECK(sorted_.sizes() == other.sorted_.sizes(), "[verify] clouds of ",
+            sorted_.size(1), " and ", other.sorted_.size(1),
+            " points, seen along ", sorted_.size(0), " and ",
+            other.sorted_.size(0), " directions; as many of both are needed");
+  return (sorted_ - other.sorted_).abs().mean().item<double>();
 }
 
 Cells::Cells(const Density& density, const torch::Tensor& points) {

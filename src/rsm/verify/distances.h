@@ -9,12 +9,22 @@
 
 namespace rsm::verify {
 
-/** The 1-Wasserstein distance of two clouds of equally many points [N,D], D 1
- * or 2, seen along directions evenly spread over the half circle: the mean over
- * them of the mean distance between points of equal rank. Symmetric, and in the
- * points' units: clouds that differ by a shift s have |s| in 1-D and 2/pi |s|
- * in 2-D. Throws rsm::Error for other clouds. */
-double sliced_wasserstein(const torch::Tensor& a, const torch::Tensor& b);
+/** A cloud of points as it is seen along directions evenly spread over the half
+ * circle (on a line: along that). */
+class Profile {
+ public:
+  /** Points [N,D], D 1 or 2. Throws rsm::Error for others. */
+  explicit Profile(const torch::Tensor& points);
+
+  /** The sliced 1-Wasserstein distance to a cloud of equally many points: the
+   * mean over directions of the mean distance between points of equal rank.
+   * Symmetric, and in the points' units: clouds that differ by a shift s have
+   * |s| in 1-D and 2/pi |s| in 2-D. Throws rsm::Error for other clouds. */
+  double distance_to(const Profile& other) const;
+
+ private:
+  torch::Tensor sorted_;  ///< [directions,N]
+};
 
 /** Cells of one size, and what a density says of each. */
 class Cells {

@@ -42,16 +42,17 @@ Judge::Judge(Problem problem, std::shared_ptr<const Path> path, int64_t points,
   const auto answer = problem_.answer();
   noise_ = counted_normal(seed_of(seed, Draw::noise),
                           {points, reference.dimensions(), 1, 1});
-  answer_ = answer.sample(points, seed_of(seed, Draw::answer));
+  const auto samples = answer.sample(points, seed_of(seed, Draw::answer));
+  answer_ = std::make_unique<Profile>(samples);
   const auto drawn = reference.sample(points, seed_of(seed, Draw::tilt));
-  const auto both = at::cat({answer_, drawn});
+  const auto both = at::cat({samples, drawn});
   answer_cells_ = std::make_unique<Cells>(answer, both);
   reference_cells_ = std::make_unique<Cells>(reference, both);
   reference_floor_ = reference_cells_->kl_of(drawn);
   std::vector<double> floors;
   for (int64_t k = 0; k < kFloorDraws; ++k) {
     const auto own = answer.sample(points, seed_of(seed, Draw::floor, k));
-    floors.push_back(sliced_wasserstein(own, answer_));
+    floors.push_back(Profile(own).distance_to(*answer_));
     kl_floor_ += answer_cells_->kl_of(own) / kFloorDraws;
   }
   std::sort(floors.begin(), floors.end());
@@ -61,8 +62,8 @@ Judge::Judge(Problem problem, std::shared_ptr<const Path> path, int64_t points,
     const double strength = kMostStrength * static_cast<double>(k) / kStrengths;
     const auto tilt =
         reference.tilted(problem_.reward, strength / problem_.alpha);
-    tilts_.emplace_back(strength,
-                        tilt.sample(points, seed_of(seed, Draw::answer)));
+    tilts_.emplace_back(
+        strength, Profile(tilt.sample(points, seed_of(seed, Draw::answer))));
   }
   ExactDenoiser perfect(path_, answer), before(path_, reference);
   exact_ = fit_of(perfect);
@@ -84,7 +85,8 @@ Fit Judge::fit_of_points(const torch::Tensor& points) const {
             " a model's samples are not finite: it diverged");
   Fit out;
   out.points = points;
-  out.distance = sliced_wasserstein(points, answer_);
+  const Profile profile(points);
+  out.distance = profile.distance_to(*answer_);
   out.kl = answer_cells_->kl_of(points);
   out.kl_reference =
       std::max(0.0, reference_cells_->kl_of(points) - reference_floor_);
@@ -92,7 +94,7 @@ Fit Judge::fit_of_points(const torch::Tensor& points) const {
   out.objective = objective(out.reward, out.kl_reference);
   out.strength_distance = INFINITY;
   for (const auto& [strength, tilt] : tilts_) {
-    const double far = sliced_wasserstein(points, tilt);
+    const double far = profile.distance_to(tilt);
     if (far < out.strength_distance) {
       out.strength = strength;
       out.strength_distance = far;

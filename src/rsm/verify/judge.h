@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "rsm/base/denoiser.h"
@@ -63,10 +64,9 @@ class Judge {
 
   Problem problem_;
   std::shared_ptr<const Path> path_;
-  torch::Tensor noise_;   ///< [N,D,1,1]
-  torch::Tensor answer_;  ///< [N,D]
-  /** Samples of tilts by strength. */
-  std::vector<std::pair<double, torch::Tensor>> tilts_;
+  torch::Tensor noise_;  ///< [N,D,1,1]
+  std::unique_ptr<Profile> answer_;
+  std::vector<std::pair<double, Profile>> tilts_;  ///< by strength
   std::unique_ptr<Cells> answer_cells_, reference_cells_;
   double floor_ = 0, floor_high_ = 0, kl_floor_ = 0, reference_floor_ = 0;
   Fit exact_, reference_;

@@ -22,8 +22,12 @@ namespace {
 
 /** Rows of a network call: latents are tiny, calls are not. */
 constexpr int64_t kTile = 256;
+/** Prompts of an epoch, where there are roots enough: rewards are compared
+ * within each, and some methods begin a prompt's paths alike. */
+constexpr int64_t kGroups = 8;
 /** Further than any run goes. */
 constexpr int64_t kNever = 1000000000;
+constexpr double kUnclipped = 1e30;
 constexpr double kExactGap = 0.1, kFailedGap = 0.7;
 
 /** A folder that is gone with it. */
@@ -85,9 +89,10 @@ RunOptions run_options(const Method& method, const Path& path,
   o.method = method;
   o.steps = kSteps;
   o.noise = noise_of(method, path.family());
-  o.prompts_per_epoch = 1;
-  o.samples_per_prompt =
+  const int64_t roots =
       std::max<int64_t>(2, budget.pictures / o.plan().images_per_root());
+  o.samples_per_prompt = std::max<int64_t>(2, roots / kGroups);
+  o.prompts_per_epoch = roots / o.samples_per_prompt;
   o.guidance_scale = o.training_guidance_scale = 1;
   o.lora = false;
   o.epochs = budget.epochs;
@@ -96,6 +101,7 @@ RunOptions run_options(const Method& method, const Path& path,
   o.lr_decay = true;
   o.weight_decay = 0;
   o.ema_decay = 0;
+  o.max_grad_norm = kUnclipped;
   o.eval_images = 1;
   o.eval_every = o.checkpoint_every = kNever;
   o.rollout_type = torch::kFloat32;
@@ -113,7 +119,9 @@ RunParts run_parts(const Problem& problem,
   out.model.decoder = point_decoder();
   out.conditions = std::make_unique<NoTexts>();
   out.reward = point_judge(problem);
-  out.train_prompts = {Prompt{.text = "a point"}};
+  for (int64_t i = 0; i < kGroups; ++i) {
+    out.train_prompts.push_back({i, "a point", "", ""});
+  }
   out.evaluation_set =
       make_evaluation_set(out.train_prompts, options.eval_images, options.seed);
   out.evaluation_set.latent_shape = out.model.latent_shape();
@@ -136,7 +144,7 @@ Result result_of(const Tempered& tempered, const Judge& judge,
     Finetune run(options, std::move(parts), quiet);
     while (!run.finished()) run.run_epoch();
     GuidedNetwork model(network, Condition(), /*scale=*/1,
-                        options.rollout_tiles);
+                        {.tile = budget.points});
     out.fit = judge.fit_of(model);
     out.gap = judge.gap(out.fit);
     out.at_floor = judge.is_at_floor(out.fit);

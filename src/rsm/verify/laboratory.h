@@ -54,9 +54,9 @@ struct Verification {
   std::string method;
   std::string family;          ///< of the models it was tried on
   bool is_given_pull = false;  ///< see Tempered
-  std::vector<Result> results;
+  std::vector<Result> results = {};
   Verdict verdict = Verdict::failed;
-  std::vector<std::string> known_biases;  ///< of theory
+  std::vector<std::string> known_biases = {};  ///< of theory
 };
 
 /** exact: every result at its floor, or within a tenth of the way from the
@@ -70,8 +70,8 @@ struct Report {
   double alpha = 1;
   Budget budget;
   /** By family and problem. */
-  std::map<std::string, std::vector<Judge>> judges;
-  std::vector<Verification> methods;
+  std::map<std::string, std::vector<Judge>> judges = {};
+  std::vector<Verification> methods = {};
   double seconds = 0;
 };
 
