@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "rsm/base/error.h"
+#include "rsm/base/random.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/models/guided_network.h"
 #include "rsm/paths/ddim_path.h"
