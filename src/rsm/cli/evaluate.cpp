@@ -5,7 +5,7 @@
 #include "rsm/cli/model_arguments.h"
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/data/prompts.h"
-#include "rsm/rewards/rewards.h"
+#include "rsm/judges/all_rewards.h"
 #include "rsm/runs/evaluation.h"
 
 namespace rsm {
@@ -51,7 +51,10 @@ void print_table(const Evaluation& evaluation) {
 int run_evaluation(const EvaluateArguments& args) {
   const auto prompts = load_prompts(args.prompts);
   TerminalProgress progress;
-  const auto reward = make_reward(args.reward, progress);
+  RewardSpec spec;
+  spec.name = args.reward;
+  spec.device = args.device;
+  const auto reward = make_any_reward(spec, progress);
   reward->check();
   const auto loaded = load_for_sampling(args);
   auto set = make_evaluation_set(prompts, args.images, args.seed);

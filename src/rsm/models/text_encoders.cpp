@@ -32,26 +32,26 @@ Config read_config(const std::string& part) {
   return Config::from_json(read_python_json(path), path);
 }
 
-ClipTokenizer read_tokenizer(const std::string& part,
-                             const ClipTextConfig& text) {
-  auto tokenizer = ClipTokenizer::load(part, text.max_position_embeddings);
-  RSM_CHECK(tokenizer.max_length() <= text.max_position_embeddings,
-            "[ImageModel] ", part, ": model_max_length is ",
-            tokenizer.max_length(), "; the text encoder takes at most ",
-            text.max_position_embeddings, " (max_position_embeddings)");
-  RSM_CHECK(tokenizer.vocabulary_size() <= text.vocab_size, "[ImageModel] ",
-            part, " has ids up to ", tokenizer.vocabulary_size() - 1,
-            "; the text encoder has ", text.vocab_size,
-            " tokens (vocab_size): added tokens need their embeddings");
-  return tokenizer;
-}
-
 /** Zeros beside what [B,L,E] has, up to `width`. */
 torch::Tensor filled_up(const torch::Tensor& tokens, int64_t width) {
   return at::constant_pad_nd(tokens, {0, width - tokens.size(2)});
 }
 
 }  // namespace
+
+ClipTokenizer read_clip_tokenizer(const std::string& folder,
+                                  const ClipTextConfig& text) {
+  auto tokenizer = ClipTokenizer::load(folder, text.max_position_embeddings);
+  RSM_CHECK(tokenizer.max_length() <= text.max_position_embeddings,
+            "[ClipTokenizer] ", folder, ": model_max_length is ",
+            tokenizer.max_length(), "; the text encoder takes at most ",
+            text.max_position_embeddings, " (max_position_embeddings)");
+  RSM_CHECK(tokenizer.vocabulary_size() <= text.vocab_size, "[ClipTokenizer] ",
+            folder, " has ids up to ", tokenizer.vocabulary_size() - 1,
+            "; the text encoder has ", text.vocab_size,
+            " tokens (vocab_size): added tokens need their embeddings");
+  return tokenizer;
+}
 
 TextEncoders::TextEncoders(ClipTextModel clip, ClipTokenizer tokenizer,
                            const std::string& folder) {
@@ -74,7 +74,7 @@ std::shared_ptr<TextEncoders> TextEncoders::open(const TextFolder& folder,
     const std::string place = folder.path + "/" + part;
     const auto config = read_config<ClipTextConfig>(place);
     auto tokenizer =
-        read_tokenizer(folder.path + "/tokenizer" + number, config);
+        read_clip_tokenizer(folder.path + "/tokenizer" + number, config);
     const auto shapes = clip_text_names(read_sharded_shapes(place, kWeights));
     check_shapes(config.anchors(folder.projection), shapes, place);
     out->parameters_ += numbers_in(shapes);

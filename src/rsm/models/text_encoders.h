@@ -27,6 +27,11 @@ struct TextOptions {
   bool t5 = true;
 };
 
+/** The tokenizer of a folder. Throws rsm::Error where its files are wrong or it
+ * has longer texts or more tokens than the encoder of this config takes. */
+ClipTokenizer read_clip_tokenizer(const std::string& folder,
+                                  const ClipTextConfig& text);
+
 /** Which encoders lie in a model's folder, and what its network takes. */
 struct TextFolder {
   std::string path;

@@ -98,8 +98,15 @@ Servers servers_of(const std::vector<RewardSpec>& specs) {
   return servers;
 }
 
+std::vector<std::string> names_with(const std::vector<RewardMaker>& more) {
+  auto names = reward_names();
+  for (const RewardMaker& maker : more) names.push_back(maker.name);
+  return names;
+}
+
 std::unique_ptr<Reward> make_of(const RewardSpec& spec, const Servers& servers,
-                                const Progress& progress) {
+                                const Progress& progress,
+                                const std::vector<RewardMaker>& more) {
   if (begins_with(spec.name, kProgram)) {
     return make_exec_reward(
         {spec.name.substr(kProgram.size()), spec.timeout_seconds,
@@ -128,7 +135,12 @@ std::unique_ptr<Reward> make_of(const RewardSpec& spec, const Servers& servers,
     throw UsageError(cat("[reward] got \"", spec.name, "\"; ", word,
                          " takes nothing after its name: leave it out"));
   }
-  throw UsageError(cat("[reward] ", unknown_word(word, reward_names()),
+  for (const RewardMaker& maker : more) {
+    if (word != maker.name) continue;
+    return maker.make(
+        spec, colon == std::string::npos ? "" : spec.name.substr(colon + 1));
+  }
+  throw UsageError(cat("[reward] ", unknown_word(word, names_with(more)),
                        "; or exec:COMMAND, or http://HOST:PORT/PATH"));
 }
 
@@ -146,11 +158,19 @@ std::unique_ptr<Reward> make_reward(const std::string& name,
                                     const Progress& progress) {
   RewardSpec spec;
   spec.name = name;
-  return make_of(spec, servers_of({spec}), progress);
+  return make_reward(spec, progress);
+}
+
+std::unique_ptr<Reward> make_reward(const RewardSpec& spec,
+                                    const Progress& progress,
+                                    const std::vector<RewardMaker>& more) {
+  check_spec(spec);
+  return make_of(spec, servers_of({spec}), progress, more);
 }
 
 std::unique_ptr<Reward> make_rewards(const std::vector<RewardSpec>& specs,
-                                     const Progress& progress) {
+                                     const Progress& progress,
+                                     const std::vector<RewardMaker>& more) {
   std::vector<WeightedReward> rewards;
   std::set<std::string> names;
   bool trains = false;
@@ -162,7 +182,7 @@ std::unique_ptr<Reward> make_rewards(const std::vector<RewardSpec>& specs,
                            "\" stands twice; give it once, with one weight"));
     }
     trains = trains || spec.weight != 0;
-    rewards.push_back({spec.weight, make_of(spec, servers, progress)});
+    rewards.push_back({spec.weight, make_of(spec, servers, progress, more)});
   }
   if (!trains) {
     throw UsageError(cat("[reward] got ", specs.size(),

@@ -10,28 +10,44 @@
 
 namespace rsm {
 
-/** A reward as a config names it. The last four are for judges outside this
- * program (exec: and http:) and change nothing of others. */
+/** A reward as a config names it. Four numbers are for judges outside this
+ * program (exec: and http:), what follows them for networks within it; they
+ * change nothing of others. */
 struct RewardSpec {
-  std::string name;             ///< as make_reward takes it
-  double weight = 1;            ///< finite; 0: scored and reported only
-  double timeout_seconds = 60;  ///< for a request, > 0
-  int64_t batch = 64;           ///< pictures of a request, >= 1
-  int64_t retries = 2;          ///< restarts, or requests sent again, >= 0
-  int64_t requests = 1;         ///< under way at a server at once, 1 to 1024
+  std::string name;              ///< as make_reward takes it
+  double weight = 1;             ///< finite; 0: scored and reported only
+  double timeout_seconds = 60;   ///< for a request, > 0
+  int64_t batch = 64;            ///< pictures of a request, >= 1
+  int64_t retries = 2;           ///< restarts, or requests sent again, >= 0
+  int64_t requests = 1;          ///< under way at a server at once, 1 to 1024
+  std::string device = {};       ///< cpu, cuda or cuda:N; empty: cpu
+  std::string type = "float32";  ///< that weights have and are computed in
+  bool gradient = false;         ///< its gradient is followed: check() tries it
+};
+
+/** A reward of a folder above this one, NAME or NAME:ARGUMENT. */
+struct RewardMaker {
+  std::string name;
+  /** `argument` is empty where the spec's name has none. Throws rsm::UsageError
+   * for one that it does not take. */
+  std::unique_ptr<Reward> (*make)(const RewardSpec& spec,
+                                  const std::string& argument);
 };
 
 /** Names of the rewards that are built in. target-colour also takes a colour,
  * as target-colour:RRGGBB. */
 std::vector<std::string> reward_names();
 
-/** The reward of a name: one of reward_names(), `exec:COMMAND`
+/** The reward of a name: one of reward_names() or of `more`, `exec:COMMAND`
  * (rewards/exec_reward.h) or `http://HOST:PORT/PATH` (rewards/http_reward.h).
  * Starts and asks nothing yet: see Reward::check. Where it waits for others it
  * hears of a stop from `progress`, which must outlive it. Throws
  * rsm::UsageError for an unknown name, a missing command or a wrong address. */
 std::unique_ptr<Reward> make_reward(const std::string& name,
                                     const Progress& progress);
+std::unique_ptr<Reward> make_reward(const RewardSpec& spec,
+                                    const Progress& progress,
+                                    const std::vector<RewardMaker>& more = {});
 
 /** The weighted sum of rewards, see make_weighted_reward
  * (rewards/weighted_reward.h). Those of one HOST:PORT have the fewest of their
@@ -39,6 +55,7 @@ std::unique_ptr<Reward> make_reward(const std::string& name,
  * refuses, numbers out of range, a name that stands twice, no reward at all, or
  * weights that are all 0. */
 std::unique_ptr<Reward> make_rewards(const std::vector<RewardSpec>& specs,
-                                     const Progress& progress);
+                                     const Progress& progress,
+                                     const std::vector<RewardMaker>& more = {});
 
 }  // namespace rsm

@@ -19,8 +19,15 @@ std::string text_at(const ConfigNode& map, const std::string& key) {
   return found == nullptr ? "" : found->scalar;
 }
 
-/** A config's values by key. Of the rewards, names and weights: how long one
- * may take and how often it is asked again changes no number. */
+/** A reward's name, with the type that it computes in where that is said. */
+std::string name_of(const ConfigNode& reward) {
+  const auto type = text_at(reward, "type");
+  const auto name = text_at(reward, "name");
+  return type.empty() || type == "float32" ? name : cat(name, " in ", type);
+}
+
+/** A config's values by key. Of the rewards, names, types and weights: how long
+ * one may take and how often it is asked again changes no number. */
 std::map<std::string, std::string> values_of(const std::string& config,
                                              const std::string& origin) {
   const auto root = parse_config(config, origin);
@@ -30,7 +37,7 @@ std::map<std::string, std::string> values_of(const std::string& config,
     std::vector<std::string> names;
     for (const auto& reward : rewards->children) {
       const auto weight = text_at(*reward, "weight");
-      const auto name = text_at(*reward, "name");
+      const auto name = name_of(*reward);
       const bool plain = weight.empty() || weight == "1";
       names.push_back(plain ? name : cat(weight, " * ", name));
     }

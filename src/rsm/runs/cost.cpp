@@ -5,9 +5,9 @@
 
 #include "rsm/base/clock.h"
 #include "rsm/base/random.h"
+#include "rsm/judges/all_rewards.h"
 #include "rsm/models/image_model.h"
 #include "rsm/models/policy.h"
-#include "rsm/rewards/rewards.h"
 #include "rsm/runs/forecast.h"
 
 namespace rsm {
@@ -112,7 +112,7 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
   torch::optim::AdamW optimiser(policy.parameters(),
                                 torch::optim::AdamWOptions(0));
   const NoProgress silent;
-  const auto reward = make_rewards(o.rewards, silent);
+  const auto reward = make_any_rewards(o.rewards, silent);
   const auto prompts = load_prompts(o.train_prompts);
   const Condition picture = one(1);
   const auto predict = [&](Denoiser& denoiser, const TileOptions& tiles) {

@@ -10,6 +10,8 @@
 #include "rsm/io/files.h"
 #include "rsm/io/json_fields.h"
 #include "rsm/io/json_text.h"
+#include "rsm/judges/all_rewards.h"
+#include "rsm/judges/judge_files.h"
 #include "rsm/models/lora_formats.h"
 #include "rsm/runs/run_options.h"
 
@@ -61,6 +63,34 @@ void add_files_of(const std::string& command, Checksums& out) {
     std::error_code none;
     if (fs::is_regular_file(word, none)) out[word] = file_checksum(word);
     begin = end;
+  }
+}
+
+/** The weights of a network that judges, NAME:PATH: a file or what of a model
+ * lies in a folder. */
+void add_network(const std::string& path, Checksums& out) {
+  std::error_code none;
+  if (fs::is_regular_file(path, none)) {
+    out[path] = file_checksum(path);
+    return;
+  }
+  for (const auto& entry : fs::directory_iterator(path, none)) {
+    if (!is_model_file(entry)) continue;
+    const auto file = entry.path().string();
+    out[file] = file_checksum(file);
+  }
+}
+
+/** Files that a reward rests on. */
+void add_judge(const std::string& name, Checksums& out) {
+  const auto colon = name.find(':');
+  if (name.starts_with(kExec)) {
+    add_files_of(name.substr(colon + 1), out);
+  } else if (const auto all = network_reward_names();
+             std::count(all.begin(), all.end(), name.substr(0, colon)) > 0) {
+    add_network(colon == std::string::npos ? default_place(name)
+                                           : name.substr(colon + 1),
+                out);
   }
 }
 
@@ -130,9 +160,7 @@ RunInputs run_inputs(const RunOptions& options) {
   out.prompts[kTrain] = prompts_of(options.train_prompts);
   out.prompts[kEvaluation] = prompts_of(options.eval_prompts);
   for (const auto& reward : options.rewards) {
-    if (reward.name.starts_with(kExec)) {
-      add_files_of(reward.name.substr(std::string(kExec).size()), out.judges);
-    }
+    add_judge(reward.name, out.judges);
   }
   return out;
 }

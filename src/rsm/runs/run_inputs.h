@@ -26,7 +26,7 @@ struct RunInputs {
   std::string model_place;  ///< the folder, absolute, when the run began
   Checksums model_files;    ///< names within the folder
   std::map<std::string, Prompts> prompts;  ///< by key of the config
-  Checksums judges;  ///< files that commands of rewards name
+  Checksums judges;  ///< files of networks and commands that are rewards
   /** The LoRA it began with, as the config names it, or empty. */
   std::string lora = {};
   Checksums lora_files = {};

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "rsm/base/error.h"
+#include "rsm/judges/all_rewards.h"
 #include "rsm/methods/check_method.h"
 #include "rsm/methods/method_config.h"
 #include "rsm/methods/names.h"
@@ -66,6 +67,11 @@ RewardSpec read_reward(const Config& section) {
   spec.batch = section.integer("batch", spec.batch, 1, kMostPictures);
   spec.retries = section.integer("retries", spec.retries, 0, 100);
   spec.requests = section.integer("requests", spec.requests, 1, 1024);
+  spec.device = section.text("device", "");
+  section.check("device", [&] {
+    if (!spec.device.empty()) device_named(spec.device);
+  });
+  spec.type = section.choice("type", spec.type, type_names());
   return spec;
 }
 
@@ -75,7 +81,7 @@ void read_rewards(const Config& config, RunOptions& o) {
     RewardSpec spec;
     spec.name = config.text("reward", "shapes");
     o.rewards = {spec};
-    config.check("reward", [&] { make_rewards(o.rewards, NoProgress()); });
+    config.check("reward", [&] { make_any_rewards(o.rewards, NoProgress()); });
     return;
   }
   if (config.has("reward")) {
@@ -92,7 +98,7 @@ void read_rewards(const Config& config, RunOptions& o) {
                 "no reward has a weight other than 0, so nothing would be "
                 "trained; weight 0 only logs");
   }
-  config.check("rewards", [&] { make_rewards(o.rewards, NoProgress()); });
+  config.check("rewards", [&] { make_any_rewards(o.rewards, NoProgress()); });
 }
 
 /** The noise of stochastic steps: by default what the method's entry names, at
@@ -116,7 +122,7 @@ void check_whole(const Config& config, const Path& path, const RunOptions& o) {
   config.check("method", [&] { check_method(o.method, o.steps); });
   if (o.method.estimator.needs_gradients()) {
     config.check(config.has("rewards") ? "rewards" : "reward", [&] {
-      const auto reward = make_rewards(o.rewards, NoProgress());
+      const auto reward = make_any_rewards(o.rewards, NoProgress());
       if (!reward->is_differentiable()) reward->value_of({}, {});  // says so
     });
   }
@@ -369,6 +375,10 @@ RunOptions read_run_options(const Config& config) {
       config.section("checkpoint")
           .integer("every", o.checkpoint_every, 1, kMostCounted);
   read_compute(config.section("compute"), o);
+  for (auto& spec : o.rewards) {
+    if (spec.device.empty()) spec.device = o.device.str();
+    spec.gradient = spec.weight != 0 && o.method.estimator.needs_gradients();
+  }
   config.done();
   check_whole(config, *path, o);
   if (!o.memory.empty()) {

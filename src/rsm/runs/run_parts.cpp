@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "rsm/data/prompts.h"
+#include "rsm/judges/all_rewards.h"
 #include "rsm/models/condition_cache.h"
-#include "rsm/rewards/rewards.h"
 #include "rsm/runs/run_origin.h"
 
 namespace rsm {
@@ -50,7 +50,7 @@ RunParts open_parts(const RunOptions& options, Progress& progress) {
       std::make_unique<FolderLock>(options.folder, "[finetune]", progress);
   out.inputs = run_inputs(options);
   out.model = ImageModel::load(options.model, options.model_options());
-  out.reward = make_rewards(options.rewards, progress);
+  out.reward = make_any_rewards(options.rewards, progress);
   out.train_prompts = load_prompts(options.train_prompts);
   out.reward->check();
   out.evaluation_set = make_evaluation_set(load_prompts(options.eval_prompts),

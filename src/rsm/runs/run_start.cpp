@@ -91,7 +91,7 @@ void check_inputs(const RunOptions& options, const Checkpoint& checkpoint,
             "run of the new one");
   for (const auto& file : changed_judges(checkpoint.inputs, now)) {
     progress.say(cat("warning: ", file,
-                     ", which a reward's command names, has changed since the "
+                     ", which a reward rests on, has changed since the "
                      "checkpoint; scores before and after may differ in "
                      "meaning"));
   }

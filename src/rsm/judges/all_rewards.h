@@ -1,0 +1,25 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "rsm/base/progress.h"
+#include "rsm/base/reward.h"
+#include "rsm/rewards/rewards.h"
+
+/** All rewards there are: those of rewards/rewards.h and, above it, those that
+ * are networks. */
+namespace rsm {
+
+/** Names of the rewards that are networks. Each takes a path behind a colon;
+ * "torchscript" needs one. */
+std::vector<std::string> network_reward_names();
+
+/** make_reward and make_rewards (rewards/rewards.h) of all of them. */
+std::unique_ptr<Reward> make_any_reward(const RewardSpec& spec,
+                                        const Progress& progress);
+std::unique_ptr<Reward> make_any_rewards(const std::vector<RewardSpec>& specs,
+                                         const Progress& progress);
+
+}  // namespace rsm

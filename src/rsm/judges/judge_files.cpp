@@ -1,0 +1,81 @@
+#include "rsm/judges/judge_files.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "rsm/base/error.h"
+#include "rsm/io/files.h"
+#include "rsm/io/sharded.h"
+
+namespace rsm {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 4> kPickles = {".pt", ".pth", ".bin",
+                                                      ".ckpt"};
+constexpr const char* kStem = "model";
+constexpr const char* kOpenClipStem = "open_clip_model";
+
+bool is_pickle(const std::string& path) {
+  return std::any_of(kPickles.begin(), kPickles.end(),
+                     [&](auto ending) { return path.ends_with(ending); });
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code failed;
+  for (fs::directory_iterator at(folder, failed), end; !failed && at != end;
+       at.increment(failed)) {
+    names.push_back(at->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+JudgeWeights of_folder(const std::string& who, const std::string& folder) {
+  bool plain = false, open_clip = false;
+  std::string pickle;
+  for (const auto& name : names_in(folder)) {
+    const bool tensors = name.find(".safetensors") != std::string::npos;
+    plain = plain || (tensors && name.starts_with(kStem));
+    open_clip = open_clip || (tensors && name.starts_with(kOpenClipStem));
+    if (is_pickle(name)) pickle = name;
+  }
+  if (!plain && !open_clip && !pickle.empty()) {
+    refuse_pickle(who, folder + "/" + pickle);
+  }
+  const char* const stem = !plain && open_clip ? kOpenClipStem : kStem;
+  return {folder, view_sharded(folder, stem).tensors};
+}
+
+}  // namespace
+
+void refuse_pickle(const std::string& who, const std::string& path) {
+  if (!is_pickle(path)) return;
+  const std::string to = fs::path(path).replace_extension(".safetensors");
+  throw Error(cat(
+      "[", who, "] ", path,
+      " is a pickle, which can run any code when it is read; convert it once: ",
+      "python3 -c \"import torch; from safetensors.torch import save_file; "
+      "d = torch.load('",
+      path, "', map_location='cpu', weights_only=True); ",
+      "save_file({k: v.clone() for k, v in d.get('state_dict', d).items()}, '",
+      to, "')\""));
+}
+
+JudgeWeights read_judge(const std::string& who, const std::string& path) {
+  refuse_pickle(who, path);
+  if (is_folder(path)) return of_folder(who, path);
+  RSM_CHECK(is_file(path), "[", who, "] there is no folder or file ", path,
+            "; docs/rewards.md says how to get it: put it there, or name its "
+            "place behind a colon");
+  const std::string parent = fs::path(path).parent_path();
+  return {parent.empty() ? "." : parent, view_safetensors(path).tensors};
+}
+
+}  // namespace rsm

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+
+#include "rsm/io/safetensors.h"
+
+namespace rsm {
+
+/** PATH of a reward whose name has none, from the folder in which rsm runs. */
+inline std::string default_place(const std::string& name) {
+  return "models/" + name;
+}
+
+/** The weights of a judge, and the folder that everything else of it lies in.
+ */
+struct JudgeWeights {
+  std::string folder;
+  StateDict tensors;  ///< views of their files
+};
+
+/** Reads PATH of a reward NAME:PATH: a .safetensors file, whose folder has the
+ * rest; or a folder with model.safetensors or open_clip_model.safetensors, in
+ * one file or in shards. Throws rsm::Error naming `who` and the path where
+ * there is neither, and as view_sharded (io/sharded.h). A pickle is refused by
+ * its name, with the command that converts it. */
+JudgeWeights read_judge(const std::string& who, const std::string& path);
+
+/** Throws that refusal where `path` ends as a pickle's name does (.pt, .pth,
+ * .bin, .ckpt). */
+void refuse_pickle(const std::string& who, const std::string& path);
+
+}  // namespace rsm

@@ -1,0 +1,55 @@
+#include "rsm/judges/network_reward.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "rsm/base/error.h"
+#include "rsm/models/loading.h"
+
+namespace rsm {
+
+RewardScores NetworkReward::score(const torch::Tensor& images,
+                                  const Prompts& prompts) const {
+  check_pictures(who(), images, prompts);
+  const torch::NoGradGuard no_grad;
+  return {value_of(images, prompts), {}};
+}
+
+torch::Tensor NetworkReward::value_of(const torch::Tensor& images,
+                                      const Prompts& prompts) const {
+  RSM_CHECK(images.dim() == 4 && images.size(1) == 3 && images.size(2) > 0 &&
+                images.size(3) > 0 && images.is_floating_point(),
+            "[", who(), "] images ", images.sizes(), " of ",
+            images.scalar_type(), "; it judges [B,3,H,W] of floating point");
+  const int64_t count = images.size(0);
+  RSM_CHECK(count == std::ssize(prompts), "[", who(), "] ", count,
+            " images and ", prompts.size(),
+            " prompts; give one prompt an image");
+  // Of no pictures [0], which carries their gradient too.
+  if (count == 0) return images.sum({1, 2, 3}).to(at::kFloat);
+  const auto place = device();
+  std::vector<torch::Tensor> values;
+  for (int64_t first = 0; first < count; first += kTile) {
+    const auto rows =
+        at::arange(first, first + kTile, at::kLong).clamp_max(count - 1);
+    Prompts asked;
+    for (int64_t i = 0; i < kTile; ++i) {
+      asked.push_back(prompts[std::min(first + i, count - 1)]);
+    }
+    const auto some =
+        images.index_select(0, rows.to(images.device())).to(place, at::kFloat);
+    const auto value = judged(some, asked);
+    values.push_back(value.slice(0, 0, std::min(kTile, count - first)));
+  }
+  return at::cat(values).to(images.device(), at::kFloat);
+}
+
+torch::Device NetworkReward::device() const {
+  const auto device = device_named(spec_.device.empty() ? "cpu" : spec_.device);
+  require_device(device);
+  return device;
+}
+
+torch::ScalarType NetworkReward::type() const { return type_named(spec_.type); }
+
+}  // namespace rsm

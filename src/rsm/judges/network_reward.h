@@ -1,0 +1,47 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <functional>
+#include <string>
+
+#include "rsm/base/reward.h"
+#include "rsm/rewards/rewards.h"
+
+namespace rsm {
+
+/** A differentiable reward that a network computes of pictures and prompts.
+ * Pictures are judged `kTile` at a time, the last repeated where fewer are
+ * left: kernels differ in the last bits between batch sizes, and a score is to
+ * depend on its picture alone. score() and value_of() are the same numbers. */
+class NetworkReward : public Reward {
+ public:
+  static constexpr int64_t kTile = 8;
+
+  std::string name() const override { return spec_.name; }
+  bool is_differentiable() const override { return true; }
+  RewardScores score(const torch::Tensor& images,
+                     const Prompts& prompts) const override;
+  torch::Tensor value_of(const torch::Tensor& images,
+                         const Prompts& prompts) const override;
+
+ protected:
+  explicit NetworkReward(RewardSpec spec) : spec_(std::move(spec)) {}
+
+  const RewardSpec& spec() const { return spec_; }
+  /** What errors begin with, without brackets. */
+  std::string who() const { return "reward " + spec_.name; }
+  /** The spec's. Throws rsm::UsageError where this machine has none. */
+  torch::Device device() const;
+  torch::ScalarType type() const;
+
+  /** images [B,3,H,W] float32 on device(), which may carry a gradient, one
+   * prompt each -> [B]. */
+  virtual torch::Tensor judged(const torch::Tensor& images,
+                               const Prompts& prompts) const = 0;
+
+ private:
+  RewardSpec spec_;
+};
+
+}  // namespace rsm

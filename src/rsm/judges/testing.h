@@ -1,0 +1,85 @@
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "rsm/io/files.h"
+#include "rsm/io/safetensors.h"
+#include "rsm/models/clip_vision.h"
+#include "rsm/models/loading.h"
+#include "rsm/models/testing.h"
+#include "rsm/rewards/rewards.h"
+#include "rsm/text/clip_text.h"
+#include "rsm/text/clip_tokenizer.h"
+
+/** What tests of judges share; no part of the library includes this. */
+namespace rsm {
+
+inline RewardSpec spec_of(const std::string& name) {
+  RewardSpec spec;
+  spec.name = name;
+  return spec;
+}
+
+inline constexpr int64_t kSmallProjection = 10;
+
+inline ClipVisionConfig small_vision() {
+  ClipVisionConfig c;
+  c.hidden_size = 16;
+  c.intermediate_size = 24;
+  c.projection_dim = kSmallProjection;
+  c.num_hidden_layers = 2;
+  c.num_attention_heads = 2;
+  c.hidden_act = "gelu";
+  c.image_size = 12;
+  c.patch_size = 4;
+  return c;
+}
+
+inline ClipTextConfig small_text(int64_t tokens) {
+  ClipTextConfig c;
+  c.vocab_size = tokens;
+  c.hidden_size = 12;
+  c.intermediate_size = 20;
+  c.projection_dim = kSmallProjection;
+  c.num_hidden_layers = 2;
+  c.num_attention_heads = 3;
+  c.hidden_act = "gelu";
+  c.max_position_embeddings = 16;
+  c.eos_token_id = 2;  // the largest id, as in CLIP's own configs
+  return c;
+}
+
+/** A random CLIP in transformers' layout with its tokenizer, and a head of
+ * ratings. */
+inline void write_small_clip(const std::string& folder) {
+  const std::string tokenizer = folder + "/tokenizer";
+  write_word_vocabulary(tokenizer, {"red", "blue", "circle", "square", "two"},
+                        16);
+  const auto text =
+      small_text(ClipTokenizer::load(tokenizer).vocabulary_size());
+  ClipVisionModel pictures(small_vision());
+  fill(*pictures, 0, 0.3, 0.3);
+  ClipTextModel texts(text, true);
+  fill(*texts, 500, 0.3, 0.3);
+  auto weights = state_dict(*pictures);
+  weights.merge(state_dict(*texts));
+  weights["logit_scale"] = at::full({}, 3.0F);
+  write_json_atomic(folder + "/config.json",
+                    {{"model_type", "clip"},
+                     {"architectures", {"CLIPModel"}},
+                     {"projection_dim", kSmallProjection},
+                     {"vision_config", small_vision().to_json()},
+                     {"text_config", text.to_json(true)}});
+  write_safetensors(folder + "/model.safetensors", weights, {{"format", "pt"}});
+  write_safetensors(folder + "/head.safetensors",
+                    {{"layers.0.weight", test_normal(900, {6, 10}) * 0.5},
+                     {"layers.0.bias", test_normal(901, {6})},
+                     {"layers.2.weight", test_normal(902, {4, 6}) * 0.5},
+                     {"layers.2.bias", test_normal(903, {4})},
+                     {"layers.10.weight", test_normal(904, {1, 4}) * 0.5},
+                     {"layers.10.bias", test_normal(905, {1})}});
+}
+
+}  // namespace rsm

@@ -1,0 +1,246 @@
+#include "rsm/judges/torchscript_reward.h"
+
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/script.h>
+
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <optional>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "rsm/base/error.h"
+#include "rsm/base/random.h"
+#include "rsm/io/files.h"
+#include "rsm/judges/network_reward.h"
+#include "rsm/text/clip_tokenizer.h"
+
+namespace rsm {
+namespace {
+
+namespace fs = std::filesystem;
+using Schema = c10::FunctionSchema;
+
+constexpr const char* kSizeAttribute = "picture_size";
+constexpr int64_t kCheckedSize = 224;  // pixels
+constexpr const char* kExport =
+    "export it by torch.jit.trace or torch.jit.script and save() "
+    "(docs/rewards.md)";
+
+/** What stands beside the pictures. */
+enum class Beside { nothing, ids, prompts };
+
+/** What went wrong, without the stack of calls before it. */
+std::string said_by(const std::exception& error) {
+  const auto* own = dynamic_cast<const c10::Error*>(&error);
+  std::string text = own ? own->what_without_backtrace() : error.what();
+  while (text.ends_with('\n')) text.pop_back();
+  return text.substr(text.rfind('\n') + 1);
+}
+
+/** Runs what throws exceptions of the interpreter, as an rsm::Error. */
+template <typename Action>
+auto asked(const std::string& before, const std::string& after,
+           const Action& action) {
+  try {
+    return action();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Error(cat(before, said_by(error), after));
+  }
+}
+
+class TorchScriptReward : public NetworkReward {
+ public:
+  TorchScriptReward(const RewardSpec& spec, std::string file)
+      : NetworkReward(spec), file_(std::move(file)) {}
+
+  void check() const override;
+
+ protected:
+  torch::Tensor judged(const torch::Tensor& images,
+                       const Prompts& prompts) const override;
+
+ private:
+  /** A module with what it takes. */
+  struct Network {
+    torch::jit::Module module;
+    Beside beside = Beside::nothing;
+    std::optional<ClipTokenizer> tokenizer = {};
+  };
+
+  Network& network() const;
+  torch::jit::Module read() const;
+  Beside beside_in(const Schema& forward) const;
+  ClipTokenizer read_tokenizer() const;
+  void check_scores(const torch::Tensor& scores,
+                    const torch::Tensor& images) const;
+
+  std::string file_;
+  mutable std::mutex reading_;
+  mutable std::optional<Network> network_;
+};
+
+/** A file of torch.save() lacks the code that one of save() has. */
+torch::jit::Module TorchScriptReward::read() const {
+  RSM_CHECK(is_file(file_), "[", who(), "] there is no file ", file_, "; ",
+            kExport);
+  // Zip files begin so; pickles of old and everything else do not.
+  std::ifstream start(file_, std::ios::binary);
+  char magic[2] = {};
+  start.read(magic, sizeof magic);
+  if (magic[0] != 'P' || magic[1] != 'K') {
+    throw Error(cat("[", who(), "] ", file_,
+                    " is no TorchScript file, which is a zip file; a pickle "
+                    "is not read, as it can run any code: ",
+                    kExport));
+  }
+  const auto place = device();
+  auto module = asked(
+      cat("[", who(), "] ", file_, " cannot be read as TorchScript: "),
+      cat("; a file that is cut short is to be copied again, and a pickle of "
+          "torch.save() is not read: ",
+          kExport),
+      [&] { return torch::jit::load(file_, place); });
+  if (module.hasattr("training")) module.eval();
+  for (at::Tensor weight : module.parameters()) {
+    weight.set_requires_grad(false);
+  }
+  if (type() == at::kFloat) return module;  // as it was exported
+  // Module::to() would change integers, too.
+  const auto convert = [&](at::Tensor weight) {
+    if (weight.is_floating_point()) weight.set_data(weight.to(type()));
+  };
+  for (const at::Tensor& weight : module.parameters()) convert(weight);
+  for (const at::Tensor& weight : module.buffers()) convert(weight);
+  return module;
+}
+
+Beside TorchScriptReward::beside_in(const Schema& forward) const {
+  const auto& arguments = forward.arguments();  // the first is self
+  const auto is_tensor = [&](size_t i) {
+    return arguments[i].type()->kind() == c10::TypeKind::TensorType;
+  };
+  size_t needed = arguments.size();
+  while (needed > 0 && arguments[needed - 1].default_value()) --needed;
+  const bool pictures = arguments.size() > 1 && is_tensor(1);
+  if (pictures && needed <= 2) return Beside::nothing;
+  if (pictures && needed == 3 && is_tensor(2)) return Beside::ids;
+  if (pictures && needed == 3 &&
+      arguments[2].type()->equals(*c10::ListType::ofStrings())) {
+    return Beside::prompts;
+  }
+  std::ostringstream shown;
+  shown << forward;
+  throw Error(cat("[", who(), "] ", file_, " takes ", shown.str(),
+                  "; allowed: (images: Tensor), alone or with ids: Tensor or "
+                  "prompts: List[str]"));
+}
+
+ClipTokenizer TorchScriptReward::read_tokenizer() const {
+  const std::string parent = fs::path(file_).parent_path();
+  const std::string folder = parent.empty() ? "." : parent;
+  const std::string own = folder + "/tokenizer";
+  return ClipTokenizer::load(is_folder(own) ? own : folder);
+}
+
+TorchScriptReward::Network& TorchScriptReward::network() const {
+  const std::lock_guard lock(reading_);
+  if (!network_) {
+    Network made{read()};
+    const auto forward = made.module.find_method("forward");
+    RSM_CHECK(forward, "[", who(), "] ", file_, " has no forward; ", kExport);
+    made.beside = beside_in(forward->function().getSchema());
+    if (made.beside == Beside::ids) made.tokenizer = read_tokenizer();
+    network_ = std::move(made);
+  }
+  return *network_;
+}
+
+torch::Tensor TorchScriptReward::judged(const torch::Tensor& images,
+                                        const Prompts& prompts) const {
+  Network& n = network();
+  const auto texts = texts_of(prompts);
+  std::vector<c10::IValue> inputs = {images.to(type())};
+  if (n.beside == Beside::ids) {
+    inputs.emplace_back(n.tokenizer->encode_batch(texts).to(images.device()));
+  } else if (n.beside == Beside::prompts) {
+    inputs.emplace_back(texts);
+  }
+  // What it optimises after some calls may have other last bits.
+  const torch::jit::GraphOptimizerEnabledGuard plain(false);
+  const auto out =
+      asked(cat("[", who(), "] it fails at pictures ", images.sizes(), " on ",
+                images.device(), ": "),
+            "; it may be traced for another size, number of pictures or device",
+            [&] { return n.module.forward(std::move(inputs)); });
+  RSM_CHECK(out.isTensor(), "[", who(), "] it returns a ", out.tagKind(),
+            "; a tensor of a score for each picture is needed");
+  check_scores(out.toTensor(), images);
+  return out.toTensor().flatten();
+}
+
+void TorchScriptReward::check_scores(const torch::Tensor& scores,
+                                     const torch::Tensor& images) const {
+  const int64_t count = images.size(0);
+  const bool right =
+      scores.is_floating_point() && scores.numel() == count &&
+      (scores.dim() == 1 || (scores.dim() == 2 && scores.size(1) == 1));
+  RSM_CHECK(right, "[", who(), "] it returns scores ", scores.sizes(), " of ",
+            scores.scalar_type(), " for pictures ", images.sizes(), "; [",
+            count, "] or [", count, ",1] of floating point are needed");
+}
+
+void TorchScriptReward::check() const {
+  int64_t size = kCheckedSize;
+  if (const auto own = network().module.attr(kSizeAttribute, c10::IValue());
+      own.isInt()) {
+    size = own.toInt();
+    RSM_CHECK(size > 0, "[", who(), "] its ", kSizeAttribute, " is ", size,
+              "; a number of pixels is needed");
+  }
+  const auto noise = counted_normal(counted_seed(0, Purpose::evaluation, {0}),
+                                    {1, 3, size, size});
+  const at::AutoGradMode gradient(spec().gradient);
+  auto images = at::cat({at::zeros_like(noise), noise.sigmoid()}).to(device());
+  images.requires_grad_(spec().gradient);
+  const auto scores = judged(images, {{0, "a cup"}, {1, "two red birds"}});
+  const auto finite = [&](const torch::Tensor& numbers, const char* what) {
+    const auto of_each = numbers.flatten(1).isfinite().all(1).to(at::kCPU);
+    for (int64_t i = 0; i < 2; ++i) {
+      RSM_CHECK(of_each[i].item<bool>(), "[", who(), "] its ", what, " of a ",
+                i == 0 ? "black picture" : "picture of noise",
+                " is not finite; mend ", file_);
+    }
+  };
+  finite(scores.unsqueeze(1), "score");
+  if (!spec().gradient) return;
+  RSM_CHECK(scores.requires_grad(), "[", who(),
+            "] its scores carry no gradient, and the method follows one; "
+            "export ",
+            file_,
+            " without torch.no_grad() and detach(), or take "
+            "a method of zeroth order");
+  const auto found = torch::autograd::grad({scores.sum()}, {images}, {}, {},
+                                           false, /*allow_unused=*/true)[0];
+  RSM_CHECK(found.defined(), "[", who(),
+            "] its scores do not depend on the pictures; mend ", file_);
+  finite(found, "gradient");
+}
+
+}  // namespace
+
+std::unique_ptr<Reward> make_torchscript_reward(const RewardSpec& spec,
+                                                const std::string& file) {
+  if (file.empty()) {
+    throw UsageError(
+        cat("[reward] got \"", spec.name, "\"; torchscript:FILE is needed"));
+  }
+  return std::make_unique<TorchScriptReward>(spec, file);
+}
+
+}  // namespace rsm

@@ -1,0 +1,76 @@
+// Runs on rewards that are networks, of both orders.
+
+#include <gtest/gtest.h>
+
+#include "gradient_run_testing.h"
+#include "rsm/base/testing.h"
+#include "rsm/io/testing.h"
+#include "rsm/judges/testing.h"
+#include "rsm/runs/run_inputs.h"
+#include "rsm/train/testing.h"
+
+namespace rsm {
+namespace {
+
+class JudgedRunOn : public OnDevice {};
+RSM_ON_EVERY_DEVICE(JudgedRunOn);
+
+TEST_P(JudgedRunOn, TrainsOnARandomClipByItsValues) {
+  const TemporaryFolder folder;
+  write_small_clip(folder / "clip");
+  const auto options = quick_run(
+      folder / "run", {"reward=clip-score:" + folder / "clip", on_device()});
+  const auto log = run_to_end(options);
+  for (const auto* line : {&log.front(), &log.back()}) {
+    const double cosine = line->at("eval_reward");
+    EXPECT_GE(cosine, -1);
+    EXPECT_LE(cosine, 1);
+  }
+  EXPECT_NE(log.front().at("eval_reward"), log.back().at("eval_reward"));
+}
+
+TEST_P(JudgedRunOn, TrainsOnARandomClipByItsGradient) {
+  const TemporaryFolder folder;
+  write_small_clip(folder / "clip");
+  const auto options =
+      gradient_run(folder / "run", Family::flow, "{name: adjoint-matching}",
+                   {"reward=aesthetic:" + folder / "clip", "train.epochs=2",
+                    "method.estimator.gradient.norm_clip=0", on_device()});
+  const auto log = run_to_end(options);
+  EXPECT_NE(log.front().at("eval_reward"), log.back().at("eval_reward"));
+}
+
+TEST(JudgedRun, FilesOfItsNetworksAreAmongWhatItRestsOn) {
+  const TemporaryFolder folder;
+  write_small_clip(folder / "clip");
+  const auto options =
+      quick_run(folder / "run", {"reward=clip-score:" + folder / "clip"});
+  const auto before = run_inputs(options);
+  EXPECT_TRUE(before.judges.contains(folder / "clip/model.safetensors"));
+  EXPECT_TRUE(changed_judges(before, run_inputs(options)).empty());
+  write_safetensors(folder / "clip/head.safetensors", {});
+  EXPECT_EQ(changed_judges(before, run_inputs(options)),
+            std::vector<std::string>{folder / "clip/head.safetensors"});
+}
+
+TEST(JudgedRun, ItsRewardHasTheRunsDeviceAndTypeOfItsOwn) {
+  const auto spec = [](const std::string& more) {
+    const auto options = read_run_options(
+        Config::parse("name: run\nmodel: models/shapes-flow\nrewards:\n"
+                      "  - {name: 'torchscript:a.pt'" +
+                          more + "}\n",
+                      "test.yaml"));
+    return options.rewards.front();
+  };
+  EXPECT_EQ(spec("").device, "cpu");
+  EXPECT_EQ(spec("").type, "float32");
+  EXPECT_FALSE(spec("").gradient);
+  EXPECT_EQ(spec(", device: 'cuda:1', type: bfloat16").device, "cuda:1");
+  EXPECT_EQ(spec(", type: bfloat16").type, "bfloat16");
+  expect_parts(error_of([&] { spec(", device: gpu"); }),
+               {"device", "\"gpu\"", "cuda"});
+  expect_parts(error_of([&] { spec(", type: float8"); }), {"type", "bfloat16"});
+}
+
+}  // namespace
+}  // namespace rsm
