@@ -3,8 +3,8 @@
     python3 docs/examples/torchscript_reward.py warmth.pt
     reward: "torchscript:warmth.pt"
 
-docs/rewards.md describes what forward may take. Needs torch; PyTorch calls
-TorchScript deprecated from 2.10 on, and writes it all the same.
+docs/rewards.md describes what forward may take. Needs torch; version 2.13 calls
+TorchScript deprecated, and writes it all the same.
 """
 
 import sys

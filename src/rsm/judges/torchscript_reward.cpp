@@ -131,7 +131,7 @@ Beside TorchScriptReward::beside_in(const Schema& forward) const {
   if (pictures && needed <= 2) return Beside::nothing;
   if (pictures && needed == 3 && is_tensor(2)) return Beside::ids;
   if (pictures && needed == 3 &&
-      arguments[2].type()->equals(*c10::ListType::ofStrings())) {
+      *arguments[2].type() == *c10::ListType::ofStrings()) {
     return Beside::prompts;
   }
   std::ostringstream shown;
@@ -208,7 +208,8 @@ void TorchScriptReward::check() const {
   const at::AutoGradMode gradient(spec().gradient);
   auto images = at::cat({at::zeros_like(noise), noise.sigmoid()}).to(device());
   images.requires_grad_(spec().gradient);
-  const auto scores = judged(images, {{0, "a cup"}, {1, "two red birds"}});
+  const auto scores =
+      judged(images, {{0, "a cup", ""}, {1, "two red birds", ""}});
   const auto finite = [&](const torch::Tensor& numbers, const char* what) {
     const auto of_each = numbers.flatten(1).isfinite().all(1).to(at::kCPU);
     for (int64_t i = 0; i < 2; ++i) {
