@@ -22,7 +22,7 @@ TEST(ChangedKeys, NameWhatChangesNumbersOnly) {
   EXPECT_EQ(changed[2], "extra: (absent) -> 1");
 }
 
-TEST(ChangedKeys, OfRewardsAreNamesAndWeights) {
+TEST(ChangedKeys, OfRewardsAreNamesTypesAndWeights) {
   const std::string plain = "reward: exec:judge\n";
   const std::string patient =
       "rewards:\n  - {name: 'exec:judge', weight: 1, timeout_seconds: 300}\n";
@@ -31,9 +31,13 @@ TEST(ChangedKeys, OfRewardsAreNamesAndWeights) {
   for (const std::string other :
        {"rewards:\n  - {name: 'exec:judge', weight: 2}\n",
         "rewards:\n  - {name: 'exec:other', weight: 1}\n",
-        "rewards:\n  - {name: 'exec:judge'}\n  - {name: shapes}\n"}) {
+        "rewards:\n  - {name: 'exec:judge'}\n  - {name: shapes}\n",
+        "rewards:\n  - {name: 'exec:judge', type: bfloat16}\n"}) {
     EXPECT_EQ(changed_keys(patient, other).size(), 1u) << other;
   }
+  const std::string elsewhere =
+      "rewards:\n  - {name: 'exec:judge', type: float32, device: cuda}\n";
+  EXPECT_TRUE(changed_keys(plain, elsewhere).empty());
 }
 
 TEST(ChangedKeys, WhereARunComputesAndWhatIsProvenElsewhereMayChange) {
