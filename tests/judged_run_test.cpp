@@ -19,7 +19,7 @@ TEST_P(JudgedRunOn, TrainsOnARandomClipByItsValues) {
   const TemporaryFolder folder;
   write_small_clip(folder / "clip");
   const auto options = quick_run(
-      folder / "run", {"reward=clip-score:" + folder / "clip", on_device()});
+      folder / "run", on_device({"reward=clip-score:" + folder / "clip"}));
   const auto log = run_to_end(options);
   for (const auto* line : {&log.front(), &log.back()}) {
     const double cosine = line->at("eval_reward");
@@ -32,10 +32,10 @@ TEST_P(JudgedRunOn, TrainsOnARandomClipByItsValues) {
 TEST_P(JudgedRunOn, TrainsOnARandomClipByItsGradient) {
   const TemporaryFolder folder;
   write_small_clip(folder / "clip");
-  const auto options =
-      gradient_run(folder / "run", Family::flow, "{name: adjoint-matching}",
-                   {"reward=aesthetic:" + folder / "clip", "train.epochs=2",
-                    "method.estimator.gradient.norm_clip=0", on_device()});
+  const auto options = gradient_run(
+      folder / "run", Family::flow, "{name: adjoint-matching}",
+      on_device({"reward=aesthetic:" + folder / "clip", "train.epochs=2",
+                 "method.estimator.gradient.norm_clip=0"}));
   const auto log = run_to_end(options);
   EXPECT_NE(log.front().at("eval_reward"), log.back().at("eval_reward"));
 }

@@ -100,9 +100,9 @@ TEST_P(PicturesOn, AreHeldByTheReferenceUnderGuidanceOfItsOwn) {
   const auto run = [&](const std::string& guidance) {
     const auto options = colour_run(
         folder / ("run" + guidance), "crd",
-        {"train.epochs=1", "prompts.per_epoch=12",
-         "method.estimator.pictures.draws=4",
-         "method.regularisation.reference_guidance=" + guidance, on_device()});
+        on_device({"train.epochs=1", "prompts.per_epoch=12",
+                   "method.estimator.pictures.draws=4",
+                   "method.regularisation.reference_guidance=" + guidance}));
     const auto line = run_to_end(options).back();
     EXPECT_EQ(line.at("evaluations").at("reference"),
               forecast(options).evaluations.reference);
@@ -125,12 +125,12 @@ TEST_P(PicturesOn, OfBranchesCostNoPictureAndResume) {
   const auto options = [&](const std::string& name, const std::string& rows) {
     return gradient_run(
         folder / name, Family::flow, "{name: rsm-flow}",
-        {"sampling.steps=10", "prompts.per_epoch=2", "train.epochs=2",
-         "train.updates_per_epoch=2", "checkpoint.every=1",
-         "prompts.samples_per_prompt=1",
-         "method.estimator.forward.rows=" + rows,
-         rows == "0" ? "seed=42" : "method.estimator.forward.beta=0.001",
-         on_device()});
+        on_device(
+            {"sampling.steps=10", "prompts.per_epoch=2", "train.epochs=2",
+             "train.updates_per_epoch=2", "checkpoint.every=1",
+             "prompts.samples_per_prompt=1",
+             "method.estimator.forward.rows=" + rows,
+             rows == "0" ? "seed=42" : "method.estimator.forward.beta=0.001"}));
   };
   const auto plain = options("plain", "0"), both = options("both", "2");
   const auto before = run_to_end(plain).back(), after = run_to_end(both).back();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ATen/Context.h>
 #include <gtest/gtest.h>
 #include <torch/cuda.h>
 #include <torch/types.h>
@@ -17,9 +18,11 @@ inline std::vector<std::string> test_devices() {
   return devices;
 }
 
-/** A suite whose TEST_P run on each of them; RSM_ON_EVERY_DEVICE says which. */
+/** A suite whose TEST_P run on each of them; RSM_ON_EVERY_DEVICE says which.
+ * A GPU convolves in float32 there, not in TF32: a tolerance is of the code. */
 class OnDevice : public testing::TestWithParam<std::string> {
  protected:
+  OnDevice() { at::globalContext().setAllowTF32CuDNN(false); }
   torch::Device device() const { return torch::Device(GetParam()); }
   /** Whether equal work gives equal bytes. A GPU adds up index_add in no fixed
    * order, so nothing is claimed bit for bit there (docs/reproducing.md). */

@@ -119,8 +119,7 @@ class Tower {
               " has ", layers, " layers of ", prefix_, kBlocks, "; 1 to ",
               kMostClipLayers, " are allowed");
     config.num_hidden_layers = layers;
-    config.intermediate_size =
-        size(std::string(kBlocks) + "0.mlp.c_fc.weight", 0, 2);
+    config.intermediate_size = size(cat(kBlocks, "0.mlp.c_fc.weight"), 0, 2);
   }
 
  private:

@@ -16,7 +16,6 @@
 #include "rsm/runs/pending_rollout.h"
 #include "rsm/runs/run_folder.h"
 #include "rsm/runs/samples.h"
-#include "rsm/runs/watched_states.h"
 #include "rsm/train/collector.h"
 #include "rsm/train/health.h"
 #include "rsm/train/scalar_network.h"
@@ -69,26 +68,6 @@ std::unique_ptr<GuidedNetwork> predictor_of(const RunOptions& options,
   model->set_activation_checkpointing(options.activation_checkpointing);
   return std::make_unique<GuidedNetwork>(model, Condition(), /*scale=*/1,
                                          options.train_tiles);
-}
-
-/** A copy's outputs at some states, which are taken a few at a time. */
-StateOutputs outputs_at(Denoiser& copy, const Rollout& rollout,
-                        const LossConditions& conditions,
-                        const std::vector<int64_t>& states) {
-  constexpr int64_t kAtOnce = 1024;
-  auto shape = rollout.x.sizes().vec();
-  shape[0] = std::ssize(states);
-  StateOutputs out{at::empty(shape, at::kFloat), states};
-  for (int64_t first = 0; first < shape[0]; first += kAtOnce) {
-    const int64_t last = std::min(first + kAtOnce, shape[0]);
-    const std::vector<int64_t> some(states.begin() + first,
-                                    states.begin() + last);
-    out.y.slice(0, first, last)
-        .copy_(copy.predict(
-            rollout.x.index_select(0, torch::tensor(some, at::kLong)),
-            times_of(rollout, some), conditions.of(some)));
-  }
-  return out;
 }
 
 }  // namespace
@@ -285,61 +264,6 @@ Guidance Finetune::guide(const Collected& sampled) {
   }
   remove_pending(options_.folder, state_.epoch);
   out.seconds = clock.seconds();
-  return out;
-}
-
-Frozen Finetune::freeze(const Collected& sampled, const Guidance& guidance) {
-  const Clock clock;
-  const auto& rollout = sampled.rollout;
-  Frozen out;
-  out.conditions = LossConditions(sampled, guidance.unprompted, empty_prompt_);
-  const auto outputs = [&](Copy which, const std::vector<int64_t>& states) {
-    return outputs_at(policy_->copy(which), rollout, out.conditions, states);
-  };
-  const auto& pictures = options_.method.estimator.pictures;
-  const bool known = policy_->rollout_is_training() && !sampled.is_replayed &&
-                     rollout.y.size(0) == rollout.states() &&
-                     rollout.noised_from == 0 &&
-                     options_.method.estimator.gradient.prompt_dropout == 0;
-  const auto seed = counted_seed(options_.seed, Purpose::watched_states,
-                                 {static_cast<uint64_t>(state_.epoch)});
-  const bool is_slower = pictures.old.is_kept();
-  out.old =
-      known ? StateOutputs{rollout.y, all_states(rollout)}
-            : outputs(is_slower ? Copy::old : Copy::training,
-                      old_states(options_.method, options_.updates_per_epoch,
-                                 rollout, guidance.trained, seed));
-  if (is_slower && pictures.compares_outputs()) {
-    out.present = outputs(Copy::training, guidance.trained);
-  }
-  out.old_evaluations =
-      known ? 0 : std::ssize(out.old.states) + std::ssize(out.present.states);
-  out.reference = outputs(
-      Copy::reference,
-      reference_states(options_.method, rollout, guidance.trained, seed));
-  if (options_.method.regularisation.guides_reference()) {
-    out.guided_reference = outputs(Copy::guided_reference, guidance.trained);
-  }
-  out.reference_evaluations = std::ssize(out.reference.states) +
-                              std::ssize(out.guided_reference.states);
-  out.map = OutputMap::of(options_.method, rollout);
-  if (!known) {
-    if (out.map.changes()) {
-      out.old.y = out.map.select(out.old.states, torch::kCPU)
-                      .forward(out.old.y, out.reference.of(out.old.states));
-    }
-    out.rollout_gap = rollout_gap(options_.method, rollout, out, guidance);
-  }
-  out.drift = measure_drift(rollout, out);
-  const auto far = drift_warning(out.drift.mean_kl(rollout, guidance.trained),
-                                 out.drift.output_ratio, options_.folder);
-  if (!far.empty()) {
-    out.warnings.push_back(far);
-  } else if (saved_epoch_ == state_.epoch) {
-    state_.healthy_epoch = saved_epoch_;
-  }
-  out.seconds = clock.seconds();
-  state_.spent.evaluations += out.old_evaluations + out.reference_evaluations;
   return out;
 }
 

@@ -2,17 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "rsm/base/clock.h"
 #include "rsm/base/error.h"
-#include "rsm/base/random.h"
-#include "rsm/objective/rows.h"
 #include "rsm/runs/average.h"
 #include "rsm/runs/clip_gradients.h"
 #include "rsm/runs/optimizer_step.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/health.h"
+#include "rsm/train/update_states.h"
 
 namespace rsm {
 namespace {
@@ -25,74 +23,16 @@ double learning_rate(const RunOptions& options, int64_t epoch) {
              : options.lr;
 }
 
-/** The trained states of each update, shuffled. */
-std::vector<std::vector<int64_t>> split_into_updates(
-    const RunOptions& options, int64_t epoch,
-    const std::vector<int64_t>& trained) {
-  const auto order =
-      counted_permutation(counted_seed(options.seed, Purpose::update_order,
-                                       {static_cast<uint64_t>(epoch)}),
-                          std::ssize(trained));
-  const auto count = static_cast<size_t>(options.updates_per_epoch);
-  std::vector<std::vector<int64_t>> updates(count);
-  for (size_t u = 0; u < count; ++u) {
-    for (size_t i = order.size() * u / count;
-         i < order.size() * (u + 1) / count; ++i) {
-      updates[u].push_back(trained[order[i]]);
-    }
-  }
-  return updates;
-}
-
-/** States of an update that have a gradient: those with a row that weighs
- * something and has an advantage, or with a pull. */
-std::vector<int64_t> states_that_matter(const RolloutIndex& rollout,
-                                        const Advantages& advantages,
-                                        const UpdateWeights& weights,
-                                        const std::vector<int64_t>& states) {
-  std::vector<bool> matters(rollout.states(), false);
-  const auto values = advantages.value.to(at::kCPU).contiguous();
-  const float* value = values.const_data_ptr<float>();
-  for (int64_t r = 0; r < rollout.rows(); ++r) {
-    if (weights.row[r] > 0 && value[r] != 0) {
-      matters[rollout.row_state[r]] = true;
-    }
-  }
-  std::vector<int64_t> used;
-  std::copy_if(
-      states.begin(), states.end(), std::back_inserter(used), [&](int64_t s) {
-        return matters[s] || weights.k_ref[s] > 0 || weights.k_old[s] > 0;
-      });
-  return used;
-}
-
-/** Outputs of states that stand in any order. */
-StateOutputs in_order(const torch::Tensor& y,
-                      const std::vector<int64_t>& states) {
-  std::vector<int64_t> order(states.size()), rising;
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(),
-            [&](int64_t a, int64_t b) { return states[a] < states[b]; });
-  for (const int64_t place : order) rising.push_back(states[place]);
-  return {y.index_select(0, torch::tensor(order, at::kLong).to(y.device())),
-          rising};
-}
-
 }  // namespace
 
 UpdateLog Finetune::update(const Prepared& epoch) {
   const Clock clock;
-  const auto& rollout = epoch.sampled.rollout;
-  const auto& advantages = epoch.guidance.advantages;
   UpdateLog log;
   log.lr = learning_rate(options_, state_.epoch);
-  for (const auto& states :
-       split_into_updates(options_, state_.epoch, epoch.guidance.trained)) {
-    const auto weights =
-        update_weights(options_.method, rollout, advantages, states);
-    const auto used = states_that_matter(rollout, advantages, weights, states);
-    if (used.empty()) continue;
-    step(gradients_of(epoch, weights, used, log), epoch, log);
+  for (const auto& [weights, states] : updates_of(
+           options_, state_.epoch, epoch.sampled.rollout, epoch.guidance)) {
+    if (states.empty()) continue;
+    step(gradients_of(epoch, weights, states, log), epoch, log);
   }
   policy_->watch(&progress_);
   log.seconds = clock.seconds();
