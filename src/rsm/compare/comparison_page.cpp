@@ -8,7 +8,6 @@
 #include "rsm/compare/pareto.h"
 #include "rsm/io/files.h"
 #include "rsm/plot/format.h"
-#include "rsm/plot/svg_file.h"
 #include "rsm/plot/svg_plot.h"
 #include "rsm/report/page.h"
 

@@ -7,7 +7,6 @@
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
 #include "rsm/plot/format.h"
-#include "rsm/plot/svg_file.h"
 #include "rsm/plot/svg_plot.h"
 #include "rsm/plot/text_table.h"
 
@@ -239,7 +238,7 @@ std::vector<std::string> write_report(const Report& all,
       written.push_back(
           cat(folder, "/", method.method, "-", result.problem, ".svg"));
       write_file_atomic(written.back(),
-                        report::standing_alone(density_plot(
+                        report::svg_file(density_plot(
                             judge, method.method, result.fit.points)));
     }
   }
