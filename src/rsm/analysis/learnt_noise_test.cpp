@@ -13,7 +13,7 @@ namespace {
 
 LearningOptions short_lesson() {
   LearningOptions options;
-  options.steps = 300;
+  options.steps = 800;
   options.batch = 256;
   options.width = 64;
   return options;
