@@ -287,6 +287,7 @@ TEST(Pictures, OfGridTimesAreAtTheSolversOwnSteps) {
       const auto rollout =
           roll_out_with_gaussian(path, plan, request_for(1, 1));
       for (int64_t s = 0; s < 8; ++s) {
+        EXPECT_EQ(rollout.transitions[s].t, times[s]);
         EXPECT_EQ(rollout.transition_of(s).t, times[s]);
         EXPECT_EQ(rollout.transition_of(s).t_next, times[s + 1]);
       }

@@ -200,7 +200,7 @@ Transitions RolloutPlan::transitions(const Path& path) const {
 
 Transitions RolloutPlan::noised_rows(const Path& path) const {
   const auto& knobs = estimator.noising();
-  const auto times = path.times(steps);
+  const auto times = this->times(path);
   Transitions out;
   for (int64_t draw = 0; draw < knobs.draws; ++draw) {
     const double u = 1 - (static_cast<double>(draw) + 0.5) /

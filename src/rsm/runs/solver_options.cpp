@@ -72,10 +72,12 @@ void check_solver(const Config& sampling, const Path& path,
   const auto draws = [&](double t) { return o.adams.tau_at(t) > 0; };
   if (std::none_of(times.begin(), times.end(), draws)) {
     sampling.section("sa").note(
-        "from", cat("to `to`, ", o.adams.from, " to ", o.adams.to,
-                    ", begins none of the sampler's steps, whose times are ",
+        "from", cat("no step of the sampler begins from ", o.adams.from, " to ",
+                    o.adams.to,
+                    " (`to`), so no noise would be drawn; the steps begin "
+                    "from ",
                     times.back(), " to ", times.front(),
-                    ", so no noise would be drawn; widen it, or set tau 0"));
+                    ": widen the interval, or set tau 0"));
   }
 }
 

@@ -81,7 +81,7 @@ TEST(SolverOptions, OutOfRangeOrWithoutEffectAreRefusedByKey) {
   expect_parts(sa("{from: 0.8, to: 0.2}"), {"sampling.sa.from", "above `to`"});
   expect_parts(sa("{to: 1.5}"), {"sampling.sa.to", "1.5"});
   expect_parts(sa("{from: 0.01, to: 0.02}"),
-               {"sampling.sa.from", "none of the sampler's steps"});
+               {"sampling.sa.from", "no step of the sampler"});
   expect_parts(sa("{tau: 0, to: 0.5}"), {"sampling.sa.to", "tau is 0"});
   expect_parts(sa("{tua: 1}"), {"sampling.sa.tua", "unknown key", "\"tau\""});
   expect_parts(error_with({"sampling.sa.tau=0.5"}),
