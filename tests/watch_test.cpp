@@ -10,6 +10,7 @@
 #include "rsm/data/watch_ratio.h"
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
+#include "rsm/runs/export.h"
 #include "rsm/runs/run_origin.h"
 #include "rsm/train/testing.h"
 
@@ -39,7 +40,7 @@ class RisingReward : public Reward {
 RunOptions options_in(const TemporaryFolder& folder, const std::string& name,
                       std::vector<std::string> overrides) {
   overrides.insert(overrides.begin(),
-                   {"evaluation.every=1", "train.epochs=3", "train.lr=0.01"});
+                   {"evaluation.every=1", "train.epochs=3", "train.lr=0.001"});
   return quick_run(folder / name, overrides);
 }
 
@@ -192,6 +193,14 @@ TEST(Watch, RollsBackToTheBestEvaluation) {
   rising_run(one);
   const std::string adapter = "/final/adapter_model.safetensors";
   EXPECT_EQ(read_file(back.folder + adapter), read_file(one.folder + adapter));
+  // The newest checkpoint is the one that collapsed.
+  NoProgress silent;
+  ExportOptions best;
+  best.run = back.folder;
+  best.best = true;
+  export_run(best, silent);
+  EXPECT_EQ(read_file(back.folder + "/export/adapter_model.safetensors"),
+            read_file(one.folder + adapter));
 }
 
 }  // namespace

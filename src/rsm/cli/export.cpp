@@ -75,6 +75,8 @@ void add_export(CLI::App& app, Action& action) {
                       "where the base model lies now, if it was moved");
   command->add_flag("--latest", args->latest,
                     "the last update's weights, not their average");
+  command->add_flag("--best", args->best,
+                    "the weights that the run's best/ keeps, not the newest");
   command->add_flag("--fold-alpha", args->fold_alpha,
                     "LoRA files with alpha = rank, B carrying the scale, for "
                     "readers that pass over alpha");

@@ -153,7 +153,6 @@ json front_json(const Comparison& comparison) {
   for (const auto& point : front_points(comparison)) {
     if (!point.best_by_drift && !point.best_by_loss) continue;
     out.push_back({{"label", comparison.settings[point.setting].label()},
-                   {"folder", point.run->folder},
                    {"epoch", point.epoch},
                    {"score", point.score},
                    {"kl", number(point.kl)},

@@ -171,7 +171,9 @@ std::vector<ComparisonFigure> comparison_figures(const Comparison& comparison) {
        "Score at a drift of " + format_short(comparison.kl),
        "one dot a run, a bar at the mean", equal_drift_plot(comparison)},
       {"compare-front.svg", "What score costs in drift",
-       "a dot an evaluation; the line: no other has more for less",
+       "a dot a setting and epoch, means over seeds; the line: no other has "
+       "more "
+       "for less",
        drift_front_plot(comparison)},
       {"compare-loss.svg", "What score costs in the pictures",
        "the same against the largest loss of what nobody optimises",

@@ -63,7 +63,7 @@ std::string comparison_html(const Comparison& comparison) {
           section("Curves", figures_html(comparison)) +
           section("Details",
                   folded("Every run", table_html(run_table(comparison))) +
-                      folded("Evaluations that no other beats",
+                      folded("Settings and epochs that no other beats",
                              table_html(front_table(comparison))) +
                       folded("Where the settings differ",
                              table_html(setting_table(comparison), marks)) +

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <optional>
 #include <set>
 
 #include "rsm/base/error.h"
@@ -43,12 +44,40 @@ std::set<std::string> watched_names(const Comparison& comparison) {
   return out;
 }
 
-/** At a run's last evaluation; NaN where it has no other than the first. */
-double last_ratio(const ComparedRun& run, const std::string& name) {
-  const auto evaluated = run.evaluated();
-  if (evaluated.size() < 2) return SeedStatistics::kMissing;
-  return watch_ratio(name, first_watch(run),
-                     evaluated.back()->evaluation->watch);
+/** What a run's watched numbers are times what they were. */
+WatchNumbers ratios_of(const ComparedRun& run, const WatchNumbers& now) {
+  WatchNumbers out;
+  for (const auto& [name, number] : first_watch(run)) {
+    out[name] = watch_ratio(name, first_watch(run), now);
+  }
+  return out;
+}
+
+const EpochRecord* evaluated_at(const ComparedRun& run, int64_t epoch) {
+  for (const auto* line : run.evaluated()) {
+    if (line->epoch == epoch) return line;
+  }
+  return nullptr;
+}
+
+/** Means over seeds; of what is watched, those of the first seed's names. */
+std::optional<FrontPoint> point_of(const Comparison& comparison, size_t setting,
+                                   int64_t epoch) {
+  const auto& runs = comparison.settings[setting].setting.runs;
+  const auto share = 1.0 / static_cast<double>(runs.size());
+  FrontPoint out = {.setting = setting, .epoch = epoch};
+  for (const auto& run : runs) {
+    const auto* line = evaluated_at(run, epoch);
+    if (line == nullptr) return std::nullopt;
+    const auto& now = *line->evaluation;
+    out.score += share * now.all.metric(comparison.metric);
+    out.kl += share * now.kl;
+    out.kept += share * least_kept(first_watch(run), now.watch);
+    for (const auto& [name, ratio] : ratios_of(run, now.watch)) {
+      out.ratios[name] += share * ratio;
+    }
+  }
+  return std::isfinite(out.score) ? std::optional(out) : std::nullopt;
 }
 
 std::string ratio_text(double ratio) {
@@ -107,18 +136,10 @@ std::vector<bool> undominated(const std::vector<double>& cost,
 std::vector<FrontPoint> front_points(const Comparison& comparison) {
   std::vector<FrontPoint> out;
   for (size_t i = 0; i < comparison.settings.size(); ++i) {
-    for (const auto& run : comparison.settings[i].setting.runs) {
-      for (const auto* line : run.evaluated()) {
-        const auto& now = *line->evaluation;
-        const double score = now.all.metric(comparison.metric);
-        if (!std::isfinite(score)) continue;
-        out.push_back({.setting = i,
-                       .run = &run,
-                       .epoch = line->epoch,
-                       .score = score,
-                       .kl = now.kl,
-                       .kept = least_kept(first_watch(run), now.watch)});
-      }
+    const auto& first = comparison.settings[i].setting.runs.front();
+    for (const auto* line : first.evaluated()) {
+      const auto point = point_of(comparison, i, line->epoch);
+      if (point) out.push_back(*point);
     }
   }
   const auto score = column(out, [](const auto& p) { return p.score; });
@@ -148,8 +169,7 @@ TextTable front_table(const Comparison& comparison) {
               "drift",   "kept", "front by"};
   for (const auto& point : points) {
     out.rows.push_back({comparison.settings[point.setting].label(),
-                        cat(point.run->seed), cat(point.epoch),
-                        format_fixed(point.score, kDecimals),
+                        cat(point.epoch), format_fixed(point.score, kDecimals),
                         format_short(point.kl), ratio_text(point.kept),
                         !point.best_by_loss    ? "drift"
                         : !point.best_by_drift ? "loss"
@@ -170,7 +190,10 @@ TextTable watch_table(const Comparison& comparison) {
     for (const auto& name : names) {
       std::vector<double> ratios;
       for (const auto& run : setting.setting.runs) {
-        ratios.push_back(last_ratio(run, name));
+        const auto evaluated = run.evaluated();
+        if (evaluated.size() < 2) continue;  // the first is what it was
+        ratios.push_back(watch_ratio(name, first_watch(run),
+                                     evaluated.back()->evaluation->watch));
       }
       row.push_back(ratio_text(statistics_of(ratios).mean));
     }
@@ -180,22 +203,20 @@ TextTable watch_table(const Comparison& comparison) {
 
 std::string pareto_csv(const Comparison& comparison) {
   TextTable table;
-  table.head = {"label", "run",  "seed",          "epoch",       "score",
-                "kl",    "kept", "best_by_drift", "best_by_loss"};
+  table.head = {"label", "seeds", "epoch",         "score",
+                "kl",    "kept",  "best_by_drift", "best_by_loss"};
   const auto names = watched_names(comparison);
   for (const auto& name : names) table.head.push_back("watch_" + name);
   for (const auto& point : front_points(comparison)) {
+    const auto& setting = comparison.settings[point.setting];
     auto& row = table.rows.emplace_back(std::vector<std::string>{
-        comparison.settings[point.setting].label(), point.run->folder,
-        cat(point.run->seed), cat(point.epoch), exact_text(point.score),
-        exact_text(point.kl), exact_text(point.kept), cat(point.best_by_drift),
-        cat(point.best_by_loss)});
-    for (const auto* line : point.run->evaluated()) {
-      if (line->epoch != point.epoch) continue;
-      for (const auto& name : names) {
-        row.push_back(exact_text(watch_ratio(name, first_watch(*point.run),
-                                             line->evaluation->watch)));
-      }
+        setting.label(), cat(setting.runs.size()), cat(point.epoch),
+        exact_text(point.score), exact_text(point.kl), exact_text(point.kept),
+        cat(point.best_by_drift), cat(point.best_by_loss)});
+    for (const auto& name : names) {
+      const auto found = point.ratios.find(name);
+      row.push_back(found == point.ratios.end() ? ""
+                                                : exact_text(found->second));
     }
   }
   return table_csv(table);
@@ -205,8 +226,9 @@ std::string drift_front_plot(const Comparison& comparison) {
   return front_plot(
       comparison,
       {.title = "Pareto front of score and drift",
-       .description = "Every evaluation by its drift and score, and those that "
-                      "no other beats",
+       .description =
+           "Settings by epoch, by drift and score, and those that no "
+           "other beats",
        .x_label = "KL per latent element"},
       [](const FrontPoint& point) { return point.kl; },
       &FrontPoint::best_by_drift);
@@ -216,8 +238,8 @@ std::string loss_front_plot(const Comparison& comparison) {
   return front_plot(
       comparison,
       {.title = "Pareto front of score and what is lost",
-       .description = "Every evaluation by the largest loss of what nobody "
-                      "optimises and its score, and those that no other beats",
+       .description = "Settings by epoch, by the largest loss of what nobody "
+                      "optimises and score, and those that no other beats",
        .x_label = "largest loss of what nobody optimises"},
       lost, &FrontPoint::best_by_loss);
 }

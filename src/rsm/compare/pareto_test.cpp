@@ -94,13 +94,35 @@ TEST(FrontPoints, AreOfDriftAndOfWhatIsLost) {
   }
 }
 
+TEST(FrontPoints, AreMeansOverSeeds) {
+  const Watch whole = {{{"edges", 0.2}}, {{"edges", 0.2}}};
+  const Watch half = {{{"edges", 0.2}}, {{"edges", 0.1}}};
+  const auto of = [](uint64_t seed, double score, double kl,
+                     const Watch& watch) {
+    return watched_run({.seed = seed, .points = {{0, 0.4, 0}, {10, score, kl}}},
+                       watch);
+  };
+  auto longer = of(3, 0.6, 0.02, whole);
+  longer.epochs.back().epoch = 5;
+  const auto points = front_points(
+      compare_runs({of(1, 0.5, 0.01, whole), of(2, 0.7, 0.03, half)}));
+  ASSERT_EQ(points.size(), 2u);
+  EXPECT_NEAR(points[1].score, 0.6, 1e-12);
+  EXPECT_NEAR(points[1].kl, 0.02, 1e-12);
+  EXPECT_NEAR(points[1].kept, 0.75, 1e-12);
+  EXPECT_NEAR(points[1].ratios.at("edges"), 0.75, 1e-12);
+  // An epoch that a seed was not evaluated at is no point.
+  EXPECT_EQ(
+      front_points(compare_runs({of(1, 0.5, 0.01, whole), longer})).size(), 1u);
+}
+
 TEST(ParetoFiles, HaveEveryEvaluationAndItsFront) {
   const auto comparison = example();
   const auto csv = pareto_csv(comparison);
-  expect_parts(csv, {"label,run,seed,epoch,score,kl,kept,best_by_drift,"
+  expect_parts(csv, {"label,seeds,epoch,score,kl,kept,best_by_drift,"
                      "best_by_loss,watch_edges,watch_outputs\n",
-                     "costly,lr2-1,1,2,0.8,0.01,0.5,1,1,0.5,1\n",
-                     "mild,lr1-1,1,1,0.6,0.002,1,1,1,1,1\n"});
+                     "costly,1,2,0.8,0.01,0.5,1,1,0.5,1\n",
+                     "mild,1,1,0.6,0.002,1,1,1,1,1\n"});
   EXPECT_EQ(occurrences(csv, "\n"), 6);
   EXPECT_EQ(front_table(comparison).rows.size(), 4u);
   const auto watch = watch_table(comparison);
@@ -121,7 +143,7 @@ TEST(ParetoFigures, DrawADotAnEvaluationAndTheFront) {
   }
   const auto page = comparison_html(comparison);
   expect_parts(page, {"What nobody optimised", "What score costs in drift",
-                      "Evaluations that no other beats"});
+                      "Settings and epochs that no other beats"});
 }
 
 TEST(ParetoFigures, LeaveOutWhatLogsOfBeforeLack) {

@@ -15,6 +15,7 @@
 #include "rsm/runs/checkpoint.h"
 #include "rsm/runs/optimizer_state.h"
 #include "rsm/runs/run_options.h"
+#include "rsm/runs/watch.h"
 
 namespace rsm {
 namespace {
@@ -62,8 +63,15 @@ double difference(const torch::Tensor& a, const torch::Tensor& b) {
   return ((a - b).abs().max() / b.abs().max().clamp_min(1e-30)).item<double>();
 }
 
-/** A run's newest checkpoint. */
-Checkpoint newest(const ExportOptions& options, Progress& progress) {
+/** A run's newest checkpoint, or that of its best evaluation. */
+Checkpoint wanted(const ExportOptions& options, Progress& progress) {
+  if (options.best) {
+    const auto epoch = kept_best(options.run);
+    RSM_CHECK(epoch.has_value(), "[export] ", best_folder(options.run),
+              " keeps no checkpoint; leave --best out");
+    progress.say(cat("exporting epoch ", *epoch));
+    return read_checkpoint(best_folder(options.run), *epoch);
+  }
   std::vector<std::string> damaged;
   auto checkpoint = latest_checkpoint(options.run, &damaged);
   RSM_CHECK(checkpoint.has_value(), "[export] ", options.run,
@@ -178,7 +186,7 @@ void save_lora(const std::string& folder, const LoraConfig& config,
 
 std::vector<ExportedFile> export_run(const ExportOptions& options,
                                      Progress& progress) {
-  auto checkpoint = newest(options, progress);
+  auto checkpoint = wanted(options, progress);
   const auto run = options_of(options, checkpoint);
   auto weights = copied(with_prefix(checkpoint.tensors,
                                     options.average ? "average." : "trained."));

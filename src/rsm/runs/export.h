@@ -18,6 +18,8 @@ struct ExportOptions {
    * it is not there, where it was when the run began. */
   std::string model;
   bool average = true;  ///< the averaged weights, else the last update's
+  /** Those that the run's best/ keeps (runs/watch.h), not the newest. */
+  bool best = false;
   /** Let B carry alpha / rank, for readers that take alpha = rank. */
   bool fold_alpha = false;
   torch::ScalarType type = torch::kFloat32;  ///< of the merged network

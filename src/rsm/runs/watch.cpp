@@ -115,7 +115,7 @@ std::string watch_warning(const WatchOptions& options,
           "it back");
   if (best) {
     out += cat(". ", best_folder(run_folder), " keeps the best epoch before, ",
-               *best, ", for `rsm export`");
+               *best, ", for `rsm export --best`");
   }
   if (options.ends_runs()) {
     const bool back = options.action == WatchOptions::Action::rollback && best;

@@ -70,11 +70,11 @@ std::string watch_warning(const WatchOptions& options,
 std::optional<int64_t> best_epoch(const WatchOptions& options,
                                   const std::vector<nlohmann::json>& log);
 
-/** Keeps the checkpoint of an epoch as the only one in the run's `best/`, a
- * folder that `rsm export` takes, without writing its bytes again where the
- * file system has hard links. Where checkpoints/ lacks it, what lies in best/
- * stays, unless it is of an epoch after `now`, which the run was set back
- * from. Throws rsm::Error naming the folder. */
+/** Keeps the checkpoint of an epoch as the only one in the run's `best/`,
+ * without writing its bytes again where the file system has hard links. Where
+ * checkpoints/ lacks it, what lies in best/ stays, unless it is of an epoch
+ * after `now`, which the run was set back from. Throws rsm::Error naming the
+ * folder. */
 void keep_best(const std::string& run_folder, std::optional<int64_t> epoch,
                int64_t now);
 /** Where that is: a folder for read_checkpoint(). */
