@@ -131,7 +131,7 @@ def main(out, example):
     torch.jit.trace(OneByOne(), images[:1]).save(out / "one.pt")
     torch.save(network.state_dict(), out / "pickle.pt")
     sys.argv = [str(example), str(out / "example.pt")]
-    runpy.run_path(str(example))
+    runpy.run_path(str(example), run_name="__main__")
 
 
 main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))

@@ -108,8 +108,9 @@ TEST_P(ClipRewardOn, GradientIsThatOfItsScore) {
     const auto of = [&](const torch::Tensor& images) {
       return reward->value_of(images.to(device()), asked.prompts).cpu();
     };
-    EXPECT_LT(slope_error(of, asked.images, leaf.grad().cpu(), 3e-3),
-              device().is_cpu() ? 2e-3 : 3e-2)
+    // Values of float32 that change by a thousandth over a step.
+    EXPECT_LT(slope_error(of, asked.images, leaf.grad().cpu(), 3e-2),
+              device().is_cpu() ? 5e-3 : 3e-2)
         << name;
   }
 }

@@ -47,6 +47,7 @@ inline ClipTextConfig small_text(int64_t tokens) {
   c.num_attention_heads = 3;
   c.hidden_act = "gelu";
   c.max_position_embeddings = 16;
+  c.bos_token_id = tokens - 2;
   c.eos_token_id = 2;  // the largest id, as in CLIP's own configs
   return c;
 }

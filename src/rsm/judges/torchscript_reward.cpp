@@ -30,15 +30,19 @@ constexpr const char* kExport =
     "export it by torch.jit.trace or torch.jit.script and save() "
     "(docs/rewards.md)";
 
+constexpr const char* kMarker = "<--- HERE";  // how LibTorch points at code
+
 /** What stands beside the pictures. */
 enum class Beside { nothing, ids, prompts };
 
-/** What went wrong, without the stack of calls before it. */
+/** What went wrong: the last line, after the stack of calls, or the first where
+ * the text goes on with the code that is meant. */
 std::string said_by(const std::exception& error) {
   const auto* own = dynamic_cast<const c10::Error*>(&error);
   std::string text = own ? own->what_without_backtrace() : error.what();
   while (text.ends_with('\n')) text.pop_back();
-  return text.substr(text.rfind('\n') + 1);
+  return text.ends_with(kMarker) ? text.substr(0, text.find('\n'))
+                                 : text.substr(text.rfind('\n') + 1);
 }
 
 /** Runs what throws exceptions of the interpreter, as an rsm::Error. */
