@@ -108,9 +108,9 @@ TEST_P(ClipRewardOn, GradientIsThatOfItsScore) {
     const auto of = [&](const torch::Tensor& images) {
       return reward->value_of(images.to(device()), asked.prompts).cpu();
     };
-    // Values of float32 that change by a thousandth over a step.
-    EXPECT_LT(slope_error(of, asked.images, leaf.grad().cpu(), 3e-2),
-              device().is_cpu() ? 5e-3 : 3e-2)
+    // Rounding over a step of a hundredth; a GPU rounds to fewer bits.
+    EXPECT_LT(slope_error(of, asked.images, leaf.grad().cpu(), 1e-2),
+              device().is_cpu() ? 1e-3 : 3e-2)
         << name;
   }
 }

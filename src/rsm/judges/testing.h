@@ -52,6 +52,17 @@ inline ClipTextConfig small_text(int64_t tokens) {
   return c;
 }
 
+/** Random weights; those of norms are about one, so that all that comes in
+ * counts. */
+inline void fill_tower(torch::nn::Module& tower, uint64_t index) {
+  fill(tower, index, 0.3, 0.3);
+  const torch::NoGradGuard no_grad;
+  for (auto& item : tower.named_parameters()) {
+    const bool norm = item.key().find("norm") != std::string::npos;
+    if (norm && item.key().ends_with("weight")) item.value().add_(1);
+  }
+}
+
 /** A random CLIP in transformers' layout with its tokenizer, and a head of
  * ratings. */
 inline void write_small_clip(const std::string& folder) {
@@ -61,9 +72,9 @@ inline void write_small_clip(const std::string& folder) {
   const auto text =
       small_text(ClipTokenizer::load(tokenizer).vocabulary_size());
   ClipVisionModel pictures(small_vision());
-  fill(*pictures, 0, 0.3, 0.3);
+  fill_tower(*pictures, 0);
   ClipTextModel texts(text, true);
-  fill(*texts, 500, 0.3, 0.3);
+  fill_tower(*texts, 500);
   auto weights = state_dict(*pictures);
   weights.merge(state_dict(*texts));
   weights["logit_scale"] = at::full({}, 3.0F);
