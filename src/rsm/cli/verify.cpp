@@ -20,7 +20,7 @@ struct VerifyArguments {
 };
 
 int verify_methods(const VerifyArguments& args) {
-  check_output_folder("--out", args.output);
+  if (!args.output.empty()) check_output_folder("--out", args.output);
   watch_for_interrupts();
   TerminalProgress progress;
   const auto report =

@@ -16,6 +16,10 @@ using KlForm = RegularisationKnobs::KlForm;
 using Source = EstimatorKnobs::Source;
 using Weight = PictureKnobs::Weight;
 
+/** Of second order. Ten Euler steps narrow normal data by a quarter, forty by a
+ * fifteenth, and what tilts them with it. */
+constexpr int64_t kPictureSteps = 40;
+
 /** No cut of advantages. */
 constexpr double kUncut = 1e30;
 
@@ -69,12 +73,13 @@ double guidance_share(const EstimatorKnobs& knobs, int64_t left,
  * unit of w^2. */
 std::vector<double> temperatures(const Method& method, const Path& path,
                                  int64_t dimensions) {
-  const auto plan = make_plan(method, kSteps, noise_of(method, path.family()));
+  const int64_t steps = steps_of(method);
+  const auto plan = make_plan(method, steps, noise_of(method, path.family()));
   const auto transitions = plan.transitions(path);
   std::vector<double> out;
   for (int64_t i = 0; i < std::ssize(transitions); ++i) {
     const auto& step = transitions[i];
-    if (method.estimator.rows_at(i, kSteps) == 0 || !(step.s > 0)) continue;
+    if (method.estimator.rows_at(i, steps) == 0 || !(step.s > 0)) continue;
     const double kl = kl_factor(method.regularisation, step);
     const double guidance =
         0.5 * strength(method.strength, step) * step.w() * step.w() *
@@ -86,6 +91,10 @@ std::vector<double> temperatures(const Method& method, const Path& path,
 }
 
 }  // namespace
+
+int64_t steps_of(const Method& method) {
+  return method.estimator.is_of_pictures() ? kPictureSteps : kCatalogueSteps;
+}
 
 StepNoise noise_of(const Method& method, Family family) {
   const auto kind = method.estimator.noise;

@@ -10,8 +10,9 @@
 
 namespace rsm::verify {
 
-/** Steps of paths in training: those that the catalogue is fitted to. */
-constexpr int64_t kSteps = kCatalogueSteps;
+/** Steps of a method's sampler in training: those that the catalogue is fitted
+ * to, and for clean pictures so many that they are the model's own. */
+int64_t steps_of(const Method& method);
 
 /** What a method's steps draw, as in a config that does not say it. */
 StepNoise noise_of(const Method& method, Family family);

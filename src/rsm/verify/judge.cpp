@@ -14,7 +14,7 @@ namespace rsm::verify {
 namespace {
 
 /** Steps of the ODE, so many that they cost little beside the floor. */
-constexpr int64_t kFineSteps = 50;
+constexpr int64_t kFineSteps = 100;
 constexpr int64_t kFloorDraws = 20;
 /** Strengths whose tilts a model's samples are held against. */
 constexpr double kMostStrength = 3;

@@ -87,7 +87,8 @@ RunOptions run_options(const Method& method, const Path& path,
   o.resolved = "name: " + method.name + "\n";
   o.seed = budget.seed;
   o.method = method;
-  o.steps = kSteps;
+  o.steps = steps_of(method);
+  o.second_order = method.estimator.is_of_pictures();
   o.noise = noise_of(method, path.family());
   const int64_t roots =
       std::max<int64_t>(2, budget.pictures / o.plan().images_per_root());
@@ -136,7 +137,7 @@ Result result_of(const Tempered& tempered, const Judge& judge,
   Result out;
   out.problem = judge.problem().name;
   try {
-    check_method(tempered.method, kSteps);
+    check_method(tempered.method, steps_of(tempered.method));
     const auto options =
         run_options(tempered.method, *judge.path(), budget, scratch.run());
     auto parts = run_parts(judge.problem(), judge.path(), options, quiet);

@@ -15,9 +15,9 @@ namespace rsm::verify {
 
 /** How long every method trains. */
 struct Budget {
-  int64_t epochs = 120;    ///< of one update each
-  int64_t pictures = 192;  ///< of an epoch, about
-  double lr = 5e-3;        ///< falls linearly to 0
+  int64_t epochs = 200;    ///< of one update each
+  int64_t pictures = 256;  ///< of an epoch, about
+  double lr = 1e-2;        ///< falls linearly to 0
   int64_t points = 4096;   ///< that are measured
   uint64_t seed = 42;
   int64_t threads = 2;
