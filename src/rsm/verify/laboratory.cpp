@@ -88,7 +88,7 @@ RunOptions run_options(const Method& method, const Path& path,
   o.seed = budget.seed;
   o.method = method;
   o.steps = steps_of(method);
-  o.second_order = method.estimator.is_of_pictures();
+  if (method.estimator.is_of_pictures()) o.solver = Solver::multistep;
   o.noise = noise_of(method, path.family());
   const int64_t roots =
       std::max<int64_t>(2, budget.pictures / o.plan().images_per_root());
