@@ -172,8 +172,7 @@ std::vector<ComparisonFigure> comparison_figures(const Comparison& comparison) {
        "one dot a run, a bar at the mean", equal_drift_plot(comparison)},
       {"compare-front.svg", "What score costs in drift",
        "a dot a setting and epoch, means over seeds; the line: no other has "
-       "more "
-       "for less",
+       "more for less",
        drift_front_plot(comparison)},
       {"compare-loss.svg", "What score costs in the pictures",
        "the same against the largest loss of what nobody optimises",
