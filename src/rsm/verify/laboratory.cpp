@@ -12,8 +12,10 @@
 #include "rsm/methods/check_method.h"
 #include "rsm/methods/names.h"
 #include "rsm/models/guided_network.h"
+#include "rsm/models/loading.h"
 #include "rsm/paths/ddim_path.h"
 #include "rsm/paths/flow_path.h"
+#include "rsm/runs/checkpoint.h"
 #include "rsm/train/finetune.h"
 #include "rsm/verify/world_network.h"
 
@@ -28,6 +30,8 @@ constexpr int64_t kGroups = 8;
 /** Further than any run goes. */
 constexpr int64_t kNever = 1000000000;
 constexpr double kUnclipped = 1e30;
+/** Updates of 33 before the end count: single ones are noisy. */
+constexpr double kAverage = 0.97;
 constexpr double kExactGap = 0.1, kFailedGap = 0.7;
 
 /** A folder that is gone with it. */
@@ -70,6 +74,13 @@ class NoTexts : public Conditioner {
   }
 };
 
+/** What a run leaves: the average that its last checkpoint has. */
+void load_average(NetworkModule& network, const std::string& folder) {
+  const auto last = latest_checkpoint(folder);
+  RSM_CHECK(last, "[verify] ", folder, " has no checkpoint");
+  load_parameters(network, with_prefix(last->tensors, "average."), "[verify]");
+}
+
 /** An even grid: the worlds' densities are as wide as the noise. */
 std::shared_ptr<const Path> path_of(Family family) {
   if (family == Family::diffusion) return std::make_shared<DdimPath>();
@@ -101,7 +112,8 @@ RunOptions run_options(const Method& method, const Path& path,
   o.lr = budget.lr;
   o.lr_decay = true;
   o.weight_decay = 0;
-  o.ema_decay = 0;
+  o.ema_decay = kAverage;
+  o.ema_warmup = true;
   o.max_grad_norm = kUnclipped;
   o.eval_images = 1;
   o.eval_every = o.checkpoint_every = kNever;
@@ -144,6 +156,7 @@ Result result_of(const Tempered& tempered, const Judge& judge,
     const auto network = parts.model.network;
     Finetune run(options, std::move(parts), quiet);
     while (!run.finished()) run.run_epoch();
+    load_average(*network, options.folder);
     GuidedNetwork model(network, Condition(), /*scale=*/1,
                         {.tile = budget.points});
     out.fit = judge.fit_of(model);

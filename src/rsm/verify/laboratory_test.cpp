@@ -186,7 +186,7 @@ TEST(Laboratory, RamsFixedPointOnANormalDensityIsTheTilt) {
   NoProgress silent;
   const auto judge = judge_of("gauss-linear", even_flow());
   const auto tempered = at_alpha(find_method("ram"), 1, *judge.path(), 1);
-  const Budget budget{.epochs = 120, .pictures = 512, .lr = 1e-2};
+  const Budget budget{.epochs = 160, .pictures = 768, .lr = 5e-3};
   const auto result = result_of(tempered, judge, budget, silent);
   ASSERT_EQ(result.failure, "");
   const auto shift = [&](const Fit& fit) {
