@@ -25,7 +25,7 @@ struct EstimatorErrorOptions {
   uint64_t seed = 0;
   int64_t threads = 1;
   /** Networks that learn the policies' scores; none: these are exact. */
-  std::optional<LearningOptions> learning = {};
+  std::optional<NoiseLearning> learning = {};
 };
 
 /** How far an estimator is from the truth. */

@@ -96,7 +96,7 @@ struct LearntNoise::Network : torch::nn::Module {
 
 LearntNoise::LearntNoise(const GaussianMixture& mixture,
                          const std::vector<double>& alpha_bars,
-                         const LearningOptions& options, Progress& progress)
+                         const NoiseLearning& options, Progress& progress)
     : network_(std::make_unique<Network>(mixture.means().size(1), options.width,
                                          options.seed)) {
   const at::AutoGradMode enabled(true);

@@ -13,7 +13,7 @@
 namespace rsm {
 
 /** How a small network learns a mixture. */
-struct LearningOptions {
+struct NoiseLearning {
   int64_t steps = 4000;  ///< of AdamW, its rate falling to 0 along a cosine
   int64_t batch = 1024;  ///< noised points
   double rate = 2e-3;
@@ -31,7 +31,7 @@ class LearntNoise : public Denoiser {
    * of all, as those of a DdimPath. Throws Interrupted. */
   LearntNoise(const GaussianMixture& mixture,
               const std::vector<double>& alpha_bars,
-              const LearningOptions& options, Progress& progress);
+              const NoiseLearning& options, Progress& progress);
   ~LearntNoise() override;
 
   torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,

@@ -11,8 +11,8 @@
 namespace rsm {
 namespace {
 
-LearningOptions short_lesson() {
-  LearningOptions options;
+NoiseLearning short_lesson() {
+  NoiseLearning options;
   options.steps = 800;
   options.batch = 256;
   options.width = 64;
@@ -30,7 +30,7 @@ class Stopping : public NoProgress {
 };
 
 struct Lesson {
-  explicit Lesson(const LearningOptions& options)
+  explicit Lesson(const NoiseLearning& options)
       : path(toy_estimators(389)[1].path()),
         exact(world.tilted(), *path),
         learnt(world.tilted(), toy_alpha_bars(), options, progress) {

@@ -33,7 +33,7 @@ struct EstimatorsArguments : EstimatorErrorOptions {
 
 int analyze_estimators(EstimatorsArguments args) {
   if (args.full) args.samples = kFullSamples;
-  if (args.learnt) args.learning = LearningOptions{.seed = args.seed};
+  if (args.learnt) args.learning = NoiseLearning{.seed = args.seed};
   if (!args.folder.empty()) check_output_folder("-o", args.folder);
   args.policies.clear();
   for (const auto& word : args.of) {
