@@ -230,14 +230,16 @@ void add_analyze_strength(CLI::App& group, Action& action) {
       ->add_option("--pull", args->options.pull,
                    "C2 relative to C1, or absolute")
       ->transform(CLI::CheckedTransformer(std::map<std::string, PullForm>{
-          {"relative", PullForm::relative}, {"absolute", PullForm::absolute}}));
+          {"relative", PullForm::relative}, {"absolute", PullForm::absolute}}))
+      ->option_text("{relative,absolute}=relative");
   command
       ->add_option("--normalise", args->options.normalised,
                    "each curve's max or sum becomes 1; or none")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Normalised>{{"max", Normalised::max},
                                             {"sum", Normalised::sum},
-                                            {"none", Normalised::none}}));
+                                            {"none", Normalised::none}}))
+      ->option_text("{max,sum,none}=max");
   command->add_option("-o,--out", args->folder, "folder for the files")
       ->capture_default_str();
   command->add_option("--moved", args->moved,

@@ -98,7 +98,7 @@ TEST_P(ClipRewardOn, GradientIsThatOfItsScore) {
   for (const std::string name : {"aesthetic", "pick-score", "hps-v2"}) {
     const auto reward = made(cat(name, ":", folder.path()));
     EXPECT_TRUE(reward->is_differentiable());
-    const auto leaf = asked.images.to(device()).requires_grad_(true);
+    const auto leaf = asked.images.to(device()).clone().requires_grad_(true);
     const auto value = reward->value_of(leaf, asked.prompts);
     EXPECT_EQ(value.device().type(), device().type());
     if (repeats_its_bits()) {
