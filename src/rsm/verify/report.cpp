@@ -238,8 +238,8 @@ std::vector<std::string> write_report(const Report& all,
       written.push_back(
           cat(folder, "/", method.method, "-", result.problem, ".svg"));
       write_file_atomic(written.back(),
-                        report::svg_file(density_plot(
-                            judge, method.method, result.fit.points)));
+                        report::svg_file(density_plot(judge, method.method,
+                                                      result.fit.points)));
     }
   }
   return written;
