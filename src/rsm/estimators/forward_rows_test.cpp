@@ -136,8 +136,8 @@ torch::Tensor forward_loss(const Problem& p, const torch::Tensor& v) {
   for (int64_t r = 0; r < rollout.rows(); ++r) {
     if (!rollout.is_forward(rollout.row_state[r])) continue;
     rows.push_back(r);
-    images.push_back(
-        rollout.row_image[r]);  // a branch's number is its picture's
+    // A branch's number is its picture's.
+    images.push_back(rollout.row_image[r]);
   }
   const auto a = branches.value.to(torch::kFloat64)
                      .index_select(0, torch::tensor(images, torch::kLong));

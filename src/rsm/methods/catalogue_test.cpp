@@ -271,6 +271,19 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
          m.estimator.forward.shape = StrengthKnobs::Shape::sigma;
        },
        "forward.shape"},
+      {"rsm-forward",
+       [](Method& m) {
+         m.estimator.forward.pictures.coefficient =
+             PictureKnobs::Coefficient::linear;
+       },
+       "forward.coefficient: linear with distance: relative"},
+      {"rsm-forward", [](Method& m) { m.estimator.forward.pictures.t_min = 1; },
+       "forward.t_min is 1"},
+      {"ram",
+       [](Method& m) {
+         m.estimator.pictures.distance = PictureKnobs::Distance::relative;
+       },
+       "pictures.coefficient: linear with distance: relative"},
       {"flow-grpo", [](Method& m) { m.estimator.forward.pictures.draws = 1; },
        "rows: 0"},
       {"crd", [](Method& m) { m.regularisation.beta = 0; },

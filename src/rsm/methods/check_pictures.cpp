@@ -9,11 +9,29 @@ using Coefficient = PictureKnobs::Coefficient;
 using Importance = RegularisationKnobs::Importance;
 using KlForm = RegularisationKnobs::KlForm;
 
+namespace {
+
+/** What holds wherever pictures are noised again; `section` names the knobs. */
+void check_noising(const Method& method, const char* section,
+                   const PictureKnobs& knobs) {
+  require(knobs.t_min < knobs.t_max, method, section, ".t_min is ", knobs.t_min,
+          ", t_max ", knobs.t_max,
+          "; the noisiest time must be above the cleanest");
+  require(knobs.coefficient != Coefficient::linear ||
+              knobs.distance == PictureKnobs::Distance::square,
+          method, section,
+          ".coefficient: linear with distance: ", to_string(knobs.distance),
+          ": nothing grows with the distance; set distance: square");
+}
+
+}  // namespace
+
 void check_pictures(const Method& method) {
   using Weight = PictureKnobs::Weight;
   const auto& pictures = method.estimator.pictures;
   const auto& knobs = method.regularisation;
   const auto coefficient = to_string(pictures.coefficient);
+  check_noising(method, "pictures", pictures);
   require(!pictures.follows_gradients() || knobs.importance == Importance::none,
           method, "pictures.guidance: ", to_string(pictures.guidance),
           " with importance: ratio: a gradient has no ratio; set importance: "
@@ -23,9 +41,6 @@ void check_pictures(const Method& method) {
           method,
           "pictures.guidance: step with times: ", to_string(pictures.times),
           ": only the sampler's own times have a next one; set times: grid");
-  require(pictures.t_min < pictures.t_max, method, "pictures.t_min is ",
-          pictures.t_min, ", t_max ", pictures.t_max,
-          "; the noisiest time must be above the cleanest");
   require(knobs.importance != Importance::matching, method,
           "source: pictures with importance: matching: a distance has no sides "
           "to be cut at; set importance: none, or ratio");
@@ -47,11 +62,6 @@ void check_pictures(const Method& method) {
           "pictures.clip = ", pictures.clip,
           " with importance: ratio, which is cut by clip_range; set "
           "importance: none, or clip: 0");
-  require(pictures.coefficient != Coefficient::linear ||
-              pictures.distance == PictureKnobs::Distance::square,
-          method, "pictures.coefficient: linear with distance: ",
-          to_string(pictures.distance),
-          ": nothing grows with the distance; set distance: square");
   require(pictures.weight != Weight::pairs ||
               pictures.coefficient == Coefficient::plain,
           method, "pictures.weight: pairs with coefficient: ", coefficient,
@@ -81,14 +91,7 @@ void check_forward(const Method& method) {
           "forward.coefficient: ", to_string(pictures.coefficient),
           ": it compares outputs at one time and noise, and forward rows share "
           "none; set plain, residual, linear or reflected");
-  require(pictures.coefficient != Coefficient::linear ||
-              pictures.distance == PictureKnobs::Distance::square,
-          method, "forward.coefficient: linear with distance: ",
-          to_string(pictures.distance),
-          ": nothing grows with the distance; set distance: square");
-  require(pictures.t_min < pictures.t_max, method, "forward.t_min is ",
-          pictures.t_min, ", t_max ", pictures.t_max,
-          "; the noisiest time must be above the cleanest");
+  check_noising(method, "forward", pictures);
   require(knobs.shape == Shape::flat || knobs.shape == Shape::linear ||
               knobs.shape == Shape::quadratic ||
               knobs.shape == Shape::predicted,

@@ -134,8 +134,9 @@ std::string regularisation_cell(const RegularisationKnobs& knobs) {
   if (knobs.guides_reference()) {
     out += ", guided by " + number(knobs.reference_guidance);
   }
-  if (knobs.least_pull < 1)
+  if (knobs.least_pull < 1) {
     out += ", from " + number(knobs.least_pull) + " of it";
+  }
   if (knobs.anchors) out += knobs.pull_rows ? ", anchors" : ", anchors only";
   return out;
 }

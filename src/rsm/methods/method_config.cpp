@@ -110,6 +110,18 @@ void prepare_flow(const Config& section, EstimatorKnobs& knobs) {
   if (use == FlowKnobs::Use::balance) knobs.compare_nothing();
 }
 
+/** What the words of `next` have no use for is as usual. */
+void forget_unused(PictureKnobs& knobs, const PictureKnobs& next,
+                   const PictureKnobs& usual) {
+  if (next.times == PictureKnobs::Times::grid) {
+    knobs.shift = usual.shift;
+  } else {
+    knobs.distinct = usual.distinct;
+  }
+  if (!next.has_ratio()) knobs.clip = usual.clip;
+  if (!next.uses_sharpness()) knobs.sharpness = usual.sharpness;
+}
+
 /** An entry's own knobs of another weight, time, distance or copy are none of
  * the config's. */
 void prepare_pictures(const Config& section, EstimatorKnobs& estimator) {
@@ -142,13 +154,7 @@ void prepare_pictures(const Config& section, EstimatorKnobs& estimator) {
   }
   if (next.weight != PictureKnobs::Weight::top) knobs.top = usual.top;
   if (next.times != PictureKnobs::Times::power) knobs.power = usual.power;
-  if (next.times == PictureKnobs::Times::grid) {
-    knobs.shift = usual.shift;
-  } else {
-    knobs.distinct = usual.distinct;
-  }
-  if (!next.has_ratio()) knobs.clip = usual.clip;
-  if (!next.uses_sharpness()) knobs.sharpness = usual.sharpness;
+  forget_unused(knobs, next, usual);
   if (next.distance != PictureKnobs::Distance::power) {
     knobs.exponent = usual.exponent;
   }
@@ -167,10 +173,7 @@ void prepare_forward(const Config& section, ForwardKnobs& knobs) {
   }
   words("times", next.times, "");
   words("coefficient", next.coefficient, "");
-  auto& own = knobs.pictures;
-  if (next.times == PictureKnobs::Times::grid) own.shift = usual.pictures.shift;
-  if (!next.uses_sharpness()) own.sharpness = usual.pictures.sharpness;
-  if (!next.has_ratio()) own.clip = usual.pictures.clip;
+  forget_unused(knobs.pictures, next, usual.pictures);
 }
 
 /** What is to be known before knobs are asked for: an entry's own of another

@@ -46,8 +46,10 @@ struct LossRows {
                             ///< is in guidance and trust already
   RegularisationKnobs::Importance importance =
       RegularisationKnobs::Importance::matching;
-  double clip_range = 1e-4;      ///< xi; unused by `none`
-  torch::Tensor unclipped = {};  ///< [R] bool: rows of `none`; undefined: none
+  double clip_range = 1e-4;  ///< xi; unused by `none`
+  /** [R] bool: rows that are as of `none` whatever `importance` others have;
+   * undefined: there are none such. */
+  torch::Tensor unclipped = {};
 };
 
 /** A standing pull of S states, which clipping never touches. */

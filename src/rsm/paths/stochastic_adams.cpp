@@ -8,16 +8,14 @@
 namespace rsm {
 namespace {
 
-constexpr int64_t kHighestOrder = 4;
-
 void check_settings(const StochasticAdams& settings) {
   const auto in = [](int64_t order, int64_t least) {
-    return order >= least && order <= kHighestOrder;
+    return order >= least && order <= kMostAdamsOrder;
   };
   RSM_CHECK(in(settings.predictor_order, 1) && in(settings.corrector_order, 0),
             "[SA-Solver] predictor of order ", settings.predictor_order,
             ", corrector of order ", settings.corrector_order,
-            "; allowed: 1 to ", kHighestOrder, ", and 0 for no corrector");
+            "; allowed: 1 to ", kMostAdamsOrder, ", and 0 for no corrector");
   RSM_CHECK(settings.tau >= 0, "[SA-Solver] tau ", settings.tau,
             "; a number of at least 0 is needed");
 }

@@ -8,6 +8,8 @@
 
 namespace rsm {
 
+constexpr int64_t kMostAdamsOrder = 4;
+
 /** Settings of SA-Solver (arXiv 2309.05019), a multistep solver of the SDEs
  * that have the ODE's marginals at all times: with tau 0 it is the ODE, with 1
  * the noise is DDPM's. tau is constant in an interval of times, 0 outside. */
@@ -15,8 +17,8 @@ struct StochasticAdams {
   double tau = 1;     ///< at least 0
   double from = 0.2;  ///< the interval, in [0,1], its ends included
   double to = 0.8;
-  int64_t predictor_order = 2;  ///< 1 to 4
-  int64_t corrector_order = 2;  ///< 1 to 4; 0: there is no corrector
+  int64_t predictor_order = 2;  ///< 1 to kMostAdamsOrder
+  int64_t corrector_order = 2;  ///< the same; 0: there is no corrector
 
   double tau_at(double t) const { return t >= from && t <= to ? tau : 0; }
   bool operator==(const StochasticAdams&) const = default;

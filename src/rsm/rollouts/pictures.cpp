@@ -73,9 +73,9 @@ Transitions steps_of_branches(const Path& path, const RolloutPlan& plan) {
 
 /** The times of one root's pictures, by draw. */
 std::vector<double> times_of_root(const Path& path, const RolloutPlan& plan,
+                                  const std::vector<double>& grid,
                                   uint64_t seed) {
   const auto& knobs = plan.estimator.noising();
-  const auto grid = plan.times(path);
   const int64_t images = plan.images_per_root();
   std::vector<double> out(knobs.draws * images);
   for (int64_t image = 0; image < images; ++image) {
@@ -140,7 +140,7 @@ Transitions own_rows(const Path& path, const RolloutPlan& plan,
                         static_cast<uint64_t>(request.prompts[p].id),
                         static_cast<uint64_t>(member)});
       out.insert(out.end(), of_branches.begin(), of_branches.end());
-      for (const double t : times_of_root(path, plan, seed)) {
+      for (const double t : times_of_root(path, plan, grid, seed)) {
         out.push_back(forward_row(path, t));
         if (knobs.times == PictureKnobs::Times::grid) {
           out.back().t_next = after(grid, t);

@@ -8,6 +8,7 @@
 
 #include "rsm/paths/adams_solver.h"
 #include "rsm/paths/forward.h"
+#include "rsm/rollouts/comparison_testing.h"
 #include "rsm/rollouts/testing.h"
 
 namespace rsm {
@@ -59,14 +60,8 @@ TEST(Pictures, DoNotDependOnTheirParts) {
       auto plan = pictures(*path, 4, 2);
       plan.solver = solver;
       const auto request = request_for(3, 2);
-      const auto whole = roll_out_with_gaussian(path, plan, request);
-      auto parts = make_room(*path, plan, request);
-      GaussianDenoiser denoiser(path);
-      draw(denoiser, *path, plan, request, {1, 2}, parts);
-      draw(denoiser, *path, plan, request, {0, 1}, parts);
-      EXPECT_TRUE(parts.x.equal(whole.x));
-      EXPECT_TRUE(parts.x_next.equal(whole.x_next));
-      EXPECT_TRUE(parts.latents.equal(whole.latents));
+      expect_equal(roll_out_in_parts(path, plan, request),
+                   roll_out_with_gaussian(path, plan, request));
     }
   }
 }
@@ -119,8 +114,9 @@ TEST(Pictures, OfDistinctDrawsLeaveOutStepsAtRandom) {
   const auto more = own_rows(*path, plan, request);
   for (size_t picture = 0; picture < 200; ++picture) {
     std::map<double, int64_t> taken;
-    for (size_t draw = 0; draw < 13; ++draw)
+    for (size_t draw = 0; draw < 13; ++draw) {
       ++taken[more[13 * picture + draw].t];
+    }
     EXPECT_EQ(taken.size(), 10u);
     for (const auto& [t, count] : taken) EXPECT_LE(count, 2) << t;
   }
@@ -174,12 +170,7 @@ TEST(Pictures, OfBranchesAreNoisedBesideThem) {
     EXPECT_GT(times.size(), 30u);
     EXPECT_EQ(without_forward_rows(rollout).row_image, without.row_image);
     EXPECT_EQ(without_forward_rows(rollout).state_step, without.state_step);
-    auto parts = make_room(*path, plan, request);
-    GaussianDenoiser denoiser(path);
-    draw(denoiser, *path, plan, request, {1, 1}, parts);
-    draw(denoiser, *path, plan, request, {0, 1}, parts);
-    EXPECT_TRUE(parts.x.equal(rollout.x));
-    EXPECT_TRUE(parts.x_next.equal(rollout.x_next));
+    expect_equal(roll_out_in_parts(path, plan, request), rollout);
   }
 }
 

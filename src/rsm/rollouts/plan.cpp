@@ -180,8 +180,8 @@ std::vector<double> RolloutPlan::times(const Path& path) const {
 }
 
 Transitions RolloutPlan::transitions(const Path& path) const {
-  const auto times = this->times(path);
   if (estimator.is_of_pictures()) return noised_rows(path);
+  const auto times = this->times(path);
   auto out = path.noisy_steps(times, noise);
   const auto& gradient = estimator.gradient;
   for (int64_t i = 0; estimator.is_first_order() && i < steps; ++i) {

@@ -125,4 +125,16 @@ inline Rollout roll_out_with_gaussian(const PathPointer& path,
   return roll_out(denoiser, *path, plan, request);
 }
 
+/** The same in two parts, the first prompt last. */
+inline Rollout roll_out_in_parts(const PathPointer& path,
+                                 const RolloutPlan& plan,
+                                 const RolloutRequest& request) {
+  GaussianDenoiser denoiser(path);
+  auto out = make_room(*path, plan, request);
+  const int64_t others = std::ssize(request.prompts) - 1;
+  draw(denoiser, *path, plan, request, {1, others}, out);
+  draw(denoiser, *path, plan, request, {0, 1}, out);
+  return out;
+}
+
 }  // namespace rsm

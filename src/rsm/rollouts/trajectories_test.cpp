@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "rsm/paths/transitions.h"
+#include "rsm/rollouts/comparison_testing.h"
 #include "rsm/rollouts/testing.h"
 
 namespace rsm {
@@ -64,14 +65,8 @@ TEST(Trajectories, DoNotDependOnTheirParts) {
   const auto path = diffusion_path();
   const auto plan = trajectories(*path, true, 4);
   const auto request = request_for(3, 2);
-  const auto whole = roll_out_with_gaussian(path, plan, request);
-  auto parts = make_room(*path, plan, request);
-  GaussianDenoiser denoiser(path);
-  draw(denoiser, *path, plan, request, {1, 2}, parts);
-  draw(denoiser, *path, plan, request, {0, 1}, parts);
-  EXPECT_TRUE(parts.x.equal(whole.x));
-  EXPECT_TRUE(parts.y.equal(whole.y));
-  EXPECT_TRUE(parts.latents.equal(whole.latents));
+  expect_equal(roll_out_in_parts(path, plan, request),
+               roll_out_with_gaussian(path, plan, request));
 }
 
 }  // namespace

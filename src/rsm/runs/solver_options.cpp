@@ -8,7 +8,6 @@ namespace rsm {
 namespace {
 
 constexpr double kMostTau = 10;
-constexpr int64_t kHighestOrder = 4;
 
 Solver solver_named(const std::string& word) {
   return word == "sa"          ? Solver::sa
@@ -56,9 +55,9 @@ void read_solver(const Config& sampling, Family family, RunOptions& o) {
   o.adams = usual_adams(family);
   o.adams.tau = section.real("tau", o.adams.tau, 0, kMostTau);
   o.adams.predictor_order = section.integer(
-      "predictor_order", o.adams.predictor_order, 1, kHighestOrder);
+      "predictor_order", o.adams.predictor_order, 1, kMostAdamsOrder);
   o.adams.corrector_order = section.integer(
-      "corrector_order", o.adams.corrector_order, 0, kHighestOrder);
+      "corrector_order", o.adams.corrector_order, 0, kMostAdamsOrder);
   read_interval(section, o.adams);
 }
 

@@ -45,7 +45,11 @@ Frozen Finetune::freeze(const Collected& sampled, const Guidance& guidance) {
                    options_.train_tiles.tile),
         states};
   };
-  const auto met_outputs = [&](Copy which, const std::vector<int64_t>& states) {
+  // Where an update's first outputs are to be these, bit for bit. Its batches
+  // are laid out anew then: reject() and weigh() may change the guidance in
+  // between.
+  const auto outputs_in_updates = [&](Copy which,
+                                      const std::vector<int64_t>& states) {
     if (states.empty() || states.size() < guidance.trained.size()) {
       return outputs(which, states);
     }
@@ -67,7 +71,7 @@ Frozen Finetune::freeze(const Collected& sampled, const Guidance& guidance) {
                                  {static_cast<uint64_t>(state_.epoch)});
   const bool is_slower = pictures.old.is_kept();
   out.old = known ? StateOutputs{rollout.y, all_states(rollout)}
-                  : met_outputs(
+                  : outputs_in_updates(
                         is_slower ? Copy::old : Copy::training,
                         old_states(options_.method, options_.updates_per_epoch,
                                    rollout, guidance.trained, seed));

@@ -1,0 +1,45 @@
+#pragma once
+
+namespace rsm {
+
+/** What holds the update back. */
+struct RegularisationKnobs {
+  /** KL to the reference: per true variance 2 s^2, or 2 s~^2 (= dt times), or
+   * unweighted: 4.5^2 <(y - y_ref)^2> / 2 at all times (PCPO on diffusion).
+   * No KL: output <(y - y_ref)^2> (VGG-Flow); score M^2 / s^4 of it, that of
+   * the step's log-density (Residual grad-DB). */
+  enum class KlForm { exact, heuristic, unweighted, output, score };
+  /** ratio: the PPO form, max(-A R, -A clamp(R)). matching: the hinge
+   * max(0, xi |A| + A U), whose importance factor is exactly 1. none: plain
+   * score-function gradient, no ratio and no clipping. */
+  enum class Importance { ratio, matching, none };
+  /** What the clip range bounds: log rho, g log rho, s^2 log rho (fairclip),
+   * or s (log rho + bias) (Guard). */
+  enum class ClipIn { log_ratio, strength, variance, centred };
+  /** What rows without an advantage lose. policy: where their group has no
+   * spread, their part of the policy's mean. rows: that and their KL, also
+   * where they are right at their group's mean. none: nothing; every trained
+   * row counts in every mean. whole: that and their KL, and means still count
+   * them. */
+  enum class Mask { policy, rows, none, whole };
+
+  double beta = 0;
+  double reference_guidance = 0;
+  double least_pull = 1;
+  double old = 0;
+  KlForm kl_form = KlForm::exact;
+  bool pull_rows = true;
+  bool anchors = false;
+  double anchor_share = 0;
+  Importance importance = Importance::matching;
+  ClipIn clip_in = ClipIn::log_ratio;
+  double clip_range = 1e-4;
+  double advantage_clip = 5;
+  Mask mask = Mask::policy;
+
+  /** Whether the reference pulls under text guidance of its own. */
+  bool guides_reference() const { return beta > 0 && reference_guidance > 0; }
+  bool operator==(const RegularisationKnobs&) const = default;
+};
+
+}  // namespace rsm
