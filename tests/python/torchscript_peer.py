@@ -96,9 +96,15 @@ class Number(torch.nn.Module):
         return images.mean([1, 2, 3]) * weight
 
 
-class OneByOne(torch.nn.Module):
+class Fixed(torch.nn.Module):
+    """Gives so many scores, however many pictures there are."""
+
+    def __init__(self, count: int):
+        super().__init__()
+        self.count = count
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return images.reshape(1, -1).mean(1)
+        return images.reshape(self.count, -1).mean(1)
 
 
 def main(out, example):
@@ -128,7 +134,8 @@ def main(out, example):
         torch.jit.script(Wrong(kind)).save(out / f"wrong{kind}.pt")
     for name, module in (("pair", Pair()), ("number", Number())):
         torch.jit.script(module).save(out / f"{name}.pt")
-    torch.jit.trace(OneByOne(), images[:1]).save(out / "one.pt")
+    for name, count in (("one", 1), ("two", 2)):
+        torch.jit.trace(Fixed(count), images[:count]).save(out / f"{name}.pt")
     torch.save(network.state_dict(), out / "pickle.pt")
     sys.argv = [str(example), str(out / "example.pt")]
     runpy.run_path(str(example), run_name="__main__")

@@ -12,17 +12,23 @@ torch::Tensor Reward::value_of(const torch::Tensor& /*images*/,
                        "lists them under zeroth order"));
 }
 
-void check_pictures(const std::string& who, const torch::Tensor& images,
-                    const Prompts& prompts) {
+void check_picture_shapes(const std::string& who, const torch::Tensor& images,
+                          const Prompts& prompts) {
   RSM_CHECK(images.dim() == 4 && images.size(1) == 3 && images.size(2) > 0 &&
-                images.size(3) > 0,
-            "[", who, "] images ", images.sizes(), "; it judges [B,3,H,W]");
-  RSM_CHECK(images.scalar_type() == torch::kFloat32 && images.device().is_cpu(),
-            "[", who, "] images of type ", images.scalar_type(), " on ",
-            images.device(), "; they must be float32 on the CPU");
+                images.size(3) > 0 && images.is_floating_point(),
+            "[", who, "] images ", images.sizes(), " of ", images.scalar_type(),
+            "; it judges [B,3,H,W] of floating point");
   RSM_CHECK(images.size(0) == std::ssize(prompts), "[", who, "] ",
             images.size(0), " images and ", prompts.size(),
             " prompts; give one prompt an image");
+}
+
+void check_pictures(const std::string& who, const torch::Tensor& images,
+                    const Prompts& prompts) {
+  check_picture_shapes(who, images, prompts);
+  RSM_CHECK(images.scalar_type() == torch::kFloat32 && images.device().is_cpu(),
+            "[", who, "] images of type ", images.scalar_type(), " on ",
+            images.device(), "; they must be float32 on the CPU");
   const auto bad = (~images.isfinite().flatten(1).all(1)).nonzero();
   if (bad.numel() > 0) {
     const auto first = bad[0].item<int64_t>();

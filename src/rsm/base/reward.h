@@ -72,9 +72,14 @@ class Reward {
                                  const Prompts& prompts) const;
 };
 
-/** What score() of most rewards begins with. Throws rsm::Error, beginning with
- * "[who]", unless images are [B,3,H,W], H, W >= 1, float32 on the CPU, finite
- * (naming the first that is not), and prompts are as many. */
+/** What value_of() of most rewards begins with. Throws rsm::Error, beginning
+ * with "[who]", unless images are [B,3,H,W], H, W >= 1, of floating point, and
+ * prompts are as many. */
+void check_picture_shapes(const std::string& who, const torch::Tensor& images,
+                          const Prompts& prompts);
+
+/** What score() of most rewards begins with: the same, and images have to be
+ * float32 on the CPU and finite; the first that is not is named. */
 void check_pictures(const std::string& who, const torch::Tensor& images,
                     const Prompts& prompts);
 

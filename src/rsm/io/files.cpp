@@ -148,6 +148,18 @@ bool is_folder(const std::string& path) {
   return type_of(path) == std::filesystem::file_type::directory;
 }
 
+std::vector<std::string> names_in(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> names;
+  std::error_code failed;
+  for (fs::directory_iterator at(folder, failed), end; !failed && at != end;
+       at.increment(failed)) {
+    names.push_back(at->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 void make_folders(const std::string& path) {
   std::error_code code;
   std::filesystem::create_directories(path, code);

@@ -51,6 +51,9 @@ bool is_there(const std::string& path);
 bool is_file(const std::string& path);
 bool is_folder(const std::string& path);
 
+/** Names of what lies in a folder, sorted; none where it can't be read. */
+std::vector<std::string> names_in(const std::string& folder);
+
 /** Makes the folder, and those above it, where they are missing. Throws
  * rsm::Error naming it. */
 void make_folders(const std::string& path);

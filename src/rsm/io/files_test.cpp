@@ -105,6 +105,18 @@ TEST(Files, TemporaryFilesOfTheDeadAreRemovedAndNothingElse) {
   EXPECT_EQ(remove_temporary_files(folder / "missing"), 0);
 }
 
+TEST(Files, NamesInAFolderAreSorted) {
+  const TemporaryFolder folder;
+  for (const char* name : {"b", "a", ".c"}) {
+    write_file_atomic(folder / name, "");
+  }
+  make_folders(folder / "A/below");
+  EXPECT_EQ(names_in(folder.path()),
+            (std::vector<std::string>{".c", "A", "a", "b"}));
+  EXPECT_TRUE(names_in(folder / "none").empty());
+  EXPECT_TRUE(names_in(folder / "a").empty());
+}
+
 TEST(Files, FoldersThatCannotBeMadeAreNamed) {
   const TemporaryFolder folder;
   make_folders(folder / "a/b");

@@ -33,17 +33,6 @@ bool has_file(const fs::path& path) {
   return false;
 }
 
-std::vector<std::string> names_in(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code failed;
-  for (fs::directory_iterator at(folder, failed), end; !failed && at != end;
-       at.increment(failed)) {
-    names.push_back(at->path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 /** Names of the index, or else single file, of each variant. */
 std::vector<std::string> variants_of(const std::vector<std::string>& names,
                                      const std::string& stem) {
@@ -89,7 +78,7 @@ fs::path weights_of(const std::string& folder, const std::string& stem) {
     const auto path = base / (stem + end);
     if (has_file(path)) return path;
   }
-  const auto names = names_in(base);
+  const auto names = names_in(folder);
   const auto variants = variants_of(names, stem);
   RSM_CHECK(variants.size() <= 1, "[safetensors] ", folder, " has no ", stem,
             kSuffix, " but several variants: ", shown(join(variants)),

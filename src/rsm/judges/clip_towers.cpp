@@ -86,9 +86,7 @@ void ClipTowers::load(const StateDict& tensors) {
             ": features of texts have ", configs.text.projection_dim,
             " numbers and those of pictures ", width(),
             "; as many of both are needed");
-  const std::string own = folder_ + "/tokenizer";
-  tokenizer_ =
-      read_clip_tokenizer(is_folder(own) ? own : folder_, configs.text);
+  tokenizer_ = read_clip_tokenizer(tokenizer_folder(folder_), configs.text);
   text_ = ClipTextModel(configs.text, /*with_projection=*/true);
   adopt(text_, text, folder_, options_);
 }

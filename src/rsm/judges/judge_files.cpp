@@ -4,8 +4,6 @@
 #include <array>
 #include <filesystem>
 #include <string_view>
-#include <system_error>
-#include <vector>
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
@@ -24,17 +22,6 @@ constexpr const char* kOpenClipStem = "open_clip_model";
 bool is_pickle(const std::string& path) {
   return std::any_of(kPickles.begin(), kPickles.end(),
                      [&](auto ending) { return path.ends_with(ending); });
-}
-
-std::vector<std::string> names_in(const std::string& folder) {
-  std::vector<std::string> names;
-  std::error_code failed;
-  for (fs::directory_iterator at(folder, failed), end; !failed && at != end;
-       at.increment(failed)) {
-    names.push_back(at->path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
 }
 
 JudgeWeights of_folder(const std::string& who, const std::string& folder) {
@@ -74,8 +61,17 @@ JudgeWeights read_judge(const std::string& who, const std::string& path) {
   RSM_CHECK(is_file(path), "[", who, "] there is no folder or file ", path,
             "; docs/rewards.md says how to get it: put it there, or name its "
             "place behind a colon");
-  const std::string parent = fs::path(path).parent_path();
-  return {parent.empty() ? "." : parent, view_safetensors(path).tensors};
+  return {parent_of(path), view_safetensors(path).tensors};
+}
+
+std::string parent_of(const std::string& file) {
+  const std::string parent = fs::path(file).parent_path();
+  return parent.empty() ? "." : parent;
+}
+
+std::string tokenizer_folder(const std::string& folder) {
+  const std::string own = folder + "/tokenizer";
+  return is_folder(own) ? own : folder;
 }
 
 }  // namespace rsm

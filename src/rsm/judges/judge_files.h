@@ -29,4 +29,11 @@ JudgeWeights read_judge(const std::string& who, const std::string& path);
  * .bin, .ckpt). */
 void refuse_pickle(const std::string& who, const std::string& path);
 
+/** The folder that a file lies in, "." of a name alone. */
+std::string parent_of(const std::string& file);
+
+/** Where the tokenizer of a judge's folder lies: in tokenizer/, or beside the
+ * rest. */
+std::string tokenizer_folder(const std::string& folder);
+
 }  // namespace rsm

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "rsm/base/error.h"
 #include "rsm/models/loading.h"
 
 namespace rsm {
@@ -17,14 +16,8 @@ RewardScores NetworkReward::score(const torch::Tensor& images,
 
 torch::Tensor NetworkReward::value_of(const torch::Tensor& images,
                                       const Prompts& prompts) const {
-  RSM_CHECK(images.dim() == 4 && images.size(1) == 3 && images.size(2) > 0 &&
-                images.size(3) > 0 && images.is_floating_point(),
-            "[", who(), "] images ", images.sizes(), " of ",
-            images.scalar_type(), "; it judges [B,3,H,W] of floating point");
+  check_picture_shapes(who(), images, prompts);
   const int64_t count = images.size(0);
-  RSM_CHECK(count == std::ssize(prompts), "[", who(), "] ", count,
-            " images and ", prompts.size(),
-            " prompts; give one prompt an image");
   // Of no pictures [0], which carries their gradient too.
   if (count == 0) return images.sum({1, 2, 3}).to(at::kFloat);
   const auto place = device();

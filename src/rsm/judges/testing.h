@@ -24,14 +24,20 @@ inline RewardSpec spec_of(const std::string& name) {
 
 inline constexpr int64_t kSmallProjection = 10;
 
-inline ClipVisionConfig small_vision() {
-  ClipVisionConfig c;
-  c.hidden_size = 16;
-  c.intermediate_size = 24;
+/** Two layers of either tower. */
+inline void set_small_layers(ClipLayerConfig& c, int64_t width, int64_t inner,
+                             int64_t heads) {
+  c.hidden_size = width;
+  c.intermediate_size = inner;
+  c.num_attention_heads = heads;
   c.projection_dim = kSmallProjection;
   c.num_hidden_layers = 2;
-  c.num_attention_heads = 2;
   c.hidden_act = "gelu";
+}
+
+inline ClipVisionConfig small_vision() {
+  ClipVisionConfig c;
+  set_small_layers(c, 16, 24, 2);
   c.image_size = 12;
   c.patch_size = 4;
   return c;
@@ -40,12 +46,7 @@ inline ClipVisionConfig small_vision() {
 inline ClipTextConfig small_text(int64_t tokens) {
   ClipTextConfig c;
   c.vocab_size = tokens;
-  c.hidden_size = 12;
-  c.intermediate_size = 20;
-  c.projection_dim = kSmallProjection;
-  c.num_hidden_layers = 2;
-  c.num_attention_heads = 3;
-  c.hidden_act = "gelu";
+  set_small_layers(c, 12, 20, 3);
   c.max_position_embeddings = 16;
   c.bos_token_id = tokens - 2;
   c.eos_token_id = 2;  // the largest id, as in CLIP's own configs

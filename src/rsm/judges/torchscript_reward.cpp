@@ -4,7 +4,6 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/script.h>
 
-#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <optional>
@@ -15,13 +14,13 @@
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/io/files.h"
+#include "rsm/judges/judge_files.h"
 #include "rsm/judges/network_reward.h"
 #include "rsm/text/clip_tokenizer.h"
 
 namespace rsm {
 namespace {
 
-namespace fs = std::filesystem;
 using Schema = c10::FunctionSchema;
 
 constexpr const char* kSizeAttribute = "picture_size";
@@ -80,7 +79,6 @@ class TorchScriptReward : public NetworkReward {
   Network& network() const;
   torch::jit::Module read() const;
   Beside beside_in(const Schema& forward) const;
-  ClipTokenizer read_tokenizer() const;
   void check_scores(const torch::Tensor& scores,
                     const torch::Tensor& images) const;
 
@@ -145,13 +143,6 @@ Beside TorchScriptReward::beside_in(const Schema& forward) const {
                   "prompts: List[str]"));
 }
 
-ClipTokenizer TorchScriptReward::read_tokenizer() const {
-  const std::string parent = fs::path(file_).parent_path();
-  const std::string folder = parent.empty() ? "." : parent;
-  const std::string own = folder + "/tokenizer";
-  return ClipTokenizer::load(is_folder(own) ? own : folder);
-}
-
 TorchScriptReward::Network& TorchScriptReward::network() const {
   const std::lock_guard lock(reading_);
   if (!network_) {
@@ -159,7 +150,9 @@ TorchScriptReward::Network& TorchScriptReward::network() const {
     const auto forward = made.module.find_method("forward");
     RSM_CHECK(forward, "[", who(), "] ", file_, " has no forward; ", kExport);
     made.beside = beside_in(forward->function().getSchema());
-    if (made.beside == Beside::ids) made.tokenizer = read_tokenizer();
+    if (made.beside == Beside::ids) {
+      made.tokenizer = ClipTokenizer::load(tokenizer_folder(parent_of(file_)));
+    }
     network_ = std::move(made);
   }
   return *network_;
@@ -212,8 +205,9 @@ void TorchScriptReward::check() const {
   const at::AutoGradMode gradient(spec().gradient);
   auto images = at::cat({at::zeros_like(noise), noise.sigmoid()}).to(device());
   images.requires_grad_(spec().gradient);
+  // As the run will: a trace may hold the number of pictures it was made of.
   const auto scores =
-      judged(images, {{0, "a cup", ""}, {1, "two red birds", ""}});
+      value_of(images, {{0, "a cup", ""}, {1, "two red birds", ""}});
   const auto finite = [&](const torch::Tensor& numbers, const char* what) {
     const auto of_each = numbers.flatten(1).isfinite().all(1).to(at::kCPU);
     for (int64_t i = 0; i < 2; ++i) {

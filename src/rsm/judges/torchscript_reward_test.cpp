@@ -115,17 +115,18 @@ TEST_P(TorchScript, TheDocsExampleIsOne) {
 TEST_P(TorchScript, IsCheckedBeforeARun) {
   expect_parts(check_error("wrong0"),
                {"score of a black picture", "not finite"});
-  expect_parts(check_error("wrong1"), {"scores [2, 2]", "[2]"});
+  expect_parts(check_error("wrong1"), {"scores [8, 2]", "[8]"});
   expect_parts(check_error("wrong2", true), {"carry no gradient"});
   made("wrong2")->check();
   expect_parts(check_error("wrong3"), {"Long", "floating point"});
   made("wrong4")->check();
   expect_parts(check_error("wrong4", true),
                {"gradient of a black picture", "not finite"});
-  expect_parts(check_error("wrong5"), {"a mistake of its own", "[2, 3,"});
+  expect_parts(check_error("wrong5"), {"a mistake of its own", "[8, 3,"});
   expect_parts(check_error("pair"), {"returns a Tuple"});
   expect_parts(check_error("number"), {"float weight", "allowed", "List[str]"});
-  expect_parts(check_error("one"), {"scores [1]", "[2]"});
+  expect_parts(check_error("one"), {"scores [1]", "[8]"});
+  expect_parts(check_error("two"), {"scores [2]", "[8]"});
 }
 
 TEST_P(TorchScript, FilesOfOtherKindsAreRefused) {

@@ -39,13 +39,7 @@ class FormulaReward : public Reward {
 
   torch::Tensor value_of(const torch::Tensor& images,
                          const Prompts& prompts) const override {
-    RSM_CHECK(images.dim() == 4 && images.size(1) == 3 && images.size(2) > 0 &&
-                  images.size(3) > 0 && images.is_floating_point(),
-              "[reward ", name_, "] images ", images.sizes(), " of ",
-              images.scalar_type(), "; it judges [B,3,H,W] of floating point");
-    RSM_CHECK(images.size(0) == std::ssize(prompts), "[reward ", name_, "] ",
-              images.size(0), " images and ", prompts.size(),
-              " prompts; give one prompt an image");
+    check_picture_shapes(cat("reward ", name_), images, prompts);
     std::vector<torch::Tensor> values;
     // Not select(): the gradient of each would be as large as all images.
     for (const auto& image : images.unbind(0)) {

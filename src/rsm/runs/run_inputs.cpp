@@ -30,14 +30,26 @@ constexpr const char* kExec = "exec:";
 constexpr std::array<const char*, 4> kModelFiles = {".json", ".model",
                                                     ".safetensors", ".txt"};
 
-bool is_model_file(const fs::directory_entry& entry) {
+bool is_model_file(const fs::path& path) {
   std::error_code none;
-  const std::string name = entry.path().filename().string();
-  if (!entry.is_regular_file(none) || name.starts_with('.')) return false;
+  const std::string name = path.filename().string();
+  if (!fs::is_regular_file(path, none) || name.starts_with('.')) return false;
   for (const char* ending : kModelFiles) {
     if (name.ends_with(ending)) return true;
   }
   return false;
+}
+
+/** Adds what of a model lies in a folder, by the names CALLED/FILE; nothing
+ * where there is no such folder. */
+void add_model_files(const fs::path& folder, const fs::path& called,
+                     Checksums& out) {
+  for (const auto& name : names_in(folder.string())) {
+    const auto path = folder / name;
+    if (is_model_file(path)) {
+      out[(called / name).string()] = file_checksum(path.string());
+    }
+  }
 }
 
 RunInputs::Prompts prompts_of(const std::string& source) {
@@ -66,19 +78,19 @@ void add_files_of(const std::string& command, Checksums& out) {
   }
 }
 
-/** The weights of a network that judges, NAME:PATH: a file or what of a model
- * lies in a folder. */
+/** A network that judges, NAME:PATH: its file or what of a model lies in its
+ * folder, and its tokenizer where that has a folder of its own. */
 void add_network(const std::string& path, Checksums& out) {
   std::error_code none;
-  if (fs::is_regular_file(path, none)) {
+  const bool file = fs::is_regular_file(path, none);
+  const fs::path folder = file ? parent_of(path) : path;
+  if (file) {
     out[path] = file_checksum(path);
-    return;
+  } else {
+    add_model_files(folder, folder, out);
   }
-  for (const auto& entry : fs::directory_iterator(path, none)) {
-    if (!is_model_file(entry)) continue;
-    const auto file = entry.path().string();
-    out[file] = file_checksum(file);
-  }
+  const auto tokenizer = folder / "tokenizer";
+  add_model_files(tokenizer, tokenizer, out);
 }
 
 /** Files that a reward rests on. */
@@ -171,14 +183,8 @@ Checksums model_checksums(const std::string& folder) {
   out[kIndex] = file_checksum(index);
   const json parts = read_python_json(index);
   for (const auto& part : JsonFields(parts, "[model] " + index).keys()) {
-    std::error_code none;  // not every part of a pipeline is there
-    for (const auto& entry :
-         fs::directory_iterator(folder + "/" + part, none)) {
-      if (is_model_file(entry)) {
-        out[part + "/" + entry.path().filename().string()] =
-            file_checksum(entry.path().string());
-      }
-    }
+    // Not every part of a pipeline is there.
+    add_model_files(folder + "/" + part, part, out);
   }
   return out;
 }

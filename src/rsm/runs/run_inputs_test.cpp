@@ -101,6 +101,32 @@ TEST_F(RunInputsTest, ChangedContentIsNamedWhereItChangesNumbers) {
             std::vector<std::string>{folder_ / "judge.py"});
 }
 
+TEST_F(RunInputsTest, NetworksThatJudgeRestOnTheirFilesAndTokenizer) {
+  const std::string clip = folder_ / "clip", script = clip + "/judge.pt";
+  make_folders(clip + "/tokenizer");
+  for (const char* name : {"/config.json", "/model.safetensors", "/judge.pt",
+                           "/README.md", "/tokenizer/merges.txt"}) {
+    write_file_atomic(clip + name, name);
+  }
+  const auto judges_of = [&](const std::string& name) {
+    options_.rewards[0].name = name;
+    std::vector<std::string> names;
+    for (const auto& [file, sum] : run_inputs(options_).judges) {
+      names.push_back(file);
+    }
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  const auto merges = clip + "/tokenizer/merges.txt";
+  EXPECT_EQ(
+      judges_of("clip-score:" + clip),
+      (Names{clip + "/config.json", clip + "/model.safetensors", merges}));
+  EXPECT_EQ(judges_of("torchscript:" + script), (Names{script, merges}));
+  const auto before = run_inputs(options_);
+  write_file_atomic(merges, "other");
+  EXPECT_EQ(changed_judges(before, run_inputs(options_)), Names{merges});
+}
+
 TEST_F(RunInputsTest, MetadataOfPromptsCountsWhereThereIsAny) {
   const auto sum_of = [&](const std::string& lines) {
     write_file_atomic(folder_ / "p.jsonl", lines);
