@@ -1,15 +1,17 @@
 #include "rsm/analysis/importance_spread.h"
 
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
 #include "rsm/base/error.h"
 #include "rsm/objective/rows.h"
+#include "rsm/plot/format.h"
 #include "rsm/plot/svg_plot.h"
 
 namespace rsm {
 namespace {
+
+constexpr int kDigits = 8;  ///< about those of ratios in float32
 
 /** The plain ratio of densities, of rows that all count alike. */
 Method ratio_method() {
@@ -49,12 +51,7 @@ double variance(const torch::Tensor& values) {
                             : values.var().item<double>();
 }
 
-std::string cell(double value) {
-  if (!std::isfinite(value)) return "";
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.8g", value);
-  return text;
-}
+std::string cell(double value) { return report::format_digits(value, kDigits); }
 
 }  // namespace
 

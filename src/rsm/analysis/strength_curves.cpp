@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <functional>
 
 #include "rsm/base/error.h"
 #include "rsm/methods/names.h"
 #include "rsm/methods/profiles.h"
+#include "rsm/plot/format.h"
 #include "rsm/plot/svg_plot.h"
 #include "rsm/rollouts/plan.h"
 
@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kColors = 5;  ///< of the palette, without grey
 constexpr size_t kDashes = 3;
+constexpr int kDigits = 12;
 
 StrengthCurve curve_of(const Method& entry, const Path& path,
                        const StrengthOptions& options) {
@@ -36,13 +37,7 @@ StrengthCurve curve_of(const Method& entry, const Path& path,
   return {method.name, factors_by_time(method, plan.transitions(path))};
 }
 
-/** As many digits as a double has; "" for what is not finite. */
-std::string cell(double value) {
-  if (!std::isfinite(value)) return "";
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.12g", value);
-  return text;
-}
+std::string cell(double value) { return report::format_digits(value, kDigits); }
 
 std::vector<double> times_of(const StrengthCurve& curve) {
   std::vector<double> out;

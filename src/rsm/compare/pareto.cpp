@@ -165,8 +165,8 @@ TextTable front_table(const Comparison& comparison) {
       points.begin(), points.end(),
       [&](const auto& a, const auto& b) { return key(a) < key(b); });
   TextTable out;
-  out.head = {"setting", "seed", "epoch",   comparison.metric,
-              "drift",   "kept", "front by"};
+  out.head = {"setting", "epoch", comparison.metric,
+              "drift",   "kept",  "front by"};
   for (const auto& point : points) {
     out.rows.push_back({comparison.settings[point.setting].label(),
                         cat(point.epoch), format_fixed(point.score, kDecimals),

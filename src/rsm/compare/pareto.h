@@ -12,8 +12,9 @@ namespace rsm::report {
 
 /** A setting after so many epochs, means over its seeds, beside all others of a
  * comparison. The drift is the same measure for every method: the exact KL of
- * the family's usual stochastic step to the reference, over all steps of the
- * evaluation's path. */
+ * the family's usual stochastic step to the reference, over the steps of the
+ * evaluation's path that drift is measured at (path_drift,
+ * runs/evaluation.h). */
 struct FrontPoint {
   size_t setting = 0;  ///< its place in the comparison
   int64_t epoch = 0;

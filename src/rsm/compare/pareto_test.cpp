@@ -124,7 +124,9 @@ TEST(ParetoFiles, HaveEveryEvaluationAndItsFront) {
                      "costly,1,2,0.8,0.01,0.5,1,1,0.5,1\n",
                      "mild,1,1,0.6,0.002,1,1,1,1,1\n"});
   EXPECT_EQ(occurrences(csv, "\n"), 6);
-  EXPECT_EQ(front_table(comparison).rows.size(), 4u);
+  const auto front = front_table(comparison);
+  ASSERT_EQ(front.rows.size(), 4u);
+  for (const auto& row : front.rows) EXPECT_EQ(row.size(), front.head.size());
   const auto watch = watch_table(comparison);
   EXPECT_EQ(watch.head,
             (std::vector<std::string>{"setting", "edges", "outputs"}));

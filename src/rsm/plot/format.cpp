@@ -60,6 +60,11 @@ std::string format_short(double value) {
   return text;
 }
 
+std::string format_digits(double value, int digits) {
+  if (!std::isfinite(value)) return "";
+  return written(value, std::chars_format::general, digits);
+}
+
 std::string format_count(int64_t value) {
   std::string text = std::to_string(value);
   const size_t first = text.front() == '-' ? 1 : 0;

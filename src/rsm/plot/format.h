@@ -5,7 +5,7 @@
 #include <string_view>
 
 /** Numbers and texts as people read them. All of it is independent of the
- * locale; NaN and infinities become "n/a". */
+ * locale; NaN and infinities become "n/a", or as a function says. */
 namespace rsm::report {
 
 /** "0.412"; never "-0.000". */
@@ -17,6 +17,10 @@ std::string format_signed(double value, int decimals);
 /** Three significant digits without trailing zeros: "0.0123", "1.5", "12300",
  * "4.2e-5" beyond 1e-3 and 1e5. */
 std::string format_short(double value);
+
+/** So many significant digits, as printf's %g has them: for what is read by
+ * programs too, so that NaN and infinities become "". */
+std::string format_digits(double value, int digits);
 
 /** "12,288" */
 std::string format_count(int64_t value);

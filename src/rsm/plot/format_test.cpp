@@ -35,6 +35,15 @@ TEST(Format, ShortNumbersKeepThreeDigits) {
   EXPECT_EQ(format_short(kNan), "n/a");
 }
 
+TEST(Format, DigitsAreThoseOfPrintf) {
+  EXPECT_EQ(format_digits(1.0 / 3, 8), "0.33333333");
+  EXPECT_EQ(format_digits(100, 2), "1e+02");
+  EXPECT_EQ(format_digits(-2.5e-7, 12), "-2.5e-07");
+  EXPECT_EQ(format_digits(0, 2), "0");
+  EXPECT_EQ(format_digits(kNan, 8), "");
+  EXPECT_EQ(format_digits(-std::numeric_limits<double>::infinity(), 8), "");
+}
+
 TEST(Format, CountsAreGroupedByThousands) {
   EXPECT_EQ(format_count(640), "640");
   EXPECT_EQ(format_count(12288), "12,288");

@@ -10,6 +10,7 @@
 #include "rsm/data/certainty.h"
 #include "rsm/data/watch_ratio.h"
 #include "rsm/io/files.h"
+#include "rsm/plot/format.h"
 #include "rsm/runs/checkpoint.h"
 
 namespace rsm {
@@ -59,12 +60,6 @@ bool any_collapsed(const std::vector<WatchedRatio>& ratios) {
                      [](const auto& one) { return one.collapsed; });
 }
 
-std::string two_digits(double value) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.2g", value);
-  return text;
-}
-
 }  // namespace
 
 WatchOptions read_watch(const Config& evaluation) {
@@ -103,7 +98,8 @@ std::string watch_warning(const WatchOptions& options,
   std::vector<std::string> lost;
   for (const auto& [name, ratio, collapsed] :
        watched_ratios(options, *first, now)) {
-    if (collapsed) lost.push_back(cat(name, " ", two_digits(ratio), " times"));
+    if (!collapsed) continue;
+    lost.push_back(cat(name, " ", report::format_digits(ratio, 2), " times"));
   }
   if (lost.empty()) return "";
   const auto best = options.keep_best ? best_epoch(options, log) : std::nullopt;
