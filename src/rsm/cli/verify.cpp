@@ -46,16 +46,14 @@ void add_verify(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand(
       "verify",
       "Train methods where the exact answer is known, and measure how near "
-      "they "
-      "come.\n"
+      "they come.\n"
       "A method that weighs reward against drift by alpha should end at the "
       "model's density times e^(reward / alpha). Here that is known: one "
-      "normal "
-      "density on a line and three in the plane, rewards that are linear, "
-      "quadratic and a step without a derivative. Each method trains a small "
-      "network by the engine that trains pictures, rewards as they come, and "
-      "is exact, biased, or failed; beside it stands what theory knows of it. "
-      "All take about a quarter of an hour.\n\n"
+      "normal density on a line and three in the plane, rewards that are "
+      "linear, quadratic and a step without a derivative. Each method trains "
+      "a small network by the engine that trains pictures, rewards as they "
+      "come, and is exact, biased, or failed; beside it stands what theory "
+      "knows of it.\n\n"
       "  rsm verify                          every method of the catalogue\n"
       "  rsm verify " +
           default_method(Family::flow) +

@@ -69,8 +69,13 @@ double guidance_share(const EstimatorKnobs& knobs, int64_t left,
                                             : knobs.pictures.advantage_scale;
 }
 
-/** alpha of each trained step: the pull over what half of A's guidance is per
- * unit of w^2. */
+/** alpha of each trained step. The loss is at rest where
+ *
+ *     k_ref (y - y_ref) = g A m_y G / 2
+ *
+ * (G the reward's gradient, or E[A eps] / s in its place), which moves the
+ * step's mean by s^2 G / alpha, as the exact tilt of a small step does, with
+ * alpha = k_ref / (g A w^2 / 2). */
 std::vector<double> temperatures(const Method& method, const Path& path,
                                  int64_t dimensions) {
   const int64_t steps = steps_of(method);
@@ -203,6 +208,16 @@ void add_of_gradients(const GradientKnobs& knobs,
     out.emplace_back(
         "the gradient is that of r of a predicted picture, not of the mean "
         "e^r: exact for linear r and normal data");
+  }
+  if (knobs.at == At::adjoint && knobs.lookahead == 0) {
+    out.emplace_back(
+        "the gradient is carried back to before the step, and not where it "
+        "leads: smaller where steps are few");
+  }
+  if (knobs.reject_above < 1) {
+    out.emplace_back(
+        "states farthest from their target are rejected: for linear r and "
+        "normal data the same times always");
   }
   if (knobs.through == GradientKnobs::Through::policy &&
       knobs.at == At::adjoint) {

@@ -9,6 +9,7 @@
 #include "rsm/base/random.h"
 #include "rsm/rollouts/sampler.h"
 #include "rsm/verify/exact_denoiser.h"
+#include "rsm/verify/world_network.h"
 
 namespace rsm::verify {
 namespace {
@@ -19,7 +20,6 @@ constexpr int64_t kFloorDraws = 20;
 /** Strengths whose tilts a model's samples are held against. */
 constexpr double kMostStrength = 3;
 constexpr int64_t kStrengths = 24;
-constexpr int64_t kConditionWidth = 8;
 
 enum class Draw : uint64_t { noise, answer, floor = 100, tilt = 200 };
 
@@ -30,10 +30,6 @@ uint64_t seed_of(uint64_t seed, Draw what, int64_t number = 0) {
 }
 
 }  // namespace
-
-Condition no_condition(int64_t rows) {
-  return {at::zeros({rows, 1, kConditionWidth}), {}};
-}
 
 Judge::Judge(Problem problem, std::shared_ptr<const Path> path, int64_t points,
              uint64_t seed)

@@ -72,7 +72,4 @@ class Judge {
   Fit exact_, reference_;
 };
 
-/** What the models here are conditioned on: nothing, [rows] times. */
-Condition no_condition(int64_t rows);
-
 }  // namespace rsm::verify

@@ -4,13 +4,16 @@
 
 #include <cmath>
 #include <map>
+#include <numbers>
 
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/models/guided_network.h"
+#include "rsm/objective/rows.h"
 #include "rsm/paths/ddim_path.h"
 #include "rsm/paths/flow_path.h"
+#include "rsm/rollouts/plan.h"
 #include "rsm/verify/exact_denoiser.h"
 #include "rsm/verify/world_network.h"
 
@@ -159,6 +162,53 @@ TEST(AtAlpha, IsEvenWhereTheoryHasIt) {
   const auto uneven = at_alpha(find_method("grpo-guard"), 0.5, *path, 2);
   const auto words = join(known_biases(uneven, Family::flow));
   EXPECT_NE(words.find("proportion"), std::string::npos) << words;
+}
+
+/** How far the loss's point of rest moves the mean of N(0, 1) for r = x, where
+ * the gradient is carried back through steps of a noise level. */
+double shift_at_rest(const Method& method, int64_t steps, double level) {
+  const auto path = even_flow();
+  const auto transitions =
+      make_plan(method, steps, {.kind = SamplerNoise::usual, .level = level})
+          .transitions(*path);
+  // Of the reference's output in x.
+  const auto slope = [&](double t) {
+    const double a = path->signal(t), n = path->noise(t);
+    return (n - a) / (a * a + n * n);
+  };
+  double gradient = 1;
+  std::vector<double> moved(steps);
+  for (int64_t i = steps - 1; i >= 0; --i) {
+    const auto& step = transitions[i];
+    gradient *= step.a_x + step.m_y * slope(step.t);
+    moved[i] = row_factors(method, step, 1).guidance * gradient /
+               kl_factor(method.regularisation, step);
+  }
+  double shift = 0;
+  for (int64_t i = 0; i < steps; ++i) {
+    const auto& step = transitions[i];
+    shift -= step.dt() * (slope(step.t) * shift + moved[i]);
+  }
+  return shift;
+}
+
+/** Adjoint matching's fixed point is the tilt in continuous time and where
+ * steps are so noisy that paths forget their start, s~^2 = 2 t / (1 - t)
+ * (arXiv 2409.08861). What steps cost is of first order in their size. */
+TEST(AtAlpha, GradientsCarriedBackRestAtTheTilt) {
+  constexpr double kAlpha = 0.5;
+  const auto method =
+      at_alpha(find_method("adjoint-matching"), kAlpha, *even_flow(), 1).method;
+  const auto share_at_rest = [&](int64_t steps, double level) {
+    return kAlpha * shift_at_rest(method, steps, level);
+  };
+  const double coarse = share_at_rest(400, std::numbers::sqrt2);
+  const double fine = share_at_rest(800, std::numbers::sqrt2);
+  EXPECT_NEAR(fine, 1, 0.02);
+  EXPECT_LT(std::abs(fine - 1), 0.6 * std::abs(coarse - 1));
+  // Ten steps of the usual noise, as in the laboratory.
+  EXPECT_LT(share_at_rest(10, usual_level(SamplerNoise::usual, Family::flow)),
+            0.8);
 }
 
 Result with_gap(double gap, bool at_floor = false) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "rsm/analysis/toy_parts.h"
 #include "rsm/base/error.h"
 
 namespace rsm::verify {
@@ -34,22 +35,22 @@ class PointJudge : public Reward {
  private:
   /** [B,D] of [B,3,1,D] */
   static torch::Tensor points_of(const torch::Tensor& images) {
-    return images.select(1, 0).flatten(1);
+    return FieldDecoder::points(images.select(1, 0)).flatten(1);
   }
 
   PointReward reward_;
 };
 
-class PointDecoder : public Decoder {
+class PointDecoder : public FieldDecoder {
  public:
   torch::Tensor decode(const torch::Tensor& latents) const override {
     return pictures(latents).to(at::kCPU, at::kFloat).contiguous();
   }
   torch::Tensor pictures(const torch::Tensor& latents) const override {
-    return latents.view({latents.size(0), 1, 1, latents.size(1)})
+    return FieldDecoder::pictures(latents)
+        .view({latents.size(0), 1, 1, latents.size(1)})
         .expand({-1, 3, -1, -1});
   }
-  int64_t scale() const override { return 1; }
 };
 
 Density three_modes() {

@@ -34,8 +34,9 @@ std::vector<Problem> problems(double alpha);
 /** The problem's reward as a judge of pictures that point_decoder() makes. */
 std::unique_ptr<Reward> point_judge(const Problem& problem);
 
-/** Latents [B,D,1,1] -> pictures [B,3,1,D] whose pixels are the coordinates,
- * of every colour and not within 0 to 1: judges of points alone read them. */
+/** Latents [B,D,1,1] -> pictures [B,3,1,D] whose pixels are the coordinates, of
+ * every colour and in FieldDecoder's range: gradients are taken of pictures
+ * clamped to 0 to 1, and are 0 beyond it. Judges of points alone read them. */
 std::shared_ptr<const Decoder> point_decoder();
 
 }  // namespace rsm::verify

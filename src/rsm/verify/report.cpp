@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
@@ -17,21 +18,11 @@ using nlohmann::json;
 using report::format_fixed;
 using report::TextTable;
 
-const Judge& judge_of(const Report& all, const Verification& method,
-                      const std::string& problem) {
-  const auto& judges = all.judges.at(method.family);
-  const auto found = std::find_if(
-      judges.begin(), judges.end(),
-      [&](const Judge& judge) { return judge.problem().name == problem; });
-  RSM_CHECK(found != judges.end(), "[verify] no problem \"", problem, "\"");
-  return *found;
-}
-
 std::string percent(double share) {
   return format_fixed(100 * share, 0) + " %";
 }
 
-/** "12 %, as x 1.5", "floor", "diverged" */
+/** "12 %, as 1.5/alpha", "floor", "no model" */
 std::string cell_of(const Result& result) {
   if (!result.failure.empty()) return "no model";
   if (result.at_floor) return "floor";
@@ -144,27 +135,39 @@ report::PlotSeries profile(const std::string& name, const torch::Tensor& along,
   return out;
 }
 
-/** Against the answer's and the reference's own samples. */
-std::string density_plot(const Judge& judge, const std::string& method,
-                         const torch::Tensor& points) {
-  constexpr int64_t kSmooth = 200000;  // samples of what is known
-  const auto& problem = judge.problem();
+/** What plots of a problem have in common, from samples of what is known. */
+struct Known {
+  torch::Tensor line;  ///< [D] of length 1, along the answer's way
+  double low = 0, high = 0;
+  report::PlotSeries before, answer;
+};
+
+Known known_of(const Problem& problem) {
+  constexpr int64_t kSmooth = 200000;  // samples
   const auto answer = problem.answer().sample(kSmooth, 1);
   const auto reference = problem.reference.sample(kSmooth, 1);
-  auto line = answer.mean(0) - reference.mean(0);
-  line = line / line.norm().clamp_min(1e-12);
-  const auto a = answer.matmul(line), r = reference.matmul(line);
-  const double low = std::min(a.min().item<double>(), r.min().item<double>());
-  const double high = std::max(a.max().item<double>(), r.max().item<double>());
+  Known out;
+  out.line = answer.mean(0) - reference.mean(0);
+  out.line = out.line / out.line.norm().clamp_min(1e-12);
+  const auto a = answer.matmul(out.line), r = reference.matmul(out.line);
+  out.low = std::min(a.min().item<double>(), r.min().item<double>());
+  out.high = std::max(a.max().item<double>(), r.max().item<double>());
+  out.before = profile("before", r, out.low, out.high, 0);
+  out.answer = profile("exact answer", a, out.low, out.high, 1);
+  return out;
+}
+
+std::string density_plot(const Known& known, const std::string& method,
+                         const Result& result) {
   report::LinePlot plot;
-  plot.title = cat(method, " on ", problem.name);
+  plot.title = cat(method, " on ", result.problem);
   plot.description =
       "Densities of samples along the line on which the exact "
       "answer leaves the model before training";
   plot.x_label = "along the answer's way";
-  plot.series = {profile("before", r, low, high, 0),
-                 profile("exact answer", a, low, high, 1),
-                 profile(method, points.matmul(line), low, high, 2)};
+  plot.series = {known.before, known.answer,
+                 profile(method, result.fit.points.matmul(known.line),
+                         known.low, known.high, 2)};
   plot.reached = {0};
   return report::line_plot(plot);
 }
@@ -231,15 +234,18 @@ std::vector<std::string> write_report(const Report& all,
   make_folders(folder);
   std::vector<std::string> written = {folder + "/verify.json"};
   write_json_atomic(written.back(), to_json(all));
+  std::map<std::string, Known> known;
+  for (const auto& problem : problems(all.alpha)) {
+    known[problem.name] = known_of(problem);
+  }
   for (const auto& method : all.methods) {
     for (const auto& result : method.results) {
       if (!result.failure.empty()) continue;
-      const auto& judge = judge_of(all, method, result.problem);
       written.push_back(
           cat(folder, "/", method.method, "-", result.problem, ".svg"));
       write_file_atomic(written.back(),
-                        report::svg_file(density_plot(judge, method.method,
-                                                      result.fit.points)));
+                        report::svg_file(density_plot(known.at(result.problem),
+                                                      method.method, result)));
     }
   }
   return written;

@@ -77,6 +77,10 @@ nlohmann::json WorldNetworkImpl::config_json() const {
   return {{"in_channels", reference_.dimensions()}};
 }
 
+Condition no_condition(int64_t rows) {
+  return {at::zeros({rows, 1, kConditionWidth}), {}};
+}
+
 Network new_world_network(std::shared_ptr<const Path> path,
                           const Density& reference, uint64_t seed) {
   auto network = std::make_shared<WorldNetworkImpl>(std::move(path), reference);

@@ -44,6 +44,9 @@ class WorldNetworkImpl : public NetworkModule {
 };
 TORCH_MODULE(WorldNetwork);
 
+/** What the models here are conditioned on: nothing, [rows] times. */
+Condition no_condition(int64_t rows);
+
 /** One that says what the reference's perfect network does. */
 Network new_world_network(std::shared_ptr<const Path> path,
                           const Density& reference, uint64_t seed);
