@@ -60,10 +60,11 @@ std::vector<ImportanceSpread> importance_spread(const Rollout& rollout,
   RSM_CHECK(y.sizes() == rollout.y.sizes(), "[importance] outputs ", y.sizes(),
             " for a rollout's ", rollout.y.sizes(), "; one a state is needed");
   const auto elements = static_cast<double>(y[0].numel());
+  const auto with_rows = states_with_rows(rollout);
   std::vector<ImportanceSpread> out;
   for (size_t i = 0; i < rollout.transitions.size(); ++i) {
     std::vector<int64_t> states;
-    for (const int64_t state : states_with_rows(rollout)) {
+    for (const int64_t state : with_rows) {
       if (rollout.state_step[state] == static_cast<int64_t>(i)) {
         states.push_back(state);
       }
