@@ -60,7 +60,7 @@ class PaperConfigs : public ::testing::Test {
   RunOptions read(const std::string& config,
                   std::vector<std::string> overrides = {}) const {
     for (const auto& one : std::vector<std::string>{
-             "model=" + folder_ / family(config), "reward=jpeg-compressibility",
+             "model=" + folder_ / family(config), "reward=colourfulness",
              "prompts.train=" + folder_ / "prompts.txt",
              "prompts.cache=" + folder_ / "conditions",
              "evaluation.prompts=" + folder_ / "prompts.txt"}) {

@@ -52,11 +52,12 @@ void initialise(torch::nn::Module& network, uint64_t seed) {
 }
 
 /** diffusers' UNet2DConditionModel with its defaults but for `channels`, one
- * layer a block, for the model's latents and tokens. Source: the releases of
- * arXiv 2512.05116 and 2412.07775. */
+ * layer a block, for the model's latents and tokens; fewer heads than its
+ * eight where they would be narrower than eight numbers. Source: the releases
+ * of arXiv 2512.05116 and 2412.07775. */
 Network small_network(const std::vector<int64_t>& channels,
                       const NetworkModule& model, uint64_t seed) {
-  constexpr int64_t kMostGroups = 32, kMostHeads = 8;
+  constexpr int64_t kMostGroups = 32, kMostHeads = 8, kLeastWidth = 8;
   UnetConfig config;
   config.in_channels = model.config_json().at("in_channels");
   config.out_channels = config.in_channels;
@@ -72,7 +73,8 @@ Network small_network(const std::vector<int64_t>& channels,
   config.cross_attention_dim = model.condition_widths().first;
   config.heads.clear();
   for (const int64_t c : channels) {
-    config.heads.push_back(std::min(kMostHeads, c));
+    config.heads.push_back(
+        std::clamp<int64_t>(c / kLeastWidth, 1, kMostHeads));
   }
   auto network = std::make_shared<SmallUnet>(config);
   initialise(*network, seed);
