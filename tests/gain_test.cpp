@@ -32,7 +32,7 @@ TEST_P(GainOn, RaisesARewardFarBeyondItsErrorAndShowsIt) {
         "configs/shapes/demo.yaml",
         on_device({"folder=" + run, "seed=" + seed,
                    "reward=exec:python3 docs/examples/exec_reward.py",
-                   "prompts.per_epoch=12", "evaluation.images=96",
+                   "prompts.per_epoch=12", "evaluation.images=48",
                    "evaluation.every=8", "train.epochs=8", "train.lr=0.0005",
                    "train.lr_schedule=constant", "train.ema_decay=0.8",
                    "method.regularisation.beta=0.1"}))));

@@ -34,7 +34,7 @@ std::string write_sweep(const TemporaryFolder& folder,
                     "prompts: {per_epoch: 3}\n"
                     "sampling: {guidance_scale: 1, continuation_steps: 2}\n"
                     "train: {epochs: 2, lr: 0.001}\n"
-                    "evaluation: {images: 12, every: 1}\n"
+                    "evaluation: {images: 6, every: 2}\n"
                     "checkpoint: {every: 1}\n");
   const std::string path = folder / (name + ".yaml");
   write_file_atomic(path, cat("name: ", name, "\nfolder: ", folder / name,
