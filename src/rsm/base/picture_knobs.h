@@ -37,6 +37,10 @@ struct PictureKnobs {
    * 0 for others. pairs: the best and the worst of a group, by how sure the
    * policy is of their order (DPO). */
   enum class Weight { advantage, exponential, top, pairs };
+  /** Which advantages count, after they are clipped: all; the good or the bad
+   * alone, the others 0; 1 of the good, else 0; their signs (DiffusionNFT's
+   * adv_mode, the last its "binary"). */
+  enum class Mode { all, positive, negative, one, sign };
   /** What stands before the distance's gradient, with the row's log-density
    * taken as minus its distance and delta = L(y_old) - L(y).
    * plain: A. residual: A - sharpness delta (PEPG, PAR); centred: delta less
@@ -76,6 +80,7 @@ struct PictureKnobs {
   double temperature = 1;
   bool raw = false;
   double top = 0.5;
+  Mode mode = Mode::all;
   double squash = 0;
   double advantage_scale = 1;
   Coefficient coefficient = Coefficient::plain;

@@ -7,8 +7,9 @@ struct RegularisationKnobs {
   /** KL to the reference: per true variance 2 s^2, or 2 s~^2 (= dt times), or
    * unweighted: 4.5^2 <(y - y_ref)^2> / 2 at all times (PCPO on diffusion).
    * No KL: output <(y - y_ref)^2> (VGG-Flow); score M^2 / s^4 of it, that of
-   * the step's log-density (Residual grad-DB). */
-  enum class KlForm { exact, heuristic, unweighted, output, score };
+   * the step's log-density (Residual grad-DB). elbo: output over 2 s~^2, s~
+   * that of Flow-SDE at level 0.7, 0.7 sqrt(t / (1 - min(t, 0.99))) (AWM). */
+  enum class KlForm { exact, heuristic, unweighted, output, score, elbo };
   /** ratio: the PPO form, max(-A R, -A clamp(R)). matching: the hinge
    * max(0, xi |A| + A U), whose importance factor is exactly 1. none: plain
    * score-function gradient, no ratio and no clipping. */

@@ -10,7 +10,9 @@ struct StrengthKnobs {
    * s^2 (twice that is CPS as published).
    * By h(t) = g M / 2: flat 1, linear 1 - t, quadratic (1 - t)^2 (VGG-Flow),
    * predicted: the noise's share of x, how far in x the predicted picture moves
-   * per unit of output. By the picture's share a of x':
+   * per unit of output, predicted_squared: its square (AWM's t^2); exact
+   * (1 - t) / (t + 1e-3), what the bound on a flow's log-density weighs its
+   * output's error by (PEPG's "exact"). By the picture's share a of x':
    * residual 2 a^2 / s^2, residual_linear 2 a / s^2 (Residual grad-DB). */
   enum class Shape {
     constant,
@@ -23,12 +25,29 @@ struct StrengthKnobs {
     linear,
     quadratic,
     predicted,
+    predicted_squared,
+    exact,
     residual,
     residual_linear,
   };
   Shape shape = Shape::constant;
   double scale = 1;
   bool scaled_residual = false;  ///< in training; not evaluated nor exported
+
+  /** Whether h(t) is said of a time alone, not of a step's noise. */
+  static bool is_of_time(Shape shape) {
+    switch (shape) {
+      case Shape::flat:
+      case Shape::linear:
+      case Shape::quadratic:
+      case Shape::predicted:
+      case Shape::predicted_squared:
+      case Shape::exact:
+        return true;
+      default:
+        return false;
+    }
+  }
   bool operator==(const StrengthKnobs&) const = default;
 };
 

@@ -29,6 +29,23 @@ std::vector<std::vector<int64_t>> ranked(const double* advantage,
   return out;
 }
 
+/** What a mode leaves of advantages. */
+torch::Tensor left_by(PictureKnobs::Mode mode, const torch::Tensor& a) {
+  switch (mode) {
+    case PictureKnobs::Mode::all:
+      return a;
+    case PictureKnobs::Mode::positive:
+      return a.clamp_min(0);
+    case PictureKnobs::Mode::negative:
+      return a.clamp_max(0);
+    case PictureKnobs::Mode::one:
+      return (a > 0).to(a.dtype());
+    case PictureKnobs::Mode::sign:
+      return a.sign();
+  }
+  throw Error("[pictures] a mode outside its enum");
+}
+
 /** e^(A / tau), over its mean in the group. */
 void exponentials(const PictureKnobs& knobs, const double* advantage,
                   const std::vector<int64_t>& rows, double* out) {
@@ -71,8 +88,10 @@ torch::Tensor weights_of(const PictureKnobs& knobs,
                          const std::vector<int64_t>& group) {
   const auto a = advantage.to(at::kDouble).contiguous();
   if (knobs.weight == Weight::advantage) {
+    const auto left = left_by(knobs.mode, a);
     return knobs.advantage_scale *
-           (knobs.squash > 0 ? knobs.squash * (a / knobs.squash).tanh() : a);
+           (knobs.squash > 0 ? knobs.squash * (left / knobs.squash).tanh()
+                             : left);
   }
   const double* value = a.const_data_ptr<double>();
   auto out = at::zeros_like(a);

@@ -295,6 +295,16 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
       {"diffusion-nft",
        [](Method& m) { m.estimator.pictures.stratified = true; },
        "stratified: false"},
+      {"awm", [](Method& m) { m.strength.shape = StrengthKnobs::Shape::sigma; },
+       "strength.shape: sigma"},
+      {"sft",
+       [](Method& m) { m.strength.shape = StrengthKnobs::Shape::constant; },
+       "strength.shape: constant"},
+      {"awm",
+       [](Method& m) {
+         m.regularisation.kl_form = RegularisationKnobs::KlForm::exact;
+       },
+       "kl_form: output, or elbo"},
       {"v-grpo", [](Method& m) { m.estimator.pictures.clip = 0.1; },
        "clip: 0"}};
   for (const auto& wrong : cases) {

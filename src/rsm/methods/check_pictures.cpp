@@ -11,9 +11,11 @@ using KlForm = RegularisationKnobs::KlForm;
 
 namespace {
 
-/** What holds wherever pictures are noised again; `section` names the knobs. */
+/** What holds wherever pictures are noised again; `section` names the knobs,
+ * `shape` and `shape_key` say what their distance is times. */
 void check_noising(const Method& method, const char* section,
-                   const PictureKnobs& knobs) {
+                   const PictureKnobs& knobs, StrengthKnobs::Shape shape,
+                   const char* shape_key) {
   require(knobs.t_min < knobs.t_max, method, section, ".t_min is ", knobs.t_min,
           ", t_max ", knobs.t_max,
           "; the noisiest time must be above the cleanest");
@@ -22,6 +24,10 @@ void check_noising(const Method& method, const char* section,
           method, section,
           ".coefficient: linear with distance: ", to_string(knobs.distance),
           ": nothing grows with the distance; set distance: square");
+  require(StrengthKnobs::is_of_time(shape), method, shape_key, ": ",
+          to_string(shape),
+          ": it is of a step's noise, and pictures are at no step; set flat, "
+          "linear, quadratic, predicted, predicted_squared or exact");
 }
 
 }  // namespace
@@ -31,7 +37,8 @@ void check_pictures(const Method& method) {
   const auto& pictures = method.estimator.pictures;
   const auto& knobs = method.regularisation;
   const auto coefficient = to_string(pictures.coefficient);
-  check_noising(method, "pictures", pictures);
+  check_noising(method, "pictures", pictures, method.strength.shape,
+                "strength.shape");
   require(!pictures.follows_gradients() || knobs.importance == Importance::none,
           method, "pictures.guidance: ", to_string(pictures.guidance),
           " with importance: ratio: a gradient has no ratio; set importance: "
@@ -44,9 +51,11 @@ void check_pictures(const Method& method) {
   require(knobs.importance != Importance::matching, method,
           "source: pictures with importance: matching: a distance has no sides "
           "to be cut at; set importance: none, or ratio");
-  require(knobs.kl_form == KlForm::output || knobs.beta == 0, method,
-          "source: pictures with kl_form: ", to_string(knobs.kl_form),
-          ": states are at no step, which has a variance; set kl_form: output");
+  require(knobs.kl_form == KlForm::output || knobs.kl_form == KlForm::elbo ||
+              knobs.beta == 0,
+          method, "source: pictures with kl_form: ", to_string(knobs.kl_form),
+          ": states are at no step, which has a variance; set kl_form: output, "
+          "or elbo");
   require(knobs.importance == Importance::none ||
               (pictures.coefficient != Coefficient::linear &&
                pictures.coefficient != Coefficient::reflected),
@@ -74,7 +83,6 @@ void check_pictures(const Method& method) {
 }
 
 void check_forward(const Method& method) {
-  using Shape = StrengthKnobs::Shape;
   const auto& estimator = method.estimator;
   const auto& knobs = estimator.forward;
   if (!knobs.is_on()) return;
@@ -91,13 +99,7 @@ void check_forward(const Method& method) {
           "forward.coefficient: ", to_string(pictures.coefficient),
           ": it compares outputs at one time and noise, and forward rows share "
           "none; set plain, residual, linear or reflected");
-  check_noising(method, "forward", pictures);
-  require(knobs.shape == Shape::flat || knobs.shape == Shape::linear ||
-              knobs.shape == Shape::quadratic ||
-              knobs.shape == Shape::predicted,
-          method, "forward.shape: ", to_string(knobs.shape),
-          ": it is of a step's noise, and pictures are at no step; set flat, "
-          "linear, quadratic or predicted");
+  check_noising(method, "forward", pictures, knobs.shape, "forward.shape");
 }
 
 }  // namespace rsm

@@ -19,7 +19,8 @@ void visit(Visitor& v, ForwardKnobs& k) {
   v("weight", k.weight, kPositive,
     "of their loss, a mean of its own, beside the branches'");
   v("shape", k.shape,
-    "h(t) of their distance: flat, linear, quadratic or predicted");
+    "h(t) of their distance: flat, linear, quadratic, predicted, "
+    "predicted_squared or exact");
   v("beta", k.beta, kNotNegative, "weight of <(y − y_ref)²> at them");
   v("times", p.times, "as `pictures.times`, by density t for `power`");
   v("stratified", p.stratified, "as of `pictures`");

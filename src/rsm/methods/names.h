@@ -53,6 +53,7 @@ RSM_WORDS(SurrogateKnobs::At, none, picture, network)
 RSM_WORDS(PictureKnobs::Guidance, rewards, picture, step)
 RSM_WORDS(PictureKnobs::Times, uniform, power, logit_normal, grid)
 RSM_WORDS(PictureKnobs::Weight, advantage, exponential, top, pairs)
+RSM_WORDS(PictureKnobs::Mode, all, positive, negative, one, sign)
 RSM_WORDS(PictureKnobs::Coefficient, plain, residual, centred, linear,
           reflected, sigmoid)
 RSM_WORDS(PictureKnobs::Distance, square, relative, power)
@@ -63,10 +64,10 @@ RSM_WORDS(EstimatorKnobs::Baseline, mean, leave_one_out, running, none)
 RSM_WORDS(EstimatorKnobs::Spread, group, global, none)
 RSM_WORDS(EstimatorKnobs::Combine, rewards, advantages)
 RSM_WORDS(StrengthKnobs::Shape, constant, noise, proportional, uniform, sigma,
-          variance, flat, linear, quadratic, predicted, residual,
-          residual_linear)
+          variance, flat, linear, quadratic, predicted, predicted_squared,
+          exact, residual, residual_linear)
 RSM_WORDS(RegularisationKnobs::KlForm, exact, heuristic, unweighted, output,
-          score)
+          score, elbo)
 RSM_WORDS(RegularisationKnobs::Importance, ratio, matching, none)
 RSM_WORDS(RegularisationKnobs::ClipIn, log_ratio, strength, variance, centred)
 RSM_WORDS(RegularisationKnobs::Mask, policy, rows, none, whole)

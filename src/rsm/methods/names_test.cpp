@@ -27,6 +27,7 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<PictureKnobs::Guidance>(3);
   expect_round_trip<PictureKnobs::Times>(4);
   expect_round_trip<PictureKnobs::Weight>(4);
+  expect_round_trip<PictureKnobs::Mode>(5);
   expect_round_trip<PictureKnobs::Coefficient>(6);
   expect_round_trip<PictureKnobs::Distance>(3);
   expect_round_trip<PictureKnobs::Sampled>(2);
@@ -43,8 +44,8 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<EstimatorKnobs::Spread>(3);
   expect_round_trip<EstimatorKnobs::Combine>(2);
   expect_round_trip<SamplerNoise>(4);
-  expect_round_trip<StrengthKnobs::Shape>(12);
-  expect_round_trip<RegularisationKnobs::KlForm>(5);
+  expect_round_trip<StrengthKnobs::Shape>(14);
+  expect_round_trip<RegularisationKnobs::KlForm>(6);
   expect_round_trip<RegularisationKnobs::Importance>(3);
   expect_round_trip<RegularisationKnobs::ClipIn>(4);
   expect_round_trip<RegularisationKnobs::Mask>(4);
@@ -54,10 +55,12 @@ TEST(Names, EveryValueHasOneWord) {
 TEST(Names, UnknownWordsAreAnsweredWithTheAllowedOnes) {
   const auto ask = [] { parse<StrengthKnobs::Shape>("sigmma"); };
   EXPECT_THROW(ask(), UsageError);
-  EXPECT_EQ(error_of(ask),
-            "[parse] unknown \"sigmma\"; known: constant, noise, "
-            "proportional, uniform, sigma, variance, flat, linear, quadratic, "
-            "predicted, residual, residual_linear (did you mean \"sigma\"?)");
+  EXPECT_EQ(
+      error_of(ask),
+      "[parse] unknown \"sigmma\"; known: constant, noise, "
+      "proportional, uniform, sigma, variance, flat, linear, quadratic, "
+      "predicted, predicted_squared, exact, residual, residual_linear (did "
+      "you mean \"sigma\"?)");
 }
 
 }  // namespace

@@ -59,6 +59,9 @@ void visit(Visitor& v, PictureKnobs& k) {
     "in the group; 1 where it is among the `top` of its group, else 0; 1 and "
     "−1 of the best and the worst of a group (DPO)");
   if (v.when(k.weight == advantage, "weight")) {
+    v("mode", k.mode,
+      "which advantages count, once clipped: all; the good or the bad alone, "
+      "others 0; 1 of the good, else 0; their signs (DiffusionNFT)");
     v("squash", k.squash, kNotNegative,
       "A becomes squash tanh(A / squash); 0: it stays");
     v("advantage_scale", k.advantage_scale, kPositive,

@@ -18,6 +18,10 @@ using Shape = StrengthKnobs::Shape;
  * diffusion runs' anchors, which leave PCPO's weight unscaled. */
 constexpr double kUnweightedKl = 4.5;
 
+/** Of KlForm::elbo. Source: the release of arXiv 2509.25050. */
+constexpr double kElboLevel = 0.7;
+constexpr double kElboLatest = 0.99;
+
 /** kappa_i = Kbar / K_i of branches, 1 of other rows. */
 class Balance {
  public:
@@ -114,6 +118,11 @@ double kl_factor(const RegularisationKnobs& knobs,
       return knobs.beta;
     case RegularisationKnobs::KlForm::score:
       return 2 * exact / (transition.s * transition.s);
+    case RegularisationKnobs::KlForm::elbo: {
+      const double t = transition.t;
+      return 0.5 * knobs.beta * (1 - std::min(t, kElboLatest)) /
+             (kElboLevel * kElboLevel * t);
+    }
   }
   throw Error("[update_weights] a KL form outside its enum");
 }

@@ -36,6 +36,12 @@ double strength(const StrengthKnobs& knobs, const Transition& transition) {
       return knobs.scale * 2 * left * left / transition.M();
     case StrengthKnobs::Shape::predicted:
       return knobs.scale * 2 * transition.noise / transition.M();
+    case StrengthKnobs::Shape::predicted_squared:
+      return knobs.scale * 2 * transition.noise * transition.noise /
+             transition.M();
+    case StrengthKnobs::Shape::exact:
+      return knobs.scale * 2 * left /
+             ((transition.t + kExactOffset) * transition.M());
     case StrengthKnobs::Shape::residual:
       return knobs.scale * 2 * signal * signal / variance;
     case StrengthKnobs::Shape::residual_linear:

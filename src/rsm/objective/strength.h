@@ -24,11 +24,16 @@ constexpr double kProportionalScale = 4.3152134639895925;
  * 1.5. Source: the release of arXiv 2509.25774. */
 constexpr double kUniformWeight = 4.5 / 8.70575076181;
 
+/** Added to t where `exact` strength divides by it. Source: the release of
+ * arXiv 2602.04663. */
+constexpr double kExactOffset = 1e-3;
+
 /** g(t): the factor on -A log rho, and that of which a gradient acts like noise
  * over s. constant 1, noise 2.25 s, proportional zeta dt / w, uniform
  * 0.5169 / w, sigma s / dt, variance s^2; what h(t) = g M / 2 is said of flat,
- * linear, quadratic, predicted, and g of residual and residual_linear, see
- * StrengthKnobs::Shape; times knobs.scale. Throws for s = 0. */
+ * linear, quadratic, predicted, predicted_squared and exact, and g of residual
+ * and residual_linear, see StrengthKnobs::Shape; times knobs.scale. Throws for
+ * s = 0. */
 double strength(const StrengthKnobs& knobs, const Transition& transition);
 
 /** h(t) = g M / 2: how strongly the value gradient acts on the network's

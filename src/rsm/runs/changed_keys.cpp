@@ -99,6 +99,7 @@ std::vector<std::string> changed_keys(const std::string& before,
       {"method.estimator.forward.rows", "0"},
       {"method.estimator.pictures.distinct", "false"},
       {"method.estimator.pictures.clip", "0"},
+      {"method.estimator.pictures.mode", "all"},
       {"method.regularisation.reference_guidance", "0"},
       {"method.regularisation.least_pull", "1"}};
   auto old_values = values_of(before, origin);
