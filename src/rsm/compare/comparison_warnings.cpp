@@ -18,7 +18,7 @@ namespace {
 /** What has to be equal for scores to compare. */
 constexpr std::array<const char*, 10> kTask = {"model",
                                                "reward",
-                                               "sampling.guidance_scale",
+                                               "evaluation.guidance_scale",
                                                "sampling.negative_prompt",
                                                "sampling.steps",
                                                "prompts.train",
@@ -26,6 +26,8 @@ constexpr std::array<const char*, 10> kTask = {"model",
                                                "evaluation.images",
                                                "evaluation.steps",
                                                "evaluation.drift_steps"};
+/** What has to be equal, too, for drifts to compare. */
+constexpr std::array<const char*, 1> kDrift = {"train.guidance_scale"};
 /** What has to be equal, too, for times to compare. */
 constexpr std::array<const char*, 2> kSpeed = {"compute.device",
                                                "compute.threads"};
@@ -71,22 +73,33 @@ std::string difference(const std::map<std::string, Names>& by_value) {
   return join(parts, "; ");
 }
 
+/** Of a run's config. Guidance is sampling's where a run is older than the key.
+ */
+std::string value_of(const ComparedRun& run, const std::string& key) {
+  const auto value = run.value(key);
+  return value.empty() && key.ends_with(".guidance_scale")
+             ? run.value("sampling.guidance_scale")
+             : value;
+}
+
 std::string config_difference(const Comparison& comparison,
                               const std::string& key) {
   std::map<std::string, Names> by_value;
   for (const auto& setting : comparison.settings) {
-    by_value[setting.setting.runs.front().value(key)].push_back(
+    by_value[value_of(setting.setting.runs.front(), key)].push_back(
         setting.label());
   }
   return difference(by_value);
 }
 
 void warn_of_tasks(const Comparison& comparison, Warnings& out) {
-  for (const char* key : kTask) {
+  const auto warn = [&](const char* what, const char* key) {
     const auto values = config_difference(comparison, key);
-    if (values.empty()) continue;
-    out.push_back(cat("Not the same task: ", key, " is ", values, "."));
-  }
+    if (values.empty()) return;
+    out.push_back(cat(what, ": ", key, " is ", values, "."));
+  };
+  for (const char* key : kTask) warn("Not the same task", key);
+  for (const char* key : kDrift) warn("Drifts do not compare", key);
 }
 
 void warn_of_speeds(const Comparison& comparison, Warnings& out) {
@@ -105,7 +118,7 @@ void warn_of_speeds(const Comparison& comparison, Warnings& out) {
 /** What fixes a run's evaluation before training to the bit. */
 std::vector<std::string> base_identity(const ComparedRun& run) {
   std::vector<std::string> out = {cat(run.seed), run.machine};
-  for (const char* key : kTask) out.push_back(run.value(key));
+  for (const char* key : kTask) out.push_back(value_of(run, key));
   for (const char* key : kBits) out.push_back(run.value(key));
   return out;
 }

@@ -117,7 +117,7 @@ TEST(ComparisonWarnings, WhatMakesRunsHardToCompareIsNamed) {
 
 TEST(ComparisonWarnings, TasksThatDifferAreNamed) {
   for (const char* key :
-       {"model", "reward", "sampling.guidance_scale",
+       {"model", "reward", "evaluation.guidance_scale",
         "sampling.negative_prompt", "sampling.steps", "prompts.train",
         "evaluation.prompts", "evaluation.images", "evaluation.steps"}) {
     auto runs = fair_pair();
@@ -126,6 +126,24 @@ TEST(ComparisonWarnings, TasksThatDifferAreNamed) {
     expect_warning(
         runs, {"Not the same task", key, "that (\"fast\")", "this (\"slow\")"});
   }
+}
+
+/** Scores compare where evaluations are guided alike, however training is. */
+TEST(ComparisonWarnings, GuidanceOfSamplingMattersWhereOthersFollowIt) {
+  auto runs = fair_pair();
+  runs[0].config["sampling.guidance_scale"] = "1";
+  runs[1].config["sampling.guidance_scale"] = "4.5";
+  const auto of_old_runs = warnings_of(runs);
+  ASSERT_EQ(of_old_runs.size(), 2u) << join(of_old_runs, "\n");
+  expect_parts(of_old_runs[0],
+               {"Not the same task", "evaluation.guidance_scale",
+                "1 (\"slow\")", "4.5 (\"fast\")"});
+  expect_parts(of_old_runs[1], {"Drifts do not compare", "train.guidance_scale",
+                                "1 (\"slow\")", "4.5 (\"fast\")"});
+  runs[1].config["evaluation.guidance_scale"] = "1";
+  expect_warning(runs, {"Drifts do not compare", "train.guidance_scale"});
+  runs[1].config["train.guidance_scale"] = "1";
+  EXPECT_EQ(warnings_of(runs), std::vector<std::string>());
 }
 
 TEST(ComparisonWarnings, OtherSeedsMayStartDifferently) {

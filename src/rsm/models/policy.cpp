@@ -59,6 +59,7 @@ class Policy::View : public Denoiser {
   Copy weights() const {
     switch (which_) {
       case Copy::rollout:
+      case Copy::evaluation:
         return policy_.sampled_with_;
       case Copy::guided_reference:
         return Copy::reference;
@@ -114,6 +115,13 @@ Policy::Policy(const Network& network, const Condition& unconditional,
   for (const Copy which : {Copy::rollout, Copy::reference, Copy::average}) {
     views_[which] = std::make_unique<View>(*this, which, *training_);
   }
+  if (options.evaluation_guidance_scale) {
+    evaluation_ =
+        guided(rollout_->network(), *options.evaluation_guidance_scale,
+               options.rollout_tiles);
+    views_[Copy::evaluation] =
+        std::make_unique<View>(*this, Copy::evaluation, *evaluation_);
+  }
   if (options.has_old) {
     values_[Copy::old] = trainable();
     views_[Copy::old] = std::make_unique<View>(*this, Copy::old, *training_);
@@ -131,13 +139,18 @@ Policy::~Policy() = default;
 
 Denoiser& Policy::copy(Copy which) {
   if (which == Copy::training) return *training_;
-  if (which == Copy::rollout && !rollout_is_training()) return *rollout_;
+  if (which == Copy::evaluation && !evaluation_) which = Copy::rollout;
+  if (!rollout_is_training()) {
+    if (which == Copy::rollout) return *rollout_;
+    if (which == Copy::evaluation) return *evaluation_;
+  }
   return *views_.at(which);
 }
 
 void Policy::watch(const Progress* progress) {
   training_->watch(progress);
   rollout_->watch(progress);
+  if (evaluation_) evaluation_->watch(progress);
   if (guided_reference_) guided_reference_->watch(progress);
 }
 

@@ -23,6 +23,8 @@ struct PolicyOptions {
   double guidance_scale = 1;  ///< of the rollout copy
   /** Of the others; as the rollout copy's where there is none. */
   std::optional<double> training_guidance_scale = {};
+  /** Of the evaluation copy; as the rollout copy's where there is none. */
+  std::optional<double> evaluation_guidance_scale = {};
   /** Of a second copy of the reference, where there is one. */
   std::optional<double> reference_guidance_scale = {};
   bool has_old = false;             ///< whether there is a slower copy
@@ -51,11 +53,12 @@ struct PolicyOptions {
 /** All weights of `network`, those that were trained replaced. */
 StateDict with_trained(const Network& network, const StateDict& trained);
 
-/** Whose outputs. All but `rollout` compute as training does: in its
- * precision and tile, LoRA unmerged. */
+/** Whose outputs. All but `rollout` and `evaluation` compute as training does:
+ * in its precision and tile, LoRA unmerged. */
 enum class Copy {
   training,          ///< what the loss sees
   rollout,           ///< what samples: LoRA merged, any precision
+  evaluation,        ///< the same under the guidance of evaluations
   reference,         ///< the weights before training
   guided_reference,  ///< the same under text guidance of its own
   average,           ///< the moving average of the trained weights
@@ -101,7 +104,8 @@ class Policy {
    * `progress`, which has to outlive that; nullptr: no more. */
   void watch(const Progress* progress);
 
-  /** Brings the rollout copy to the present weights of another copy. */
+  /** Brings the rollout copy, and with it the evaluation's, to the present
+   * weights of another copy. */
   void sample_with(Copy which);
   /** True where rollout and training are one computation, so that the
    * rollout's outputs are the loss's y_old, bit for bit. */
@@ -115,7 +119,8 @@ class Policy {
   void update(Copy which, double decay);
 
   PolicyOptions options_;
-  std::shared_ptr<GuidedNetwork> training_, rollout_, guided_reference_;
+  std::shared_ptr<GuidedNetwork> training_, rollout_;
+  std::shared_ptr<GuidedNetwork> evaluation_, guided_reference_;  ///< or null
   std::unique_ptr<LoraAdapter> adapter_;  // before the network it hangs on
   std::vector<std::string> names_;
   std::vector<torch::Tensor> parameters_;

@@ -104,8 +104,9 @@ std::vector<std::string> changed_keys(const std::string& before,
       {"method.regularisation.least_pull", "1"}};
   auto old_values = values_of(before, origin);
   if (old_values.contains("sampling.guidance_scale")) {
-    old_values.try_emplace("train.guidance_scale",
-                           old_values.at("sampling.guidance_scale"));
+    const auto scale = old_values.at("sampling.guidance_scale");
+    old_values.try_emplace("train.guidance_scale", scale);
+    old_values.try_emplace("evaluation.guidance_scale", scale);
   }
   const auto new_values = values_of(after, "the config");
   std::vector<std::string> changed;

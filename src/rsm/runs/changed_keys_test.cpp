@@ -68,6 +68,14 @@ TEST(ChangedKeys, AKeyThatCameLaterIsWhatRunsDidWithoutIt) {
             1u);
 }
 
+TEST(ChangedKeys, GuidanceWasThatOfSamplingEverywhere) {
+  const std::string before = "sampling: {guidance_scale: 3}\n";
+  const std::string later = before + "train: {guidance_scale: 3}\nevaluation: ";
+  EXPECT_TRUE(changed_keys(before, later + "{guidance_scale: 3}\n").empty());
+  EXPECT_EQ(changed_keys(before, later + "{guidance_scale: 1}\n"),
+            std::vector<std::string>{"evaluation.guidance_scale: 3 -> 1"});
+}
+
 TEST(ChangedKeys, WhatIsNoConfigIsNamed) {
   for (const std::string damaged : {"a: [1", "- 1", "a: *b", "\xff"}) {
     expect_parts(error_of([&] {

@@ -125,6 +125,10 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
   };
   EpochCost cost;
   const double rollout = predict(policy.copy(Copy::rollout), o.rollout_tiles);
+  const double evaluation =
+      o.eval_guidance_scale == o.guidance_scale
+          ? rollout
+          : predict(policy.copy(Copy::evaluation), o.rollout_tiles);
   const double training = predict(policy.copy(Copy::training), o.train_tiles);
   const double update =
       update_seconds_per_row(model, picture, o, policy, optimiser);
@@ -135,7 +139,7 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
       scaled(update, f.evaluations.update + f.evaluations.guidance);
   const double image = seconds_per_image(model, o, prompts, *reward);
   cost.reward_seconds = scaled(image, f.images);
-  cost.evaluation_seconds = scaled(rollout, f.evaluation_evaluations) +
+  cost.evaluation_seconds = scaled(evaluation, f.evaluation_evaluations) +
                             scaled(image, f.evaluation_images);
   return cost;
 }

@@ -211,9 +211,9 @@ void MemoryCount::read_text(const RunOptions& o) {
 }
 
 NetworkCall MemoryCount::call_of(const RunOptions& o, int64_t tile,
-                                 torch::ScalarType type) const {
+                                 torch::ScalarType type, bool guided) const {
   NetworkCall call;
-  call.rows = o.guidance_scale == 1 ? tile : 2 * tile;
+  call.rows = guided ? 2 * tile : tile;
   call.height = latent_shape_[1];
   call.width = latent_shape_[2];
   call.text_tokens = text_tokens_;
@@ -268,7 +268,8 @@ double MemoryCount::decoding(const RunOptions& o) const {
 
 double MemoryCount::update(const RunOptions& o) const {
   const auto type = o.training_type;
-  const auto call = call_memory_(call_of(o, o.train_tiles.tile, type));
+  const bool guided = o.training_guidance_scale != 1;
+  const auto call = call_memory_(call_of(o, o.train_tiles.tile, type, guided));
   const double gradients = kNumber * trained_;
   const double activations = call.training(o.activation_checkpointing);
   // As backward goes on, gradients take the place of activations.
@@ -290,9 +291,9 @@ MemoryForecast MemoryCount::of(const RunOptions& o) const {
   const auto tensors =
       cpu ? epoch_tensors(latent_shape_, forecast_) : EpochTensors();
   const auto forward = [&](const TileOptions& tiles, torch::ScalarType type,
-                           int64_t rows) {
+                           bool guided, int64_t rows) {
     return at_once(tiles, rows) *
-           call_memory_(call_of(o, tiles.tile, type)).forward;
+           call_memory_(call_of(o, tiles.tile, type, guided)).forward;
   };
   const std::string types = "compute.training_type, compute.rollout_type";
   const std::string size = "sampling.size, compute.threads";
@@ -308,6 +309,7 @@ MemoryForecast MemoryCount::of(const RunOptions& o) const {
       {"the rollout",
        always + tensors.rollout +
            forward(o.rollout_tiles, o.rollout_type,
+                   o.guidance_scale != 1 || o.eval_guidance_scale != 1,
                    std::max(forecast_.images, forecast_.roots)),
        cat("compute.rollout_tile, ", size, ", prompts.per_epoch, ", types)});
   out.stations.push_back({"decoding", always + tensors.rollout + decoding(o),
@@ -315,7 +317,8 @@ MemoryForecast MemoryCount::of(const RunOptions& o) const {
   out.stations.push_back(
       {"y_old and y_ref",
        always + tensors.update +
-           forward(o.train_tiles, o.training_type, forecast_.states),
+           forward(o.train_tiles, o.training_type,
+                   o.training_guidance_scale != 1, forecast_.states),
        cat("compute.train_tile, ", size, ", ", types)});
   out.stations.push_back(
       {"the update", always + tensors.update + update(o),

@@ -47,8 +47,9 @@ class MemoryCount {
   void read_network(const std::string& folder, const RunOptions& options);
   void read_text(const RunOptions& options);
   void read_decoder(const RunOptions& options);
+  /** `guided`: both halves of text guidance go through at once. */
   NetworkCall call_of(const RunOptions& options, int64_t tile,
-                      torch::ScalarType type) const;
+                      torch::ScalarType type, bool guided) const;
   /** Text encoders' weights, while texts are encoded. */
   double encoding(const RunOptions& options) const;
   /** Weights and what belongs to them, from the first epoch to the last. */

@@ -12,6 +12,7 @@
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 #include "rsm/runs/average.h"
+#include "rsm/runs/evaluation_options.h"
 #include "rsm/runs/lora_options.h"
 #include "rsm/runs/memory_plan.h"
 #include "rsm/runs/solver_options.h"
@@ -25,18 +26,6 @@ constexpr int64_t kMostCounted = 1000000000;  // epochs, updates
 constexpr int64_t kMostPictures = 10000000;   // of an epoch
 constexpr double kMostSeconds = 1e6;          // of a judge's answer
 constexpr double kMostMinutes = 1e9;
-
-/** A text that something is found or kept by. */
-void check_text(const Config& section, const std::string& key,
-                const std::string& text) {
-  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
-  if (section.is_wrong(key)) return;
-  if (text.find_first_not_of(' ') == std::string::npos) {
-    section.note(key, "is empty; give it a text");
-  } else if (std::any_of(text.begin(), text.end(), is_control)) {
-    section.note(key, "has line ends or control characters; allowed: one line");
-  }
-}
 
 torch::ScalarType parse_type(const Config& section, const std::string& key,
                              const std::string& fallback) {
@@ -180,11 +169,6 @@ void read_sampling(const Config& section, Family family, RunOptions& o) {
   o.continuation_steps = section.integer("continuation_steps", 0, 0, 1000);
   o.guidance_scale = section.real("guidance_scale", o.guidance_scale, 0, 100);
   o.negative_prompt = section.text("negative_prompt", "");
-  if (const auto idle =
-          idle_negative_prompt(o.negative_prompt, o.guidance_scale);
-      !idle.empty() && !o.method.regularisation.guides_reference()) {
-    section.note("negative_prompt", idle);
-  }
   const std::string sharing =
       section.choice("share", "all", {"all", "sampling", "none"});
   o.sharing = sharing == "all"        ? Sharing::all
@@ -226,19 +210,6 @@ void read_training(const Config& config, RunOptions& o) {
   o.stop_unconditional =
       section.flag("stop_unconditional", o.stop_unconditional);
   o.ema_warmup = section.flag("ema_warmup", o.ema_warmup);
-}
-
-void read_evaluation(const Config& section, RunOptions& o) {
-  o.eval_prompts = section.text("prompts", o.eval_prompts);
-  check_text(section, "prompts", o.eval_prompts);
-  o.eval_images = section.integer("images", o.eval_images, 1, kMostPictures);
-  o.eval_every = section.integer("every", o.eval_every, 1, kMostCounted);
-  o.eval_minutes =
-      section.real("every_minutes", o.eval_minutes, 0, kMostMinutes);
-  o.eval_steps = section.integer("steps", o.eval_steps, 1, 1000);
-  o.eval_drift_steps =
-      section.integer("drift_steps", o.eval_drift_steps, 0, 1000);
-  o.watch = read_watch(section);
 }
 
 /** Of the training copy; `o.lora` is known. */
@@ -290,6 +261,9 @@ PolicyOptions RunOptions::policy() const {
   p.seed = seed;
   p.guidance_scale = guidance_scale;
   p.training_guidance_scale = training_guidance_scale;
+  if (eval_guidance_scale != guidance_scale) {
+    p.evaluation_guidance_scale = eval_guidance_scale;
+  }
   if (method.regularisation.guides_reference()) {
     p.reference_guidance_scale = method.regularisation.reference_guidance;
   }
@@ -320,6 +294,17 @@ RolloutPlan RunOptions::plan() const {
   plan.solver = solver;
   plan.adams = adams;
   return plan;
+}
+
+void check_text(const Config& section, const std::string& key,
+                const std::string& text) {
+  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  if (section.is_wrong(key)) return;
+  if (text.find_first_not_of(' ') == std::string::npos) {
+    section.note(key, "is empty; give it a text");
+  } else if (std::any_of(text.begin(), text.end(), is_control)) {
+    section.note(key, "has line ends or control characters; allowed: one line");
+  }
 }
 
 std::string read_name(const Config& config) {
@@ -371,6 +356,7 @@ RunOptions read_run_options(const Config& config) {
   read_sampling(sampling, family, o);
   read_training(config, o);
   read_evaluation(config.section("evaluation"), o);
+  check_negative_prompt(sampling, o);
   o.checkpoint_every =
       config.section("checkpoint")
           .integer("every", o.checkpoint_every, 1, kMostCounted);

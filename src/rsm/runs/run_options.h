@@ -74,6 +74,7 @@ struct RunOptions {
   int64_t eval_every = 10;  ///< epochs; also before the first, after the last
   double eval_minutes = 0;  ///< also each time so much was trained; 0: not
   int64_t eval_steps = 10;
+  double eval_guidance_scale = 2;
   int64_t eval_drift_steps = 0;  ///< noisiest steps drift is over; 0: N - 1
   WatchOptions watch;
 
@@ -104,6 +105,11 @@ struct RunOptions {
 /** The `name` of what a config describes: part of a path, so one that is no
  * folder's name is noted. */
 std::string read_name(const Config& config);
+
+/** Notes a text that something is found or kept by and that is empty or has
+ * line ends. */
+void check_text(const Config& section, const std::string& key,
+                const std::string& text);
 
 /** `device` of a section, cpu by default; a word that is none is noted. */
 torch::Device read_device(const Config& section);

@@ -234,6 +234,25 @@ TEST(RunOptions, ANegativePromptIsKeptAndNeedsGuidance) {
                {"sampling.negative_prompt", "\"blurry\"", "no guidance",
                 "raise the scale"});
   EXPECT_EQ(options_of({"sampling.guidance_scale=1"}).negative_prompt, "");
+  // Evaluations alone are led away from it.
+  EXPECT_EQ(
+      options_of({"sampling.negative_prompt=blurry",
+                  "sampling.guidance_scale=1", "evaluation.guidance_scale=2"})
+          .negative_prompt,
+      "blurry");
+}
+
+TEST(RunOptions, EvaluationsAreGuidedAsSamplingUnlessToldOtherwise) {
+  const auto plain = options_of({"sampling.guidance_scale=3"});
+  EXPECT_EQ(plain.eval_guidance_scale, 3);
+  EXPECT_FALSE(plain.policy().evaluation_guidance_scale);
+  const auto own =
+      options_of({"sampling.guidance_scale=3", "evaluation.guidance_scale=1"});
+  EXPECT_EQ(own.guidance_scale, 3);
+  EXPECT_EQ(own.policy().evaluation_guidance_scale, 1);
+  const auto again =
+      read_run_options(Config::parse(own.resolved, "config.yaml"));
+  EXPECT_EQ(again.eval_guidance_scale, 1);
 }
 
 TEST(RunOptions, ASamplerThatIsNotThePublishedOneIsAWarning) {

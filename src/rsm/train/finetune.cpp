@@ -275,7 +275,7 @@ Evaluation Finetune::evaluate_now(const std::string& samples) {
   Evaluation result;
   const auto work = [&] {
     policy_->sample_with(Copy::average);
-    result = evaluate(policy_->copy(Copy::rollout), drawing,
+    result = evaluate(policy_->copy(Copy::evaluation), drawing,
                       parts_.evaluation_set, *parts_.reward,
                       [&](int64_t done) { progress_.update(done, ""); });
     const auto apart =

@@ -105,7 +105,7 @@ RunOptions run_options(const Method& method, const Path& path,
       std::max<int64_t>(2, budget.pictures / o.plan().images_per_root());
   o.samples_per_prompt = std::max<int64_t>(2, roots / kGroups);
   o.prompts_per_epoch = roots / o.samples_per_prompt;
-  o.guidance_scale = o.training_guidance_scale = 1;
+  o.guidance_scale = o.training_guidance_scale = o.eval_guidance_scale = 1;
   o.lora = false;
   o.epochs = budget.epochs;
   o.updates_per_epoch = 1;
