@@ -86,6 +86,20 @@ TEST(Sample, WhatIsSaidChangesThePicture) {
   EXPECT_FALSE(torch::equal(draw("--negative 'a blue square'"), plain));
   EXPECT_FALSE(torch::equal(draw("--seed 1"), plain));
   EXPECT_EQ(settings_in(folder / "a.png")["noise"], nullptr);
+  EXPECT_FALSE(torch::equal(draw("--solver multistep"), plain));
+}
+
+TEST(Sample, NoiseOfASolverIsThatOfThePicturesSeed) {
+  const TemporaryFolder folder;
+  const std::string command =
+      cat("sample ", kFlow, " 'a red circle' --steps 3 --tile 2 --solver sa ");
+  run_well(cat(command, "--seed 7 --count 2 --pictures ", folder / "both",
+               " -o ", folder / "grid.png"));
+  run_well(cat(command, "--seed 8 --pictures ", folder / "one", " -o ",
+               folder / "grid.png"));
+  EXPECT_EQ(read_file(folder / "one/prompt-1-seed-8.png"),
+            read_file(folder / "both/prompt-1-seed-8.png"));
+  EXPECT_EQ(settings_in(folder / "grid.png")["sampler"], "SA-Solver");
 }
 
 TEST(Sample, SizesAreRefusedByName) {

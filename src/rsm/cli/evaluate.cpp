@@ -64,7 +64,7 @@ int run_evaluation(const EvaluateArguments& args) {
   const auto evaluation =
       evaluate(*loaded.denoiser,
                {*loaded.model.text, *loaded.model.path, *loaded.model.decoder,
-                loaded.times},
+                loaded.times, loaded.solving},
                set, *reward, [&](int64_t done) { progress.update(done, ""); });
   progress.end();
   for (const auto& text : evaluation.warnings) {

@@ -8,6 +8,7 @@
 #include "rsm/io/printable.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/lora_formats.h"
+#include "rsm/runs/solver_options.h"
 
 namespace rsm {
 namespace {
@@ -63,8 +64,14 @@ void ModelArguments::add_to(CLI::App& command) {
   command.add_option("--size", size,
                      "pixels of a side, or HEIGHTxWIDTH (default: the "
                      "network's own)");
-  command.add_option("--steps", steps, "steps of the ODE")
+  command.add_option("--steps", steps, "steps of the sampler")
       ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command
+      .add_option("--solver", solver,
+                  "what takes them: euler and multistep follow the ODE, sa "
+                  "(SA-Solver, at the family's usual settings) draws noise")
+      ->check(CLI::IsMember(solver_names()))
       ->capture_default_str();
   command.add_option("--seed", seed, "what the initial noise is counted from")
       ->capture_default_str();
@@ -108,11 +115,8 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
   }
   reading.vae_workers = tiles.workers;
   reading.vae_type = type_named(arguments.vae_type);
-  SamplingModel out{ImageModel::load(arguments.model, reading),
-                    nullptr,
-                    {},
-                    folder_warnings(arguments.model),
-                    device};
+  SamplingModel out{ImageModel::load(arguments.model, reading), nullptr, {}, {},
+                    folder_warnings(arguments.model),           device};
   out.negative_prompt = arguments.negative_prompt;
   out.latent_shape = out.model.latent_shape(size);
   if (!arguments.lora.empty()) {
@@ -125,7 +129,9 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
   out.denoiser = std::make_unique<GuidedNetwork>(
       out.model.network, out.model.text->encode({out.negative_prompt}),
       arguments.guidance_scale, tiles);
-  out.times = out.model.path->times(arguments.steps);
+  const auto& path = *out.model.path;
+  out.solving = {solver_named(arguments.solver), usual_adams(path.family())};
+  out.times = out.solving.times(path, path.times(arguments.steps));
   return out;
 }
 

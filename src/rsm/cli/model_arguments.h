@@ -8,6 +8,7 @@
 #include "rsm/base/progress.h"
 #include "rsm/models/guided_network.h"
 #include "rsm/models/image_model.h"
+#include "rsm/rollouts/plan.h"
 
 namespace rsm {
 
@@ -19,6 +20,7 @@ struct ModelArguments {
   std::string negative_prompt;  ///< what guidance leads away from
   std::string size;             ///< see read_size(); empty: the network's own
   int64_t steps = 10;
+  std::string solver = "euler";
   uint64_t seed = 0;
   std::string device = "cpu";
   std::string type = "float32";
@@ -39,7 +41,8 @@ std::vector<int64_t> read_size(const std::string& text);
 struct SamplingModel {
   ImageModel model;
   std::unique_ptr<GuidedNetwork> denoiser;
-  std::vector<double> times;
+  Solving solving;
+  std::vector<double> times;          ///< of its steps
   std::vector<std::string> warnings;  ///< of the model's folder
   torch::Device device = torch::kCPU;
   std::vector<int64_t> latent_shape = {};

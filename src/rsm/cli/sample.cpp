@@ -103,13 +103,15 @@ void check_grid(const SampleArguments& args, const SamplingModel& loaded) {
   }
 }
 
-/** Picture k of every prompt is that of seed + k. */
+/** Picture k of every prompt is that of seed + k: its first noise, or that of
+ * the solver's step i, number i + 1. */
 torch::Tensor noise_of_seeds(const SampleArguments& args,
-                             const std::vector<int64_t>& latent_shape) {
+                             const std::vector<int64_t>& latent_shape,
+                             int64_t number = 0) {
   std::vector<torch::Tensor> noise;
   for (int64_t k = 0; k < args.count; ++k) {
     noise.push_back(initial_noise(args.seed + static_cast<uint64_t>(k),
-                                  Purpose::initial_noise, 0, Prompt{}, 0,
+                                  Purpose::initial_noise, number, Prompt{}, 0,
                                   latent_shape));
   }
   return at::cat(noise).repeat({std::ssize(args.prompts), 1, 1, 1});
@@ -128,11 +130,16 @@ torch::Tensor draw_latents(const SampleArguments& args,
       at::arange(std::ssize(args.prompts)).repeat_interleave(args.count);
   progress.begin("sampling", args.steps);
   const auto latents =
-      sample_ode(*loaded.denoiser, *loaded.model.path, loaded.times,
-                 start.to(loaded.device), {conditions, rows},
-                 [&](int64_t step, const torch::Tensor&, const torch::Tensor&) {
-                   progress.update(step + 1, "");
-                 })
+      sample_by(
+          loaded.solving, *loaded.denoiser, *loaded.model.path, loaded.times,
+          start.to(loaded.device), {conditions, rows},
+          [&](int64_t step) {
+            return noise_of_seeds(args, loaded.latent_shape, step + 1)
+                .to(loaded.device);
+          },
+          [&](int64_t step, const torch::Tensor&, const torch::Tensor&) {
+            progress.update(step + 1, "");
+          })
           .to(torch::kCPU);
   progress.end();
   return latents;
@@ -150,9 +157,21 @@ torch::Tensor decoded_bytes(const SamplingModel& loaded,
   return at::cat(out);
 }
 
+/** As people call what draws pictures. */
+std::string sampler_name(const SamplingModel& loaded) {
+  switch (loaded.solving.solver) {
+    case Solver::euler:
+      return loaded.model.path->family() == Family::flow ? "Euler" : "DDIM";
+    case Solver::multistep:
+      return "Adams-Bashforth 2";
+    case Solver::sa:
+      return "SA-Solver";
+  }
+  throw Error("[sample] a solver outside its enum");
+}
+
 PictureSettings settings_of(const SampleArguments& args,
                             const SamplingModel& loaded) {
-  const bool flow = loaded.model.path->family() == Family::flow;
   return {.program = "rsm " RSM_VERSION,
           .model = args.model,
           .lora = args.lora,
@@ -162,7 +181,7 @@ PictureSettings settings_of(const SampleArguments& args,
           .count = args.count,
           .noise = args.noise,
           .steps = args.steps,
-          .sampler = flow ? "Euler" : "DDIM",
+          .sampler = sampler_name(loaded),
           .guidance_scale = args.guidance_scale,
           .height = loaded.height(),
           .width = loaded.width(),

@@ -16,7 +16,7 @@ namespace rsm::report {
 namespace {
 
 /** What has to be equal for scores to compare. */
-constexpr std::array<const char*, 10> kTask = {"model",
+constexpr std::array<const char*, 12> kTask = {"model",
                                                "reward",
                                                "evaluation.guidance_scale",
                                                "sampling.negative_prompt",
@@ -25,6 +25,8 @@ constexpr std::array<const char*, 10> kTask = {"model",
                                                "evaluation.prompts",
                                                "evaluation.images",
                                                "evaluation.steps",
+                                               "evaluation.solver",
+                                               "evaluation.sa.tau",
                                                "evaluation.drift_steps"};
 /** What has to be equal, too, for drifts to compare. */
 constexpr std::array<const char*, 1> kDrift = {"train.guidance_scale"};
@@ -73,13 +75,13 @@ std::string difference(const std::map<std::string, Names>& by_value) {
   return join(parts, "; ");
 }
 
-/** Of a run's config. Guidance is sampling's where a run is older than the key.
- */
+/** Of a run's config, or what stood for it before there was such a key. */
 std::string value_of(const ComparedRun& run, const std::string& key) {
   const auto value = run.value(key);
-  return value.empty() && key.ends_with(".guidance_scale")
-             ? run.value("sampling.guidance_scale")
-             : value;
+  if (!value.empty()) return value;
+  if (key == "evaluation.solver") return "euler";
+  return key.ends_with(".guidance_scale") ? run.value("sampling.guidance_scale")
+                                          : value;
 }
 
 std::string config_difference(const Comparison& comparison,

@@ -119,7 +119,8 @@ TEST(ComparisonWarnings, TasksThatDifferAreNamed) {
   for (const char* key :
        {"model", "reward", "evaluation.guidance_scale",
         "sampling.negative_prompt", "sampling.steps", "prompts.train",
-        "evaluation.prompts", "evaluation.images", "evaluation.steps"}) {
+        "evaluation.prompts", "evaluation.images", "evaluation.steps",
+        "evaluation.solver", "evaluation.sa.tau"}) {
     auto runs = fair_pair();
     runs[0].config[key] = "this";
     runs[1].config[key] = "that";

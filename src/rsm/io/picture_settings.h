@@ -20,7 +20,7 @@ struct PictureSettings {
   int64_t count = 1;
   std::string noise;  ///< file of the initial noise, for seeds; empty: none
   int64_t steps = 0;
-  std::string sampler;  ///< "Euler" or "DDIM"
+  std::string sampler;  ///< "Euler", "DDIM", "SA-Solver", ...
   double guidance_scale = 1;
   int64_t height = 0, width = 0;    ///< of one picture in pixels
   std::string type;                 ///< the network's precision

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "rsm/base/random.h"
-#include "rsm/paths/adams_solver.h"
 #include "rsm/paths/forward.h"
+#include "rsm/rollouts/solve.h"
 
 namespace rsm {
 namespace {
@@ -91,37 +91,6 @@ std::vector<double> times_of_root(const Path& path, const RolloutPlan& plan,
   return out;
 }
 
-/** Samples of the ODE. */
-torch::Tensor drawn_by_ode(Sampling& sampling) {
-  const auto& plan = sampling.plan();
-  auto x = sampling.start();
-  torch::Tensor before;
-  for (int64_t i = 0; i < plan.steps; ++i) {
-    const auto y = sampling.evaluate_at(x, i);
-    const bool extrapolates = plan.solver == Solver::multistep && i > 0;
-    x = sampling.ode_step(
-        x,
-        extrapolates ? y + sampling.path().extrapolation(sampling.times(), i) *
-                               (y - before)
-                     : y,
-        i);
-    before = y;
-  }
-  return x;
-}
-
-torch::Tensor drawn_by_adams(Sampling& sampling) {
-  const auto& plan = sampling.plan();
-  AdamsSolver solver(sampling.path(), sampling.times(), plan.adams);
-  auto x = sampling.start();
-  for (int64_t i = 0; i < plan.steps; ++i) {
-    const auto y = sampling.evaluate_at(x, i);
-    x = solver.step(
-        x, y, solver.draws_noise(i) ? sampling.noise_at(i) : torch::Tensor());
-  }
-  return x;
-}
-
 }  // namespace
 
 Transitions own_rows(const Path& path, const RolloutPlan& plan,
@@ -152,8 +121,13 @@ Transitions own_rows(const Path& path, const RolloutPlan& plan,
 }
 
 void draw_pictures(Sampling& sampling) {
-  const auto x = sampling.plan().solver == Solver::sa ? drawn_by_adams(sampling)
-                                                      : drawn_by_ode(sampling);
+  const auto x = solved(
+      sampling.plan().solving(), sampling.path(), sampling.times(),
+      sampling.start(),
+      [&](const torch::Tensor& state, int64_t step) {
+        return sampling.evaluate_at(state, step);
+      },
+      [&](int64_t step) { return sampling.noise_at(step); });
   sampling.keep_latents(x);
   sampling.keep_noised(x);
 }

@@ -174,9 +174,14 @@ double RolloutPlan::noise_factor_at(int64_t step) const {
   return splits_at(*this, step) ? estimator.tree.split_noise : 1;
 }
 
+std::vector<double> Solving::times(const Path& path,
+                                   std::vector<double> grid) const {
+  if (solver != Solver::sa) return grid;
+  return path.times_from(grid.front(), std::ssize(grid) - 1);
+}
+
 std::vector<double> RolloutPlan::times(const Path& path) const {
-  const auto grid = path.times(steps);
-  return solver == Solver::sa ? path.times_from(grid.front(), steps) : grid;
+  return solving().times(path, path.times(steps));
 }
 
 Transitions RolloutPlan::transitions(const Path& path) const {

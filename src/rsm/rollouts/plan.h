@@ -19,10 +19,22 @@ namespace rsm {
  * none: each also evaluates their common state anew. */
 enum class Sharing { all, sampling, none };
 
-/** What leads from noise to samples that are noised again. euler: the path's
- * ODE steps. multistep: Adams and Bashforth's of second order, with the path's
- * extrapolation(). sa: SA-Solver, which may draw noise. */
+/** What leads from noise to pictures along a deterministic path. euler: the
+ * path's ODE steps. multistep: Adams and Bashforth's of second order, with the
+ * path's extrapolation(). sa: SA-Solver, which may draw noise. */
 enum class Solver { euler, multistep, sa };
+
+/** One with its settings. */
+struct Solving {
+  Solver solver = Solver::euler;
+  StochasticAdams adams = {};  ///< of sa
+
+  /** Its times for a sampler's grid of as many steps: of sa those of solvers of
+   * higher order, from the same first one. The last step of a path's own grid
+   * begins next to 0, and no polynomial reaches there. */
+  std::vector<double> times(const Path& path, std::vector<double> grid) const;
+  bool operator==(const Solving&) const = default;
+};
 
 /** How rollouts are drawn: data, so that a method asks for the rollout it
  * needs and never drives the sampler. */
@@ -86,9 +98,8 @@ struct RolloutPlan {
   /** The factor on the noise of `step`: split_noise at splits, else 1. */
   double noise_factor_at(int64_t step) const;
 
-  /** [N + 1] the times of the sampler's steps: the path's; of sa those of its
-   * solvers of higher order, from the same first one. The last step of the
-   * path's own grid begins next to 0, and no polynomial reaches there. */
+  Solving solving() const { return {solver, adams}; }
+  /** [N + 1] the times of the solver's steps. */
   std::vector<double> times(const Path& path) const;
 
   /** [N] the stochastic step of every index, as a rollout hands it on: s and

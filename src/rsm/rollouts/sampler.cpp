@@ -121,22 +121,27 @@ Rollout roll_out(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
   return out;
 }
 
-torch::Tensor sample_ode(
-    Denoiser& denoiser, const Path& path, const std::vector<double>& times,
-    torch::Tensor noise, const ConditionRows& conditions,
-    const std::function<void(int64_t, const torch::Tensor&,
-                             const torch::Tensor&)>& watch) {
+torch::Tensor sample_ode(Denoiser& denoiser, const Path& path,
+                         const std::vector<double>& times, torch::Tensor noise,
+                         const ConditionRows& conditions, const OnStep& watch) {
+  return sample_by({}, denoiser, path, times, std::move(noise), conditions, {},
+                   watch);
+}
+
+torch::Tensor sample_by(const Solving& solving, Denoiser& denoiser,
+                        const Path& path, const std::vector<double>& times,
+                        torch::Tensor noise, const ConditionRows& conditions,
+                        const NoiseAt& step_noise, const OnStep& watch) {
   const torch::NoGradGuard no_grad;
-  auto x = std::move(noise);
-  for (size_t i = 0; i + 1 < times.size(); ++i) {
-    const auto t = at::full({x.size(0)}, times[i], x.options());
-    const auto y = denoiser.predict(x, t, conditions);
-    if (watch) {
-      watch(static_cast<int64_t>(i), x, y);
-    }
-    x = step(path.ode_step(times, static_cast<int64_t>(i)), x, y, {});
-  }
-  return x;
+  return solved(
+      solving, path, times, std::move(noise),
+      [&](const torch::Tensor& x, int64_t i) {
+        const auto t = at::full({x.size(0)}, times[i], x.options());
+        auto y = denoiser.predict(x, t, conditions);
+        if (watch) watch(i, x, y);
+        return y;
+      },
+      step_noise);
 }
 
 torch::Tensor initial_noise(uint64_t run_seed, Purpose purpose, int64_t epoch,

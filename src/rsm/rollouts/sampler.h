@@ -9,6 +9,7 @@
 #include "rsm/base/rollout.h"
 #include "rsm/paths/path.h"
 #include "rsm/rollouts/plan.h"
+#include "rsm/rollouts/solve.h"
 
 namespace rsm {
 
@@ -65,14 +66,22 @@ Rollout roll_out(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
                  const RolloutRequest& request,
                  const OnEvaluations& on_evaluations = {});
 
+/** Sees every state and output before its step. */
+using OnStep = std::function<void(int64_t step, const torch::Tensor& x,
+                                  const torch::Tensor& y)>;
+
 /** Deterministic samples: the path's ODE steps along `times` from noise
- * [B,C,H,W]. `watch`, where given, sees every state and output before its
- * step. */
-torch::Tensor sample_ode(
-    Denoiser& denoiser, const Path& path, const std::vector<double>& times,
-    torch::Tensor noise, const ConditionRows& conditions,
-    const std::function<void(int64_t step, const torch::Tensor& x,
-                             const torch::Tensor& y)>& watch = {});
+ * [B,C,H,W]. */
+torch::Tensor sample_ode(Denoiser& denoiser, const Path& path,
+                         const std::vector<double>& times, torch::Tensor noise,
+                         const ConditionRows& conditions,
+                         const OnStep& watch = {});
+
+/** Samples of a solver, along `times` of its own. */
+torch::Tensor sample_by(const Solving& solving, Denoiser& denoiser,
+                        const Path& path, const std::vector<double>& times,
+                        torch::Tensor noise, const ConditionRows& conditions,
+                        const NoiseAt& step_noise, const OnStep& watch = {});
 
 /** Initial noise of one sample, [1,C,H,W]. */
 torch::Tensor initial_noise(uint64_t run_seed, Purpose purpose, int64_t epoch,

@@ -76,10 +76,11 @@ nlohmann::json with_errors(nlohmann::json out, const ScoreSummary& scores) {
 
 }  // namespace
 
-torch::Tensor EvaluationSet::noise(const std::vector<int64_t>& pictures) const {
+torch::Tensor EvaluationSet::noise(const std::vector<int64_t>& pictures,
+                                   int64_t number) const {
   std::vector<torch::Tensor> all;
   for (const int64_t i : pictures) {
-    all.push_back(initial_noise(seed, Purpose::evaluation, 0, prompts[i],
+    all.push_back(initial_noise(seed, Purpose::evaluation, number, prompts[i],
                                 members[i], latent_shape));
   }
   return at::cat(all);
@@ -263,16 +264,20 @@ Evaluation evaluate(Denoiser& denoiser, const Drawing& drawing,
                     const EvaluationSet& set, const Reward& reward,
                     const std::function<void(int64_t)>& on_images) {
   Scoring scoring(set);
+  const auto times = drawing.solving.times(drawing.path, drawing.times);
   int64_t done = 0;
   const int64_t count =
       std::min(kChunk, pictures_at_once(drawing.decoder, set.latent_shape));
   for (const auto& part : by_prompts(set, count)) {
     const PartPrompts prompts(set, part);
     const auto conditions = drawing.conditioner.encode(prompts.texts);
+    const auto noise = [&](int64_t number) {
+      return set.noise(part, number).to(conditions.tokens.device());
+    };
     const auto latents =
-        sample_ode(denoiser, drawing.path, drawing.times,
-                   set.noise(part).to(conditions.tokens.device()),
-                   {conditions, torch::tensor(prompts.index, at::kLong)});
+        sample_by(drawing.solving, denoiser, drawing.path, times, noise(0),
+                  {conditions, torch::tensor(prompts.index, at::kLong)},
+                  [&](int64_t step) { return noise(step + 1); });
     scoring.add(part, drawing.decoder.decode(latents), prompts.of_pictures,
                 reward);
     done += std::ssize(part);

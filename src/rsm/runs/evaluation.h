@@ -15,6 +15,7 @@
 #include "rsm/data/picture_scores.h"
 #include "rsm/data/watch_ratio.h"
 #include "rsm/paths/path.h"
+#include "rsm/rollouts/plan.h"
 
 namespace rsm {
 
@@ -33,8 +34,10 @@ struct EvaluationSet {
   std::vector<int64_t> latent_shape;
 
   int64_t size() const { return static_cast<int64_t>(prompts.size()); }
-  /** Initial noise of some pictures. */
-  torch::Tensor noise(const std::vector<int64_t>& pictures) const;
+  /** Noise of some pictures: the initial one, or where a solver draws more that
+   * of its step i, number i + 1. */
+  torch::Tensor noise(const std::vector<int64_t>& pictures,
+                      int64_t number = 0) const;
 };
 
 /** How pictures come about, the network apart. Refers to what it is made of. */
@@ -43,6 +46,7 @@ struct Drawing {
   const Path& path;
   const Decoder& decoder;
   const std::vector<double>& times;  ///< of the ODE's steps
+  Solving solving = {};              ///< of pictures; drift is along the ODE
 };
 
 /** `images` pictures, equally many of each category, over a category's prompts
@@ -83,7 +87,7 @@ struct Evaluation {
 std::vector<double> picture_diversity(const torch::Tensor& images,
                                       const Prompts& prompts);
 
-/** Samples with the ODE and scores, some prompts with all their pictures at a
+/** Samples and scores, some prompts with all their pictures at a
  * time: what is held at once does not grow with the set. */
 Evaluation evaluate(Denoiser& denoiser, const Drawing& drawing,
                     const EvaluationSet& set, const Reward& reward,

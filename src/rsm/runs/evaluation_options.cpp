@@ -1,6 +1,7 @@
 #include "rsm/runs/evaluation_options.h"
 
 #include "rsm/models/guided_network.h"
+#include "rsm/runs/solver_options.h"
 #include "rsm/runs/watch.h"
 
 namespace rsm {
@@ -12,7 +13,7 @@ constexpr double kMostMinutes = 1e9;
 
 }  // namespace
 
-void read_evaluation(const Config& section, RunOptions& o) {
+void read_evaluation(const Config& section, Family family, RunOptions& o) {
   o.eval_prompts = section.text("prompts", o.eval_prompts);
   check_text(section, "prompts", o.eval_prompts);
   o.eval_images = section.integer("images", o.eval_images, 1, kMostPictures);
@@ -22,6 +23,7 @@ void read_evaluation(const Config& section, RunOptions& o) {
   o.eval_steps = section.integer("steps", o.eval_steps, 1, 1000);
   o.eval_guidance_scale =
       section.real("guidance_scale", o.guidance_scale, 0, 100);
+  o.eval_solving = read_solving(section, family);
   o.eval_drift_steps =
       section.integer("drift_steps", o.eval_drift_steps, 0, 1000);
   o.watch = read_watch(section);

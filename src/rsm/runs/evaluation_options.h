@@ -6,7 +6,7 @@
 namespace rsm {
 
 /** Reads `evaluation` into options whose sampling is known. */
-void read_evaluation(const Config& section, RunOptions& options);
+void read_evaluation(const Config& section, Family family, RunOptions& options);
 
 /** Notes a negative prompt that no text guidance of the run would lead away
  * from. `options` are read but for what comes after `evaluation`. */

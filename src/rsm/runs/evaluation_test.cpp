@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
+#include <utility>
 
 #include "rsm/base/error.h"
 #include "rsm/data/certainty.h"
@@ -270,6 +272,34 @@ TEST(Drift, KnowsHowLargeOutputsAreBesideTheReferences) {
   EXPECT_EQ(
       path_drift(moved, moved, setting.drawing(), small_set()).log_output_ratio,
       0);
+}
+
+TEST(Evaluate, ASolversNoiseIsThatOfThePictureWhateverElseIsDrawn) {
+  for (const auto& path : paths()) {
+    const Setting setting(*path);
+    const auto scores = [&](int64_t images, const Solving& solving) {
+      auto drawing = setting.drawing();
+      drawing.solving = solving;
+      auto set = make_evaluation_set(three_categories(), images, 5);
+      set.latent_shape = {3, 2, 2};
+      ConstantFlow flow(0.1);
+      const auto all = evaluate(flow, drawing, set, Brightness()).pictures;
+      std::map<std::pair<int64_t, int64_t>, double> out;
+      for (int64_t i = 0; i < set.size(); ++i) {
+        out[{set.prompts[i].id, set.members[i]}] = all.metrics.at("reward")[i];
+      }
+      return out;
+    };
+    const Solving sa = {Solver::sa, usual_adams(path->family())};
+    Solving without_noise = sa;
+    without_noise.adams.tau = 0;
+    const auto many = scores(30, sa);
+    for (const auto& [picture, score] : scores(12, sa)) {
+      EXPECT_EQ(many.at(picture), score);
+    }
+    EXPECT_NE(many, scores(30, without_noise));
+    EXPECT_NE(many, scores(30, {}));
+  }
 }
 
 TEST(Evaluate, WatchesWhatNobodyAskedFor) {

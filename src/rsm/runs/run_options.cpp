@@ -124,8 +124,13 @@ void check_whole(const Config& config, const Path& path, const RunOptions& o) {
     const auto section = config.section("method").section("estimator");
     section.section("tree").check("split_steps", [&] { o.plan(); });
   }
+  const auto evaluation = config.section("evaluation");
+  evaluation.check("steps", [&] {
+    check_solver(evaluation, o.eval_solving,
+                 o.eval_solving.times(path, path.times(o.eval_steps)));
+  });
   if (config.is_wrong("method")) return;
-  check_solver(sampling, path, o);
+  check_solver(sampling, o.plan().solving(), o.plan().times(path));
   const auto prompts = config.section("prompts");
   const double pictures = static_cast<double>(o.prompts_per_epoch) *
                           static_cast<double>(o.samples_per_prompt) *
@@ -355,7 +360,7 @@ RunOptions read_run_options(const Config& config) {
   read_noise(sampling, family, o);
   read_sampling(sampling, family, o);
   read_training(config, o);
-  read_evaluation(config.section("evaluation"), o);
+  read_evaluation(config.section("evaluation"), family, o);
   check_negative_prompt(sampling, o);
   o.checkpoint_every =
       config.section("checkpoint")

@@ -75,6 +75,7 @@ struct RunOptions {
   double eval_minutes = 0;  ///< also each time so much was trained; 0: not
   int64_t eval_steps = 10;
   double eval_guidance_scale = 2;
+  Solving eval_solving;
   int64_t eval_drift_steps = 0;  ///< noisiest steps drift is over; 0: N - 1
   WatchOptions watch;
 

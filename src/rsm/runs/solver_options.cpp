@@ -9,12 +9,6 @@ namespace {
 
 constexpr double kMostTau = 10;
 
-Solver solver_named(const std::string& word) {
-  return word == "sa"          ? Solver::sa
-         : word == "multistep" ? Solver::multistep
-                               : Solver::euler;
-}
-
 /** The interval in which noise is drawn; without a tau there is none. */
 void read_interval(const Config& section, StochasticAdams& adams) {
   const bool given = section.has("from") || section.has("to");
@@ -34,49 +28,64 @@ void read_interval(const Config& section, StochasticAdams& adams) {
 
 }  // namespace
 
-void read_solver(const Config& sampling, Family family, RunOptions& o) {
-  const auto word =
-      sampling.choice("solver", "euler", {"euler", "multistep", "sa"});
-  o.solver = solver_named(word);
-  if (o.solver != Solver::euler && !o.method.estimator.is_of_pictures()) {
-    sampling.note("solver", cat("\"", word,
-                                "\" with a method that trains the sampler's "
-                                "steps; it is for source: pictures alone"));
-  }
-  if (o.solver != Solver::sa) {
-    if (!sampling.has("sa")) return;
-    sampling.section("sa").allow_any_key();
-    if (sampling.is_wrong("solver")) return;
-    sampling.note("sa", cat("are settings of `solver: sa`, the solver is ",
-                            word, "; leave them out, or take that solver"));
-    return;
-  }
-  const auto section = sampling.section("sa");
-  o.adams = usual_adams(family);
-  o.adams.tau = section.real("tau", o.adams.tau, 0, kMostTau);
-  o.adams.predictor_order = section.integer(
-      "predictor_order", o.adams.predictor_order, 1, kMostAdamsOrder);
-  o.adams.corrector_order = section.integer(
-      "corrector_order", o.adams.corrector_order, 0, kMostAdamsOrder);
-  read_interval(section, o.adams);
+std::vector<std::string> solver_names() { return {"euler", "multistep", "sa"}; }
+
+Solver solver_named(const std::string& word) {
+  return word == "sa"          ? Solver::sa
+         : word == "multistep" ? Solver::multistep
+                               : Solver::euler;
 }
 
-void check_solver(const Config& sampling, const Path& path,
-                  const RunOptions& o) {
-  if (o.solver != Solver::sa || o.adams.tau == 0 || sampling.is_wrong("sa")) {
+Solving read_solving(const Config& section, Family family) {
+  Solving out;
+  const auto word = section.choice("solver", "euler", solver_names());
+  out.solver = solver_named(word);
+  if (out.solver != Solver::sa) {
+    if (!section.has("sa")) return out;
+    section.section("sa").allow_any_key();
+    if (section.is_wrong("solver")) return out;
+    section.note("sa", cat("are settings of `solver: sa`, the solver is ", word,
+                           "; leave them out, or take that solver"));
+    return out;
+  }
+  const auto settings = section.section("sa");
+  auto& adams = out.adams = usual_adams(family);
+  adams.tau = settings.real("tau", adams.tau, 0, kMostTau);
+  adams.predictor_order = settings.integer(
+      "predictor_order", adams.predictor_order, 1, kMostAdamsOrder);
+  adams.corrector_order = settings.integer(
+      "corrector_order", adams.corrector_order, 0, kMostAdamsOrder);
+  read_interval(settings, adams);
+  return out;
+}
+
+void read_solver(const Config& sampling, Family family, RunOptions& o) {
+  const auto [solver, adams] = read_solving(sampling, family);
+  o.solver = solver;
+  o.adams = adams;
+  if (solver == Solver::euler || o.method.estimator.is_of_pictures()) return;
+  sampling.note("solver",
+                cat("\"", sampling.text("solver", "euler"),
+                    "\" with a method that trains the sampler's steps; it is "
+                    "for source: pictures alone"));
+}
+
+void check_solver(const Config& section, const Solving& solving,
+                  std::vector<double> times) {
+  const auto& adams = solving.adams;
+  if (solving.solver != Solver::sa || adams.tau == 0 ||
+      section.is_wrong("sa")) {
     return;
   }
-  auto times = o.plan().times(path);
   times.pop_back();
-  const auto draws = [&](double t) { return o.adams.tau_at(t) > 0; };
+  const auto draws = [&](double t) { return adams.tau_at(t) > 0; };
   if (std::none_of(times.begin(), times.end(), draws)) {
-    sampling.section("sa").note(
-        "from", cat("no step of the sampler begins from ", o.adams.from, " to ",
-                    o.adams.to,
-                    " (`to`), so no noise would be drawn; the steps begin "
-                    "from ",
-                    times.back(), " to ", times.front(),
-                    ": widen the interval, or set tau 0"));
+    section.section("sa").note(
+        "from",
+        cat("no step of the sampler begins from ", adams.from, " to ", adams.to,
+            " (`to`), so no noise would be drawn; the steps begin from ",
+            times.back(), " to ", times.front(),
+            ": widen the interval, or set tau 0"));
   }
 }
 

@@ -69,6 +69,32 @@ TEST(SolverOptions, ARunDoesNotGoOnWithOthers) {
   EXPECT_FALSE(changed_keys(options_of({}).resolved, before).empty());
 }
 
+TEST(SolverOptions, OfEvaluationsAreTheirOwnWhateverTheMethod) {
+  const auto options =
+      options_of({"evaluation.solver=sa", "evaluation.sa.tau=0.7"});
+  EXPECT_EQ(options.solver, Solver::euler);
+  EXPECT_EQ(options.eval_solving.solver, Solver::sa);
+  EXPECT_EQ(options.eval_solving.adams.tau, 0.7);
+  const auto again =
+      read_run_options(Config::parse(options.resolved, "config.yaml"));
+  EXPECT_EQ(again.resolved, options.resolved);
+  EXPECT_EQ(again.eval_solving, options.eval_solving);
+  EXPECT_EQ(options_of({"method.name=flow-grpo", "evaluation.solver=multistep"})
+                .eval_solving.solver,
+            Solver::multistep);
+  expect_parts(error_with({"evaluation.sa.tau=1"}),
+               {"evaluation.sa", "solver is euler"});
+  expect_parts(error_with({"evaluation.solver=sa",
+                           "evaluation.sa={from: 0.01, to: 0.02}"}),
+               {"evaluation.sa.from", "no step of the sampler"});
+  // Older runs were evaluated with Euler's steps.
+  const std::string older = "seed: 1\n";
+  EXPECT_TRUE(
+      changed_keys(older, older + "evaluation: {solver: euler}\n").empty());
+  EXPECT_EQ(changed_keys(older, older + "evaluation: {solver: sa}\n").size(),
+            1u);
+}
+
 TEST(SolverOptions, OutOfRangeOrWithoutEffectAreRefusedByKey) {
   const auto sa = [](const std::string& settings) {
     return error_with({"sampling.solver=sa", "sampling.sa=" + settings});

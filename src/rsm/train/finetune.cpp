@@ -270,7 +270,8 @@ Guidance Finetune::guide(const Collected& sampled) {
 Evaluation Finetune::evaluate_now(const std::string& samples) {
   const Clock clock;
   const Drawing drawing = {*parts_.conditions, *parts_.model.path,
-                           *parts_.model.decoder, eval_times_};
+                           *parts_.model.decoder, eval_times_,
+                           options_.eval_solving};
   progress_.begin("evaluation", parts_.evaluation_set.size());
   Evaluation result;
   const auto work = [&] {
