@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "rsm/base/error.h"
-#include "rsm/paths/transitions.h"
 #include "rsm/rollouts/branches.h"
 #include "rsm/rollouts/pictures.h"
 #include "rsm/rollouts/sampling.h"
