@@ -9,10 +9,11 @@ struct StrengthKnobs {
    * all times). sigma: s / dt = s~ / sqrt(dt) (Guard, fairclip2). variance:
    * s^2 (twice that is CPS as published).
    * By h(t) = g M / 2: flat 1, linear 1 - t, quadratic (1 - t)^2 (VGG-Flow),
-   * predicted: the noise's share of x, how far in x the predicted picture moves
-   * per unit of output, predicted_squared: its square (AWM's t^2); exact
-   * (1 - t) / (t + 1e-3), what the bound on a flow's log-density weighs its
-   * output's error by (PEPG's "exact"). By the picture's share a of x':
+   * predicted: how far the predicted picture moves per unit of output, in x,
+   * where gradients are taken (t, noise), or, of samples noised again, in the
+   * picture (t, noise / signal); predicted_squared: its square (AWM's t^2);
+   * exact (1 - t) / (t + 1e-3), what the bound on a flow's log-density weighs
+   * its output's error by (PEPG's "exact"). By the picture's share a of x':
    * residual 2 a^2 / s^2, residual_linear 2 a / s^2 (Residual grad-DB). */
   enum class Shape {
     constant,

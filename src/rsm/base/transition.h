@@ -21,7 +21,9 @@ struct Transition {
   double diffusion = 0;  ///< s~ = s / sqrt(dt), the SDE's coefficient
   double delta = 0;      ///< |d score / d y|; 0 at t = 1 for flows
   double signal_next = 1;  ///< the picture's share of x'; see paths/path.h
-  double noise = 1;        ///< the noise's share of x
+  /** The noise's share of x; of samples noised again, beside one whole picture:
+   * how far the predicted one moves per unit of output. */
+  double noise = 1;
 
   double dt() const { return t - t_next; }
   /** How far the mean moves per unit of output. */

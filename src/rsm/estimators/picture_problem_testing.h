@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/types.h>
 
+#include <cmath>
 #include <functional>
 #include <vector>
 
@@ -27,9 +28,13 @@ struct PictureProblem {
   std::vector<int64_t> states;
   torch::Tensor y, y_old, y_ref, y_guided, y_c;  ///< [rows,C,H,W] float64
   torch::Tensor reward, t;                       ///< [rows] float64
+  /** [rows] how far the predicted picture moves per unit of output: t of
+   * flows, noise / signal of diffusion models. */
+  torch::Tensor reach;
 
   explicit PictureProblem(const Path& path = FlowPath()) {
     auto& rollout = sampled.rollout;
+    std::vector<double> reaches;
     rollout.prompts.resize(kPrompts);
     rollout.transitions = {forward_row(path, 0.75), forward_row(path, 0.25)};
     for (int64_t image = 0; image < kPrompts * kMembers; ++image) {
@@ -42,7 +47,9 @@ struct PictureProblem {
         rollout.state_prompt.push_back(image / kMembers);
         rollout.state_step.push_back(draw);
         const auto number = static_cast<double>(image * kDraws + draw);
-        rollout.own.push_back(forward_row(path, 0.1 + 0.05 * number));
+        const double time = path.nearest_time(0.1 + 0.05 * number);
+        rollout.own.push_back(forward_row(path, time));
+        reaches.push_back(std::abs(path.prediction(time).y));
       }
     }
     y_old = random_outputs(1);
@@ -58,6 +65,7 @@ struct PictureProblem {
     sampled.scores.value = rewards.to(torch::kFloat32);
     reward = rewards.to(torch::kFloat64).repeat_interleave(kDraws);
     t = times_of(rollout, states).to(torch::kFloat64);
+    reach = torch::tensor(reaches, torch::kFloat64);
   }
 
   static torch::Tensor random_outputs(uint64_t seed) {
@@ -90,6 +98,15 @@ struct PictureProblem {
     return centred() / (reward.std(/*unbiased=*/false) + 1e-4);
   }
 };
+
+inline torch::Tensor mean_of(const torch::Tensor& values) {
+  return values.flatten(1).mean(1);
+}
+
+/** [rows] of (v - v_c)^2 */
+inline torch::Tensor error(const PictureProblem& p, const torch::Tensor& v) {
+  return mean_of((v - p.y_c).square());
+}
 
 /** [rows] of outputs, written as a paper writes it. */
 using PublishedLoss =

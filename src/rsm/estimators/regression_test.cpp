@@ -8,10 +8,12 @@
 #include <cmath>
 #include <map>
 
+#include "rsm/base/error.h"
 #include "rsm/estimators/distance.h"
 #include "rsm/estimators/picture_problem_testing.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/names.h"
+#include "rsm/rollouts/gaussian_testing.h"
 
 namespace rsm {
 namespace {
@@ -19,18 +21,9 @@ namespace {
 constexpr int64_t kRows = PictureProblem::kRows;
 constexpr int64_t kDraws = PictureProblem::kDraws;
 
-torch::Tensor mean_of(const torch::Tensor& values) {
-  return values.flatten(1).mean(1);
-}
-
-/** [rows] of (v - v_c)^2 */
-torch::Tensor error(const PictureProblem& p, const torch::Tensor& v) {
-  return mean_of((v - p.y_c).square());
-}
-
-/** x0hat - x0 where x0hat = x_t - t v. */
+/** x0hat - x0: of flows x0hat = x_t - t v. */
 torch::Tensor picture_error(const PictureProblem& p, const torch::Tensor& v) {
-  return -p.t.view({-1, 1, 1, 1}) * (v - p.y_c);
+  return -p.reach.view({-1, 1, 1, 1}) * (v - p.y_c);
 }
 
 /** The ELBO of rethinking-diffusion-rl: "adaptive". */
@@ -62,7 +55,7 @@ torch::Tensor nft(const PictureProblem& p, const torch::Tensor& v,
 /** AWM's log-density under its weighting "ghuber". */
 torch::Tensor ghuber(const PictureProblem& p, const torch::Tensor& v) {
   const double power = 0.25;
-  return -p.t / power *
+  return -p.reach / power *
          ((error(p, v) + 1e-10).pow(power) - std::pow(1e-10, power));
 }
 
@@ -192,16 +185,18 @@ const std::map<std::string, PublishedLoss>& published() {
 }
 
 TEST(Regression, EveryEntryHasItsPublishedGradient) {
-  const PictureProblem problem;
-  for (const auto& entry : catalogue()) {
-    if (!entry.estimator.is_of_pictures() ||
-        entry.estimator.needs_gradients()) {
-      continue;
+  for (const auto& path : both_paths()) {
+    const PictureProblem problem(*path);
+    for (const auto& entry : catalogue()) {
+      if (!entry.estimator.is_of_pictures() ||
+          entry.estimator.needs_gradients()) {
+        continue;
+      }
+      SCOPED_TRACE(cat(entry.name, " on ", name_of(*path)));
+      const auto found = published().find(entry.name);
+      ASSERT_NE(found, published().end()) << "say its published loss above";
+      expect_gradient(entry, problem, found->second);
     }
-    SCOPED_TRACE(entry.name);
-    const auto found = published().find(entry.name);
-    ASSERT_NE(found, published().end()) << "say its published loss above";
-    expect_gradient(entry, problem, found->second);
   }
 }
 

@@ -31,9 +31,9 @@ Transition forward_row(const Path& path, double t) {
   out.m_y = 1;
   out.s = 1;
   out.diffusion = 1;
-  out.noise = path.noise(t);
-  out.delta =
-      path.signal(t) * std::abs(path.prediction(t).y) / (out.noise * out.noise);
+  const double noise = path.noise(t);
+  out.noise = std::abs(path.prediction(t).y);
+  out.delta = path.signal(t) * out.noise / (noise * noise);
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "rsm/paths/forward.h"
 
 #include <gtest/gtest.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>
@@ -86,6 +87,26 @@ TEST(ForwardRow, KnowsWhatAnOutputSaysOfTheScore) {
   EXPECT_NEAR(forward_row(diffusion, 0.3).delta, 1 / diffusion.noise(0.3),
               1e-12);
   EXPECT_EQ(forward_row(flow, 0.3).noise, 0.3);
+}
+
+/** x0hat - x0 = +-noise (y - y_c), the picture's own size. */
+TEST(ForwardRow, HasTheNoiseThatThePredictedPictureIsOffBy) {
+  const FlowPath flow;
+  const DdimPath diffusion;
+  const auto picture = at::scalar_tensor(0.6, at::kDouble);
+  const auto eps = at::scalar_tensor(-1.3, at::kDouble);
+  constexpr double kOff = 0.2;  // y - y_c
+  for (const Path* path : {static_cast<const Path*>(&flow),
+                           static_cast<const Path*>(&diffusion)}) {
+    for (const double t : {0.05, 0.5, 0.95}) {
+      const auto x = path->signal(t) * picture + path->noise(t) * eps;
+      const auto [of_x, of_y] = path->prediction(t);
+      const auto predicted =
+          of_x * x + of_y * (path->target(picture, eps) + kOff);
+      EXPECT_NEAR((predicted - picture).abs().item<double>(),
+                  kOff * forward_row(*path, t).noise, 1e-12);
+    }
+  }
 }
 
 TEST(NearestTime, IsOneThatTheNetworkKnows) {
