@@ -83,6 +83,25 @@ TEST(FlowMatching, ReproducesPublishedScheduleOfFortySteps) {
   expect_digits(steps[39].t, 0.00892857);
 }
 
+/** AWM's sampler and, of ten steps, DiffusionNFT's; both after the release of
+ * Stable Diffusion 3.5, shift 3. */
+TEST(FlowMatching, ReproducesPublishedGridsOfPictures) {
+  const std::vector<double> ten = {1,        0.960129,  0.913349, 0.857692,
+                                   0.790368, 0.707278,  0.602151, 0.464876,
+                                   0.278049, 0.00892857};
+  const std::vector<double> fourteen = {
+      1,        0.973058, 0.943048, 0.909412, 0.871453, 0.82828,  0.778738,
+      0.721306, 0.653936, 0.573805, 0.476909, 0.357368, 0.206198, 0.00892857};
+  for (const auto& expected : {ten, fourteen}) {
+    const auto times = FlowMatchSchedule{}.times(std::ssize(expected));
+    ASSERT_EQ(times.size(), expected.size() + 1);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      expect_digits(times[i], expected[i]);
+    }
+    EXPECT_EQ(times.back(), 0);
+  }
+}
+
 TEST(FlowMatching, VarianceOverOmegaIsOneConstantBelowTimeOne) {
   for (const double noise : {0.3, 0.7, 1.2}) {
     const double constant = noise * noise / (1 + noise * noise / 2);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "rsm/io/testing.h"
+#include "rsm/paths/testing.h"
 
 namespace rsm {
 namespace {
@@ -41,6 +42,43 @@ TEST(Average, HoldsTheShareThatItsStepsGiveIt) {
       }
     }
   }
+}
+
+/** Decays of the evaluated average after s updates, of DiffusionNFT's release
+ * (at most 0.9) and AWM's (0.99): min((1 + s) / (10 + s), decay). */
+TEST(Average, WarmsUpByThePublishedTable) {
+  struct Row {
+    int64_t updates;
+    double nft, awm;
+  };
+  const std::vector<Row> table = {{0, 0.1, 0.1},
+                                  {1, 0.181818, 0.181818},
+                                  {2, 0.25, 0.25},
+                                  {10, 0.55, 0.55},
+                                  {50, 0.85, 0.85},
+                                  {75, 0.894118, 0.894118},
+                                  {76, 0.895349, 0.895349},
+                                  {100, 0.9, 0.918182},
+                                  {150, 0.9, 0.94375},
+                                  {200, 0.9, 0.957143},
+                                  {208, 0.9, 0.958716},
+                                  {209, 0.9, 0.958904},
+                                  {300, 0.9, 0.970968},
+                                  {500, 0.9, 0.982353},
+                                  {1000, 0.9, 0.99}};
+  RunOptions options;
+  options.ema_warmup = true;
+  for (const auto& row : table) {
+    options.ema_decay = 0.9;
+    expect_digits(average_decay(options, row.updates), row.nft);
+    options.ema_decay = 0.99;
+    expect_digits(average_decay(options, row.updates), row.awm);
+    options.ema_decay = 0.01;  // lower than any step of the warm-up
+    EXPECT_EQ(average_decay(options, row.updates), 0.01);
+  }
+  options.ema_warmup = false;
+  options.ema_decay = 0.99;
+  EXPECT_EQ(average_decay(options, 0), 0.99);
 }
 
 TEST(Average, ThatCannotMoveIsAWarningOfTheRun) {
