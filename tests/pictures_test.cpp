@@ -2,10 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "gradient_run_testing.h"
 #include "rsm/base/error.h"
+#include "rsm/base/state_dict.h"
 #include "rsm/base/testing.h"
 #include "rsm/io/testing.h"
+#include "rsm/runs/checkpoint.h"
 #include "rsm/runs/forecast.h"
 #include "rsm/runs/watched_states.h"
 #include "rsm/train/finetune.h"
@@ -26,25 +30,47 @@ RunOptions colour_run(const std::string& folder, const std::string& method,
 class PicturesOn : public OnDevice {};
 RSM_ON_EVERY_DEVICE(PicturesOn);
 
-/** The slower copy samples, weighs and holds; all of it lies in checkpoints.
- * The samples' own noise is counted. */
+/** Those of a checkpoint that begin so; whether they are far from the others.
+ */
+double apart(const Checkpoint& checkpoint, const std::string& a,
+             const std::string& b) {
+  const auto other = with_prefix(checkpoint.tensors, b);
+  double sum = 0;
+  for (const auto& [name, value] : with_prefix(checkpoint.tensors, a)) {
+    sum += (value - other.at(name)).square().sum().item<double>();
+  }
+  return std::sqrt(sum);
+}
+
+/** The slower copy samples, weighs and holds; it, the average that is evaluated
+ * and what is trained lie in checkpoints, each for itself. The samples' own
+ * noise is counted. */
 TEST_P(PicturesOn, ResumeInTheSameBytesWithTheSlowerCopyAndSaSolver) {
-  const TemporaryFolder folder;
-  const auto run = [&](const std::string& name, int64_t epochs) {
-    const auto options =
-        colour_run(folder / name, "crd",
-                   on_device({"train.epochs=4", "checkpoint.every=2",
-                              "sampling.solver=sa"}));
-    NoProgress silent;
-    if (epochs > 0) {
-      Finetune killed(options, silent);
-      for (int64_t epoch = 0; epoch < epochs; ++epoch) killed.run_epoch();
-    }
-    run_to_end(options);
-  };
-  run("whole", 0);
-  run("parts", 3);
-  expect_same_weights(folder / "whole", folder / "parts", repeats_its_bits());
+  for (const std::string weights : {"full", "lora"}) {
+    SCOPED_TRACE(weights);
+    const TemporaryFolder folder;
+    const auto run = [&](const std::string& name, int64_t epochs) {
+      const auto options =
+          colour_run(folder / name, "crd",
+                     on_device({"train.epochs=4", "checkpoint.every=2",
+                                "sampling.solver=sa", "train.ema_decay=0.9",
+                                "train.weights=" + weights}));
+      NoProgress silent;
+      if (epochs > 0) {
+        Finetune killed(options, silent);
+        for (int64_t epoch = 0; epoch < epochs; ++epoch) killed.run_epoch();
+      }
+      run_to_end(options);
+    };
+    run("whole", 0);
+    run("parts", 3);
+    expect_same_weights(folder / "whole", folder / "parts", repeats_its_bits());
+    const auto last = latest_checkpoint(folder / "whole");
+    ASSERT_TRUE(last);
+    EXPECT_GT(apart(*last, "trained.", "average."), 1e-4);
+    EXPECT_GT(apart(*last, "trained.", "old."), 1e-4);
+    EXPECT_GT(apart(*last, "average.", "old."), 1e-4);
+  }
 }
 
 TEST_P(PicturesOn, ThreadsChangeNothing) {
@@ -81,15 +107,25 @@ TEST_P(PicturesOn, AnOnlyUpdateMeetsItsOwnOldOutputs) {
   expect_same_weights(folder / "asked", folder / "met", repeats_its_bits());
 }
 
-/** Samples drawn with text guidance are trained on without. */
+/** Samples drawn with text guidance are trained on without: the same pictures,
+ * another gradient (Policy.OnlyTheRolloutIsGuidedAsSamplesAre). */
 TEST_P(PicturesOn, AreTrainedOnWithAnotherGuidanceThanTheyAreDrawnWith) {
   const TemporaryFolder folder;
-  const auto log = run_to_end(
-      colour_run(folder / "run", "awm",
-                 on_device({"train.epochs=1", "sampling.guidance_scale=3",
-                            "train.guidance_scale=1"})));
-  EXPECT_GT(log.back().at("grad_norm").get<double>(), 0);
-  EXPECT_EQ(log.back().at("by_step").at("rows").size(), 6u);  // draws
+  const auto run = [&](const std::string& guidance) {
+    return run_to_end(
+               colour_run(
+                   folder / guidance, "awm",
+                   on_device({"train.epochs=1", "sampling.guidance_scale=3",
+                              "train.guidance_scale=" + guidance})))
+        .back();
+  };
+  const auto without = run("1"), with = run("3");
+  EXPECT_EQ(without.at("by_step").at("rows").size(), 6u);  // draws
+  EXPECT_NEAR(without.at("reward").get<double>(),
+              with.at("reward").get<double>(), 1e-4);
+  const double norm = without.at("grad_norm").get<double>();
+  EXPECT_GT(norm, 0);
+  EXPECT_GT(std::abs(with.at("grad_norm").get<double>() / norm - 1), 0.05);
 }
 
 /** The reference is asked under guidance of its own where it pulls, and as

@@ -5,6 +5,7 @@
 #include "rsm/base/random.h"
 #include "rsm/io/testing.h"
 #include "rsm/models/image_model.h"
+#include "rsm/models/loading.h"
 #include "rsm/models/testing.h"
 
 namespace rsm {
@@ -107,6 +108,53 @@ TEST(Policy, TheGuidedReferenceIsTheModelBeforeTrainingAtItsOwnScale) {
   const Stopping stopping;
   policy.watch(&stopping);
   EXPECT_THROW(of(Copy::guided_reference), Interrupted);
+}
+
+/** Samples are drawn under one guidance and trained on under another: the loss
+ * sees all its copies, each with weights of its own, under the training's. */
+TEST(Policy, OnlyTheRolloutIsGuidedAsSamplesAre) {
+  const auto model = ImageModel::load("models/shapes-flow");
+  const auto x = counted_normal(1, {2, 3, 32, 32});
+  const auto t = at::full({2}, 0.5);
+  const auto condition = model.text->encode({"a red circle", "a cross"});
+  const auto empty = model.text->encode({""});
+  PolicyOptions options;
+  options.guidance_scale = 3;
+  options.training_guidance_scale = 1;
+  options.has_old = true;
+  const auto pretrained = copy_of(model.network, at::kFloat, at::kCPU);
+  const auto predicted = [&](const StateDict& weights, double scale) {
+    const auto network = copy_of(pretrained, at::kFloat, at::kCPU);
+    load_parameters(*network, with_trained(network, weights), "test");
+    return GuidedNetwork(network, empty, scale, options.train_tiles)
+        .predict(x, t, condition);
+  };
+  Policy policy(model.network, empty, options);
+  EXPECT_FALSE(policy.rollout_is_training());
+  const auto before = policy.trainable();
+  const auto moved = [&](uint64_t seed) {
+    StateDict out;
+    for (const auto& [name, value] : before) {
+      out[name] = value * (1 + 0.02 * counted_normal(++seed, value.sizes()));
+    }
+    return out;
+  };
+  const auto trained = moved(1000), average = moved(2000), old = moved(3000);
+  policy.load_trainable(trained);
+  policy.load_average(average);
+  policy.load_old(old);
+  policy.sample_with(Copy::old);
+  const auto expect = [&](Copy which, const StateDict& weights, double scale) {
+    const auto y = policy.copy(which).predict(x, t, condition);
+    EXPECT_LT(relative(y, predicted(weights, scale)), kFloatTolerance);
+    EXPECT_GT(relative(y, predicted(weights, 4 - scale)), 0.01);
+  };
+  expect(Copy::training, trained, 1);
+  expect(Copy::reference, before, 1);
+  expect(Copy::average, average, 1);
+  expect(Copy::old, old, 1);
+  expect(Copy::rollout, old, 3);
+  EXPECT_GT(relative(predicted(old, 1), predicted(average, 1)), 0.001);
 }
 
 TEST(PolicyOptions, RolloutsAreTrainingInOnePrecisionAndTileOnly) {
