@@ -83,6 +83,63 @@ TEST(Pictures, OfAPromptShareTimesAndNoiseWhereTheyAreTo) {
   }
 }
 
+/** Times with i eighths of the draws below them, of which four strata have two
+ * each. */
+std::map<PictureKnobs::Times, std::vector<double>> eighths(
+    const std::vector<double>& grid) {
+  using Times = PictureKnobs::Times;
+  // Of normal numbers.
+  const std::vector<double> z = {
+      -1.1503493803760083, -0.6744897501960817, -0.3186393639643752, 0,
+      0.3186393639643752,  0.6744897501960817,  1.1503493803760083};
+  std::map<Times, std::vector<double>> out;
+  for (int i = 0; i <= 8; ++i) {
+    out[Times::uniform].push_back(i / 8.0);
+    out[Times::power].push_back(std::sqrt(i / 8.0));  // p(t) = 2 t
+    out[Times::logit_normal].push_back(
+        i == 0 || i == 8 ? i / 8 : 1 / (1 + std::exp(-z[i - 1])));
+    out[Times::grid].push_back(grid[8 - i]);
+  }
+  return out;
+}
+
+/** Of four draws, noisiest first, each takes a quarter of what the density of
+ * times has, and the whole of it. */
+TEST(Pictures, OfStratifiedDrawsTakeOneOfEachShare) {
+  constexpr int64_t kDraws = 4, kPictures = 200;
+  const auto path = flow_path();
+  for (const auto& of_times : eighths(path->times(8))) {
+    const auto times = of_times.first;
+    const auto& bound = of_times.second;
+    SCOPED_TRACE(static_cast<int>(times));
+    auto plan = pictures(*path, 8, kDraws);
+    plan.estimator.pictures.times = times;
+    ASSERT_TRUE(plan.estimator.pictures.stratified);
+    const auto request = request_for(2, kPictures / 2);
+    const auto is_in_share = [&](int64_t draw, double t) {
+      return t > bound[6 - 2 * draw] && t <= bound[8 - 2 * draw];
+    };
+    const auto own = own_rows(*path, plan, request);
+    ASSERT_EQ(own.size(), size_t{kPictures * kDraws});
+    std::vector<int64_t> noisier(kDraws, 0);
+    for (int64_t s = 0; s < kPictures * kDraws; ++s) {
+      const int64_t draw = s % kDraws;
+      EXPECT_TRUE(is_in_share(draw, own[s].t)) << own[s].t << " of " << draw;
+      if (own[s].t > bound[7 - 2 * draw]) ++noisier[draw];
+    }
+    // Half of 200, four deviations.
+    for (const int64_t count : noisier) EXPECT_NEAR(count, 100, 28);
+    plan.estimator.pictures.stratified = false;
+    const auto alone = own_rows(*path, plan, request);
+    int64_t inside = 0;
+    for (int64_t s = 0; s < kPictures * kDraws; ++s) {
+      if (is_in_share(s % kDraws, alone[s].t)) ++inside;
+    }
+    // A quarter of 800, the same.
+    EXPECT_NEAR(inside, 200, 49);
+  }
+}
+
 /** DiffusionNFT: nine of ten steps, another left out by each sample; a draw
  * more than there are steps begins anew. */
 TEST(Pictures, OfDistinctDrawsLeaveOutStepsAtRandom) {
@@ -196,15 +253,17 @@ double error_of(const PathPointer& path, int64_t steps, Solver solver) {
 }
 
 TEST(Pictures, OfTheMultistepSolverConvergeTwiceAsFast) {
-  const auto path = flow_path();
-  // Twice the steps: half the error of Euler's, a quarter of the other's.
-  const auto falls = [&](Solver solver) {
-    return error_of(path, 20, solver) / error_of(path, 40, solver);
-  };
-  EXPECT_NEAR(falls(Solver::euler), 2, 0.3);
-  EXPECT_GT(falls(Solver::multistep), 3);
-  EXPECT_LT(error_of(path, 20, Solver::multistep),
-            0.3 * error_of(path, 20, Solver::euler));
+  for (const auto& path : both_paths()) {
+    SCOPED_TRACE(name_of(*path));
+    // Twice the steps: half the error of Euler's, a quarter of the other's.
+    const auto falls = [&](Solver solver) {
+      return error_of(path, 20, solver) / error_of(path, 40, solver);
+    };
+    EXPECT_NEAR(falls(Solver::euler), 2, 0.3);
+    EXPECT_GT(falls(Solver::multistep), 3);
+    EXPECT_LT(error_of(path, 20, Solver::multistep),
+              0.3 * error_of(path, 20, Solver::euler));
+  }
 }
 
 TEST(Pictures, OfSaSolverAreOfTheExactMeanAndSpread) {
