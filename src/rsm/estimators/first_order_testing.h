@@ -18,11 +18,15 @@ namespace rsm {
 
 constexpr int64_t kSteps = 6;
 
-/** What an estimator of a kind says of trajectories of the Gaussian model. */
+/** What an estimator of a kind says of trajectories of a policy that has left
+ * the Gaussian model. */
 struct GradientSetting {
   GradientSetting(const PathPointer& where, const GradientKnobs& knobs,
                   int64_t steps = kSteps, std::optional<double> level = {})
-      : path(where), denoiser(where), request(request_for(2, 2)) {
+      : path(where),
+        reference(where),
+        policy(where),
+        request(request_for(2, 2)) {
     request.latent_shape = {3, 2, 2};
     method.estimator.source = EstimatorKnobs::Source::trajectory;
     method.estimator.gradient = knobs;
@@ -30,12 +34,12 @@ struct GradientSetting {
     StepNoise noise;
     noise.level = level.value_or(usual_level(noise.kind, path->family()));
     plan = make_plan(method, steps, noise);
-    sampled.rollout = roll_out(denoiser, *path, plan, request);
+    sampled.rollout = roll_out(policy, *path, plan, request);
     sampled.conditions = request.conditions;
     sampled.scores.value = at::zeros({sampled.rollout.images()});
   }
 
-  GradientParts parts() { return {reward, decoder, *path, denoiser, denoiser}; }
+  GradientParts parts() { return {reward, decoder, *path, policy, reference}; }
   Guidance guide(int64_t epoch = 0) {
     return FirstOrder(method, 1, parts()).guide(sampled, epoch);
   }
@@ -45,25 +49,30 @@ struct GradientSetting {
   int64_t steps() const { return plan.steps; }
   const Rollout& rollout() const { return sampled.rollout; }
 
+  /** Of the network that the knobs go through. */
   torch::Tensor output(const torch::Tensor& x, int64_t state) {
-    return denoiser.predict(x, times_of(rollout(), {state}),
-                            sampled.conditions_of({state}));
+    const bool own =
+        method.estimator.gradient.through == GradientKnobs::Through::policy;
+    GaussianDenoiser& network = own ? policy : reference;
+    return network.predict(x, times_of(rollout(), {state}),
+                           sampled.conditions_of({state}));
   }
   double reward_of(const torch::Tensor& latents) const {
     return reward.value_of(decoder.pictures(latents), {}).item<double>();
   }
-  /** Of the sample that a state of a path leads to with the path's noise. */
+  /** Of the sample that a state of a path leads to by that network's steps,
+   * each as far off them as the path's own was. */
   double reward_from(torch::Tensor x, int64_t state) {
     const int64_t first = state % steps();
     for (int64_t i = first; i < steps(); ++i) {
       const int64_t here = state - first + i;
       const auto& step = rollout().transitions[i];
+      const auto at = rollout().x.narrow(0, here, 1);
       const auto next = i + 1 < steps() ? rollout().x[here + 1]
                                         : rollout().latents[here / steps()];
-      const auto noise =
-          next.unsqueeze(0) - step_mean(step, rollout().x.narrow(0, here, 1),
-                                        rollout().y.narrow(0, here, 1));
-      x = step_mean(step, x, output(x, here)) + noise;
+      const auto off =
+          next.unsqueeze(0) - step_mean(step, at, output(at, here));
+      x = step_mean(step, x, output(x, here)) + off;
     }
     return reward_of(x);
   }
@@ -75,7 +84,8 @@ struct GradientSetting {
   }
 
   PathPointer path;
-  GaussianDenoiser denoiser;
+  GaussianDenoiser reference;
+  StretchedGaussian policy;
   CurvedReward reward;
   SquashedPixels decoder;
   RolloutRequest request;

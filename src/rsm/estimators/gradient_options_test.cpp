@@ -51,11 +51,11 @@ TEST(GradientOptions, ALinearAdjointIsThatOfANetworkThatSaysTheSameEverywhere) {
                                        {parts.reward, parts.decoder, parts.path,
                                         constant, constant})
                                 .guide(whole.sampled, 0);
-      linear.denoiser.rows = 0;
+      linear.policy.rows = linear.reference.rows = 0;
       const auto got = linear.guide();
       EXPECT_TRUE(got.directions.value.equal(expected.directions.value));
       EXPECT_FALSE(got.directions.value.equal(whole.guide().directions.value));
-      EXPECT_EQ(linear.denoiser.rows, 0);
+      EXPECT_EQ(linear.policy.rows + linear.reference.rows, 0);
       EXPECT_EQ(got.evaluations, 0);
       EXPECT_GT(expected.evaluations, 0);
     }

@@ -82,6 +82,25 @@ class GaussianDenoiser : public Denoiser {
   PathPointer path_;
 };
 
+/** The Gaussian model's outputs, longer: a policy that has learnt. */
+class StretchedGaussian : public GaussianDenoiser {
+ public:
+  using GaussianDenoiser::GaussianDenoiser;
+  torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
+                        const ConditionRows& conditions) override {
+    return kStretch * GaussianDenoiser::predict(x, t, conditions);
+  }
+  torch::Tensor pull_back(const torch::Tensor& x, const torch::Tensor& t,
+                          const ConditionRows& conditions,
+                          const OutputGradient& output_gradient) override {
+    return kStretch *
+           GaussianDenoiser::pull_back(x, t, conditions, output_gradient);
+  }
+
+ private:
+  static constexpr double kStretch = 1.2;
+};
+
 /** Where the ODE of GaussianDenoiser leads x of time t, in closed form: states
  * keep their place among the marginals N(a mean, a^2 kStd^2 + n^2). */
 inline torch::Tensor exact_picture(const Path& path, const torch::Tensor& x,

@@ -15,25 +15,6 @@
 /** What tests of value networks share; no part of the library includes this. */
 namespace rsm {
 
-/** The Gaussian model's outputs, longer: a policy that has learnt. */
-class StretchedGaussian : public GaussianDenoiser {
- public:
-  using GaussianDenoiser::GaussianDenoiser;
-  torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
-                        const ConditionRows& conditions) override {
-    return kStretch * GaussianDenoiser::predict(x, t, conditions);
-  }
-  torch::Tensor pull_back(const torch::Tensor& x, const torch::Tensor& t,
-                          const ConditionRows& conditions,
-                          const OutputGradient& output_gradient) override {
-    return kStretch *
-           GaussianDenoiser::pull_back(x, t, conditions, output_gradient);
-  }
-
- private:
-  static constexpr double kStretch = 1.2;
-};
-
 /** An entry of the catalogue on the Gaussian model of its family, with a small
  * g whose outputs are of the size of the model's. */
 struct ValueSetting {
