@@ -23,6 +23,38 @@ class SquashedPixels : public Decoder {
   int64_t scale() const override { return 1; }
 };
 
+/** Pictures that are their latents. */
+class PlainPixels : public Decoder {
+ public:
+  torch::Tensor decode(const torch::Tensor& latents) const override {
+    return latents;
+  }
+  torch::Tensor pictures(const torch::Tensor& latents) const override {
+    return latents;
+  }
+  int64_t scale() const override { return 1; }
+};
+
+/** A linear reward, of every pixel another weight. */
+class LinearReward : public Reward {
+ public:
+  std::string name() const override { return "linear"; }
+  bool is_differentiable() const override { return true; }
+  /** [C,H,W] of pictures [B,C,H,W]: its gradient in each. */
+  static torch::Tensor slope(const torch::Tensor& images) {
+    return (1 + at::arange(images[0].numel(), images.options()) / 10)
+        .view(images[0].sizes());
+  }
+  torch::Tensor value_of(const torch::Tensor& images,
+                         const Prompts&) const override {
+    return (slope(images) * images).flatten(1).sum(1);
+  }
+  RewardScores score(const torch::Tensor& images,
+                     const Prompts& prompts) const override {
+    return {value_of(images, prompts), {}};
+  }
+};
+
 /** A curved reward, of every pixel another weight. */
 class CurvedReward : public Reward {
  public:
