@@ -13,6 +13,8 @@ namespace rsm {
 namespace {
 
 constexpr const char* kEntries[] = {"vgg-flow", "residual-db"};
+constexpr ValueKnobs::Kind kKinds[] = {
+    ValueKnobs::Kind::small, ValueKnobs::Kind::copy, ValueKnobs::Kind::lora};
 
 /** g at states of trained rows: of their own, or of what the step leads to. */
 torch::Tensor value_at(ValueSetting& setting, ValueNetwork& network,
@@ -80,8 +82,7 @@ TEST(ValueGradient, MovesTheTargetAsPublished) {
 
 TEST(ValueGradient, LearnsUntilItsLossIsSmaller) {
   for (const std::string name : kEntries) {
-    for (const auto kind : {ValueKnobs::Kind::small, ValueKnobs::Kind::copy,
-                            ValueKnobs::Kind::lora}) {
+    for (const auto kind : kKinds) {
       ValueSetting setting(name);
       auto& value = setting.method.estimator.gradient.value;
       value.kind = kind;
@@ -102,8 +103,7 @@ TEST(ValueGradient, LearnsUntilItsLossIsSmaller) {
 }
 
 TEST(ValueGradient, BeginsAsSmallAsItIsAskedTo) {
-  for (const auto kind : {ValueKnobs::Kind::small, ValueKnobs::Kind::copy,
-                          ValueKnobs::Kind::lora}) {
+  for (const auto kind : kKinds) {
     ValueSetting setting("vgg-flow");
     auto& value = setting.method.estimator.gradient.value;
     value.kind = kind;
@@ -119,34 +119,44 @@ TEST(ValueGradient, BeginsAsSmallAsItIsAskedTo) {
   }
 }
 
+void run_epochs(ValueSetting& setting, ValueGradient& estimator, int64_t first,
+                int64_t last) {
+  for (int64_t epoch = first; epoch < last; ++epoch) {
+    estimator.guide(setting.sampled, epoch);
+    estimator.learn(setting.sampled, {});
+  }
+}
+
 TEST(ValueGradient, GoesOnFromItsStateInTheSameBits) {
   for (const std::string name : kEntries) {
-    ValueSetting setting(name);
-    const auto epochs = [&](ValueGradient& estimator, int64_t first,
-                            int64_t last) {
-      for (int64_t epoch = first; epoch < last; ++epoch) {
-        estimator.guide(setting.sampled, epoch);
-        estimator.learn(setting.sampled, {});
+    for (const auto kind : kKinds) {
+      const auto where = cat(name, " ", static_cast<int>(kind));
+      ValueSetting setting(name);
+      setting.method.estimator.gradient.value.kind = kind;
+      setting.method.estimator.gradient.value.rank = 2;
+      const auto whole = setting.estimator();
+      run_epochs(setting, *whole, 0, 4);
+      const auto before = setting.estimator(/*workers=*/3);
+      run_epochs(setting, *before, 0, 2);
+      const auto saved = before->state();
+      const auto after = setting.estimator();
+      after->load_state(saved);
+      run_epochs(setting, *after, 2, 4);
+      const auto expected = whole->state(), got = after->state();
+      ASSERT_EQ(expected.size(), got.size()) << where;
+      for (const auto& tensor : whole->network().names()) {
+        EXPECT_TRUE(expected.contains("value_network.weights." + tensor));
+        EXPECT_TRUE(expected.contains(
+            cat("value_network.adamw.", tensor, ".exp_avg_sq")));
       }
-    };
-    const auto whole = setting.estimator();
-    epochs(*whole, 0, 4);
-    const auto before = setting.estimator(/*workers=*/3);
-    epochs(*before, 0, 2);
-    const auto saved = before->state();
-    const auto after = setting.estimator();
-    after->load_state(saved);
-    epochs(*after, 2, 4);
-    const auto expected = whole->state(), got = after->state();
-    ASSERT_EQ(expected.size(), got.size());
-    EXPECT_TRUE(
-        expected.contains("value_network.adamw.conv_in.weight.exp_avg_sq"));
-    for (const auto& [tensor, value] : expected) {
-      EXPECT_TRUE(value.equal(got.at(tensor))) << name << " " << tensor;
+      for (const auto& [tensor, value] : expected) {
+        EXPECT_TRUE(value.equal(got.at(tensor))) << where << " " << tensor;
+      }
+      auto foreign = saved;
+      foreign["value_network.weights." + whole->network().names()[0]] =
+          at::zeros({1});
+      EXPECT_THROW(after->load_state(foreign), Error) << where;
     }
-    auto foreign = saved;
-    foreign["value_network.weights.conv_in.weight"] = at::zeros({1});
-    EXPECT_THROW(after->load_state(foreign), Error);
   }
 }
 
