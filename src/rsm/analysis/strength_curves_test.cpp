@@ -6,13 +6,16 @@
 #include <cmath>
 #include <numeric>
 
+#include "rsm/analysis/score_tables_testing.h"
 #include "rsm/analysis/strength_tables_testing.h"
 #include "rsm/base/error.h"
 #include "rsm/methods/catalogue.h"
+#include "rsm/objective/rows.h"
 #include "rsm/objective/strength.h"
 #include "rsm/paths/testing.h"
 #include "rsm/plot/markup_testing.h"
 #include "rsm/rollouts/gaussian_testing.h"
+#include "rsm/rollouts/plan.h"
 
 namespace rsm {
 namespace {
@@ -78,6 +81,62 @@ TEST(StrengthCurves, ReproduceTheTableOfSoftQ) {
       h_of(curve(find_method("sqdf"), *diffusion_path(), 50)), Normalised::max);
   ASSERT_EQ(h.size(), kSoftQ.size());
   for (size_t i = 0; i < h.size(); ++i) expect_digits(h[i], kSoftQ[i]);
+}
+
+/** gamma is that of s^2 / Omega times a gradient there, and of the scale times
+ * it in the table. */
+TEST(StrengthCurves, ReproduceTheScoresOfTwentyFlowSteps) {
+  const auto path = flow_path();
+  const StepNoise noise = {.level =
+                               usual_level(SamplerNoise::usual, Family::flow)};
+  const auto expect_column = [&](const std::string& name,
+                                 double FlowScoreLine::*gamma) {
+    const auto method = scaled(name, 1);
+    const auto steps = make_plan(method, 20, noise).transitions(*path);
+    ASSERT_EQ(steps.size(), kFlowScores.size());
+    for (size_t i = 0; i < steps.size(); ++i) {
+      const auto& step = steps[i];
+      const auto factors = score_factors(method, step);
+      if (i == 0) {
+        EXPECT_EQ(factors.c1, kFlowScores[i].c1);
+      } else {
+        expect_digits(factors.c1, kFlowScores[i].c1);
+      }
+      expect_digits(factors.gamma * step.s * step.s / step.omega(),
+                    kFlowScores[i].*gamma);
+    }
+  };
+  expect_column("vgg-flow-pruned", &FlowScoreLine::quadratic);
+  expect_column("rsm-first-flow", &FlowScoreLine::linear);
+}
+
+/** The release's own schedule: roots of beta from those of 0.002 to 0.009, the
+ * last timestep of each fiftieth, and beyond them all half of what is left. */
+DdimPath adjoint_path() {
+  const DdimSchedule schedule = {.beta_start = 0.002, .beta_end = 0.009};
+  const auto all = schedule.alpha_bars();
+  std::vector<double> alpha_bars = {(1 + all[19]) / 2};
+  std::vector<int64_t> grid = {0};
+  for (int64_t part = 1; part <= 50; ++part) {
+    alpha_bars.push_back(all[20 * part - 1]);
+    grid.insert(grid.begin(), part);
+  }
+  return {alpha_bars, grid};
+}
+
+TEST(StrengthCurves, ReproduceTheTableOfAdjointMatching) {
+  const auto path = adjoint_path();
+  // Its guidance is half the multiplier's.
+  const auto h = h_of(curve(scaled("adjoint-matching", 2), path, 50));
+  const auto steps = path.noisy_steps(path.times(50), {.level = 1});
+  ASSERT_EQ(h.size(), kAdjointSteps.size());
+  for (size_t i = 0; i < h.size(); ++i) {
+    const auto& line = kAdjointSteps[i];
+    expect_digits(std::pow(path.signal(steps[i].t), 2), line.alpha_bar);
+    expect_digits(steps[i].s, line.s);
+    expect_digits(steps[i].w(), line.w);
+    expect_digits(h[i], line.h);
+  }
 }
 
 /** r / alpha, as figure 1(c) shows of a policy gradient with KL. */
