@@ -54,6 +54,7 @@ TEST_P(ValueNetworkOn, TrainsBesideThePolicy) {
       EXPECT_TRUE(std::isfinite(line.at("value_loss").get<double>()));
       EXPECT_GT(line.at("value_norm").get<double>(), 0);
       EXPECT_GT(line.at("grad_norm").get<double>(), 0);
+      EXPECT_GT(line.at("seconds").at("learn").get<double>(), 0);
       EXPECT_EQ(line.at("by_step").at("value_norm").size(),
                 line.at("by_step").at("step").size());
     }

@@ -69,7 +69,8 @@ nlohmann::json warnings_of(const Guidance& guidance, const Frozen& frozen,
 
 }  // namespace
 
-nlohmann::json log_line(const Prepared& epoch, const UpdateLog& updates) {
+nlohmann::json log_line(const Prepared& epoch, const UpdateLog& updates,
+                        double learn_seconds) {
   const auto& [sampled, guidance, frozen] = epoch;
   const auto& rollout = sampled.rollout;
   const auto& advantages = guidance.advantages;
@@ -106,7 +107,8 @@ nlohmann::json log_line(const Prepared& epoch, const UpdateLog& updates) {
         {"reward", sampled.reward_seconds},
         {"guidance", guidance.seconds},
         {"old", frozen.seconds},
-        {"update", updates.seconds}}},
+        {"update", updates.seconds},
+        {"learn", learn_seconds}}},
       {"evaluations",
        {{"rollout", rollout.evaluations},
         {"guidance", guidance.evaluations},

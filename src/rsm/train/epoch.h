@@ -46,7 +46,9 @@ struct Prepared {
   }
 };
 
-/** The epoch's line of the run log, but for its counters. */
-nlohmann::json log_line(const Prepared& epoch, const UpdateLog& updates);
+/** The epoch's line of the run log, but for its counters; `learn_seconds` went
+ * into what the estimator learnt after the updates. */
+nlohmann::json log_line(const Prepared& epoch, const UpdateLog& updates,
+                        double learn_seconds);
 
 }  // namespace rsm

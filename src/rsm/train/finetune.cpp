@@ -199,11 +199,16 @@ nlohmann::json Finetune::train_epoch() {
     const Prepared epoch{sampled, guidance, frozen};
     const auto updates =
         with_memory_advice("the update", train, [&] { return update(epoch); });
-    estimator_->learn(sampled, frozen);
+    const double learning =
+        with_memory_advice("what the estimator learns", train, [&] {
+          const Clock clock;
+          estimator_->learn(sampled, frozen);
+          return clock.seconds();
+        });
     const auto& old = options_.method.estimator.pictures.old;
     if (old.is_kept()) policy_->update_old(old.decay(state_.spent.updates));
     sample_as_trained();
-    return log_line(epoch, updates);
+    return log_line(epoch, updates, learning);
   } catch (...) {
     if (state_.spent.updates == state.spent.updates) {
       state_ = state;
