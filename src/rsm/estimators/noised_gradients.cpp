@@ -56,7 +56,7 @@ Guidance NoisedGradients::guide(const Sampled& sampled, int64_t /*epoch*/) {
         part(by_y).view({-1, 1, 1, 1}) * (y - part(rollout.x_next));
     part(out.directions.value)
         .copy_(reward_gradient(parts_.reward, parts_.decoder, picture, prompts,
-                               gradients_at_once(parts_.decoder))
+                               gradients_at_once(parts_.decoder, picture))
                    .gradient);
   }
   out.evaluations = rows;

@@ -234,7 +234,7 @@ RewardGradient particle_gradient(const torch::Tensor& latents,
                                  const GradientEpoch& epoch) {
   const auto taken_at = [&](const torch::Tensor& these) {
     return reward_gradient(parts.reward, parts.decoder, these, prompts,
-                           gradients_at_once(parts.decoder));
+                           gradients_at_once(parts.decoder, these));
   };
   if (knobs.jitter == 0) return taken_at(latents);
   RewardGradient sum;
@@ -263,9 +263,12 @@ int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
   return std::ssize(roots) * (of.steps - first);
 }
 
-int64_t gradients_at_once(const Decoder& decoder) {
-  constexpr int64_t kPixels = 64;
-  return std::max<int64_t>(1, kPixels / (decoder.scale() * decoder.scale()));
+int64_t gradients_at_once(const Decoder& decoder,
+                          const torch::Tensor& latents) {
+  constexpr int64_t kPixels = 512 * 512, kMost = 64;
+  const int64_t picture =
+      latents.size(2) * latents.size(3) * decoder.scale() * decoder.scale();
+  return std::clamp<int64_t>(kPixels / std::max<int64_t>(picture, 1), 1, kMost);
 }
 
 RewardGradient gradients_at(const std::vector<int64_t>& nodes,

@@ -76,9 +76,10 @@ RewardGradient particle_gradient(const torch::Tensor& latents,
 int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
                    const GradientKnobs& knobs);
 
-/** Pictures whose gradient is taken at once: a decoder's activations are many
- * times its latents. */
-int64_t gradients_at_once(const Decoder& decoder);
+/** Pictures of latents [B,C,H,W] whose gradient is taken at once, as a
+ * decoder's activations are many times its pictures: of as many pixels as one
+ * of 512 by 512 has, 1 to 64 of them. */
+int64_t gradients_at_once(const Decoder& decoder, const torch::Tensor& latents);
 
 /** The reward at nodes of a rollout of trajectories (rising) and its gradient
  * in x there, as the knobs say, not clipped; float32. Throws what

@@ -21,18 +21,19 @@ torch::Tensor NetworkReward::value_of(const torch::Tensor& images,
   // Of no pictures [0], which carries their gradient too.
   if (count == 0) return images.sum({1, 2, 3}).to(at::kFloat);
   const auto place = device();
+  const int64_t tile = count == 1 && images.requires_grad() ? 1 : kTile;
   std::vector<torch::Tensor> values;
-  for (int64_t first = 0; first < count; first += kTile) {
+  for (int64_t first = 0; first < count; first += tile) {
     const auto rows =
-        at::arange(first, first + kTile, at::kLong).clamp_max(count - 1);
+        at::arange(first, first + tile, at::kLong).clamp_max(count - 1);
     Prompts asked;
-    for (int64_t i = 0; i < kTile; ++i) {
+    for (int64_t i = 0; i < tile; ++i) {
       asked.push_back(prompts[std::min(first + i, count - 1)]);
     }
     const auto some =
         images.index_select(0, rows.to(images.device())).to(place, at::kFloat);
     const auto value = judged(some, asked);
-    values.push_back(value.slice(0, 0, std::min(kTile, count - first)));
+    values.push_back(value.slice(0, 0, std::min(tile, count - first)));
   }
   return at::cat(values).to(images.device(), at::kFloat);
 }

@@ -13,7 +13,9 @@ namespace rsm {
 /** A differentiable reward that a network computes of pictures and prompts.
  * Pictures are judged `kTile` at a time, the last repeated where fewer are
  * left: kernels differ in the last bits between batch sizes, and a score is to
- * depend on its picture alone. score() and value_of() are the same numbers. */
+ * depend on its picture alone. score() and value_of() are the same numbers, but
+ * for the last bits of a single picture that carries a gradient: it is judged
+ * alone, as copies of it would cost what it does, each. */
 class NetworkReward : public Reward {
  public:
   static constexpr int64_t kTile = 8;
