@@ -26,8 +26,11 @@ struct Checkpoint {
   Spent spent;
   std::string machine;  ///< machine_fingerprint() of the writer
 
-  std::string config;                 ///< the run's resolved config
-  RunInputs inputs;                   ///< what the run rests on
+  std::string config;  ///< the run's resolved config
+  RunInputs inputs;    ///< what the run rests on
+  /** Files of the folder replay that it goes on with; none where it replays
+   * nothing, or where an earlier version wrote it. */
+  Checksums replay = {};
   std::vector<std::string> log = {};  ///< lines of log.jsonl so far
   bool evaluation_due = false;        ///< the last line lacks its evaluation
   /** Of the newest checkpoint that an epoch found near the reference. */

@@ -52,6 +52,7 @@ std::string mark_text(const Checkpoint& c,
                  {"machine", c.machine}}},
                {"config", c.config},
                {"inputs", to_json(c.inputs)},
+               {"replay", json(c.replay)},
                {"log", c.log}};
   // As it reads back: what is no UTF-8 is replaced.
   mark = json::parse(json_line(mark));
@@ -73,6 +74,9 @@ Checkpoint read_mark(const std::string& path, std::string& tensors_checksum) {
   Checkpoint out;
   out.config = fields.text("config");
   out.inputs = inputs_from_json(fields.object("inputs"));
+  if (fields.has("replay")) {
+    out.replay = checksums_in(fields.object("replay"));
+  }
   out.log = fields.texts("log");
   out.epoch = fields.integer("epoch");
   tensors_checksum = fields.text("sha256");

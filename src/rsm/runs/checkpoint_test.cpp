@@ -27,6 +27,7 @@ Checkpoint numbered(int64_t epoch) {
   checkpoint.config = "seed: 1\n";
   checkpoint.inputs = {"m", "/m", {{"a", "1"}}, {}, {}};
   checkpoint.inputs.prompts["prompts.train"] = {"p.txt", 3, "2"};
+  checkpoint.replay = {{"epoch-0.safetensors", "3"}};
   checkpoint.log = {"{\"epoch\":0}", "{\"epoch\":1}"};
   return checkpoint;
 }
@@ -111,6 +112,18 @@ TEST(CheckpointMark, ComesBackWhole) {
   const std::string sum(64, '0');
   EXPECT_EQ(mark_text(latest_checkpoint(folder.path()).value(), sum),
             mark_text(numbered(7), sum));
+}
+
+TEST(CheckpointMark, OfAnEarlierVersionNamesNoReplayedFiles) {
+  const TemporaryFolder folder;
+  save_checkpoint(folder.path(), numbered(2));
+  const auto path = file_of(folder, "epoch-000002.json");
+  auto mark = read_json(path);
+  EXPECT_EQ(mark.at("replay").size(), 1u);
+  mark.erase("replay");
+  sum_up(mark);
+  write_json_atomic(path, mark);
+  EXPECT_TRUE(read_checkpoint(folder.path(), 2).replay.empty());
 }
 
 TEST(CheckpointMark, NoFieldIsBelievedWithoutItsChecksum) {

@@ -41,10 +41,29 @@ Prompts prompts_from(const std::string& text, const std::string& where) {
   return out;
 }
 
+std::string name_of(int64_t epoch) {
+  return cat("epoch-", epoch, ".safetensors");
+}
+
+/** The SHA-256 of an epoch's file, which has to be that which a checkpoint
+ * says, if it says any. `advice`: what else to do. */
+std::string checked_sum(const std::string& path, int64_t epoch,
+                        const Checksums& says, const std::string& advice) {
+  RSM_CHECK(is_there(path), "[replay] ", path, " is missing: ", advice);
+  const auto sum = file_checksum(path);
+  const auto said = says.find(name_of(epoch));
+  RSM_CHECK(says.empty() || (said != says.end() && said->second == sum),
+            "[replay] ", path,
+            " is not the file that the checkpoint names: it has another "
+            "checksum; ",
+            advice);
+  return sum;
+}
+
 }  // namespace
 
 std::string Replay::path_of(int64_t epoch) const {
-  return cat(folder_, "/epoch-", epoch, ".safetensors");
+  return folder_ + "/" + name_of(epoch);
 }
 
 Replay::Epoch Replay::kept(const Sampled& sampled) {
@@ -61,10 +80,11 @@ Replay::Epoch Replay::kept(const Sampled& sampled) {
   return out;
 }
 
-void Replay::write(int64_t epoch, const Epoch& kept) const {
+void Replay::write(int64_t epoch, Epoch& kept) const {
   make_folders(folder_);
-  write_safetensors(path_of(epoch), kept.tensors,
-                    {{kPrompts, json_line(to_json(kept.prompts))}});
+  kept.sha256 =
+      write_safetensors(path_of(epoch), kept.tensors,
+                        {{kPrompts, json_line(to_json(kept.prompts))}});
 }
 
 void Replay::remove_before(int64_t epoch) const {
@@ -75,32 +95,44 @@ void Replay::remove_before(int64_t epoch) const {
   }
 }
 
-void Replay::load(int64_t epoch) {
+Checksums Replay::files(int64_t epoch) const {
+  Checksums out;
+  if (!is_on()) return out;
+  for (const auto& [e, one] : held_) {
+    if (e >= first_held_at(epoch) && e < epoch) out[name_of(e)] = one.sha256;
+  }
+  return out;
+}
+
+void Replay::load(int64_t epoch, const Checksums& says) {
   held_.clear();
   if (!is_on()) return;
   for (int64_t e = first_held_at(epoch); e < epoch; ++e) {
     const std::string path = path_of(e);
-    RSM_CHECK(is_there(path), "[replay] ", path,
-              " is missing: the run replays its past epochs and can't go on in "
-              "the same numbers; bring it back, or begin anew");
+    const auto sum = checked_sum(
+        path, e, says,
+        "the run replays its past epochs and can't go on in the same numbers "
+        "without; bring it back, or begin anew");
     const auto file = read_safetensors(path);
     const auto found = file.metadata.find(kPrompts);
     RSM_CHECK(found != file.metadata.end(), "[replay] ", path,
               " names no prompts; it is not a file of this run");
-    held_[e] = {prompts_from(found->second, "[replay] " + path), file.tensors};
+    held_[e] = {prompts_from(found->second, "[replay] " + path), file.tensors,
+                sum};
   }
 }
 
-void Replay::copy_from(const std::string& run_folder, int64_t epoch) const {
+void Replay::copy_from(const std::string& run_folder, int64_t epoch,
+                       const Checksums& says) const {
   if (!is_on()) return;
   const Replay other(run_folder, knobs_);
   make_folders(folder_);
   for (int64_t e = first_held_at(epoch); e < epoch; ++e) {
     const std::string path = other.path_of(e);
-    RSM_CHECK(is_there(path), "[replay] ", path, " is missing: after epoch ",
-              epoch,
-              " the run replays it; begin at another of its epochs "
-              "(--from-epoch)");
+    checked_sum(path, e, says,
+                cat("after epoch ", epoch,
+                    " the run replays it; begin at another of its epochs "
+                    "(--from-epoch)"));
     copy_file_atomic(path, path_of(e));
   }
 }

@@ -11,6 +11,7 @@
 #include "rsm/base/estimator.h"
 #include "rsm/base/method.h"
 #include "rsm/rollouts/plan.h"
+#include "rsm/runs/run_inputs.h"
 
 namespace rsm {
 
@@ -25,9 +26,14 @@ class Replay {
 
   bool is_on() const { return knobs_.replay > 0; }
 
+  /** What a run at this epoch goes on with: its files' SHA-256, for a
+   * checkpoint. */
+  Checksums files(int64_t epoch) const;
+
   /** Reads what a run at this epoch holds, the epochs before it. Throws
-   * rsm::Error naming a file that is missing or not whole. */
-  void load(int64_t epoch);
+   * rsm::Error naming a file that is missing, not whole, or another than the
+   * checkpoint `says`; one that says nothing is of an earlier version. */
+  void load(int64_t epoch, const Checksums& says);
 
   /** As many trajectories as `fresh`, the epoch's own, has: drawn by `seed`
    * from them and all that are held, as the knobs say. Keeps `fresh`, and
@@ -36,8 +42,10 @@ class Replay {
                 const RolloutPlan& plan, const Conditioner& conditioner);
 
   /** Copies what a run at this epoch holds from the folder of another run.
-   * Throws rsm::Error naming a file that is missing there. */
-  void copy_from(const std::string& run_folder, int64_t epoch) const;
+   * Throws rsm::Error naming a file that is missing there, or another than the
+   * checkpoint says. */
+  void copy_from(const std::string& run_folder, int64_t epoch,
+                 const Checksums& says) const;
 
   /** Removes files that no run needs which goes on from this epoch or a later
    * one. */
@@ -48,13 +56,14 @@ class Replay {
   struct Epoch {
     Prompts prompts;  ///< [R] one a trajectory
     StateDict tensors;
+    std::string sha256 = {};  ///< of its file
   };
 
   /** One that is held: its number in its epoch. */
   using Trajectory = std::pair<const Epoch*, int64_t>;
 
   static Epoch kept(const Sampled& sampled);
-  void write(int64_t epoch, const Epoch& kept) const;
+  void write(int64_t epoch, Epoch& kept) const;
   /** Those that an epoch may train. */
   std::vector<Trajectory> trained_at(int64_t epoch) const;
   std::vector<Trajectory> drawn(int64_t epoch, int64_t count,

@@ -114,15 +114,52 @@ TEST(Replay, GoesOnFromAnotherFolderInTheSameNumbers) {
   Replay whole(folder / "whole", replaying(2));
   for (int64_t epoch = 0; epoch < 4; ++epoch) trained(whole, epoch);
   Replay other(folder / "other", replaying(2));
-  other.copy_from(folder / "whole", 4);
+  const auto files = whole.files(4);
+  other.copy_from(folder / "whole", 4, files);
   EXPECT_FALSE(is_there(folder / "other/replay/epoch-1.safetensors"));
-  other.load(4);
+  other.load(4, files);
+  EXPECT_EQ(other.files(4), files);
   EXPECT_EQ(trained(other, 4, 9), trained(whole, 4, 9));
+  // What the epoch under way draws is no part of what it goes on with.
+  EXPECT_EQ(other.files(4), files);
   const std::string path = folder / "whole/replay/epoch-3.safetensors";
   std::filesystem::remove(path);
-  expect_parts(error_of([&] { other.copy_from(folder / "whole", 4); }),
+  expect_parts(error_of([&] { other.copy_from(folder / "whole", 4, files); }),
                {path, "missing"});
-  other.copy_from(folder / "whole", 0);  // which replays nothing
+  other.copy_from(folder / "whole", 0, {});  // which replays nothing
+}
+
+TEST(Replay, GoesOnWithNoOtherFilesThanItsCheckpointNames) {
+  const TemporaryFolder folder;
+  Replay replay(folder / "run", replaying(2));
+  for (int64_t epoch = 0; epoch < 4; ++epoch) trained(replay, epoch);
+  const auto files = replay.files(4);
+  const std::string name = "epoch-3.safetensors";
+  const std::string path = folder / "run/replay/" + name;
+  ASSERT_EQ(files.size(), 2u);
+  EXPECT_EQ(files.at(name), file_checksum(path));
+  const auto load = [&](const Checksums& says) {
+    Replay(folder / "run", replaying(2)).load(4, says);
+  };
+  const auto refused = [&](const Checksums& says) {
+    return error_of([&] { load(says); });
+  };
+  load(files);
+  const auto whole = read_file(path);
+  auto bytes = whole;
+  bytes.back() ^= 1;
+  write_file_atomic(path, bytes);
+  expect_parts(refused(files), {"[replay]", path, "checksum", "begin anew"});
+  load({});  // of a checkpoint that says nothing of it
+  const Replay other(folder / "other", replaying(2));
+  expect_parts(error_of([&] { other.copy_from(folder / "run", 4, files); }),
+               {path, "checksum", "--from-epoch"});
+  write_file_atomic(path, whole);
+  expect_parts(
+      refused({{"epoch-2.safetensors", files.at("epoch-2.safetensors")}}),
+      {path, "checksum"});
+  std::filesystem::remove(path);
+  expect_parts(refused(files), {path, "missing", "begin anew"});
 }
 
 }  // namespace

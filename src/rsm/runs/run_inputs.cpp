@@ -124,12 +124,6 @@ Checksums checksums_of_lora(const std::string& path) {
   return out;
 }
 
-Checksums checksums_in(const JsonFields& fields) {
-  Checksums out;
-  for (const auto& name : fields.keys()) out[name] = fields.text(name);
-  return out;
-}
-
 /** "name (changed)" and so on. */
 std::vector<std::string> differences(const Checksums& before,
                                      const Checksums& now) {
@@ -251,6 +245,12 @@ json to_json(const RunInputs& inputs) {
     out["predictor"] = inputs.predictor;
     out["predictor_files"] = inputs.predictor_files;
   }
+  return out;
+}
+
+Checksums checksums_in(const JsonFields& fields) {
+  Checksums out;
+  for (const auto& name : fields.keys()) out[name] = fields.text(name);
   return out;
 }
 

@@ -63,5 +63,7 @@ nlohmann::json to_json(const RunInputs& inputs);
 
 /** The reverse. Throws rsm::Error as JsonFields does for anything else. */
 RunInputs inputs_from_json(const JsonFields& saved);
+/** So too of checksums alone. */
+Checksums checksums_in(const JsonFields& saved);
 
 }  // namespace rsm

@@ -133,7 +133,7 @@ void begin_from(const RunOptions& options, const std::string& run,
   const auto changed = changes(options, checkpoint, run);
   checkpoint.config = options.resolved;
   Replay(options.folder, options.method.estimator.gradient)
-      .copy_from(run, first);
+      .copy_from(run, first, checkpoint.replay);
   write_json_atomic(note,
                     {{"run", run}, {"epoch", first}, {"changed", changed}});
   copy_samples(run, to, first);

@@ -100,7 +100,7 @@ void Finetune::continue_from(const Checkpoint& checkpoint) {
   describe(false);
   progress_.say(
       cat("continuing ", options_.folder, " after epoch ", state_.epoch));
-  replay_.load(state_.epoch);
+  replay_.load(state_.epoch, checkpoint.replay);
   saved_epoch_ = state_.epoch;
   bool now = false;  // evaluated at this very epoch
   int64_t last_evaluated = 0;
@@ -161,6 +161,7 @@ void Finetune::save() {
       machine_fingerprint(options_.device, options_.train_tiles.tile);
   checkpoint.config = options_.resolved;
   checkpoint.inputs = parts_.inputs;
+  checkpoint.replay = replay_.files(state_.epoch);
   checkpoint.log = log_->lines();
   if (checkpoint.log.empty() ||
       nlohmann::json::parse(checkpoint.log.back())["epoch"] != state_.epoch) {
