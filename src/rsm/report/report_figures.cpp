@@ -153,81 +153,6 @@ std::string category_plot(const RunSummary& summary) {
   return line_plot(plot);
 }
 
-constexpr const char* kStepLabel = "sampler step and its time (1 = noise)";
-
-/** Of so many steps each so many-th has room for a label. */
-size_t labelled(size_t steps) {
-  constexpr size_t kMost = 11;
-  return (steps + kMost - 1) / kMost;
-}
-
-/** "step" with its time below. */
-std::vector<PlotTick> step_ticks(const std::vector<double>& steps,
-                                 const std::vector<double>& times) {
-  std::vector<PlotTick> out;
-  for (size_t i = 0; i < steps.size(); i += labelled(steps.size())) {
-    const bool timed = i < times.size() && can_plot(times[i]);
-    if (!can_plot(steps[i])) continue;
-    out.push_back({steps[i], format_short(steps[i]),
-                   timed ? format_fixed(times[i], 2) : ""});
-  }
-  return out;
-}
-
-std::vector<double> column(const EpochRecord& line, const std::string& name) {
-  const auto found = line.by_step.find(name);
-  return found == line.by_step.end() ? std::vector<double>() : found->second;
-}
-
-/** A column of the first and the latest epoch that have it, by step. */
-std::string step_plot(const RunRecord& record, const std::string& name,
-                      const std::string& title) {
-  std::vector<const EpochRecord*> lines;
-  for (const auto& line : record.epochs) {
-    const auto values = column(line, name);
-    const bool known = std::any_of(values.begin(), values.end(), can_plot);
-    if (known) lines.push_back(&line);
-  }
-  if (lines.empty()) return "";
-  const auto& last = *lines.back();
-  LinePlot plot = {
-      .title = title,
-      .description = title + " at each sampler step",
-      .x_label = kStepLabel,
-      .x_ticks = step_ticks(column(last, "step"), column(last, "t")),
-      .reached = {0}};
-  const auto add = [&](const EpochRecord& line, int color) {
-    plot.series.push_back({.name = cat("epoch ", line.epoch),
-                           .x = column(line, "step"),
-                           .y = column(line, name),
-                           .color = color});
-  };
-  if (lines.size() > 1) add(*lines.front(), 0);
-  add(last, 1);
-  return line_plot(plot);
-}
-
-std::string schedule_plot(const RunRecord& record) {
-  PlotSeries h = {.color = 4, .shape = PlotSeries::Shape::columns};
-  std::vector<double> times;
-  const size_t every = labelled(record.schedule.size());
-  for (const auto& step : record.schedule) {
-    const bool noted = h.x.size() % every == 0;
-    h.notes.push_back(noted ? "K " + format_short(step.branches) : "");
-    h.x.push_back(step.step);
-    h.y.push_back(step.h);
-    times.push_back(step.t);
-  }
-  return line_plot({.title = "Guidance strength h(t)",
-                    .description =
-                        "How strongly the reward acts at each sampler step, "
-                        "with the number of branches drawn there",
-                    .x_label = kStepLabel,
-                    .series = {h},
-                    .x_ticks = step_ticks(h.x, times),
-                    .reached = {0}});
-}
-
 /** Curves over epochs. */
 std::string epoch_curves(const std::string& title, const std::string& of,
                          std::vector<PlotSeries> series,
@@ -343,22 +268,6 @@ std::string safety_figures(const RunRecord& record) {
                   "what the reward does not see: it should not rise");
   }
   return out;
-}
-
-std::string step_figures(const RunRecord& record) {
-  return figure("Guidance strength h(t)", schedule_plot(record),
-                "how strongly the reward acts; K: branches drawn") +
-         figure("Reward spread",
-                step_plot(record, "reward_spread", "Reward spread"),
-                "within groups: what there is to learn from") +
-         figure("Dead groups",
-                step_plot(record, "dead_share", "Share of dead groups"),
-                "share of groups without any spread") +
-         figure("Clipped rows",
-                step_plot(record, "clip_fraction", "Share of clipped rows"),
-                "share of rows that no longer push") +
-         figure("KL to the reference", step_plot(record, "kl", "KL by step"),
-                "per latent element");
 }
 
 std::string health_figures(const RunRecord& record) {

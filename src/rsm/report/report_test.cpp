@@ -74,6 +74,21 @@ TEST(Report, ShowsWhatNobodyOptimises) {
   EXPECT_EQ(page.find("outputs 1 at 2"), std::string::npos);
 }
 
+TEST(Report, ShowsAValueNetworkBesideTheRewardsGradient) {
+  EXPECT_EQ(example_report().find("Value network"), std::string::npos);
+  auto log = example_log();
+  for (const size_t epoch : {1, 2}) {
+    log[epoch]["by_step"]["value_norm"] = {0.0, 0.25 * epoch, nullptr};
+    log[epoch]["by_step"]["guidance_norm"] = {0.5, 1.0, 4.0 * epoch};
+  }
+  const auto page = report_of(log);
+  EXPECT_EQ(tag_problem(page), "");
+  expect_parts(page,
+               {">Value network <", "Norms of the guidance",
+                "value network, epoch 1 0.25 at ",
+                "value network, epoch 2 0.5 at ", "gradient, epoch 2 8 at "});
+}
+
 TEST(Report, StandsAloneAndDependsOnTheFolderAlone) {
   const auto page = example_report();
   EXPECT_EQ(page, example_report());
