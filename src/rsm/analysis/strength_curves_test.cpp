@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "rsm/analysis/score_tables_testing.h"
+#include "rsm/analysis/short_stride_testing.h"
 #include "rsm/analysis/strength_tables_testing.h"
 #include "rsm/base/error.h"
 #include "rsm/methods/catalogue.h"
@@ -62,6 +63,41 @@ TEST(StrengthCurves, ReproduceTheTableOfFiftyDdimSteps) {
 
 TEST(StrengthCurves, ReproduceTheTableOfTwentyDdimSteps) {
   expect_table(kTwentySteps);
+}
+
+/** As published, its guidance and its pull to the reference alike. */
+void expect_short_strides(const std::vector<ShortStride>& table,
+                          const std::string& name) {
+  const auto steps = static_cast<int64_t>(table.size());
+  const auto path = diffusion_path();
+  const auto corrected = curve(find_method(name), *path, steps);
+  const auto released = curve(find_method(name, true), *path, steps);
+  const auto taken = path->noisy_steps(path->times(steps), {.level = 1});
+  for (size_t i = 0; i < table.size(); ++i) {
+    expect_digits(taken[i].s, table[i].s);
+    expect_digits(taken[i].s * std::sqrt(taken[i].short_variance),
+                  table[i].released);
+    const double more = taken[i].short_variance;
+    const auto &at = released.at[i], &before = corrected.at[i];
+    EXPECT_NEAR(at.h, more * before.h, 1e-12 * at.h) << i;
+    EXPECT_NEAR(at.c1, more * before.c1, 1e-12 * at.c1) << i;
+    EXPECT_NEAR(at.gamma, before.gamma, 1e-12 * at.gamma) << i;
+    EXPECT_NEAR(at.c2, before.c2, 1e-12 * at.c2) << i;
+  }
+}
+
+TEST(StrengthCurves, AsPublishedTakeTheReleasesShortStride) {
+  for (const std::string name : {"rsm-first-diffusion", "residual-db-sigma"}) {
+    expect_short_strides(kFiftyShortStrides, name);
+    expect_short_strides(kTwentyShortStrides, name);
+  }
+  // Its baseline, whose loss takes no other s than the step's own.
+  const auto path = diffusion_path();
+  const auto of = [&](bool as_published) {
+    return h_of(
+        curve(find_method("residual-db-pruned", as_published), *path, 50));
+  };
+  EXPECT_EQ(of(true), of(false));
 }
 
 TEST(StrengthCurves, ReproduceTheTableOfTwentyFlowSteps) {

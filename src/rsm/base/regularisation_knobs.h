@@ -8,8 +8,17 @@ struct RegularisationKnobs {
    * unweighted: 4.5^2 <(y - y_ref)^2> / 2 at all times (PCPO on diffusion).
    * No KL: output <(y - y_ref)^2> (VGG-Flow); score M^2 / s^4 of it, that of
    * the step's log-density (Residual grad-DB). elbo: output over 2 s~^2, s~
-   * that of Flow-SDE at level 0.7, 0.7 sqrt(t / (1 - min(t, 0.99))) (AWM). */
-  enum class KlForm { exact, heuristic, unweighted, output, score, elbo };
+   * that of Flow-SDE at level 0.7, 0.7 sqrt(t / (1 - min(t, 0.99))) (AWM).
+   * short_stride: exact, times what StrengthKnobs says of that. */
+  enum class KlForm {
+    exact,
+    heuristic,
+    unweighted,
+    output,
+    score,
+    elbo,
+    short_stride
+  };
   /** ratio: the PPO form, max(-A R, -A clamp(R)). matching: the hinge
    * max(0, xi |A| + A U), whose importance factor is exactly 1. none: plain
    * score-function gradient, no ratio and no clipping. */

@@ -14,7 +14,9 @@ struct StrengthKnobs {
    * picture (t, noise / signal); predicted_squared: its square (AWM's t^2);
    * exact (1 - t) / (t + 1e-3), what the bound on a flow's log-density weighs
    * its output's error by (PEPG's "exact"). By the picture's share a of x':
-   * residual 2 a^2 / s^2, residual_linear 2 a / s^2 (Residual grad-DB). */
+   * residual 2 a^2 / s^2, residual_linear 2 a / s^2 (Residual grad-DB).
+   * short_stride: s'^2 / s^2, s' of the stride of a grid of one step more (the
+   * release of arXiv 2604.17415, by mistake). */
   enum class Shape {
     constant,
     noise,
@@ -30,6 +32,7 @@ struct StrengthKnobs {
     exact,
     residual,
     residual_linear,
+    short_stride,
   };
   Shape shape = Shape::constant;
   double scale = 1;

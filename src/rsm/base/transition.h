@@ -24,6 +24,9 @@ struct Transition {
   /** The noise's share of x; of samples noised again, beside one whole picture:
    * how far the predicted one moves per unit of output. */
   double noise = 1;
+  /** s'^2 / s^2, s' of the same step with the stride of a grid of one step
+   * more; of DDIM's grids alone. */
+  double short_variance = 1;
 
   double dt() const { return t - t_next; }
   /** How far the mean moves per unit of output. */

@@ -36,18 +36,23 @@ Method vgg_flow_pruned() {
   return m;
 }
 
-/** With it, at the release's scale. */
+/** With it, at the release's scale and, as that means it, with a bound that
+ * follows the norms. */
 Method vgg_flow() {
   auto m =
       method_called("vgg-flow", "arXiv 2512.05116 and its release",
                     "a value network learns what each state's gradient lacks",
                     vgg_flow_pruned());
   m.strength.scale = 1e3;
+  m.estimator.gradient.norm_quantile = 0.8;
   auto& value = m.estimator.gradient.value;
   value.kind = ValueKnobs::Kind::lora;
   value.output_scale = 1e-5;
   return m;
 }
+
+/** An epoch begins with a bound of 1, and with one update ends with it. */
+void publish_bound(Method& m) { m.estimator.gradient.norm_quantile = 0; }
 
 /** Its two relatives of figure 6: a milder weight, at either scale. */
 Method vgg_flow_linear(const std::string& name, double scale) {
@@ -119,6 +124,13 @@ Method rsm_first_diffusion() {
   m.regularisation.kl_form = KlForm::exact;
   m.regularisation.old = 100;
   return m;
+}
+
+/** Both factors of the loss, of the means' distance and of the gradient, take s
+ * of too short a stride. */
+void publish_stride(Method& m) {
+  m.strength.shape = Shape::short_stride;
+  m.regularisation.kl_form = KlForm::short_stride;
 }
 
 /** Its control of figure 6: the gradient is taken as in the baseline. */
@@ -209,15 +221,15 @@ Method refl() {
 
 std::vector<Entry> first_order_entries() {
   return {
-      {vgg_flow(), Mask::whole},
+      {vgg_flow(), Mask::whole, publish_bound},
       {vgg_flow_pruned(), Mask::whole},
       {vgg_flow_linear("vgg-flow-linear", 3e7), Mask::whole},
       {vgg_flow_linear("vgg-flow-linear-half", 1.5e7), Mask::whole},
       {rsm_first_flow(), Mask::whole},
       {residual_db(), Mask::whole},
       {residual_db_pruned(), Mask::whole},
-      {residual_db_sigma(), Mask::whole},
-      {rsm_first_diffusion(), Mask::whole},
+      {residual_db_sigma(), Mask::whole, publish_stride},
+      {rsm_first_diffusion(), Mask::whole, publish_stride},
       {adjoint_matching(), Mask::whole},
       {sqdf(), Mask::whole},
       {draft_k(), Mask::whole},

@@ -65,9 +65,9 @@ RSM_WORDS(EstimatorKnobs::Spread, group, global, none)
 RSM_WORDS(EstimatorKnobs::Combine, rewards, advantages)
 RSM_WORDS(StrengthKnobs::Shape, constant, noise, proportional, uniform, sigma,
           variance, flat, linear, quadratic, predicted, predicted_squared,
-          exact, residual, residual_linear)
+          exact, residual, residual_linear, short_stride)
 RSM_WORDS(RegularisationKnobs::KlForm, exact, heuristic, unweighted, output,
-          score, elbo)
+          score, elbo, short_stride)
 RSM_WORDS(RegularisationKnobs::Importance, ratio, matching, none)
 RSM_WORDS(RegularisationKnobs::ClipIn, log_ratio, strength, variance, centred)
 RSM_WORDS(RegularisationKnobs::Mask, policy, rows, none, whole)

@@ -44,8 +44,8 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<EstimatorKnobs::Spread>(3);
   expect_round_trip<EstimatorKnobs::Combine>(2);
   expect_round_trip<SamplerNoise>(4);
-  expect_round_trip<StrengthKnobs::Shape>(14);
-  expect_round_trip<RegularisationKnobs::KlForm>(6);
+  expect_round_trip<StrengthKnobs::Shape>(15);
+  expect_round_trip<RegularisationKnobs::KlForm>(7);
   expect_round_trip<RegularisationKnobs::Importance>(3);
   expect_round_trip<RegularisationKnobs::ClipIn>(4);
   expect_round_trip<RegularisationKnobs::Mask>(4);
@@ -55,12 +55,11 @@ TEST(Names, EveryValueHasOneWord) {
 TEST(Names, UnknownWordsAreAnsweredWithTheAllowedOnes) {
   const auto ask = [] { parse<StrengthKnobs::Shape>("sigmma"); };
   EXPECT_THROW(ask(), UsageError);
-  EXPECT_EQ(
-      error_of(ask),
-      "[parse] unknown \"sigmma\"; known: constant, noise, "
-      "proportional, uniform, sigma, variance, flat, linear, quadratic, "
-      "predicted, predicted_squared, exact, residual, residual_linear (did "
-      "you mean \"sigma\"?)");
+  EXPECT_EQ(error_of(ask),
+            "[parse] unknown \"sigmma\"; known: constant, noise, "
+            "proportional, uniform, sigma, variance, flat, linear, quadratic, "
+            "predicted, predicted_squared, exact, residual, residual_linear, "
+            "short_stride (did you mean \"sigma\"?)");
 }
 
 }  // namespace

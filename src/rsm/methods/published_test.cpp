@@ -143,6 +143,23 @@ TEST(Catalogue, EveryEntryHasItsPublishedGradient) {
   }
 }
 
+/** With one update an epoch the release's bound on norms never moves from 1,
+ * with which figures 5 and 6 of arXiv 2604.17415 were made. */
+TEST(Catalogue, ABoundThatNeverMovesIsTheReleasesAlone) {
+  const auto quantile = [](const std::string& name, bool as_published) {
+    const auto knobs = find_method(name, as_published).estimator.gradient;
+    EXPECT_EQ(knobs.norm_clip, 1) << name;
+    return knobs.norm_quantile;
+  };
+  EXPECT_EQ(quantile("vgg-flow", false), 0.8);
+  EXPECT_EQ(quantile("vgg-flow", true), 0);
+  for (const std::string name :
+       {"vgg-flow-pruned", "vgg-flow-linear", "rsm-first-flow"}) {
+    EXPECT_EQ(quantile(name, false), 0);
+    EXPECT_EQ(quantile(name, true), 0);
+  }
+}
+
 /** PCPO's 50 steps of Stable Diffusion 1.5: guidance as the release weighs it,
  * proportional to the sampler's s. */
 TEST(Catalogue, RsmForDiffusionHasThePublishedGuidance) {

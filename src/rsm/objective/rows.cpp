@@ -123,6 +123,8 @@ double kl_factor(const RegularisationKnobs& knobs,
       return 0.5 * knobs.beta * (1 - std::min(t, kElboLatest)) /
              (kElboLevel * kElboLevel * t);
     }
+    case RegularisationKnobs::KlForm::short_stride:
+      return exact * transition.short_variance;
   }
   throw Error("[update_weights] a KL form outside its enum");
 }

@@ -46,6 +46,8 @@ double strength(const StrengthKnobs& knobs, const Transition& transition) {
       return knobs.scale * 2 * signal * signal / variance;
     case StrengthKnobs::Shape::residual_linear:
       return knobs.scale * 2 * signal / variance;
+    case StrengthKnobs::Shape::short_stride:
+      return knobs.scale * transition.short_variance;
   }
   throw Error("[strength] a shape outside its enum");
 }

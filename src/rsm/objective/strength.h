@@ -31,9 +31,9 @@ constexpr double kExactOffset = 1e-3;
 /** g(t): the factor on -A log rho, and that of which a gradient acts like noise
  * over s. constant 1, noise 2.25 s, proportional zeta dt / w, uniform
  * 0.5169 / w, sigma s / dt, variance s^2; what h(t) = g M / 2 is said of flat,
- * linear, quadratic, predicted, predicted_squared and exact, and g of residual
- * and residual_linear, see StrengthKnobs::Shape; times knobs.scale. Throws for
- * s = 0. */
+ * linear, quadratic, predicted, predicted_squared and exact, and g of
+ * residual, residual_linear and short_stride, see StrengthKnobs::Shape; times
+ * knobs.scale. Throws for s = 0. */
 double strength(const StrengthKnobs& knobs, const Transition& transition);
 
 /** h(t) = g M / 2: how strongly the value gradient acts on the network's

@@ -91,7 +91,23 @@ Transition DdimPath::step(const std::vector<double>& times, int64_t i,
   if (noise.weight && *noise.weight < least_weight(from, to)) {
     possible.weight.reset();
   }
-  return ddim_step(from, to, possible);
+  auto out = ddim_step(from, to, possible);
+  out.short_variance = short_variance(times, i);
+  return out;
+}
+
+double DdimPath::short_variance(const std::vector<double>& times,
+                                int64_t i) const {
+  const int64_t now = timestep(times[i]);
+  const int64_t stride =
+      std::max<int64_t>(1, std::ssize(alpha_bars_) / std::ssize(times));
+  const auto variance = [&](double next) {
+    return (1 - next) * (1 - alpha_bars_[now] / next);
+  };
+  const double own = variance(alpha_bar(times[i + 1]));
+  const double shorter =
+      variance(alpha_bars_[std::max<int64_t>(0, now - stride)]);
+  return own > 0 ? shorter / own : 1;
 }
 
 double DdimPath::nearest_time(double t) const {

@@ -149,6 +149,14 @@ TEST(DdimPath, TakesAnyNoiseOnAGridOfItsOwn) {
   EXPECT_NEAR(last.m_y, picture.y, kRounding);
 }
 
+TEST(DdimPath, AStepWithoutNoiseHasNoShorterOne) {
+  const DdimPath path({1.0, 0.6, 0.3}, {2, 1, 0});
+  const auto steps = path.noisy_steps(path.times(2), {.level = 1});
+  EXPECT_EQ(steps[0].short_variance, 1);  // of no shorter stride
+  EXPECT_EQ(steps[1].s, 0);
+  EXPECT_EQ(steps[1].short_variance, 1);
+}
+
 TEST(DdimPath, NoiseOfItsOwnHasOneGridAndNoSchedulerConfig) {
   const std::vector<double> alpha_bars = {1, 0.9, 0.6, 0.3};
   const DdimPath path(alpha_bars, {3, 2, 0});
