@@ -179,7 +179,7 @@ TEST(Base64, ReproducesPublishedVectors) {
   EXPECT_EQ(base64("foobar"), "Zm9vYmFy");
   EXPECT_EQ(base64(std::string("\xfb\xff\0", 3)), "+/8A");
   const auto large = base64(std::string((3 << 20) + 1, '\0'));
-  EXPECT_EQ(large, std::string((4 << 20) + 2, 'A') + "==");
+  EXPECT_EQ(large, cat(std::string((4 << 20) + 2, 'A'), "=="));
 }
 
 }  // namespace
