@@ -263,12 +263,15 @@ int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
   return std::ssize(roots) * (of.steps - first);
 }
 
+int64_t gradients_at_once(int64_t pixels) {
+  constexpr int64_t kPixels = 512 * 512, kMost = 64;
+  return std::clamp<int64_t>(kPixels / std::max<int64_t>(pixels, 1), 1, kMost);
+}
+
 int64_t gradients_at_once(const Decoder& decoder,
                           const torch::Tensor& latents) {
-  constexpr int64_t kPixels = 512 * 512, kMost = 64;
-  const int64_t picture =
-      latents.size(2) * latents.size(3) * decoder.scale() * decoder.scale();
-  return std::clamp<int64_t>(kPixels / std::max<int64_t>(picture, 1), 1, kMost);
+  return gradients_at_once(latents.size(2) * latents.size(3) * decoder.scale() *
+                           decoder.scale());
 }
 
 RewardGradient gradients_at(const std::vector<int64_t>& nodes,

@@ -80,6 +80,8 @@ int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
  * decoder's activations are many times its pictures: of as many pixels as one
  * of 512 by 512 has, 1 to 64 of them. */
 int64_t gradients_at_once(const Decoder& decoder, const torch::Tensor& latents);
+/** The same of pictures of so many pixels. */
+int64_t gradients_at_once(int64_t pixels);
 
 /** The reward at nodes of a rollout of trajectories (rising) and its gradient
  * in x there, as the knobs say, not clipped; float32. Throws what

@@ -6,8 +6,6 @@
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
 #include "rsm/io/json_fields.h"
-#include "rsm/judges/judge_files.h"
-#include "rsm/judges/open_clip.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/text_encoders.h"
 
@@ -47,28 +45,36 @@ void adopt(Tower& tower, const StateDict& weights, const std::string& place,
 
 }  // namespace
 
+ClipConfigs clip_configs(const JudgeWeights& read, bool text) {
+  const auto shapes = shapes_of(read.tensors);
+  if (is_open_clip(shapes)) {
+    const std::string origin = read.folder + "/open_clip_config.json";
+    return open_clip_configs(shapes, read_if_there(origin), origin);
+  }
+  const std::string origin = read.folder + "/config.json";
+  const auto config = read_python_json(origin);
+  ClipConfigs out;
+  out.vision = ClipVisionConfig::from_json(config, origin);
+  if (text) out.text = ClipTextConfig::from_json(config, origin);
+  return out;
+}
+
+StateDict clip_tensors(const JudgeWeights& read) {
+  return is_open_clip(shapes_of(read.tensors)) ? open_clip_names(read.tensors)
+                                               : read.tensors;
+}
+
 ClipTowers::ClipTowers(const std::string& who, const std::string& path,
                        const ClipTowersOptions& options)
     : who_(who), options_(options) {
-  auto read = read_judge(who, path);
+  const auto read = read_judge(who, path);
   folder_ = read.folder;
-  load(read.tensors);
+  load(read);
 }
 
-void ClipTowers::load(const StateDict& tensors) {
-  const auto shapes = shapes_of(tensors);
-  const bool open_clip = is_open_clip(shapes);
-  ClipConfigs configs;
-  if (open_clip) {
-    const std::string origin = folder_ + "/open_clip_config.json";
-    configs = open_clip_configs(shapes, read_if_there(origin), origin);
-  } else {
-    const std::string origin = folder_ + "/config.json";
-    const auto config = read_python_json(origin);
-    configs.vision = ClipVisionConfig::from_json(config, origin);
-    if (options_.text) configs.text = ClipTextConfig::from_json(config, origin);
-  }
-  const StateDict named = open_clip ? open_clip_names(tensors) : tensors;
+void ClipTowers::load(const JudgeWeights& read) {
+  const auto configs = clip_configs(read, options_.text);
+  const StateDict named = clip_tensors(read);
   const auto vision = clip_vision_names(named);
   check_shapes(configs.vision.anchors(), shapes_of(vision), folder_);
   RSM_CHECK(configs.vision.num_channels == 3, "[", who_, "] ", folder_,

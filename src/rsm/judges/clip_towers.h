@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "rsm/judges/judge_files.h"
+#include "rsm/judges/open_clip.h"
 #include "rsm/models/clip_vision.h"
 #include "rsm/text/clip_text.h"
 #include "rsm/text/clip_tokenizer.h"
@@ -20,6 +22,13 @@ struct ClipTowersOptions {
   torch::ScalarType type = torch::kFloat32;  ///< that both compute in
   bool text = true;  ///< without, texts cannot be asked for
 };
+
+/** The configs of a judge's towers, as ClipTowers reads them; that of texts
+ * where they are asked for. Throws rsm::Error naming what is missing or wrong.
+ */
+ClipConfigs clip_configs(const JudgeWeights& read, bool text);
+/** A judge's tensors by the names of transformers' CLIPModel. */
+StateDict clip_tensors(const JudgeWeights& read);
 
 /** CLIP's vision tower and, where it is asked for, its text tower with its
  * tokenizer, to be judged with: nothing of them is trained. Features are
@@ -53,7 +62,7 @@ class ClipTowers {
   double scale() const;
 
  private:
-  void load(const StateDict& tensors);
+  void load(const JudgeWeights& read);
   torch::Tensor encoded(const std::string& text) const;
 
   std::string who_, folder_;

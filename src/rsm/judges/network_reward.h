@@ -20,6 +20,11 @@ class NetworkReward : public Reward {
  public:
   static constexpr int64_t kTile = 8;
 
+  /** Rows that so many pictures with a gradient are judged as. */
+  static int64_t rows_of(int64_t pictures) {
+    return pictures == 1 ? 1 : (pictures + kTile - 1) / kTile * kTile;
+  }
+
   std::string name() const override { return spec_.name; }
   bool is_differentiable() const override { return true; }
   RewardScores score(const torch::Tensor& images,

@@ -272,4 +272,43 @@ double decoding_memory(const AutoencoderKlConfig& config, int64_t height,
   return most * static_cast<double>(bytes);
 }
 
+double decoding_gradient_memory(const AutoencoderKlConfig& config,
+                                int64_t height, int64_t width, int64_t bytes) {
+  auto pixels = static_cast<double>(height * width);
+  const auto& channels = config.block_out_channels;
+  auto in = static_cast<double>(channels.back());
+  // Of both convolutions: inputs of the norm, of SiLU and their own.
+  const auto residual = [](double in, double out) { return 3 * in + 3 * out; };
+  double kept = 2 * residual(in, in) * pixels;
+  // The norm's input; q, k, v and the result.
+  if (config.mid_block_add_attention) kept += 5 * in * pixels;
+  for (size_t i = channels.size(); i-- > 0;) {
+    const auto out = static_cast<double>(channels[i]);
+    for (int64_t layer = 0; layer <= config.layers_per_block; ++layer) {
+      kept += residual(in, out) * pixels;
+      in = out;
+    }
+    if (i == 0) break;
+    pixels *= 4;
+    kept += out * pixels;  // what is convolved once it is doubled
+  }
+  // Inputs of the last norm, of SiLU and of the last convolution, and gradients
+  // that take their place.
+  return (kept + (3 + 4) * in * pixels) * static_cast<double>(bytes);
+}
+
+double vision_gradient_memory(const ClipVisionConfig& config, int64_t pictures,
+                              int64_t bytes) {
+  const auto width = static_cast<double>(config.hidden_size);
+  const auto inner = static_cast<double>(config.intermediate_size);
+  const auto layers = static_cast<double>(config.num_hidden_layers);
+  const double tokens = 1 + static_cast<double>(config.patches());
+  // Inputs of both norms; q, k, v and the result; hidden states, and what
+  // CLIP's GELU multiplies them with.
+  const double kept =
+      6 * width + (config.hidden_act == "quick_gelu" ? 2 : 1) * inner;
+  return (layers * kept + 3 * inner) * tokens *
+         static_cast<double>(pictures * bytes);
+}
+
 }  // namespace rsm

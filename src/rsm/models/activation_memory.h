@@ -5,6 +5,7 @@
 #include <string>
 
 #include "rsm/models/autoencoder_kl_config.h"
+#include "rsm/models/clip_vision.h"
 #include "rsm/models/sd3_config.h"
 #include "rsm/models/unet_config.h"
 
@@ -46,5 +47,12 @@ CallMemory call_memory(const UnetConfig& config, const NetworkCall& call);
 /** Bytes that decoding one latent of these sides takes at its fullest. */
 double decoding_memory(const AutoencoderKlConfig& config, int64_t height,
                        int64_t width, int64_t bytes);
+/** The same of decoding it and carrying a gradient back to it. */
+double decoding_gradient_memory(const AutoencoderKlConfig& config,
+                                int64_t height, int64_t width, int64_t bytes);
+/** Bytes that CLIP's vision tower takes for the features of so many pictures
+ * and their gradients in the pictures. */
+double vision_gradient_memory(const ClipVisionConfig& config, int64_t pictures,
+                              int64_t bytes);
 
 }  // namespace rsm

@@ -186,5 +186,64 @@ TEST(ActivationMemory, OfDecodingIsWhatIsAllocated) {
   }
 }
 
+/** Measured of an output's gradient in its input. */
+template <typename Work>
+double measured_gradient(const torch::Tensor& input, const Work& work) {
+  const at::AutoGradMode with_graph(true);
+  const auto leaf = input.detach().requires_grad_(true);
+  return measured([&] {
+           const auto y = work(leaf);
+           return torch::autograd::grad({y}, {leaf}, {at::ones_like(y)});
+         })
+      .first;
+}
+
+template <typename Module>
+void freeze(Module& module, torch::ScalarType type) {
+  const torch::NoGradGuard no_grad;
+  for (auto& p : module->parameters()) p.fill_(0.01).set_requires_grad(false);
+  module->to(type);
+}
+
+TEST(ActivationMemory, OfADecodersGradientIsWhatIsAllocated) {
+  at::set_num_threads(1);
+  AutoencoderKlConfig config;
+  config.block_out_channels = {32, 64, 64};
+  config.layers_per_block = 2;
+  for (const auto type : {torch::kFloat, torch::kBFloat16}) {
+    AutoencoderKl autoencoder(config, AutoencoderModule::Ways::decoder);
+    freeze(autoencoder, type);
+    expect_near(decoding_gradient_memory(config, 32, 24, at::elementSize(type)),
+                measured_gradient(test_normal(1, {1, 4, 32, 24}).to(type),
+                                  [&](const torch::Tensor& z) {
+                                    return autoencoder->decode(z);
+                                  }),
+                cat("decoder's gradient ", type));
+  }
+}
+
+TEST(ActivationMemory, OfAVisionTowersGradientIsWhatIsAllocated) {
+  at::set_num_threads(1);
+  for (const std::string activation : {"quick_gelu", "gelu"}) {
+    ClipVisionConfig config;
+    config.hidden_size = 64;
+    config.intermediate_size = 256;
+    config.num_hidden_layers = 6;
+    config.num_attention_heads = 4;
+    config.projection_dim = 32;
+    config.image_size = 96;
+    config.patch_size = 8;
+    config.hidden_act = activation;
+    ClipVisionModel tower(config);
+    freeze(tower, torch::kFloat);
+    expect_near(vision_gradient_memory(config, 8, 4),
+                measured_gradient(test_normal(1, {8, 3, 96, 96}),
+                                  [&](const torch::Tensor& pixels) {
+                                    return tower->forward(pixels).image_embeds;
+                                  }),
+                activation);
+  }
+}
+
 }  // namespace
 }  // namespace rsm

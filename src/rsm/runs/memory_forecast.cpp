@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "rsm/base/error.h"
 #include "rsm/data/prompts.h"
@@ -9,13 +10,15 @@
 #include "rsm/io/sharded.h"
 #include "rsm/models/autoencoder_tiny.h"
 #include "rsm/models/model_layout.h"
+#include "rsm/runs/memory_parts.h"
 #include "rsm/text/clip_text.h"
 
 namespace rsm {
+
+using namespace memory;
+
 namespace {
 
-constexpr double kMiB = 1 << 20;
-constexpr int64_t kNumber = 4;  // bytes of a float32
 constexpr const char* kNetworkWeights = "diffusion_pytorch_model";
 
 /** What the program and LibTorch's libraries hold of host memory: a run of the
@@ -25,59 +28,10 @@ constexpr double kProgram = 300 * kMiB;
 /** Of what is kept of conditions in memory, see ConditionCacheOptions. */
 constexpr double kConditionCache = 256 * kMiB;
 
-double size_of(torch::ScalarType type) {
-  return static_cast<double>(at::elementSize(type));
-}
-
-double product(const std::vector<int64_t>& sides) {
-  double out = 1;
-  for (const int64_t n : sides) out *= static_cast<double>(n);
-  return out;
-}
-
 template <typename Config>
 Config config_in(const std::string& folder) {
   const std::string path = folder + "/config.json";
   return Config::from_json(read_python_json(path), path);
-}
-
-bool is_adapted(const std::string& layer, const LoraConfig& lora) {
-  return (lora.all_linear() || lora_target_matches(layer, lora.targets)) &&
-         !lora_target_matches(layer, lora.exclude);
-}
-
-/** Numbers that a run trains of a network's weights. */
-double trained_of(const StateDict& weights, const RunOptions& o) {
-  const auto& lora = o.lora_config;
-  double numbers = 0;
-  for (const auto& [name, weight] : weights) {
-    if (!o.lora) {
-      // Positions are no parameter.
-      if (name != "pos_embed.pos_embed") {
-        numbers += static_cast<double>(weight.numel());
-      }
-      continue;
-    }
-    const std::string ending = ".weight";
-    if (weight.dim() != 2 || !name.ends_with(ending)) continue;
-    const auto layer = name.substr(0, name.size() - ending.size());
-    if (!is_adapted(layer, lora)) continue;
-    numbers +=
-        static_cast<double>(lora.rank * (weight.size(0) + weight.size(1)));
-  }
-  return numbers;
-}
-
-/** Of a number of the VAE: most of them overflow in float16, and are float32.
- */
-int64_t vae_bytes(const RunOptions& o) {
-  return o.vae_type == torch::kHalf ? kNumber : at::elementSize(o.vae_type);
-}
-
-/** Calls of a network that are under way at once. */
-double at_once(const TileOptions& tiles, int64_t rows) {
-  return static_cast<double>(
-      std::min(tiles.workers, std::max<int64_t>(1, tiles.calls(rows))));
 }
 
 /** Tensors of an epoch in host memory, in bytes. */
@@ -87,7 +41,7 @@ struct EpochTensors {
 };
 
 EpochTensors epoch_tensors(const std::vector<int64_t>& latent_shape,
-                           const Forecast& f) {
+                           const Forecast& f, const RunOptions& o) {
   constexpr double kPart = 256 * kMiB;  // rollouts are drawn in parts
   const double latent = kNumber * product(latent_shape);
   const auto latents = [&](int64_t count, double copies) {
@@ -95,7 +49,13 @@ EpochTensors epoch_tensors(const std::vector<int64_t>& latent_shape,
   };
   // States: x, y, and later y_old and the reference's; rows: x_next; pictures:
   // latents, and what is under way to them: x, y, y before and their mix.
-  const double kept = latents(f.states, 2) + latents(f.rows + f.images, 1);
+  double kept = latents(f.states, 2) + latents(f.rows + f.images, 1);
+  // Past epochs, and what is drawn from them: x and y of all steps, latents.
+  const auto& knobs = o.method.estimator.gradient;
+  if (o.method.estimator.is_first_order() && knobs.replay > 0) {
+    kept += latents((knobs.replay + 1) * f.images,
+                    static_cast<double>(2 * o.steps + 1));
+  }
   return {kept + std::min(latents(f.images, 6), kPart),
           kept + latents(f.evaluations.old + f.evaluations.reference, 1)};
 }
@@ -122,12 +82,14 @@ MemoryCount::MemoryCount(const RunOptions& o)
   read_network(folder.network(), o);
   read_decoder(o);
   read_text(o);
+  read_judges(o);
 }
 
 void MemoryCount::read_network(const std::string& folder, const RunOptions& o) {
   const auto weights = view_sharded(folder, kNetworkWeights).tensors;
   network_.add(weights);
-  trained_ = trained_of(weights, o);
+  trained_ =
+      o.lora ? adapters_of(weights, o.lora_config) : parameters_of(weights);
   const auto keep = [&](const auto& config, int64_t side) {
     latent_shape_ = {config.in_channels, side, side};
     call_memory_ = [config](const NetworkCall& call) {
@@ -143,13 +105,13 @@ void MemoryCount::read_network(const std::string& folder, const RunOptions& o) {
     text_width_ = config.cross_attention_dim;
     keep(config, config.sample_size.value_or(0));
   }
+  read_value(weights, o);
 }
 
 void MemoryCount::read_decoder(const RunOptions& o) {
   const auto folder = open_model_folder(path_);
   int64_t scale = 1;
-  std::function<double(int64_t, int64_t, int64_t)> decoding =
-      [](int64_t, int64_t, int64_t) { return 0.0; };
+  std::optional<AutoencoderKlConfig> decoder;
   if (folder.has("vae")) {
     const std::string place = folder.at("vae");
     auto weights = view_sharded(place, kNetworkWeights).tensors;
@@ -168,9 +130,7 @@ void MemoryCount::read_decoder(const RunOptions& o) {
       levels = config_in<AutoencoderKlConfig>(place);
       scale = levels.space().scale;
     }
-    decoding = [levels](int64_t height, int64_t width, int64_t bytes) {
-      return decoding_memory(levels, height, width, bytes);
-    };
+    decoder = levels;
   }
   for (size_t i = 0; i < o.size.size(); ++i) {
     latent_shape_[i + 1] = o.size[i] / scale;
@@ -180,7 +140,13 @@ void MemoryCount::read_decoder(const RunOptions& o) {
             ": the network's config has no sample_size; sampling.size is "
             "needed");
   picture_ = {height * scale, width * scale};
-  decoding_ = [=](int64_t bytes) { return decoding(height, width, bytes); };
+  const auto of_decoder = [=](auto count) {
+    return [=](int64_t bytes) {
+      return decoder ? count(*decoder, height, width, bytes) : 0.0;
+    };
+  };
+  decoding_ = of_decoder(decoding_memory);
+  decoding_gradient_ = of_decoder(decoding_gradient_memory);
 }
 
 void MemoryCount::read_text(const RunOptions& o) {
@@ -245,6 +211,11 @@ double MemoryCount::held(const RunOptions& o) const {
   const double copies =
       (o.lora ? 1 : 0) + 1 + 2 + (!o.lora || o.reference_has_lora ? 1 : 0);
   bytes += copies * kNumber * trained_;
+  // The value network's weights, its LoRA and AdamW's two moments.
+  const bool adapted =
+      o.method.estimator.gradient.value.kind == ValueKnobs::Kind::lora;
+  bytes += kNumber * (value_.numbers + (adapted ? 3 : 2) * value_.trained);
+  bytes += judges_;
   bytes +=
       decoder_.numbers * static_cast<double>(vae_bytes(o)) + kept_conditions_;
   if (!text_leaves_) bytes += text_.numbers * size_of(o.text_type);
@@ -268,17 +239,16 @@ double MemoryCount::decoding(const RunOptions& o) const {
 
 double MemoryCount::update(const RunOptions& o) const {
   const auto type = o.training_type;
+  const int64_t rows = forecast_.largest_update;
   const bool guided = o.training_guidance_scale != 1;
-  const auto call = call_memory_(call_of(o, o.train_tiles.tile, type, guided));
-  const double gradients = kNumber * trained_;
-  const double activations = call.training(o.activation_checkpointing);
-  // As backward goes on, gradients take the place of activations.
-  double one = std::max(activations, gradients);
-  if (o.activation_checkpointing) one = activations + gradients;
+  double bytes =
+      training(o, call_memory_(call_of(o, o.train_tiles.tile, type, guided)),
+               trained_, rows);
   if (o.lora && type != torch::kFloat) {
-    one += trained_ * size_of(type);  // the LoRA in the activations' type
+    // The LoRA in the activations' type.
+    bytes += at_once(o.train_tiles, rows) * trained_ * size_of(type);
   }
-  return gradients + at_once(o.train_tiles, forecast_.largest_update) * one;
+  return bytes;
 }
 
 MemoryForecast MemoryCount::of(const RunOptions& o) const {
@@ -289,7 +259,7 @@ MemoryForecast MemoryCount::of(const RunOptions& o) const {
   const double vae = decoder_.numbers * static_cast<double>(vae_bytes(o));
   const double always = program + held(o);
   const auto tensors =
-      cpu ? epoch_tensors(latent_shape_, forecast_) : EpochTensors();
+      cpu ? epoch_tensors(latent_shape_, forecast_, o) : EpochTensors();
   const auto forward = [&](const TileOptions& tiles, torch::ScalarType type,
                            bool guided, int64_t rows) {
     return at_once(tiles, rows) *
@@ -314,6 +284,13 @@ MemoryForecast MemoryCount::of(const RunOptions& o) const {
        cat("compute.rollout_tile, ", size, ", prompts.per_epoch, ", types)});
   out.stations.push_back({"decoding", always + tensors.rollout + decoding(o),
                           cat("compute.vae_type, ", size, ", ", types)});
+  if (o.method.estimator.needs_gradients()) {
+    out.stations.push_back(
+        {"guidance", always + tensors.rollout + guidance(o),
+         cat("compute.train_tile, compute.activation_checkpointing, "
+             "compute.vae_type, ",
+             size, ", ", types)});
+  }
   out.stations.push_back(
       {"y_old and y_ref",
        always + tensors.update +
@@ -324,6 +301,12 @@ MemoryForecast MemoryCount::of(const RunOptions& o) const {
       {"the update", always + tensors.update + update(o),
        cat("compute.train_tile, compute.activation_checkpointing, ", size, ", ",
            types, ", train.lora.rank")});
+  if (value_.numbers > 0) {
+    out.stations.push_back(
+        {"the value network", always + tensors.update + learning(o),
+         cat("compute.train_tile, compute.activation_checkpointing, ", size,
+             ", method.estimator.gradient.value")});
+  }
   if (cpu) {
     // Copies of the weights and of AdamW's two moments.
     out.stations.push_back({"a checkpoint", always + 3 * kNumber * trained_,

@@ -45,6 +45,7 @@ class MemoryCount {
   };
 
   void read_network(const std::string& folder, const RunOptions& options);
+  void read_value(const StateDict& weights, const RunOptions& options);
   void read_text(const RunOptions& options);
   void read_decoder(const RunOptions& options);
   /** `guided`: both halves of text guidance go through at once. */
@@ -56,6 +57,13 @@ class MemoryCount {
   double held(const RunOptions& options) const;
   double decoding(const RunOptions& options) const;
   double update(const RunOptions& options) const;
+  void read_judges(const RunOptions& options);
+  /** What trains so many numbers beside their weights, by calls of `call` each:
+   * gradients, and what is kept for them. */
+  double training(const RunOptions& options, const CallMemory& call,
+                  double trained, int64_t rows) const;
+  double guidance(const RunOptions& options) const;
+  double learning(const RunOptions& options) const;
 
   std::string path_;
   bool flow_ = false;
@@ -71,6 +79,16 @@ class MemoryCount {
   std::vector<int64_t> picture_;  ///< [H,W] in pixels
   std::function<CallMemory(const NetworkCall&)> call_memory_;
   std::function<double(int64_t bytes)> decoding_;  ///< of one latent
+  /** The same with its gradient. */
+  std::function<double(int64_t bytes)> decoding_gradient_;
+  /** Of rewards that are networks on the run's device: their weights, and what
+   * the gradient of the pictures that are judged at once takes. */
+  double judges_ = 0, judging_ = 0;
+  /** A value network. */
+  struct {
+    double numbers = 0, trained = 0;
+    std::function<CallMemory(const NetworkCall&)> call_memory;
+  } value_;
 };
 
 }  // namespace rsm

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/models/loading.h"
+#include "rsm/models/small_unet.h"
 #include "rsm/models/unet.h"
 #include "rsm/runs/clip_gradients.h"
 #include "rsm/runs/optimizer_state.h"
@@ -51,32 +51,12 @@ void initialise(torch::nn::Module& network, uint64_t seed) {
   }
 }
 
-/** diffusers' UNet2DConditionModel with its defaults but for `channels`, one
- * layer a block, for the model's latents and tokens; fewer heads than its
- * eight where they would be narrower than eight numbers. Source: the releases
- * of arXiv 2512.05116 and 2412.07775. */
+/** For the model's latents and tokens. */
 Network small_network(const std::vector<int64_t>& channels,
                       const NetworkModule& model, uint64_t seed) {
-  constexpr int64_t kMostGroups = 32, kMostHeads = 8, kLeastWidth = 8;
-  UnetConfig config;
-  config.in_channels = model.config_json().at("in_channels");
-  config.out_channels = config.in_channels;
-  config.block_out_channels = channels;
-  config.down_attention.assign(channels.size(), true);
-  config.down_attention.back() = false;
-  config.up_attention.assign(channels.size(), true);
-  config.up_attention.front() = false;
-  config.layers_per_block = 1;
-  config.norm_num_groups =
-      std::accumulate(channels.begin(), channels.end(), kMostGroups,
-                      [](int64_t a, int64_t b) { return std::gcd(a, b); });
-  config.cross_attention_dim = model.condition_widths().first;
-  config.heads.clear();
-  for (const int64_t c : channels) {
-    config.heads.push_back(
-        std::clamp<int64_t>(c / kLeastWidth, 1, kMostHeads));
-  }
-  auto network = std::make_shared<SmallUnet>(config);
+  auto network = std::make_shared<SmallUnet>(
+      small_unet_config(channels, model.config_json().at("in_channels"),
+                        model.condition_widths().first));
   initialise(*network, seed);
   return network;
 }
