@@ -1,0 +1,132 @@
+#include "rsm/methods/branch_budget.h"
+
+#include <cmath>
+
+#include "rsm/base/error.h"
+
+namespace rsm {
+namespace {
+
+/** Relative: sums of costs in another order are the same budget. */
+constexpr double kRounding = 1e-9;
+
+using Chosen = std::vector<bool>;
+
+struct Budget {
+  Chosen chosen;
+  std::vector<int64_t> branches;
+  double gain = 0;
+};
+
+/** Less noise for one branch more at a step, by its cost. */
+double worth_of_one_more(const StepWorth& step, int64_t branches) {
+  const auto k = static_cast<double>(branches);
+  return step.noise / (k * (k + 1) * step.cost);
+}
+
+/** The step whose next branch is worth most of those that can be paid for; -1:
+ * none can. */
+int64_t next_of(const std::vector<StepWorth>& steps, const Chosen& chosen,
+                const std::vector<int64_t>& branches, double left) {
+  int64_t best = -1;
+  for (int64_t i = 0; i < std::ssize(steps); ++i) {
+    if (!chosen[i] || steps[i].cost > left) continue;
+    if (best < 0 || worth_of_one_more(steps[i], branches[i]) >
+                        worth_of_one_more(steps[best], branches[best])) {
+      best = i;
+    }
+  }
+  return best;
+}
+
+/** The budget of the steps that are chosen; no gain where they cost too much.
+ */
+Budget spent_on(const std::vector<StepWorth>& steps, Chosen chosen, double cost,
+                double roots) {
+  Budget out;
+  std::vector<int64_t> branches(steps.size(), 0);
+  double left = cost * (1 + kRounding);
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (!chosen[i]) continue;
+    branches[i] = kLeastBranches;
+    left -= kLeastBranches * steps[i].cost;
+  }
+  if (left < 0) return out;
+  for (int64_t i = next_of(steps, chosen, branches, left); i >= 0;
+       i = next_of(steps, chosen, branches, left)) {
+    ++branches[i];
+    left -= steps[i].cost;
+  }
+  out.gain = budget_gain(steps, branches, roots);
+  out.chosen = std::move(chosen);
+  out.branches = std::move(branches);
+  return out;
+}
+
+/** What differs from `chosen` in one step, or has one in place of another. */
+std::vector<Chosen> changes_of(const std::vector<StepWorth>& steps,
+                               const Chosen& chosen) {
+  std::vector<Chosen> out;
+  const auto flip = [&](Chosen some, size_t i) {
+    some[i] = !some[i];
+    return some;
+  };
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].signal > 0) out.push_back(flip(chosen, i));
+  }
+  for (size_t i = 0; i < steps.size(); ++i) {
+    for (size_t j = 0; chosen[i] && j < steps.size(); ++j) {
+      if (!chosen[j] && steps[j].signal > 0) {
+        out.push_back(flip(flip(chosen, i), j));
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+double budget_gain(const std::vector<StepWorth>& steps,
+                   const std::vector<int64_t>& branches, double roots) {
+  RSM_CHECK(steps.size() == branches.size(), "[budget] ", branches.size(),
+            " counts of branches arrived for ", steps.size(),
+            " steps; give one each");
+  double signal = 0, noise = 0;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (branches[i] == 0) continue;
+    signal += steps[i].signal;
+    noise += steps[i].noise / (static_cast<double>(branches[i]) * roots);
+  }
+  return signal > 0 ? signal * signal / (signal + noise) : 0;
+}
+
+std::vector<int64_t> branch_budget(const std::vector<StepWorth>& steps,
+                                   double cost, double roots) {
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const auto& [signal, noise, each] = steps[i];
+    RSM_CHECK(std::isfinite(signal) && signal >= 0 && std::isfinite(noise) &&
+                  noise > 0 && std::isfinite(each) && each > 0,
+              "[budget] step ", i, " has signal ", signal, ", noise ", noise,
+              " and cost ", each,
+              "; signals are 0 or more, the others above 0, all finite");
+  }
+  RSM_CHECK(std::isfinite(cost) && cost >= 0 && roots > 0, "[budget] cost ",
+            cost, " and ", roots,
+            " roots arrived; the cost is 0 or more, roots are above 0");
+  Budget best{Chosen(steps.size(), false),
+              std::vector<int64_t>(steps.size(), 0)};
+  for (bool better = true; better;) {
+    better = false;
+    for (auto& chosen : changes_of(steps, best.chosen)) {
+      auto found = spent_on(steps, std::move(chosen), cost, roots);
+      if (found.gain > best.gain * (1 + kRounding)) {
+        best = std::move(found);
+        better = true;
+        break;
+      }
+    }
+  }
+  return best.branches;
+}
+
+}  // namespace rsm

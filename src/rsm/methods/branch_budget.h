@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace rsm {
+
+/** What is known of a sampler step that may branch. The gradient of its rows
+ * has a mean G and, of one root with K branches, a covariance of trace
+ * noise / K. */
+struct StepWorth {
+  double signal = 0;  ///< |G|^2, 0 or more
+  double noise = 0;   ///< of one branch, above 0
+  double cost = 1;    ///< of one branch, in any unit, above 0
+};
+
+/** Branches that a budget gives a step at least, or none: one has no sibling to
+ * be compared with. */
+inline constexpr int64_t kLeastBranches = 2;
+
+/** What an update of `roots` roots gains with K_i branches at step i, as a
+ * share of what it would gain if nothing were noise, times the signal there
+ * is:
+ *
+ *     S^2 / (S + sum_i noise_i / (K_i roots)),  S = sum_i signal_i,
+ *
+ * sums over the steps that branch. It is the decrease of a loss by the best
+ * step along a noisy gradient, up to a constant (arXiv 1812.06162), where the
+ * gradients of different times are orthogonal. 0 where nothing branches. */
+double budget_gain(const std::vector<StepWorth>& steps,
+                   const std::vector<int64_t>& branches, double roots);
+
+/** K_i, each 0 or at least kLeastBranches, of the largest gain that is found
+ * where sum_i cost_i K_i is at most `cost`. Inside the steps that branch the
+ * noise is as small as whole numbers allow, K_i ~ sqrt(noise_i / cost_i); which
+ * ones branch is settled by adding, dropping and exchanging one at a time. All
+ * 0 where nothing has signal, or no step can be paid for. The same numbers give
+ * the same budget. Throws rsm::Error for numbers out of range. */
+std::vector<int64_t> branch_budget(const std::vector<StepWorth>& steps,
+                                   double cost, double roots);
+
+}  // namespace rsm
