@@ -36,7 +36,8 @@ SHORTER = {
     "evaluate": lambda words: f"{words} --images 6",
     "analyze": lambda words: words + (
         " --points 1 --samples 16"
-        if "estimators" in words and "--points" not in words else ""),
+        if "estimators" in words and "--points" not in words else "")
+    + (" --roots 3 --branches 2 --blocks 3" if "signal" in words else ""),
     "verify": lambda words: f"{words} --epochs 1 --points 64",
     "pretrain": lambda words: f"{words} --set train.images=64 "
     f"--set output=again/{pathlib.Path(words.split()[2]).stem}/model"

@@ -8,8 +8,23 @@
 #include "rsm/base/estimator.h"
 #include "rsm/base/method.h"
 #include "rsm/base/rollout.h"
+#include "rsm/objective/rows.h"
 
 namespace rsm {
+
+/** The weights of an update of `states` without what pulls: guidance alone. */
+UpdateWeights guidance_weights(const Method& method,
+                               const RolloutIndex& rollout,
+                               const Advantages& advantages,
+                               const std::vector<int64_t>& states);
+
+/** dL/dy [S,C,H,W] of these weights before the first update: where the outputs
+ * of `states`, S of them and rising, are y = y_old, on any device. */
+torch::Tensor guidance_gradient(const Method& method, const Rollout& rollout,
+                                const Guidance& guidance,
+                                const UpdateWeights& weights,
+                                const std::vector<int64_t>& states,
+                                const torch::Tensor& y);
 
 /** The guidance that training would follow, read off the loss: what the
  * gradient of rsm_loss asks of the outputs at `states` of a rollout, before the

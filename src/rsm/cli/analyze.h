@@ -8,6 +8,7 @@ namespace rsm {
 
 // Each adds its subcommand to `rsm analyze`.
 void add_analyze_estimators(CLI::App& group, Action& action);
+void add_analyze_signal(CLI::App& group, Action& action);
 void add_analyze_strength(CLI::App& group, Action& action);
 
 }  // namespace rsm

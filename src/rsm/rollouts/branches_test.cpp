@@ -109,6 +109,26 @@ TEST(Branches, CheapContinuationsWhereFewerStepsRemainAreTheUsualOnes) {
   }
 }
 
+TEST(Branches, MirroredOnesHaveTheOppositeNoise) {
+  for (const auto& path : both_paths()) {
+    SCOPED_TRACE(name_of(*path));
+    auto plan = branching(*path, 5, {2, 0, 3});
+    const auto usual = roll_out_with_gaussian(path, plan, request_for(2, 1));
+    plan.mirrored = true;
+    const auto other = roll_out_with_gaussian(path, plan, request_for(2, 1));
+    EXPECT_TRUE(at::equal(usual.x, other.x));
+    EXPECT_FALSE(at::equal(usual.latents, other.latents));
+    for (int64_t r = 0; r < usual.rows(); ++r) {
+      const int64_t state = usual.row_state[r];
+      const auto& step = usual.transition_of(state);
+      const auto mean = step.a_x * usual.x[state] + step.m_y * usual.y[state];
+      // Sums of three terms of order 1, in float32.
+      EXPECT_TRUE(at::allclose((usual.x_next[r] + other.x_next[r]) / 2, mean,
+                               1e-5, 1e-5));
+    }
+  }
+}
+
 void expect_same_rows(const Rollout& shared, const Rollout& apart) {
   ASSERT_EQ(apart.rows(), shared.rows());
   EXPECT_FALSE(apart.shared);

@@ -56,6 +56,9 @@ struct RolloutPlan {
   /** Whether transitions() knows of split_noise. Where not, rows of split steps
    * have noise of this standard deviation, as in Branch-GRPO's release. */
   bool split_noise_recorded = true;
+  /** Rows are drawn with the opposite of their noise: the siblings that are
+   * antithetic to those of the same plan without. */
+  bool mirrored = false;
 
   /** Rows of one root (or path, or tree), forward rows with them. */
   int64_t rows_per_root() const;

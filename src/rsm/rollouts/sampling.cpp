@@ -184,7 +184,8 @@ torch::Tensor Sampling::noise_of_rows(int64_t step) const {
       eps.push_back(step_noise_of(root, step, branch));
     }
   }
-  const auto all = at::cat(eps);
+  auto all = at::cat(eps);
+  if (plan_.mirrored) all.neg_();
   const bool apart = !plan_.split_noise_recorded;
   return apart ? all * plan_.noise_factor_at(step) : all;
 }

@@ -6,6 +6,7 @@
 #include "rsm/base/error.h"
 #include "rsm/data/prompts.h"
 #include "rsm/rewards/answers.h"
+#include "rsm/runs/judged.h"
 #include "rsm/runs/pending_rollout.h"
 #include "rsm/train/health.h"
 
@@ -59,26 +60,11 @@ RolloutRequest Collector::request(int64_t epoch) const {
   return out;
 }
 
-RewardScores Collector::judge(const Rollout& rollout, int64_t first,
-                              int64_t count) const {
-  const int64_t most = pictures_at_once(*model_.decoder, latent_shape_);
-  std::vector<RewardScores> scores;
-  for (int64_t i = first; i < first + count; i += most) {
-    const int64_t end = std::min(i + most, first + count);
-    Prompts prompts;
-    for (int64_t image = i; image < end; ++image) {
-      prompts.push_back(rollout.prompts[rollout.image_prompt[image]]);
-    }
-    scores.push_back(reward_.score(
-        model_.decoder->decode(rollout.latents.slice(0, i, end)), prompts));
-  }
-  return join_scores(cat("reward ", reward_.name()), scores);
-}
-
 void Collector::judge_kept(Collected& out) {
   const Clock clock;
   check_finite(out.rollout.latents, options_.folder);
-  out.scores = judge(out.rollout, 0, out.rollout.images());
+  out.scores =
+      judged(out.rollout, *model_.decoder, reward_, 0, out.rollout.images());
   out.reward_seconds = clock.seconds();
 }
 
@@ -103,7 +89,9 @@ void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
                  options_.folder);
     judging.push_back(std::async(
         reward_.is_remote() ? std::launch::async : std::launch::deferred,
-        [=, this, &rollout] { return judge(rollout, image, images); }));
+        [=, this, &rollout] {
+          return judged(rollout, *model_.decoder, reward_, image, images);
+        }));
   }
   progress_.end();
   out.rollout_seconds = clock.seconds();

@@ -39,9 +39,6 @@ class Collector {
   void draw_and_judge(Collected& out, const RolloutRequest& request,
                       Denoiser& denoiser);
   void judge_kept(Collected& out);
-  /** Some of the pictures, as many at once as are to be held. */
-  RewardScores judge(const Rollout& rollout, int64_t first,
-                     int64_t count) const;
 
   const RunOptions& options_;
   const Conditioner& conditioner_;

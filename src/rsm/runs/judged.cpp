@@ -1,0 +1,28 @@
+#include "rsm/runs/judged.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "rsm/base/error.h"
+#include "rsm/rewards/answers.h"
+
+namespace rsm {
+
+RewardScores judged(const Rollout& rollout, const Decoder& decoder,
+                    const Reward& reward, int64_t first, int64_t count) {
+  const int64_t most =
+      pictures_at_once(decoder, rollout.latents.sizes().slice(1).vec());
+  std::vector<RewardScores> scores;
+  for (int64_t i = first; i < first + count; i += most) {
+    const int64_t end = std::min(i + most, first + count);
+    Prompts prompts;
+    for (int64_t image = i; image < end; ++image) {
+      prompts.push_back(rollout.prompts[rollout.image_prompt[image]]);
+    }
+    scores.push_back(reward.score(
+        decoder.decode(rollout.latents.slice(0, i, end)), prompts));
+  }
+  return join_scores(cat("reward ", reward.name()), scores);
+}
+
+}  // namespace rsm

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+
+#include "rsm/base/decoder.h"
+#include "rsm/base/reward.h"
+#include "rsm/base/rollout.h"
+
+namespace rsm {
+
+/** What the reward says of pictures [first, first + count) of a rollout, which
+ * are decoded and judged as many at once as are to be held. Throws what the
+ * reward throws. */
+RewardScores judged(const Rollout& rollout, const Decoder& decoder,
+                    const Reward& reward, int64_t first, int64_t count);
+
+}  // namespace rsm
