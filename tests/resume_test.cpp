@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "rsm/base/error.h"
@@ -158,6 +159,40 @@ TEST_F(Resume, TheSecondProcessIsRefused) {
   const Finetune first(options_in(folder_, 2), silent);
   expect_parts(error_of([&] { go_on(); }),
                {"[finetune]", folder_ / "run", "in use by process"});
+}
+
+/** K_i of an epoch. */
+std::vector<double> branches_of(const nlohmann::json& line) {
+  return line.at("by_step").at("branches").get<std::vector<double>>();
+}
+
+TEST(ResumeBranches, ChosenOnesAreThoseOfARunThatNeverStopped) {
+  const TemporaryFolder folder;
+  const auto run = [&](const std::string& name, int64_t epochs) {
+    return run_to_end(quick_run(
+        folder / name, {"method.estimator.budget.every=2",
+                        "method.estimator.budget.least_worth=1",
+                        cat("train.epochs=", epochs), "train.lora.rank=2"}));
+  };
+  const auto whole = run("whole", 3);
+  run("stopped", 1);
+  const auto on = run("stopped", 3);
+  ASSERT_EQ(on.size(), 4U);
+  for (size_t epoch = 1; epoch < 4; ++epoch) {
+    const auto& line = whole[epoch];
+    EXPECT_EQ(on[epoch].at("by_step"), line.at("by_step")) << epoch;
+    EXPECT_EQ(on[epoch].at("images"), line.at("images")) << epoch;
+    // Chosen before epochs 1 and 3, and kept between.
+    EXPECT_EQ(line.at("by_step").contains("branch_odd"), epoch != 2) << epoch;
+    // All for the best time.
+    const auto branches = branches_of(line);
+    EXPECT_EQ(std::count_if(branches.begin(), branches.end(),
+                            [](double k) { return k > 0; }),
+              1)
+        << epoch;
+  }
+  EXPECT_EQ(branches_of(whole[1]), branches_of(whole[2]));
+  expect_same_weights(folder / "whole", folder / "stopped");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "rsm/base/clock.h"
 #include "rsm/base/error.h"
 #include "rsm/data/certainty.h"
+#include "rsm/estimators/sibling_rewards.h"
 #include "rsm/estimators/zeroth_order.h"
 #include "rsm/runs/judged.h"
 
@@ -90,10 +91,8 @@ class AtStep {
   TimeSignal measure() {
     const auto siblings = this->siblings();
     const auto& prompts = request_.prompts;
-    const auto variance =
-        (siblings.rewards.var(1) + siblings.mirrored.var(1)) / 2;
-    const auto odd =
-        ((siblings.rewards - siblings.mirrored) / 2).square().mean(1);
+    const auto [variance, odd] =
+        sibling_rewards(siblings.rewards, siblings.mirrored);
     out_.variance = over_roots(variance, prompts);
     out_.odd = over_roots(odd, prompts);
     out_.odd_share = ratio_over_roots(odd, variance, prompts);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "rsm/base/budget_knobs.h"
 #include "rsm/base/flow_knobs.h"
 #include "rsm/base/forward_knobs.h"
 #include "rsm/base/gradient_knobs.h"
@@ -66,8 +67,7 @@ struct EstimatorKnobs {
    * group, the running mean of its prompt (DDPO), or nothing. */
   enum class Baseline { mean, leave_one_out, running, none };
   /** What a centred reward is divided by: the spread of its group (of its
-   * prompt's buffer, for `running`), of all rewards of the epoch, or nothing.
-   */
+   * prompt's buffer, for `running`), of the epoch's rewards, or nothing. */
   enum class Spread { group, global, none };
   /** Several rewards: weighted and summed before they are compared, or compared
    * one by one and their advantages weighted and summed. */
@@ -84,6 +84,7 @@ struct EstimatorKnobs {
   int64_t buffer_least = 16;
   std::vector<int64_t> branches;  ///< [N] or [N - 1]; only for `branches`
   std::string profile;  ///< of `branches` or splits; "" where they are listed
+  BudgetKnobs budget;   ///< only for `branches`
   TreeKnobs tree;
   GradientKnobs gradient;                    ///< only for `trajectory`
   FlowKnobs flow;                            ///< only for `rollout`
@@ -112,8 +113,7 @@ struct EstimatorKnobs {
     return is_first_order() ||
            (is_of_pictures() && pictures.follows_gradients());
   }
-  /** Whether it is to know what the policy says at all trained states before
-   * the updates. */
+  /** Whether it asks for the policy's outputs at all trained states. */
   bool compares_outputs() const {
     return has_flow() || gradient.reject_above != 1 ||
            pictures.compares_outputs();

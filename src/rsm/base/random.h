@@ -29,6 +29,7 @@ enum class Purpose : uint64_t {
   prompt_dropout = 16,
   forward_time = 17,
   forward_noise = 18,
+  branch_choice = 24,
 };
 
 /** A counted seed: numbers depend on the counters alone (run seed, purpose,

@@ -1,6 +1,9 @@
 #include "rsm/methods/branch_budget.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 #include "rsm/base/error.h"
 
@@ -43,24 +46,9 @@ int64_t next_of(const std::vector<StepWorth>& steps, const Chosen& chosen,
  */
 Budget spent_on(const std::vector<StepWorth>& steps, Chosen chosen, double cost,
                 double roots) {
-  Budget out;
-  std::vector<int64_t> branches(steps.size(), 0);
-  double left = cost * (1 + kRounding);
-  for (size_t i = 0; i < steps.size(); ++i) {
-    if (!chosen[i]) continue;
-    branches[i] = kLeastBranches;
-    left -= kLeastBranches * steps[i].cost;
-  }
-  if (left < 0) return out;
-  for (int64_t i = next_of(steps, chosen, branches, left); i >= 0;
-       i = next_of(steps, chosen, branches, left)) {
-    ++branches[i];
-    left -= steps[i].cost;
-  }
-  out.gain = budget_gain(steps, branches, roots);
-  out.chosen = std::move(chosen);
-  out.branches = std::move(branches);
-  return out;
+  auto branches = branches_among(steps, chosen, cost);
+  const double gain = budget_gain(steps, branches, roots);
+  return {std::move(chosen), std::move(branches), gain};
 }
 
 /** What differs from `chosen` in one step, or has one in place of another. */
@@ -84,6 +72,19 @@ std::vector<Chosen> changes_of(const std::vector<StepWorth>& steps,
   return out;
 }
 
+void check(const std::vector<StepWorth>& steps, double cost) {
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const auto& [signal, noise, each] = steps[i];
+    RSM_CHECK(std::isfinite(signal) && signal >= 0 && std::isfinite(noise) &&
+                  noise > 0 && std::isfinite(each) && each > 0,
+              "[budget] step ", i, " has signal ", signal, ", noise ", noise,
+              " and cost ", each,
+              "; signals are 0 or more, the others above 0, all finite");
+  }
+  RSM_CHECK(std::isfinite(cost) && cost >= 0, "[budget] cost ", cost,
+            " arrived; it is finite, and 0 or more");
+}
+
 }  // namespace
 
 double budget_gain(const std::vector<StepWorth>& steps,
@@ -100,19 +101,53 @@ double budget_gain(const std::vector<StepWorth>& steps,
   return signal > 0 ? signal * signal / (signal + noise) : 0;
 }
 
+std::vector<int64_t> branches_among(const std::vector<StepWorth>& steps,
+                                    const std::vector<bool>& chosen,
+                                    double cost) {
+  std::vector<int64_t> out(steps.size(), 0);
+  double left = cost * (1 + kRounding);
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (!chosen[i]) continue;
+    out[i] = kLeastBranches;
+    left -= kLeastBranches * steps[i].cost;
+  }
+  if (left < 0) return std::vector<int64_t>(steps.size(), 0);
+  for (int64_t i = next_of(steps, chosen, out, left); i >= 0;
+       i = next_of(steps, chosen, out, left)) {
+    ++out[i];
+    left -= steps[i].cost;
+  }
+  return out;
+}
+
+std::vector<int64_t> budget_by_worth(const std::vector<StepWorth>& steps,
+                                     double cost, double least_worth) {
+  check(steps, cost);
+  RSM_CHECK(least_worth > 0 && least_worth <= 1, "[budget] least_worth ",
+            least_worth, " arrived; it is above 0, and 1 at most");
+  const auto worth = [&](size_t i) { return steps[i].signal / steps[i].cost; };
+  std::vector<size_t> order(steps.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return worth(a) > worth(b); });
+  Chosen chosen(steps.size(), false);
+  double least = 0;  // what the steps so far cost at least
+  for (const size_t i : order) {
+    least += kLeastBranches * steps[i].cost;
+    if (!(steps[i].signal > 0) || least > cost * (1 + kRounding) ||
+        worth(i) < least_worth * worth(order.front())) {
+      break;
+    }
+    chosen[i] = true;
+  }
+  return branches_among(steps, chosen, cost);
+}
+
 std::vector<int64_t> branch_budget(const std::vector<StepWorth>& steps,
                                    double cost, double roots) {
-  for (size_t i = 0; i < steps.size(); ++i) {
-    const auto& [signal, noise, each] = steps[i];
-    RSM_CHECK(std::isfinite(signal) && signal >= 0 && std::isfinite(noise) &&
-                  noise > 0 && std::isfinite(each) && each > 0,
-              "[budget] step ", i, " has signal ", signal, ", noise ", noise,
-              " and cost ", each,
-              "; signals are 0 or more, the others above 0, all finite");
-  }
-  RSM_CHECK(std::isfinite(cost) && cost >= 0 && roots > 0, "[budget] cost ",
-            cost, " and ", roots,
-            " roots arrived; the cost is 0 or more, roots are above 0");
+  check(steps, cost);
+  RSM_CHECK(roots > 0, "[budget] ", roots,
+            " roots arrived; they are more than 0");
   Budget best{Chosen(steps.size(), false),
               std::vector<int64_t>(steps.size(), 0)};
   for (bool better = true; better;) {

@@ -30,10 +30,25 @@ inline constexpr int64_t kLeastBranches = 2;
 double budget_gain(const std::vector<StepWorth>& steps,
                    const std::vector<int64_t>& branches, double roots);
 
+/** K_i of the steps that are `chosen`, each at least kLeastBranches, where
+ * sum_i cost_i K_i is at most `cost`: the noise sum_i noise_i / K_i is as small
+ * as whole numbers allow, K_i ~ sqrt(noise_i / cost_i). All 0 where they cost
+ * more. */
+std::vector<int64_t> branches_among(const std::vector<StepWorth>& steps,
+                                    const std::vector<bool>& chosen,
+                                    double cost);
+
+/** branches_among() the steps whose signal by cost is at least `least_worth`,
+ * above 0 to 1, of the best one's, but for the worst of them where `cost` does
+ * not give each kLeastBranches. All 0 where nothing has signal, or the best
+ * cannot be paid for. Throws as branch_budget(). */
+std::vector<int64_t> budget_by_worth(const std::vector<StepWorth>& steps,
+                                     double cost, double least_worth);
+
 /** K_i, each 0 or at least kLeastBranches, of the largest gain that is found
- * where sum_i cost_i K_i is at most `cost`. Inside the steps that branch the
- * noise is as small as whole numbers allow, K_i ~ sqrt(noise_i / cost_i); which
- * ones branch is settled by adding, dropping and exchanging one at a time. All
+ * where sum_i cost_i K_i is at most `cost`. Inside the steps that branch
+ * it is branches_among(); which ones do is settled by adding, dropping and
+ * exchanging one at a time. All
  * 0 where nothing has signal, or no step can be paid for. The same numbers give
  * the same budget. Throws rsm::Error for numbers out of range. */
 std::vector<int64_t> branch_budget(const std::vector<StepWorth>& steps,

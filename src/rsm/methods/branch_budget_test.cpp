@@ -80,6 +80,60 @@ TEST(BranchBudget, IsAsGoodAsTheBestOfAll) {
   EXPECT_GT(all, 0.998);
 }
 
+/** The least noise of all ways to spend a cost on three steps. */
+double least_noise(const std::vector<StepWorth>& steps, double cost) {
+  double best = INFINITY;
+  for (double a = 2; a * steps[0].cost <= cost; ++a) {
+    for (double b = 2; a * steps[0].cost + b * steps[1].cost <= cost; ++b) {
+      const double left = cost - a * steps[0].cost - b * steps[1].cost;
+      const double c = std::floor(left / steps[2].cost);
+      if (c < 2) break;
+      best = std::min(
+          best, steps[0].noise / a + steps[1].noise / b + steps[2].noise / c);
+    }
+  }
+  return best;
+}
+
+TEST(BranchBudget, HasTheLeastNoiseOfAllInsideItsSteps) {
+  for (uint64_t trial = 0; trial < 100; ++trial) {
+    auto steps = some_steps(trial);
+    steps.pop_back();
+    const double cost = 18 + static_cast<double>(trial % 40);
+    const auto branches = branches_among(steps, {true, true, true}, cost);
+    ASSERT_LE(cost_of(steps, branches), cost);
+    double noise = 0;
+    for (size_t i = 0; i < steps.size(); ++i) {
+      ASSERT_GE(branches[i], 2);
+      noise += steps[i].noise / static_cast<double>(branches[i]);
+    }
+    // Steps cost 4, 3 and 2: up to 3 are left over, of 18 at least.
+    EXPECT_LT(noise, 1.12 * least_noise(steps, cost)) << trial;
+    EXPECT_GE(noise, (1 - 1e-9) * least_noise(steps, cost)) << trial;
+  }
+}
+
+TEST(BranchBudget, ByWorthTakesTimesBySignalForTheirCost) {
+  // Worth 1, 1/2, 1/8 and nothing.
+  const std::vector<StepWorth> steps = {
+      {4, 16, 4}, {1, 1, 2}, {0.5, 1, 4}, {0, 1, 1}};
+  EXPECT_EQ(budget_by_worth(steps, 60, 0.6),
+            (std::vector<int64_t>{15, 0, 0, 0}));
+  // K ~ sqrt(noise / cost): 2 to 1 / sqrt(2).
+  const auto two = budget_by_worth(steps, 400, 0.25);
+  EXPECT_NEAR(static_cast<double>(two[0]) / static_cast<double>(two[1]),
+              2 * std::sqrt(2), 0.1);
+  EXPECT_EQ(two[2], 0);
+  EXPECT_EQ(cost_of(steps, two), 400);
+  EXPECT_GT(budget_by_worth(steps, 400, 0.1)[2], 0);
+  // The best alone, where both cannot be paid for.
+  EXPECT_EQ(budget_by_worth(steps, 11, 0.25),
+            (std::vector<int64_t>{2, 0, 0, 0}));
+  EXPECT_EQ(budget_by_worth(steps, 7, 0.25),
+            (std::vector<int64_t>{0, 0, 0, 0}));
+  EXPECT_THROW(budget_by_worth(steps, 7, 0), Error);
+}
+
 TEST(BranchBudget, GivesStepsByTheRootOfNoiseByCost) {
   // Much signal everywhere: all steps branch.
   const std::vector<StepWorth> steps = {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "rsm/base/method.h"
+#include "rsm/methods/budget_knob_list.h"
 #include "rsm/methods/forward_knob_list.h"
 #include "rsm/methods/gradient_knob_list.h"
 #include "rsm/methods/knob_ranges.h"
@@ -82,8 +83,10 @@ void visit(Visitor& v, EstimatorKnobs& k) {
     }
     if (v.when(k.profile.empty(), "profile")) {
       v("branches", k.branches, kBranches,
-        "K_i by step: N or N − 1 counts for N sampler steps, the Nth 0");
+        "K_i by step: N or N − 1 counts for N sampler steps, the Nth 0; or "
+        "`auto`, see `budget`");
     }
+    v.group("budget", k.budget);
   }
   if (v.when(k.source == tree, "source")) v.group("tree", k.tree);
 }

@@ -15,6 +15,11 @@ namespace {
 
 using Source = EstimatorKnobs::Source;
 
+/** A word of `branches`, and the epochs from one choice to the next that it
+ * stands for. */
+constexpr const char* kAuto = "auto";
+constexpr int64_t kChosenEvery = 10;
+
 /** A visitor that takes what a section says; other knobs stay as they are. */
 class KnobReader {
  public:
@@ -176,6 +181,11 @@ void prepare_forward(const Config& section, ForwardKnobs& knobs) {
   forget_unused(knobs.pictures, next, usual.pictures);
 }
 
+/** Whether branches are chosen by measurement, in the word for it. */
+bool is_auto(const Config& section) {
+  return section.is_scalar("branches") && section.text("branches") == kAuto;
+}
+
 /** What is to be known before knobs are asked for: an entry's own of another
  * source are none of the config's, and a list stands in place of a profile. */
 void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
@@ -184,6 +194,7 @@ void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
   if (source != knobs.source) {
     knobs.branches.clear();
     knobs.profile.clear();
+    knobs.budget = {};
     knobs.tree = {};
     knobs.flow = {};
     knobs.pictures = {};
@@ -207,7 +218,9 @@ void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
     if (section.section("tree").has("split_steps")) knobs.profile.clear();
   } else if (source == Source::branches) {
     prepare_forward(section.section("forward"), knobs.forward);
-    const bool listed = section.has("branches");
+    const bool chosen = is_auto(section);
+    if (chosen && !knobs.budget.is_on()) knobs.budget.every = kChosenEvery;
+    const bool listed = !chosen && section.has("branches");
     const bool named = section.has("profile");
     if (listed && named) {
       section.note("branches", "stands beside profile; give one of them");
@@ -239,6 +252,11 @@ void read_knobs(const Config& config, Method& method, int64_t steps) {
   visit(reader, method);
   if (knobs.source == Source::branches) {
     if (!knobs.profile.empty()) fit_profile(config, estimator, knobs, steps);
+    if (is_auto(estimator) && !knobs.budget.is_on()) {
+      estimator.note("branches",
+                     "is auto beside budget.every: 0, which chooses nothing; "
+                     "set that to 1 or more, or name a profile alone");
+    }
   } else if (estimator.has("branches")) {  // [] where another source overrides
     std::vector<int64_t> listed;
     KnobReader{estimator}("branches", listed, kBranches, "");

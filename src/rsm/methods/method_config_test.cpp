@@ -125,5 +125,23 @@ TEST(ReadMethod, MistakesAreNamed) {
   }
 }
 
+TEST(ReadMethod, BranchesMayBeChosenByMeasurement) {
+  const std::string own = "  name: tempflow-grpo\n  estimator: ";
+  const auto usual = parsed(own + "{profile: five}\n");
+  const auto chosen = parsed(own + "{profile: five, branches: auto}\n");
+  EXPECT_FALSE(usual.estimator.budget.is_on());
+  EXPECT_EQ(chosen.estimator.budget.every, 10);
+  EXPECT_EQ(chosen.estimator.branches, usual.estimator.branches);
+  const auto listed = parsed(
+      own + "{branches: [4, 2, 0, 0, 0, 0, 0, 0, 0], budget: {every: 3}}\n");
+  EXPECT_EQ(listed.estimator.budget.every, 3);
+  EXPECT_EQ(listed.estimator.branches[1], 2);
+  expect_parts(
+      error_of([&] { parsed(own + "{branches: auto, budget: {every: 0}}\n"); }),
+      {"method.estimator.branches", "budget.every: 0"});
+  expect_parts(error_of([&] { parsed(own + "{branches: some}\n"); }),
+               {"method.estimator.branches"});
+}
+
 }  // namespace
 }  // namespace rsm

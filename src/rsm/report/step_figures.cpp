@@ -130,6 +130,9 @@ std::string schedule_plot(const RunRecord& record) {
 std::string step_figures(const RunRecord& record) {
   return figure("Guidance strength h(t)", schedule_plot(record),
                 "how strongly the reward acts; K: branches drawn") +
+         figure("Branches by measurement",
+                step_plot(record, "branches", "Branches by measurement"),
+                "K as it was chosen, first and last") +
          figure("Reward spread",
                 step_plot(record, "reward_spread", "Reward spread"),
                 "within groups: what there is to learn from") +

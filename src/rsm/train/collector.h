@@ -34,8 +34,10 @@ class Collector {
    * call takes it from there. Throws what the reward throws. */
   Collected collect(int64_t epoch, Denoiser& denoiser);
 
- private:
+  /** An epoch's prompts and roots. */
   RolloutRequest request(int64_t epoch) const;
+
+ private:
   void draw_and_judge(Collected& out, const RolloutRequest& request,
                       Denoiser& denoiser);
   void judge_kept(Collected& out);

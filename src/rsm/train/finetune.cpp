@@ -16,7 +16,6 @@
 #include "rsm/runs/pending_rollout.h"
 #include "rsm/runs/run_folder.h"
 #include "rsm/runs/samples.h"
-#include "rsm/train/collector.h"
 #include "rsm/train/health.h"
 #include "rsm/train/scalar_network.h"
 #include "rsm/values/value_gradient.h"
@@ -120,6 +119,7 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
           .betas({options.adam_beta1, options.adam_beta2})
           .eps(options.adam_eps)
           .weight_decay(options.weight_decay));
+  configured_branches_ = options_.method.estimator.branches;
   auto& warnings = options_.warnings;
   warnings.insert(warnings.end(), parts_.warnings.begin(),
                   parts_.warnings.end());
@@ -183,10 +183,12 @@ nlohmann::json Finetune::train_epoch() {
   const auto rollout = epoch_memory_advice("rollout_tile", options_);
   const auto train = epoch_memory_advice("train_tile", options_);
   try {
+    with_memory_advice("choosing branches", rollout, [&] { choose(); });
     const auto sampled =
         with_memory_advice("the rollout", rollout, [&] { return collect(); });
     auto guidance = with_memory_advice("comparing rewards", rollout,
                                        [&] { return guide(sampled); });
+    log_choice(guidance);
     const auto frozen = with_memory_advice(
         "y_old and y_ref", train, [&] { return freeze(sampled, guidance); });
     estimator_->reject(
@@ -228,10 +230,7 @@ bool Finetune::evaluation_is_due(double seconds_before) const {
 }
 
 Collected Finetune::collect() {
-  Collector collector(options_, *parts_.conditions, parts_.model, plan_,
-                      *parts_.reward, parts_.train_prompts,
-                      parts_.evaluation_set.latent_shape, progress_);
-  auto out = collector.collect(
+  auto out = collector().collect(
       state_.epoch,
       scaled_residual_ ? *scaled_residual_ : policy_->copy(Copy::rollout));
   out.reference_evaluations = scaled_residual_ ? out.rollout.evaluations : 0;

@@ -15,6 +15,8 @@
 #include "rsm/runs/run_options.h"
 #include "rsm/runs/run_parts.h"
 #include "rsm/runs/run_state.h"
+#include "rsm/train/branch_choice.h"
+#include "rsm/train/collector.h"
 #include "rsm/train/epoch.h"
 
 namespace rsm {
@@ -64,6 +66,17 @@ class Finetune {
   /** The stations below, or nothing where one before the updates fails. Returns
    * the epoch's line of the log, but for its counters. */
   nlohmann::json train_epoch();
+  Collector collector() const;
+  /** Where the method chooses its branches and it is time: how many from this
+   * epoch on. */
+  void choose();
+  /** Adds the branches, and why they were chosen, to what the log has by step.
+   */
+  void log_choice(Guidance& guidance) const;
+  /** The branches as they were chosen before a run goes on, by its log. */
+  void continue_branches();
+  /** The branches of rollouts from now on, in run.json too. */
+  void set_branches(std::vector<int64_t> branches);
   /** prompts -> rollout -> rewards; some of epochs before, where the method
    * replays them. */
   Collected collect();
@@ -117,6 +130,9 @@ class Finetune {
   std::unique_ptr<torch::optim::AdamW> optimiser_;
   std::vector<double> eval_times_;
   RolloutPlan plan_;
+  BranchChoice choice_;  ///< of this epoch; empty: none was made
+  /** Of the config, where the method chooses its own. */
+  std::vector<int64_t> configured_branches_;
   Replay replay_;
   Transitions transitions_;
   std::unique_ptr<Denoiser> scaled_residual_;  ///< null: not sampled by one

@@ -110,6 +110,7 @@ void Finetune::continue_from(const Checkpoint& checkpoint) {
     now = line.contains("eval") && line["epoch"] == state_.epoch;
     if (line.contains("eval")) last_evaluated = line["epoch"];
   }
+  continue_branches();
   // The checkpoint was saved before the evaluation.
   state_.spent.wall_seconds =
       std::max(state_.spent.wall_seconds, state_.line.value("wall_s", 0.0));

@@ -1,0 +1,117 @@
+#include "rsm/train/branch_choice.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "rsm/base/random.h"
+#include "rsm/estimators/sibling_rewards.h"
+#include "rsm/objective/strength.h"
+#include "rsm/runs/judged.h"
+
+namespace rsm {
+namespace {
+
+/** Network evaluations that a picture is taken to cost besides those that lead
+ * to it: it is decoded, judged and trained on. Seconds would tell more, and
+ * choose otherwise on every machine. */
+constexpr double kPictureCost = 1;
+
+std::vector<double> numbers_of(const torch::Tensor& values) {
+  const auto flat = values.contiguous();
+  const double* data = flat.const_data_ptr<double>();
+  return {data, data + flat.numel()};
+}
+
+/** Siblings at every step, and nothing else. */
+RolloutPlan siblings_plan(const RunOptions& options) {
+  auto method = options.method;
+  method.estimator.branches.assign(options.steps - 1, kLeastBranches);
+  method.estimator.forward = {};
+  method.regularisation.anchors = false;
+  return make_plan(method, options.steps, options.noise,
+                   options.continuation_steps);
+}
+
+double spent_on(const std::vector<StepWorth>& steps,
+                const std::vector<int64_t>& branches) {
+  double cost = 0;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (i < branches.size()) {
+      cost += steps[i].cost * static_cast<double>(branches[i]);
+    }
+  }
+  return cost;
+}
+
+/** Signal by cost, over that of the best; 0 where there is none. */
+std::vector<double> shares_of(const std::vector<StepWorth>& steps) {
+  std::vector<double> out;
+  for (const auto& step : steps) out.push_back(step.signal / step.cost);
+  const double best = *std::max_element(out.begin(), out.end());
+  for (auto& share : out) share = best > 0 ? share / best : 0;
+  return out;
+}
+
+}  // namespace
+
+std::vector<StepWorth> worth_by_step(const Method& method,
+                                     const RolloutPlan& plan,
+                                     const Transitions& transitions,
+                                     const std::vector<double>& variance,
+                                     const std::vector<double>& odd) {
+  const bool divides = method.estimator.spread == EstimatorKnobs::Spread::group;
+  std::vector<StepWorth> out;
+  for (size_t i = 0; i < variance.size(); ++i) {
+    const double cost =
+        kPictureCost +
+        static_cast<double>(plan.continuation_at(static_cast<int64_t>(i)));
+    const double h = guidance_strength(method.strength, transitions[i]);
+    const double noise = h * h * (divides ? 1 : variance[i]);
+    if (!(variance[i] > 0) || !(noise > 0)) {
+      out.push_back({.signal = 0, .noise = 1, .cost = cost});
+      continue;
+    }
+    out.push_back({noise * odd[i] / variance[i], noise, cost});
+  }
+  return out;
+}
+
+BranchChoice choose_branches(const RunOptions& options,
+                             const std::vector<int64_t>& branches,
+                             RolloutRequest request, Denoiser& sampler,
+                             const Path& path, const Decoder& decoder,
+                             const Reward& reward) {
+  request.run_seed = counted_seed(request.run_seed, Purpose::branch_choice, {});
+  BranchChoice out;
+  auto plan = siblings_plan(options);
+  const auto rewards = [&](bool mirrored) {
+    plan.mirrored = mirrored;
+    const auto rollout = roll_out(sampler, path, plan, request);
+    out.images += rollout.images();
+    out.evaluations += rollout.evaluations;
+    return judged(rollout, decoder, reward, 0, rollout.images())
+        .value.to(at::kDouble)
+        .view({-1, options.steps - 1, kLeastBranches});
+  };
+  const auto usual = rewards(false);
+  const auto siblings = sibling_rewards(usual, rewards(true));
+  const auto variance = numbers_of(siblings.variance.mean(0));
+  const auto odd = numbers_of(siblings.odd.mean(0));
+  const auto worth = worth_by_step(options.method, plan, plan.transitions(path),
+                                   variance, odd);
+  out.branches = budget_by_worth(worth, spent_on(worth, branches),
+                                 options.method.estimator.budget.least_worth);
+  out.branches.push_back(0);
+  if (std::none_of(out.branches.begin(), out.branches.end(),
+                   [](int64_t k) { return k > 0; })) {
+    out.branches = branches;
+    out.branches.resize(options.steps, 0);
+  }
+  out.by_step = {{"branch_variance", variance},
+                 {"branch_odd", odd},
+                 {"branch_worth", shares_of(worth)}};
+  for (auto& [name, numbers] : out.by_step) numbers.push_back(NAN);
+  return out;
+}
+
+}  // namespace rsm

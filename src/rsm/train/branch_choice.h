@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "rsm/base/decoder.h"
+#include "rsm/base/denoiser.h"
+#include "rsm/base/reward.h"
+#include "rsm/methods/branch_budget.h"
+#include "rsm/rollouts/sampler.h"
+#include "rsm/runs/run_options.h"
+
+namespace rsm {
+
+/** How many branches each step has from an epoch on, and why. */
+struct BranchChoice {
+  std::vector<int64_t> branches;  ///< [N]
+  /** [N] for the log: "branch_variance" and "branch_odd" of siblings' rewards,
+   * "branch_worth", their signal by cost over the best step's. */
+  std::map<std::string, std::vector<double>> by_step;
+  int64_t images = 0, evaluations = 0;  ///< that it took
+};
+
+/** Signal, noise and cost of every step before the last from the means over
+ * roots [N - 1] of siblings' variance and its odd part. With h(t) the strength
+ * of the method and v the variance of A: h^2 odd, an upper bound, and h^2 v, up
+ * to one factor for all steps; A is a reward over its group's spread where the
+ * method divides by that. A branch costs the evaluations that lead to its
+ * picture, and one for the picture. */
+std::vector<StepWorth> worth_by_step(const Method& method,
+                                     const RolloutPlan& plan,
+                                     const Transitions& transitions,
+                                     const std::vector<double>& variance,
+                                     const std::vector<double>& odd);
+
+/** The choice at the beginning of an epoch (method.estimator.budget): the
+ * request's roots branch twice at every step, and again with opposite noise,
+ * which is counted by itself: no row is trained on. `branches` [N] of the
+ * config say what may be spent, in such costs. Where no
+ * reward differs, `branches` it is. Throws what the reward throws. */
+BranchChoice choose_branches(const RunOptions& options,
+                             const std::vector<int64_t>& branches,
+                             RolloutRequest request, Denoiser& sampler,
+                             const Path& path, const Decoder& decoder,
+                             const Reward& reward);
+
+}  // namespace rsm

@@ -1,0 +1,168 @@
+#include "rsm/train/branch_choice.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "rsm/objective/strength.h"
+#include "rsm/rollouts/gaussian_testing.h"
+
+namespace rsm {
+namespace {
+
+/** Pictures are the latents. */
+class Itself : public Decoder {
+ public:
+  torch::Tensor decode(const torch::Tensor& latents) const override {
+    return latents;
+  }
+  torch::Tensor pictures(const torch::Tensor& latents) const override {
+    return latents;
+  }
+  int64_t scale() const override { return 1; }
+};
+
+/** `slope` times a picture's first element: odd in any noise. */
+class FirstElement : public Reward {
+ public:
+  explicit FirstElement(double slope) : slope_(slope) {}
+  std::string name() const override { return "first"; }
+  RewardScores score(const torch::Tensor& images,
+                     const Prompts& /*prompts*/) const override {
+    return {slope_ * images.flatten(1).select(1, 0), {}};
+  }
+
+ private:
+  double slope_;
+};
+
+RunOptions some_run() {
+  RunOptions out;
+  out.steps = 4;
+  out.noise.level = 0.7;
+  out.method.estimator.source = EstimatorKnobs::Source::branches;
+  out.method.estimator.spread = EstimatorKnobs::Spread::none;
+  out.method.estimator.budget.every = 1;
+  return out;
+}
+
+RolloutRequest roots(int64_t count, int64_t epoch) {
+  RolloutRequest out;
+  for (int64_t i = 0; i < count; ++i) out.prompts.push_back({i, "prompt", ""});
+  out.conditions = {at::zeros({count, 1, 1}), at::zeros({count, 1})};
+  out.epoch = epoch;
+  out.latent_shape = {2, 2, 2};
+  return out;
+}
+
+BranchChoice chosen(const RunOptions& options, double slope,
+                    int64_t epoch = 0) {
+  const auto path = flow_path();
+  GaussianDenoiser sampler(path);
+  return choose_branches(options, {6, 6, 6, 0}, roots(400, epoch), sampler,
+                         *path, Itself(), FirstElement(slope));
+}
+
+TEST(BranchChoice, KnowsASignalThatIsKnown) {
+  const auto options = some_run();
+  const auto path = flow_path();
+  const auto plan = make_plan(
+      [] {
+        auto method = some_run().method;
+        method.estimator.branches = {2, 2, 2};
+        return method;
+      }(),
+      4, options.noise);
+  const auto transitions = plan.transitions(*path);
+  // What a step's noise becomes in the picture: s times the factors of the ODE.
+  GaussianDenoiser denoiser(path);
+  std::vector<double> variance;
+  for (int64_t i = 0; i < 3; ++i) {
+    double c = transitions[i].s;
+    for (int64_t j = i + 1; j < 3; ++j) {
+      const auto step = path->ode_step(plan.times(*path), j);
+      const auto y = denoiser.predict(
+          at::ones({1, 1, 1, 1}),
+          at::full({1}, static_cast<float>(step.t), at::kFloat),
+          Condition{at::zeros({1, 1, 1}), at::zeros({1, 1})});
+      c *= step.a_x + step.m_y * y.item<double>();
+    }
+    variance.push_back(4 * c * c);
+  }
+  const auto found = chosen(options, 2);
+  for (size_t i = 0; i < 3; ++i) {
+    // Of 800 pairs, and 400 differences of two.
+    EXPECT_NEAR(found.by_step.at("branch_odd")[i], variance[i],
+                0.25 * variance[i]);
+    EXPECT_NEAR(found.by_step.at("branch_variance")[i], variance[i],
+                0.35 * variance[i]);
+  }
+  EXPECT_EQ(found.by_step.at("branch_odd").size(), 4U);
+  EXPECT_EQ(found.images, 2 * 400 * 6);
+  EXPECT_EQ(found.evaluations, 2 * 400 * (3 + 2 * (3 + 2 + 1)));
+  const auto worth =
+      worth_by_step(options.method, plan, transitions, variance, variance);
+  for (size_t i = 0; i < 3; ++i) {
+    const double h = guidance_strength(options.method.strength, transitions[i]);
+    EXPECT_DOUBLE_EQ(worth[i].signal, h * h * variance[i]);
+    EXPECT_DOUBLE_EQ(worth[i].noise, h * h * variance[i]);
+    EXPECT_DOUBLE_EQ(worth[i].cost, 4 - static_cast<double>(i));
+  }
+}
+
+TEST(BranchChoice, SpendsWhatIsConfigured) {
+  auto options = some_run();
+  for (const double least : {0.01, 0.3, 1.0}) {
+    options.method.estimator.budget.least_worth = least;
+    const auto found = chosen(options, 1);
+    ASSERT_EQ(found.branches.size(), 4U);
+    EXPECT_EQ(found.branches[3], 0);
+    int64_t cost = 0, times = 0;
+    for (int64_t i = 0; i < 3; ++i) {
+      cost += (4 - i) * found.branches[i];
+      times += found.branches[i] > 0 ? 1 : 0;
+    }
+    // 6 at each step, but for what buys no branch.
+    EXPECT_LE(cost, 6 * (4 + 3 + 2));
+    EXPECT_GT(cost, 6 * (4 + 3 + 2) - 4);
+    if (least == 1) EXPECT_EQ(times, 1);
+    if (least == 0.01) EXPECT_GT(times, 1);
+  }
+}
+
+TEST(BranchChoice, IsDrawnAnewInEveryEpochAndNeverByChance) {
+  const auto options = some_run();
+  const auto odd = [&](int64_t epoch) {
+    return chosen(options, 1, epoch).by_step.at("branch_odd")[0];
+  };
+  EXPECT_EQ(odd(3), odd(3));
+  EXPECT_NE(odd(3), odd(4));
+}
+
+TEST(BranchChoice, StaysAsConfiguredWhereNoRewardDiffers) {
+  EXPECT_EQ(chosen(some_run(), 0).branches, (std::vector<int64_t>{6, 6, 6, 0}));
+}
+
+TEST(BranchChoice, OfGroupsSpreadsCountsTheirShares) {
+  auto options = some_run();
+  options.method.estimator.spread = EstimatorKnobs::Spread::group;
+  const auto plan = make_plan(
+      [&] {
+        auto method = options.method;
+        method.estimator.branches = {2, 2, 2};
+        return method;
+      }(),
+      4, options.noise);
+  const auto transitions = plan.transitions(*flow_path());
+  const auto worth =
+      worth_by_step(options.method, plan, transitions, {4, 0, 2}, {1, 0, 2});
+  const double h = guidance_strength(options.method.strength, transitions[0]);
+  EXPECT_DOUBLE_EQ(worth[0].signal, h * h / 4);
+  EXPECT_DOUBLE_EQ(worth[0].noise, h * h);
+  EXPECT_EQ(worth[1].signal, 0);
+  EXPECT_GT(worth[1].noise, 0);
+  EXPECT_DOUBLE_EQ(worth[2].signal, worth[2].noise);
+}
+
+}  // namespace
+}  // namespace rsm

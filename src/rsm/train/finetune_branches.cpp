@@ -1,0 +1,65 @@
+// Branches that a run chooses by measurement.
+
+#include <utility>
+
+#include "rsm/base/error.h"
+#include "rsm/train/finetune.h"
+
+namespace rsm {
+
+Collector Finetune::collector() const {
+  return {options_,
+          *parts_.conditions,
+          parts_.model,
+          plan_,
+          *parts_.reward,
+          parts_.train_prompts,
+          parts_.evaluation_set.latent_shape,
+          progress_};
+}
+
+void Finetune::set_branches(std::vector<int64_t> branches) {
+  options_.method.estimator.branches = std::move(branches);
+  plan_ = options_.plan();
+  describe(false);
+}
+
+void Finetune::choose() {
+  choice_ = {};
+  if (!options_.method.estimator.budget.is_due(state_.epoch)) return;
+  progress_.begin(cat("epoch ", state_.epoch + 1, " branches"), 0);
+  choice_ = choose_branches(options_, configured_branches_,
+                            collector().request(state_.epoch),
+                            policy_->copy(Copy::rollout), *parts_.model.path,
+                            *parts_.model.decoder, *parts_.reward);
+  progress_.end();
+  state_.spent.images += choice_.images;
+  state_.spent.evaluations += choice_.evaluations;
+  set_branches(choice_.branches);
+}
+
+void Finetune::log_choice(Guidance& guidance) const {
+  const auto& knobs = options_.method.estimator;
+  if (!knobs.budget.is_on()) return;
+  guidance.by_step["branches"] = {knobs.branches.begin(), knobs.branches.end()};
+  guidance.by_step["branches"].resize(options_.steps, 0);
+  for (const auto& [name, numbers] : choice_.by_step) {
+    guidance.by_step[name] = numbers;
+  }
+}
+
+void Finetune::continue_branches() {
+  const auto by_step = state_.line.find("by_step");
+  if (!options_.method.estimator.budget.is_on() ||
+      by_step == state_.line.end() || !by_step->contains("branches")) {
+    return;
+  }
+  std::vector<int64_t> branches;
+  for (const auto& number : by_step->at("branches")) {
+    branches.push_back(static_cast<int64_t>(number.get<double>()));
+  }
+  branches.resize(options_.steps, 0);
+  set_branches(std::move(branches));
+}
+
+}  // namespace rsm
