@@ -52,18 +52,6 @@ class ShiftedGaussian : public NetworkModule {
   torch::Tensor shift_;
 };
 
-/** Pictures are the latents. */
-class Itself : public Decoder {
- public:
-  torch::Tensor decode(const torch::Tensor& latents) const override {
-    return latents;
-  }
-  torch::Tensor pictures(const torch::Tensor& latents) const override {
-    return latents;
-  }
-  int64_t scale() const override { return 1; }
-};
-
 /** <a, x> + q <b, x>^2 / 2, where b is a unit vector and <a, b> = 0. */
 class QuadraticReward : public Reward {
  public:
@@ -146,8 +134,8 @@ std::vector<TimeSignal> measured(const PathPointer& path, double q,
   GuidedNetwork guided(network, {}, 1, {.tile = 64});
   NoProgress silent;
   return time_signals(plain_method(), options, request,
-                      {guided, guided, network->parameters(), *path, Itself(),
-                       QuadraticReward(q)},
+                      {guided, guided, network->parameters(), *path,
+                       LatentsThemselves(), QuadraticReward(q)},
                       silent);
 }
 
@@ -209,7 +197,9 @@ TEST(TimeSignals, TellTheOddPartOfACurvedReward) {
     expect_measured(signal.variance, odd + even, 0.1, what);
     expect_measured(signal.odd, odd, 0.1, what);
     expect_measured(signal.odd_share, odd / (odd + even), 0.1, what);
-    if (signal.step == 0) EXPECT_GT(even, 0.02 * odd);
+    if (signal.step == 0) {
+      EXPECT_GT(even, 0.02 * odd);
+    }
   }
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "rsm/base/decoder.h"
 #include "rsm/base/denoiser.h"
 #include "rsm/paths/ddim_path.h"
 #include "rsm/paths/flow_path.h"
@@ -99,6 +100,18 @@ class StretchedGaussian : public GaussianDenoiser {
 
  private:
   static constexpr double kStretch = 1.2;
+};
+
+/** Pictures are the latents. */
+class LatentsThemselves : public Decoder {
+ public:
+  torch::Tensor decode(const torch::Tensor& latents) const override {
+    return latents;
+  }
+  torch::Tensor pictures(const torch::Tensor& latents) const override {
+    return latents;
+  }
+  int64_t scale() const override { return 1; }
 };
 
 /** Where the ODE of GaussianDenoiser leads x of time t, in closed form: states

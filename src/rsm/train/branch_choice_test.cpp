@@ -10,18 +10,6 @@
 namespace rsm {
 namespace {
 
-/** Pictures are the latents. */
-class Itself : public Decoder {
- public:
-  torch::Tensor decode(const torch::Tensor& latents) const override {
-    return latents;
-  }
-  torch::Tensor pictures(const torch::Tensor& latents) const override {
-    return latents;
-  }
-  int64_t scale() const override { return 1; }
-};
-
 /** `slope` times a picture's first element: odd in any noise. */
 class FirstElement : public Reward {
  public:
@@ -60,7 +48,7 @@ BranchChoice chosen(const RunOptions& options, double slope,
   const auto path = flow_path();
   GaussianDenoiser sampler(path);
   return choose_branches(options, {6, 6, 6, 0}, roots(400, epoch), sampler,
-                         *path, Itself(), FirstElement(slope));
+                         *path, LatentsThemselves(), FirstElement(slope));
 }
 
 TEST(BranchChoice, KnowsASignalThatIsKnown) {
@@ -125,8 +113,12 @@ TEST(BranchChoice, SpendsWhatIsConfigured) {
     // 6 at each step, but for what buys no branch.
     EXPECT_LE(cost, 6 * (4 + 3 + 2));
     EXPECT_GT(cost, 6 * (4 + 3 + 2) - 4);
-    if (least == 1) EXPECT_EQ(times, 1);
-    if (least == 0.01) EXPECT_GT(times, 1);
+    if (least == 1) {
+      EXPECT_EQ(times, 1);
+    }
+    if (least == 0.01) {
+      EXPECT_GT(times, 1);
+    }
   }
 }
 
