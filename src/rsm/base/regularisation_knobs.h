@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 namespace rsm {
 
 /** What holds the update back. */
@@ -21,11 +23,15 @@ struct RegularisationKnobs {
   };
   /** ratio: the PPO form, max(-A R, -A clamp(R)). matching: the hinge
    * max(0, xi |A| + A U), whose importance factor is exactly 1. none: plain
-   * score-function gradient, no ratio and no clipping. */
-  enum class Importance { ratio, matching, none };
+   * score-function gradient, no ratio and no clipping. quadratic: the ratio
+   * held by a parabola, -A R + |A| (R - 1)^2 / (2 xi), in place of a clip
+   * (SPO, arXiv 2401.16025). */
+  enum class Importance { ratio, matching, none, quadratic };
   /** What the clip range bounds: log rho, g log rho, s^2 log rho (fairclip),
-   * or s (log rho + bias) (Guard). */
-  enum class ClipIn { log_ratio, strength, variance, centred };
+   * or s (log rho + bias) (Guard). divergence: the step's KL to the old
+   * policy, T1; rows that reached it and go on are dropped (Flow-DPPO, arXiv
+   * 2606.11025). */
+  enum class ClipIn { log_ratio, strength, variance, centred, divergence };
   /** What rows without an advantage lose. policy: where their group has no
    * spread, their part of the policy's mean. rows: that and their KL, also
    * where they are right at their group's mean. none: nothing; every trained
@@ -47,6 +53,13 @@ struct RegularisationKnobs {
   double advantage_clip = 5;
   Mask mask = Mask::policy;
 
+  /** What the clip range allows U over its exponent, to first order. Of a
+   * divergence the most that log rho may be: <d eps>^2 <= <d^2>. */
+  double log_range() const {
+    return clip_in == ClipIn::divergence && importance != Importance::none
+               ? std::sqrt(2 * clip_range)
+               : clip_range;
+  }
   /** Whether the reference pulls under text guidance of its own. */
   bool guides_reference() const { return beta > 0 && reference_guidance > 0; }
   bool operator==(const RegularisationKnobs&) const = default;

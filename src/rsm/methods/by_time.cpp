@@ -39,7 +39,7 @@ std::vector<TimeFactors> factors_by_time(const Method& method,
                            ? scores.c2_relative
                            : std::numeric_limits<double>::infinity();
       if (update.importance != RegularisationKnobs::Importance::none) {
-        at.clip = update.clip_range / row_factors(method, step, 1).exponent;
+        at.clip = update.log_range() / row_factors(method, step, 1).exponent;
       }
     }
     out.push_back(at);

@@ -305,8 +305,18 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
          m.regularisation.kl_form = RegularisationKnobs::KlForm::exact;
        },
        "kl_form: output, or elbo"},
-      {"v-grpo", [](Method& m) { m.estimator.pictures.clip = 0.1; },
-       "clip: 0"}};
+      {"v-grpo", [](Method& m) { m.estimator.pictures.clip = 0.1; }, "clip: 0"},
+      {"flow-dppo",
+       [](Method& m) {
+         m.regularisation.importance =
+             RegularisationKnobs::Importance::quadratic;
+       },
+       "importance: ratio"},
+      {"v-grpo",
+       [](Method& m) {
+         m.regularisation.clip_in = RegularisationKnobs::ClipIn::divergence;
+       },
+       "clip_in: log_ratio"}};
   for (const auto& wrong : cases) {
     Method method = find_method(wrong.method);
     wrong.change(method);

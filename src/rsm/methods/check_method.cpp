@@ -286,6 +286,9 @@ void check_pull(const Method& method) {
 
 void check_regularisation(const Method& method) {
   const auto& knobs = method.regularisation;
+  const bool of_pictures = method.estimator.is_of_pictures();
+  const bool by_divergence =
+      knobs.clip_in == RegularisationKnobs::ClipIn::divergence;
   check_pull(method);
   require(knobs.anchors || knobs.anchor_share == 0, method,
           "anchor_share = ", knobs.anchor_share,
@@ -293,6 +296,15 @@ void check_regularisation(const Method& method) {
   require(knobs.pull_rows || knobs.anchors || knobs.beta == 0, method,
           "pull_rows: false without anchors: beta would pull nothing; set "
           "anchors: true or beta: 0");
+  require(knobs.importance != Importance::quadratic ||
+              (!of_pictures && !by_divergence),
+          method, "importance: quadratic with ",
+          of_pictures ? "source: pictures" : "clip_in: divergence",
+          ": it holds the ratio of a sampler's steps by itself; set "
+          "importance: ratio");
+  require(!by_divergence || !of_pictures, method,
+          "clip_in: divergence with source: pictures: a picture noised again "
+          "is at no step, whose KL it bounds; set clip_in: log_ratio");
   require(knobs.importance == Importance::none || knobs.clip_range > 0, method,
           "clip_range = ", knobs.clip_range,
           "; it must be above 0 (importance: none does not clip)");

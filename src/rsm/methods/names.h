@@ -68,8 +68,9 @@ RSM_WORDS(StrengthKnobs::Shape, constant, noise, proportional, uniform, sigma,
           exact, residual, residual_linear, short_stride)
 RSM_WORDS(RegularisationKnobs::KlForm, exact, heuristic, unweighted, output,
           score, elbo, short_stride)
-RSM_WORDS(RegularisationKnobs::Importance, ratio, matching, none)
-RSM_WORDS(RegularisationKnobs::ClipIn, log_ratio, strength, variance, centred)
+RSM_WORDS(RegularisationKnobs::Importance, ratio, matching, none, quadratic)
+RSM_WORDS(RegularisationKnobs::ClipIn, log_ratio, strength, variance, centred,
+          divergence)
 RSM_WORDS(RegularisationKnobs::Mask, policy, rows, none, whole)
 #undef RSM_WORDS
 

@@ -46,8 +46,8 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<SamplerNoise>(4);
   expect_round_trip<StrengthKnobs::Shape>(15);
   expect_round_trip<RegularisationKnobs::KlForm>(7);
-  expect_round_trip<RegularisationKnobs::Importance>(3);
-  expect_round_trip<RegularisationKnobs::ClipIn>(4);
+  expect_round_trip<RegularisationKnobs::Importance>(4);
+  expect_round_trip<RegularisationKnobs::ClipIn>(5);
   expect_round_trip<RegularisationKnobs::Mask>(4);
   expect_round_trip<Family>(2);
 }

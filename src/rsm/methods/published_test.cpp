@@ -41,6 +41,7 @@ const std::map<std::string, Expected>& expectations() {
       {"ddpo", {ratio}},
       {"grpo", {ratio}},
       {"flow-grpo", {ratio, Mask::rows}},
+      {"flow-dppo", {{"divergence", Importance::ratio}}},
       {"dance-grpo", {ratio}},
       {"branch-grpo", {ratio}},
       {"grpo-guard", {{"guard", Importance::ratio}, Mask::rows}},

@@ -80,6 +80,15 @@ Method flow_grpo() {
   return m;
 }
 
+Method flow_dppo() {
+  auto m = method_called(
+      "flow-dppo", "arXiv 2606.11025, else as arXiv 2505.05470",
+      "flow-grpo, rows dropped by their step's divergence", flow_grpo());
+  m.regularisation.clip_in = ClipIn::divergence;
+  m.regularisation.clip_range = 1e-5;
+  return m;
+}
+
 Method dance_grpo() {
   auto m =
       path_method("dance-grpo", "arXiv 2505.07818 and its release",
@@ -285,6 +294,7 @@ std::vector<Entry> zeroth_order_entries() {
       {ddpo()},
       {grpo()},
       {flow_grpo(), Mask::rows},
+      {flow_dppo()},
       {dance_grpo()},
       {branch_grpo()},
       {grpo_guard(), Mask::rows},

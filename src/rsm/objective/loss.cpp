@@ -65,6 +65,62 @@ torch::Tensor column(const torch::Tensor& values, const torch::Tensor& y) {
   return values.to(y.scalar_type()).view({-1, 1, 1, 1});
 }
 
+/** Drops rows that reached the divergence and go on; `free` is their loss. */
+void drop_far_rows(RowLosses& out, const LossRows& rows,
+                   const torch::Tensor& free) {
+  out.outside = out.t1 >= rows.clip_range;
+  out.clipped = out.outside & (rows.advantage * out.scaled < 0);
+  out.loss = free.masked_fill(out.clipped, 0);
+}
+
+void clip_ratio(RowLosses& out, const LossRows& rows) {
+  const auto& a = rows.advantage;
+  const double xi = rows.clip_range;
+  // expm1 keeps R - 1 accurate where it is compared with a tiny range.
+  const auto excess = torch::expm1(-out.scaled);
+  out.importance = 1 + excess;
+  const auto free = -a * out.importance;
+  if (rows.by_divergence) {
+    drop_far_rows(out, rows, rows.post * free);
+    return;
+  }
+  out.clipped = ((a > 0) & (excess > xi)) | ((a < 0) & (excess < -xi));
+  out.outside = excess.abs() > xi;
+  out.loss = rows.post * torch::maximum(free, -a * (1 + excess.clamp(-xi, xi)));
+}
+
+/** Nothing is clipped: beyond the range the parabola pulls back. */
+void hold_ratio(RowLosses& out, const LossRows& rows) {
+  const auto& a = rows.advantage;
+  const double xi = rows.clip_range;
+  const auto excess = torch::expm1(-out.scaled);
+  const auto ratio = 1 + excess;
+  out.importance = ratio * (1 - a.sign() * excess / xi);
+  out.clipped = torch::zeros_like(a, torch::kBool);
+  out.outside = excess.abs() > xi;
+  out.loss = rows.post * (-a * ratio + a.abs() * excess.square() / (2 * xi));
+}
+
+/** Of `matching` and `none`. */
+void cut_hinge(RowLosses& out, const LossRows& rows) {
+  const auto& a = rows.advantage;
+  out.importance = torch::ones_like(a);
+  auto hinge = a * out.scaled;
+  if (rows.importance == Importance::matching) {
+    if (rows.by_divergence) {
+      drop_far_rows(out, rows, rows.post * hinge);
+      return;
+    }
+    hinge = hinge + rows.clip_range * a.abs();
+    out.clipped = hinge < 0;
+    hinge = hinge.clamp_min(0);
+  } else {
+    out.clipped = torch::zeros_like(a, torch::kBool);
+  }
+  out.outside = out.clipped;
+  out.loss = rows.post * hinge;
+}
+
 RowLosses losses_of_change(const torch::Tensor& change, const LossRows& rows) {
   RowLosses out;
   const auto squares = mean_product(change, change);
@@ -74,29 +130,18 @@ RowLosses losses_of_change(const torch::Tensor& change, const LossRows& rows) {
   out.t1 = 0.5 * rows.slope.square() * row_squares;
   out.t2 = -rows.slope * products;
   out.scaled = rows.exponent * (rows.square * out.t1 + out.t2);
-  const auto& a = rows.advantage;
-  const double xi = rows.clip_range;
-  if (rows.importance == Importance::ratio) {
-    // expm1 keeps R - 1 accurate where it is compared with a tiny range.
-    const auto excess = torch::expm1(-out.scaled);
-    out.importance = 1 + excess;
-    out.clipped = ((a > 0) & (excess > xi)) | ((a < 0) & (excess < -xi));
-    out.outside = excess.abs() > xi;
-    out.loss = rows.post * torch::maximum(-a * out.importance,
-                                          -a * (1 + excess.clamp(-xi, xi)));
-    return out;
+  switch (rows.importance) {
+    case Importance::ratio:
+      clip_ratio(out, rows);
+      break;
+    case Importance::quadratic:
+      hold_ratio(out, rows);
+      break;
+    case Importance::matching:
+    case Importance::none:
+      cut_hinge(out, rows);
+      break;
   }
-  out.importance = torch::ones_like(a);
-  auto hinge = a * out.scaled;
-  if (rows.importance == Importance::matching) {
-    hinge = hinge + xi * a.abs();
-    out.clipped = hinge < 0;
-    hinge = hinge.clamp_min(0);
-  } else {
-    out.clipped = torch::zeros_like(a, torch::kBool);
-  }
-  out.outside = out.clipped;
-  out.loss = rows.post * hinge;
   return out;
 }
 

@@ -27,6 +27,10 @@ namespace rsm {
 //     ratio:     post max(-A R, -A clamp(R, 1 - xi, 1 + xi)),  R = exp(-U)
 //     matching:  post max(0, xi |A| + A U)
 //     none:      post A U
+//     quadratic: post (-A R + |A| (R - 1)^2 / (2 xi))
+//
+// Where the clip range is one of divergence, a row with T1 >= xi and A U < 0 is
+// dropped, in the place of clamp and hinge.
 //
 // Source: arXiv 2604.17415; the forms are derived in docs/methods.md.
 
@@ -46,7 +50,8 @@ struct LossRows {
                             ///< is in guidance and trust already
   RegularisationKnobs::Importance importance =
       RegularisationKnobs::Importance::matching;
-  double clip_range = 1e-4;  ///< xi; unused by `none`
+  double clip_range = 1e-4;    ///< xi; unused by `none`
+  bool by_divergence = false;  ///< xi bounds T1; of ratio and matching
   /** [R] bool: rows that are as of `none` whatever `importance` others have;
    * undefined: there are none such. */
   torch::Tensor unclipped = {};
@@ -68,12 +73,13 @@ struct LossStates {
 
 /** Per row, float64 unless said. */
 struct RowLosses {
-  torch::Tensor t1, t2;      ///< [R] the two parts of -log rho
-  torch::Tensor scaled;      ///< [R] U
-  torch::Tensor importance;  ///< [R] R; 1 unless `ratio`
-  torch::Tensor clipped;     ///< [R] bool: the row's bracket is removed (c = 0)
+  torch::Tensor t1, t2;  ///< [R] the two parts of -log rho
+  torch::Tensor scaled;  ///< [R] U
+  /** [R] R; of `quadratic` R (1 - sign(A) (R - 1) / xi), else 1. */
+  torch::Tensor importance;
+  torch::Tensor clipped;  ///< [R] bool: the row's bracket is removed (c = 0)
   /** [R] bool: left the clip range on either side, the event that published
-   * clip fractions count in the ratio form; else as `clipped`. */
+   * clip fractions count where there is a ratio; else as `clipped`. */
   torch::Tensor outside;
   torch::Tensor loss;  ///< [R] the published scalar, without `weight`
 

@@ -178,6 +178,8 @@ LossTerms loss_terms(const Method& method, const Rollout& rollout,
   }
   out.rows.importance = method.regularisation.importance;
   out.rows.clip_range = method.regularisation.clip_range;
+  out.rows.by_divergence =
+      method.regularisation.clip_in == RegularisationKnobs::ClipIn::divergence;
   if (rollout.noised_from > 0) {
     out.rows.unclipped =
         torch::tensor(is_forward, at::kLong).to(device, at::kBool);

@@ -53,6 +53,47 @@ TEST_P(RsmLossOn, GradientEqualsEveryPublishedLossOnEverySampler) {
   }
 }
 
+TEST_P(RsmLossOn, QuadraticTrustHasItsPublishedGradient) {
+  for (const auto& [sampler, steps] : every_sampler()) {
+    for (const std::string name :
+         {"base", "tempflow", "pcpo", "guard", "fairclip2"}) {
+      SCOPED_TRACE(cat(name, ", ", sampler));
+      expect_published(method_of(name, Importance::quadratic, KlForm::exact),
+                       steps, true, device());
+    }
+  }
+}
+
+TEST_P(RsmLossOn, RowsAreDroppedByTheirDivergence) {
+  for (const auto& [sampler, steps] : every_sampler()) {
+    for (const auto importance : {Importance::ratio, Importance::matching}) {
+      SCOPED_TRACE(cat(static_cast<int>(importance), ", ", sampler));
+      expect_published(method_of("divergence", importance, KlForm::exact),
+                       steps, true, device());
+    }
+  }
+}
+
+TEST(RsmLoss, QuadraticTrustTurnsRoundAtTheEndOfItsRange) {
+  auto method = method_of("base", Importance::quadratic, KlForm::exact);
+  method.regularisation.clip_range = 1e-3;
+  const auto problem = random_problem(method);
+  const auto terms = terms_of(method, problem, problem.states);
+  const auto rows = row_losses(problem.y, terms.states, terms.rows);
+  const auto moved = rows.log_ratio().expm1() * terms.rows.advantage.sign();
+  const auto live = terms.rows.advantage != 0;
+  EXPECT_TRUE(rows.importance.masked_select(live & (moved > 1e-3))
+                  .lt(0)
+                  .all()
+                  .item<bool>());
+  EXPECT_TRUE(rows.importance.masked_select(live & (moved < 1e-3))
+                  .gt(0)
+                  .all()
+                  .item<bool>());
+  EXPECT_GT((live & (moved > 1e-3)).sum().item<int64_t>(), 0);
+  EXPECT_FALSE(rows.clipped.any().item<bool>());
+}
+
 TEST(RsmLoss, OnlyAnchorsArePulledWhereRowsAreNot) {
   for (const auto mask : kEveryMask) {
     auto method = method_of("even", Importance::matching, KlForm::unweighted);

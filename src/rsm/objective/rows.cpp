@@ -285,6 +285,7 @@ RowFactors row_factors(const Method& method, const Transition& transition,
       knobs.importance == Importance::none ? ClipIn::log_ratio : knobs.clip_in;
   switch (clip_in) {
     case ClipIn::log_ratio:
+    case ClipIn::divergence:
       break;
     case ClipIn::strength:
       out.exponent = g;

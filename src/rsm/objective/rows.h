@@ -126,6 +126,7 @@ ScoreFactors score_factors(const Method& method, const Transition& transition);
  *
  *     clip_in      exponent  square                          post
  *     log_ratio    1         1                               g
+ *     divergence   1         1                               g
  *     strength     g         1 (matching of another w: g)    1
  *     variance     s^2       1                               g / s^2
  *     centred      s         0                               g / s

@@ -48,6 +48,8 @@ inline Method reweighted(const std::string& name,
   } else if (name == "fairclip" || name == "fairclip2") {
     if (name == "fairclip2") shape = Shape::sigma;
     clip_in = ClipIn::variance;
+  } else if (name == "divergence") {
+    clip_in = ClipIn::divergence;
   }
   return method;
 }
@@ -100,9 +102,15 @@ inline torch::Tensor log_density(const Sample& sample,
          std::log(std::sqrt(2 * std::numbers::pi));
 }
 
-inline torch::Tensor published_ratio(const std::string& name,
-                                     const Sample& sample,
-                                     const torch::Tensor& y) {
+/** R of a row, and what its loss is multiplied by. */
+struct PublishedRatio {
+  torch::Tensor value;
+  double post;
+};
+
+inline PublishedRatio published_ratio(const std::string& name,
+                                      const Sample& sample,
+                                      const torch::Tensor& y) {
   const auto& step = sample.step;
   const double dt = step.t - step.t_next;
   const double s = step.s;
@@ -113,7 +121,7 @@ inline torch::Tensor published_ratio(const std::string& name,
       log_density(sample, mean) - log_density(sample, mean_old);
   torch::Tensor ratio;
   double post = 1;
-  if (name == "base") {
+  if (name == "base" || name == "divergence") {
     ratio = log_rho.exp();
   } else if (name == "tempflow") {
     ratio = log_rho.exp();
@@ -138,9 +146,41 @@ inline torch::Tensor published_ratio(const std::string& name,
     post = 1 / (s * s);
     if (name == "fairclip2") post *= s_tilde / std::sqrt(dt);
   }
+  return {ratio, post};
+}
+
+/** Whether Flow-DPPO drops a row: the step's KL to the old policy reached its
+ * threshold, and the ratio went the way of the advantage. */
+inline bool is_dropped(const Sample& sample, const torch::Tensor& y) {
+  const double s = sample.step.s;
+  const auto mean = mean_of(sample.x, y, sample.step);
+  const auto mean_old = mean_of(sample.x, sample.y_old, sample.step);
+  const auto kl = (mean - mean_old).square().mean() / (2 * s * s);
+  const bool up =
+      (log_density(sample, mean) > log_density(sample, mean_old)).item<bool>();
+  return kl.item<double>() >= sample.xi && up == (sample.advantage > 0);
+}
+
+inline torch::Tensor published_ratio_loss(const std::string& name,
+                                          const Sample& sample,
+                                          const torch::Tensor& y) {
+  const auto [ratio, post] = published_ratio(name, sample, y);
   const double a = sample.advantage;
+  if (name == "divergence") {
+    return -a * ratio * (is_dropped(sample, y) ? 0 : 1);
+  }
   return post * torch::maximum(-a * ratio,
                                -a * ratio.clamp(1 - sample.xi, 1 + sample.xi));
+}
+
+/** SPO's. */
+inline torch::Tensor published_quadratic(const std::string& name,
+                                         const Sample& sample,
+                                         const torch::Tensor& y) {
+  const auto [ratio, post] = published_ratio(name, sample, y);
+  const double a = sample.advantage;
+  return post *
+         (-a * ratio + std::abs(a) / (2 * sample.xi) * (ratio - 1).square());
 }
 
 inline torch::Tensor published_matching(const std::string& name,
@@ -159,6 +199,8 @@ inline torch::Tensor published_matching(const std::string& name,
   double post = 1;
   if (name == "base") {
     u = t1 + t2;
+  } else if (name == "divergence") {
+    return sample.advantage * (t1 + t2) * (is_dropped(sample, y) ? 0 : 1);
   } else if (name == "tempflow") {
     u = (t1 + t2) * (2.25 * s);
   } else if (name == "pcpo") {
@@ -185,7 +227,9 @@ inline torch::Tensor published_row(const std::string& name,
                                    const torch::Tensor& y) {
   switch (importance) {
     case RegularisationKnobs::Importance::ratio:
-      return published_ratio(name, sample, y);
+      return published_ratio_loss(name, sample, y);
+    case RegularisationKnobs::Importance::quadratic:
+      return published_quadratic(name, sample, y);
     case RegularisationKnobs::Importance::matching:
       return published_matching(name, sample, y);
     case RegularisationKnobs::Importance::none:

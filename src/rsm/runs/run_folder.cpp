@@ -82,7 +82,7 @@ void write_description(const RunOptions& o, const Transitions& transitions,
          {"strength", strength(o.method.strength, transitions[i])},
          {"h", h[i]},
          {"clip", clips && rows > 0
-                      ? nlohmann::json(update.clip_range / exponent)
+                      ? nlohmann::json(update.log_range() / exponent)
                       : nlohmann::json()}});
   }
   std::set<int64_t> distinct;

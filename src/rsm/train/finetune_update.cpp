@@ -74,7 +74,7 @@ std::vector<torch::Tensor> Finetune::gradients_of(
         recorder.record(
             part, result,
             first ? first_gap(result.rows, output, terms.states,
-                              options_.method.regularisation.clip_range)
+                              options_.method.regularisation.log_range())
                   : 0);
         return map.backward(result.gradient);
       },
