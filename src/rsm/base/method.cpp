@@ -40,6 +40,7 @@ int64_t EstimatorKnobs::trainable_steps(int64_t steps) const {
 int64_t EstimatorKnobs::rows_at(int64_t step, int64_t steps) const {
   if (step < 0 || step >= trainable_steps(steps)) return 0;
   if (source == Source::tree) return tree.children_at(step);
+  if (source == Source::rollout) return window.holds(step) ? 1 : 0;
   if (source != Source::branches) return 1;
   const auto listed = static_cast<int64_t>(branches.size());
   return step < listed ? branches[step] : 0;

@@ -13,6 +13,8 @@
 #include "rsm/base/regularisation_knobs.h"
 #include "rsm/base/strength_knobs.h"
 #include "rsm/base/surrogate_knobs.h"
+#include "rsm/base/tree_knobs.h"
+#include "rsm/base/window_knobs.h"
 
 namespace rsm {
 
@@ -27,29 +29,6 @@ enum class Family { flow, diffusion };
  * preserving; constant: DanceGRPO's SDE (both for flows). even_weight: DDIM
  * with PCPO's uw-sigma (diffusion). */
 enum class SamplerNoise { usual, cps, constant, even_weight };
-
-/** A stochastic path that splits. Source: Branch-GRPO, arXiv 2509.06040. */
-struct TreeKnobs {
-  /** Which leaves keep_leaves keeps: the best, or as many of the best as of the
-   * worst. */
-  enum class Keep { best, extremes };
-
-  std::vector<int64_t> split_steps;
-  int64_t children = 2;
-  double split_noise = 1;
-  std::vector<int64_t> sde_steps;
-  double keep_leaves = 1;
-  Keep keep = Keep::best;
-  std::vector<int64_t> skip_steps;
-  int64_t slide_every = 0;  ///< epochs
-  int64_t slide_stop = 0;
-
-  bool splits_at(int64_t step) const;
-  /** Of a node at `step`, which is before the last: `children` at splits, else
-   * 1; 0 where no noise is drawn and the ODE step is taken. */
-  int64_t children_at(int64_t step) const;
-  bool operator==(const TreeKnobs&) const = default;
-};
 
 /** How the value guidance is estimated. */
 struct EstimatorKnobs {
@@ -86,6 +65,7 @@ struct EstimatorKnobs {
   std::string profile;  ///< of `branches` or splits; "" where they are listed
   BudgetKnobs budget;   ///< only for `branches`
   TreeKnobs tree;
+  WindowKnobs window;                        ///< only for `rollout`
   GradientKnobs gradient;                    ///< only for `trajectory`
   FlowKnobs flow;                            ///< only for `rollout`
   PictureKnobs pictures;                     ///< only for `pictures`

@@ -306,6 +306,12 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
        },
        "kl_form: output, or elbo"},
       {"v-grpo", [](Method& m) { m.estimator.pictures.clip = 0.1; }, "clip: 0"},
+      {"mix-grpo", [](Method& m) { m.estimator.window.start = 9; },
+       "window.start is 9"},
+      {"dag-kl", [](Method& m) { m.estimator.window.size = 2; },
+       "window.size: 0"},
+      {"mix-grpo-flash", [](Method& m) { m.strength.scaled_residual = true; },
+       "continuation: 1"},
       {"flow-dppo",
        [](Method& m) {
          m.regularisation.importance =

@@ -35,6 +35,25 @@ void check_channels(const Method& method, const char* section,
   }
 }
 
+/** Of a path's steps that draw noise. */
+void check_window(const Method& method, int64_t steps) {
+  const auto& knobs = method.estimator;
+  const auto& window = knobs.window;
+  if (!window.is_on()) return;
+  require(knobs.source == Source::rollout, method, "window of ", window.size,
+          " with source: ", to_string(knobs.source),
+          ": only paths have one; set source: rollout, or window.size: 0");
+  require(window.start < steps - 1, method, "window.start is ", window.start,
+          "; steps from 0 to ", steps - 2, " may draw noise");
+  require(!knobs.has_flow(), method, "window.size = ", window.size,
+          " with flow.use: ", to_string(knobs.flow.use),
+          ": only whole stochastic paths have a balance; set window.size: 0");
+  require(window.continuation == 1 || !method.strength.scaled_residual, method,
+          "window.continuation = ", window.continuation,
+          " with scaled_residual, which is made for the times of the steps; "
+          "set continuation: 1");
+}
+
 void check_flow(const Method& method) {
   using Use = FlowKnobs::Use;
   const auto& knobs = method.estimator;
@@ -335,6 +354,7 @@ void check_method(const Method& method, int64_t steps) {
       break;
   }
   check_forward(method);
+  check_window(method, steps);
   check_flow(method);
   check_surrogate(method);
   require(estimator.baseline != Baseline::running ||

@@ -88,6 +88,15 @@ std::string pictures_cell(const PictureKnobs& knobs) {
   return out;
 }
 
+std::string window_cell(const WindowKnobs& knobs) {
+  return cat(", window of ", knobs.size,
+             knobs.start > 0 ? cat(" from ", knobs.start) : "", ", ",
+             to_string(knobs.move),
+             knobs.continuation < 1
+                 ? cat(", then ", number(knobs.continuation), " of the steps")
+                 : "");
+}
+
 std::string forward_cell(const ForwardKnobs& knobs) {
   return cat(" + forward", pictures_cell(knobs.pictures), ", ",
              to_string(knobs.shape),
@@ -102,6 +111,7 @@ std::string estimator_cell(const EstimatorKnobs& knobs) {
     out += ", " + to_string(knobs.noise) + " noise";
   }
   if (knobs.shared_start) out += ", one start";
+  if (knobs.window.is_on()) out += window_cell(knobs.window);
   if (knobs.forward.is_on()) out += forward_cell(knobs.forward);
   if (knobs.has_flow()) out += ", flow " + to_string(knobs.flow.use);
   if (knobs.is_of_pictures()) out += pictures_cell(knobs.pictures);

@@ -13,6 +13,7 @@
 #include "rsm/methods/picture_knob_list.h"
 #include "rsm/methods/profiles.h"
 #include "rsm/methods/tree_knob_list.h"
+#include "rsm/methods/window_knob_list.h"
 
 /** Every knob of a method, listed once: its key in configs, what it may be, and
  * what it does, in Markdown for users. Reading, writing, checking and the table
@@ -46,6 +47,7 @@ void visit(Visitor& v, EstimatorKnobs& k) {
     v.group("gradient", k.gradient);
   }
   if (!v.when(k.source != trajectory, "source")) return;
+  if (v.when(k.source == rollout, "source")) v.group("window", k.window);
   if (v.when(k.source == rollout, "source")) v.group("flow", k.flow);
   if (v.when(k.source == pictures, "source")) v.group("pictures", k.pictures);
   if (v.when(k.source == branches, "source")) v.group("forward", k.forward);

@@ -115,6 +115,13 @@ void prepare_flow(const Config& section, EstimatorKnobs& knobs) {
   if (use == FlowKnobs::Use::balance) knobs.compare_nothing();
 }
 
+/** Where there is none, it lies nowhere. */
+void prepare_window(const Config& section, WindowKnobs& knobs) {
+  auto size = knobs.size;
+  KnobReader{section}("size", size, kSamplerSteps, "");
+  if (size == 0) knobs = {};
+}
+
 /** What the words of `next` have no use for is as usual. */
 void forget_unused(PictureKnobs& knobs, const PictureKnobs& next,
                    const PictureKnobs& usual) {
@@ -196,6 +203,7 @@ void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
     knobs.profile.clear();
     knobs.budget = {};
     knobs.tree = {};
+    knobs.window = {};
     knobs.flow = {};
     knobs.pictures = {};
     knobs.forward = {};
@@ -212,6 +220,7 @@ void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
   } else if (source == Source::pictures) {
     prepare_pictures(section.section("pictures"), knobs);
   } else if (source == Source::rollout) {
+    prepare_window(section.section("window"), knobs.window);
     prepare_flow(section.section("flow"), knobs);
   } else if (source == Source::tree) {
     fit_splits(knobs, steps);

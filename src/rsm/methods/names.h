@@ -43,6 +43,7 @@ Words<Enum> named(const std::string& names,
 RSM_WORDS(Family, flow, diffusion)
 RSM_WORDS(SamplerNoise, usual, cps, constant, even_weight)
 RSM_WORDS(TreeKnobs::Keep, best, extremes)
+RSM_WORDS(WindowKnobs::Move, frozen, progressive, random)
 RSM_WORDS(ValueKnobs::Kind, none, small, copy, lora)
 RSM_WORDS(ValueKnobs::Law, consistency, balance)
 RSM_WORDS(GradientKnobs::At, picture, network, sample, adjoint)

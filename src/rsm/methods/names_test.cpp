@@ -36,6 +36,7 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<EstimatorKnobs::Grouping>(4);
   expect_round_trip<EstimatorKnobs::Baseline>(4);
   expect_round_trip<TreeKnobs::Keep>(2);
+  expect_round_trip<WindowKnobs::Move>(3);
   expect_round_trip<GradientKnobs::At>(4);
   expect_round_trip<GradientKnobs::Through>(4);
   expect_round_trip<GradientKnobs::Draw>(2);

@@ -42,6 +42,8 @@ const std::map<std::string, Expected>& expectations() {
       {"grpo", {ratio}},
       {"flow-grpo", {ratio, Mask::rows}},
       {"flow-dppo", {{"divergence", Importance::ratio}}},
+      {"mix-grpo", {ratio}},
+      {"mix-grpo-flash", {ratio}},
       {"dance-grpo", {ratio}},
       {"branch-grpo", {ratio}},
       {"grpo-guard", {{"guard", Importance::ratio}, Mask::rows}},

@@ -89,6 +89,28 @@ Method flow_dppo() {
   return m;
 }
 
+/** Noise and rows within a window of steps, the ODE elsewhere. */
+Method mix_grpo() {
+  auto m = path_method("mix-grpo", "arXiv 2507.21802 and its release",
+                       "four steps of a path draw noise, ever later ones");
+  m.estimator.shared_start = true;
+  m.estimator.combine = EstimatorKnobs::Combine::advantages;
+  m.estimator.window = {
+      .size = 4, .move = WindowKnobs::Move::progressive, .every = 25};
+  m.estimator.unbiased_spread = true;
+  m.estimator.spread_offset = 1e-8;
+  return m;
+}
+
+Method mix_grpo_flash() {
+  auto m =
+      method_called("mix-grpo-flash", "arXiv 2507.21802 and its release",
+                    "mix-grpo, in fewer steps behind the window", mix_grpo());
+  m.estimator.window.every = 20;
+  m.estimator.window.continuation = 0.4;
+  return m;
+}
+
 Method dance_grpo() {
   auto m =
       path_method("dance-grpo", "arXiv 2505.07818 and its release",
@@ -295,6 +317,8 @@ std::vector<Entry> zeroth_order_entries() {
       {grpo()},
       {flow_grpo(), Mask::rows},
       {flow_dppo()},
+      {mix_grpo()},
+      {mix_grpo_flash()},
       {dance_grpo()},
       {branch_grpo()},
       {grpo_guard(), Mask::rows},

@@ -2,38 +2,17 @@
 
 #include <map>
 
+#include "rsm/rollouts/continuation.h"
+
 namespace rsm {
 namespace {
 
-/** How branches drawn at one step go on. */
-struct Way {
-  Transitions steps;        ///< of the ODE
-  std::vector<double> mix;  ///< h / (2 h_before); 0 where nothing is mixed in
-};
-
 /** One branch, for the batch of all. */
 struct Branch {
-  const Way* way;
+  const Continuation* way;
   int64_t prompt;
   int64_t image;
 };
-
-Way way_from(const Sampling& sampling, int64_t step) {
-  const auto& plan = sampling.plan();
-  const auto& path = sampling.path();
-  const int64_t count = plan.continuation_at(step);
-  const bool cheap = count < plan.steps - 1 - step;
-  const auto& grid = sampling.times();
-  const auto times =
-      cheap ? path.times_from(grid[step + 1], count)
-            : std::vector<double>(grid.begin() + step + 1, grid.end());
-  Way way;
-  for (int64_t k = 0; k < count; ++k) {
-    way.steps.push_back(path.ode_step(times, k));
-    way.mix.push_back(cheap && k > 0 ? path.extrapolation(times, k) : 0);
-  }
-  return way;
-}
 
 /** The k-th step of those branches that have one, as columns of a batch. */
 struct StepOfAll {
@@ -100,7 +79,7 @@ void draw_branches(Sampling& sampling) {
   const auto& plan = sampling.plan();
   const auto prompts = sampling.prompts_of_roots(1);
   const auto roots = static_cast<int64_t>(prompts.size());
-  std::map<int64_t, Way> ways;
+  std::map<int64_t, Continuation> ways;
   std::vector<Branch> branches;
   std::vector<torch::Tensor> drawn;
   auto x = sampling.start();
@@ -109,7 +88,9 @@ void draw_branches(Sampling& sampling) {
     const int64_t count = plan.branches_at(i);
     if (count > 0) {
       drawn.push_back(sampling.draw_rows(x, y, i));
-      const Way* way = &(ways[i] = way_from(sampling, i));
+      const auto* way =
+          &(ways[i] = continuation(sampling.path(), sampling.times(), i + 1,
+                                   plan.continuation_at(i)));
       for (int64_t b = 0; b < roots * count; ++b) {
         const int64_t root = b / count;
         branches.push_back(

@@ -1,8 +1,10 @@
 #include "rsm/rollouts/plan.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "rsm/base/error.h"
+#include "rsm/base/random.h"
 #include "rsm/paths/forward.h"
 
 namespace rsm {
@@ -96,6 +98,13 @@ int64_t RolloutPlan::continuation_at(int64_t step) const {
   return continuation_steps > 0 ? std::min(continuation_steps, usual) : usual;
 }
 
+int64_t RolloutPlan::steps_after_window() const {
+  constexpr double kRounding = 1e-9;  // a share times a count may miss a whole
+  const auto left = static_cast<double>(steps - window_end());
+  return static_cast<int64_t>(
+      std::ceil(estimator.window.continuation * left - kRounding));
+}
+
 int64_t RolloutPlan::root_steps() const {
   if (estimator.source != Source::branches) {
     return steps;
@@ -159,6 +168,7 @@ bool RolloutPlan::evaluates_again_at(int64_t step) const {
 }
 
 int64_t RolloutPlan::evaluations_per_root() const {
+  if (estimator.window.is_on()) return window_end() + steps_after_window();
   int64_t evaluations = 0;
   for (int64_t i = 0; i < root_steps(); ++i) {
     const int64_t rows = nodes_at(i) * branches_at(i);
@@ -238,6 +248,24 @@ RolloutPlan make_plan(const Method& method, int64_t steps,
   RSM_CHECK(plan.rows_per_root() > 0, "[plan] method ", method.name,
             " branches nowhere before the last of ", steps,
             " steps; give estimator.branches a count above 0");
+  return plan;
+}
+
+RolloutPlan plan_of_epoch(RolloutPlan plan, int64_t epoch, uint64_t run_seed) {
+  using Move = WindowKnobs::Move;
+  auto& window = plan.estimator.window;
+  if (!window.is_on() || window.move == Move::frozen) return plan;
+  const int64_t moved = epoch / window.every;
+  const int64_t farthest =
+      std::max<int64_t>(plan.trainable_steps() - window.size - window.start, 0);
+  if (window.move == Move::progressive) {
+    window.start += std::min(moved, farthest);
+    return plan;
+  }
+  const auto seed = counted_seed(run_seed, Purpose::trained_steps,
+                                 {static_cast<uint64_t>(moved)});
+  window.start += static_cast<int64_t>(counted_uniform(seed) *
+                                       static_cast<double>(farthest + 1));
   return plan;
 }
 

@@ -70,7 +70,8 @@ struct RolloutPlan {
    * Branches: (i_last + 1) + sum K_i (N - 1 - i), where i_last is the last
    * branching or anchored step: a root's own output serves its branches. Cheap
    * continuations put min(n, N - 1 - i) for N - 1 - i.
-   * Paths and trees: the sum of nodes_at(i), also of the last step.
+   * Paths and trees: the sum of nodes_at(i), also of the last step; of paths
+   * with a window steps_after_window() behind it.
    * Where nothing is shared every branch, and every child of a split, costs
    * one more. */
   int64_t evaluations_per_root() const;
@@ -96,6 +97,12 @@ struct RolloutPlan {
   int64_t continuation_at(int64_t step) const;
   /** The steps that can be trained: all of a trajectory, else N - 1. */
   int64_t trainable_steps() const { return estimator.trainable_steps(steps); }
+  /** The first step behind a path's window. */
+  int64_t window_end() const { return estimator.window.end(trainable_steps()); }
+  /** Evaluations from there to the picture. */
+  int64_t steps_after_window() const;
+  /** Whether these are fewer than the sampler's steps. */
+  bool hurries() const { return steps_after_window() < steps - window_end(); }
   /** How many steps a root itself takes: i_last + 1 where it branches. */
   int64_t root_steps() const;
   /** The factor on the noise of `step`: split_noise at splits, else 1. */
@@ -119,6 +126,9 @@ struct RolloutPlan {
 RolloutPlan make_plan(const Method& method, int64_t steps,
                       const StepNoise& noise, int64_t continuation_steps = 0,
                       Sharing sharing = Sharing::all);
+
+/** The plan of an epoch, counted from 0: where its window lies by then. */
+RolloutPlan plan_of_epoch(RolloutPlan plan, int64_t epoch, uint64_t run_seed);
 
 /** The index of what the plan draws for `members` roots of each prompt, which
  * no number drawn can change. `transitions` are the plan's. */

@@ -177,7 +177,7 @@ int64_t old_evaluations(const RunOptions& o, const RolloutIndex& index,
 }  // namespace
 
 Forecast forecast(const RunOptions& o) {
-  const auto plan = o.plan();
+  const auto plan = plan_of_epoch(o.plan(), 0, o.seed);
   // Which prompts they are changes none of the sizes.
   const auto index =
       lay_out(plan, Transitions(plan.steps), Prompts(o.prompts_per_epoch),

@@ -230,7 +230,8 @@ bool Finetune::evaluation_is_due(double seconds_before) const {
 }
 
 Collected Finetune::collect() {
-  auto out = collector().collect(
+  const auto plan = plan_of_epoch(plan_, state_.epoch, options_.seed);
+  auto out = collector(plan).collect(
       state_.epoch,
       scaled_residual_ ? *scaled_residual_ : policy_->copy(Copy::rollout));
   out.reference_evaluations = scaled_residual_ ? out.rollout.evaluations : 0;

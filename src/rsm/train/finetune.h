@@ -66,7 +66,7 @@ class Finetune {
   /** The stations below, or nothing where one before the updates fails. Returns
    * the epoch's line of the log, but for its counters. */
   nlohmann::json train_epoch();
-  Collector collector() const;
+  Collector collector(const RolloutPlan& plan) const;
   /** Where the method chooses its branches and it is time: how many from this
    * epoch on. */
   void choose();

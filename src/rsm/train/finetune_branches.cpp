@@ -7,11 +7,11 @@
 
 namespace rsm {
 
-Collector Finetune::collector() const {
+Collector Finetune::collector(const RolloutPlan& plan) const {
   return {options_,
           *parts_.conditions,
           parts_.model,
-          plan_,
+          plan,
           *parts_.reward,
           parts_.train_prompts,
           parts_.evaluation_set.latent_shape,
@@ -29,7 +29,7 @@ void Finetune::choose() {
   if (!options_.method.estimator.budget.is_due(state_.epoch)) return;
   progress_.begin(cat("epoch ", state_.epoch + 1, " branches"), 0);
   choice_ = choose_branches(options_, configured_branches_,
-                            collector().request(state_.epoch),
+                            collector(plan_).request(state_.epoch),
                             policy_->copy(Copy::rollout), *parts_.model.path,
                             *parts_.model.decoder, *parts_.reward);
   progress_.end();
