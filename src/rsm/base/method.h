@@ -49,8 +49,9 @@ struct EstimatorKnobs {
    * prompt's buffer, for `running`), of the epoch's rewards, or nothing. */
   enum class Spread { group, global, none };
   /** Several rewards: weighted and summed before they are compared, or compared
-   * one by one and their advantages weighted and summed. */
-  enum class Combine { rewards, advantages };
+   * one by one and their advantages weighted and summed, and the sums then
+   * standardised over the epoch (GDPO, arXiv 2601.05242). */
+  enum class Combine { rewards, advantages, normalised };
 
   Source source = Source::branches;
   Grouping grouping = Grouping::seed;

@@ -353,6 +353,7 @@ Advantages row_advantages(const RolloutIndex& rollout,
         standards(rollout, candidates, score, rewards, knobs, statistics),
         moments_of(score.images), knobs);
   }
+  if (knobs.combine == Combine::normalised) standardise(sums, knobs);
   Advantages out =
       clipped(sums, candidates.group, mean_rewards(candidates, value), clip);
   if (path) give_to_rows(out, rollout);

@@ -57,7 +57,8 @@ std::vector<int64_t> row_groups(const RolloutIndex& rollout,
  * Combine::rewards compares scores.value. Combine::advantages compares each of
  * scores.parts that has a weight, adds up weight times advantage and clips the
  * sum; a row is alive where any part's group is. Scores without parts are one
- * part of weight 1. `deviation` is that of scores.value.
+ * part of weight 1. Combine::normalised standardises the sums of all candidates
+ * before that clip (baselines.h). `deviation` is that of scores.value.
  *
  * Baseline::running is DDPO's: rewards of the images are first added to
  * `statistics`; r is compared with the mean (and, for Spread::group, divided by

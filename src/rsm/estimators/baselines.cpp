@@ -94,4 +94,15 @@ void add_advantages(AdvantageSums& sums, double weight,
   }
 }
 
+void standardise(AdvantageSums& sums, const EstimatorKnobs& knobs) {
+  const auto all = moments_of(sums.value);
+  if (!has_spread(all, knobs)) return;
+  const double divisor = spread_of(all, knobs) + knobs.spread_offset;
+  for (size_t r = 0; r < sums.value.size(); ++r) {
+    if (!sums.alive[r]) continue;
+    sums.value[r] = (sums.value[r] - all.mean) / divisor;
+    sums.rounding[r] = (sums.rounding[r] + all.rounding()) / divisor;
+  }
+}
+
 }  // namespace rsm

@@ -39,4 +39,8 @@ void add_advantages(AdvantageSums& sums, double weight,
                     const std::vector<Moments>& standard, const Moments& all,
                     const EstimatorKnobs& knobs);
 
+/** (sum - mean) / (spread + offset) of the sums that are alive; the moments are
+ * of all. Sums without any spread stay. Source: GDPO, arXiv 2601.05242. */
+void standardise(AdvantageSums& sums, const EstimatorKnobs& knobs);
+
 }  // namespace rsm

@@ -206,6 +206,48 @@ TEST(CombinedAdvantages, AreAddedUpAndThenClipped) {
   EXPECT_FLOAT_EQ(values(opposed)[6], 1);
 }
 
+/** GDPO's, as its paper writes it: rewards [prompts, samples]. */
+torch::Tensor published_gdpo(const std::vector<RewardPart>& parts,
+                             double offset) {
+  torch::Tensor sum;
+  for (const auto& part : parts) {
+    const auto r = part.value.to(at::kDouble).view({2, 2});
+    const auto a = (r - r.mean(1, true)) / (r.std(1, false, true) + offset);
+    sum = sum.defined() ? sum + part.weight * a : part.weight * a;
+  }
+  return ((sum - sum.mean()) / (sum.std(false) + offset)).flatten();
+}
+
+TEST(CombinedAdvantages, AreStandardisedOverTheEpochAsGdpoDoes) {
+  const auto path = small_rollout(false);
+  auto knobs = path_knobs();
+  knobs.combine = Combine::normalised;
+  const std::vector<RewardPart> parts = {
+      {"a", 1, counted_normal(8, {4})},
+      {"b", 0.3, rewards({5, 5, 1, 2})}};  // the first prompt's has no spread
+  const auto got = rows_of(path, combined(parts), knobs);
+  const auto expected = published_gdpo(parts, knobs.spread_offset);
+  for (int64_t r = 0; r < 8; ++r) {
+    EXPECT_NEAR(values(got)[r], expected[r / 2].item<double>(), 1e-6) << r;
+  }
+}
+
+TEST(CombinedAdvantages, StandardisedDoNotSeeTheScaleOfTheWeights) {
+  const auto branches = small_rollout(true);
+  const auto a = counted_normal(9, {branches.images()});
+  const auto b = counted_normal(10, {branches.images()});
+  EstimatorKnobs knobs;
+  knobs.combine = Combine::normalised;
+  knobs.spread_offset = 0;
+  const auto once =
+      rows_of(branches, combined({{"a", 1, a}, {"b", 3, b}}), knobs);
+  const auto eightfold =
+      rows_of(branches, combined({{"a", 8, a}, {"b", 24, b}}), knobs);
+  // A power of two scales without rounding.
+  EXPECT_EQ(values(eightfold), values(once));
+  EXPECT_NEAR(once.value.square().mean().item<double>(), 1, 1e-6);
+}
+
 TEST(CombinedAdvantages, LetNoRewardOutweighByItsUnit) {
   const auto branches = small_rollout(true);
   const auto a = counted_normal(6, {branches.images()});

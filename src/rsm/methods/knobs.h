@@ -69,7 +69,8 @@ void visit(Visitor& v, EstimatorKnobs& k) {
     "all rewards, or nothing");
   v("combine", k.combine,
     "several rewards are summed before they are compared, or compared one by "
-    "one and their advantages summed");
+    "one and their advantages summed; `normalised`: and the sums standardised "
+    "over all of the epoch (GDPO)");
   v("spread_offset", k.spread_offset, kNotNegative, "added to the spread");
   v("unbiased_spread", k.unbiased_spread, "squares divided by n − 1, not n");
   if (v.when(k.baseline == EstimatorKnobs::Baseline::running, "baseline")) {

@@ -63,7 +63,7 @@ RSM_WORDS(EstimatorKnobs::Source, rollout, branches, tree, trajectory, pictures)
 RSM_WORDS(EstimatorKnobs::Grouping, prompt, seed, root, batch)
 RSM_WORDS(EstimatorKnobs::Baseline, mean, leave_one_out, running, none)
 RSM_WORDS(EstimatorKnobs::Spread, group, global, none)
-RSM_WORDS(EstimatorKnobs::Combine, rewards, advantages)
+RSM_WORDS(EstimatorKnobs::Combine, rewards, advantages, normalised)
 RSM_WORDS(StrengthKnobs::Shape, constant, noise, proportional, uniform, sigma,
           variance, flat, linear, quadratic, predicted, predicted_squared,
           exact, residual, residual_linear, short_stride)

@@ -43,7 +43,7 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<ValueKnobs::Kind>(4);
   expect_round_trip<ValueKnobs::Law>(2);
   expect_round_trip<EstimatorKnobs::Spread>(3);
-  expect_round_trip<EstimatorKnobs::Combine>(2);
+  expect_round_trip<EstimatorKnobs::Combine>(3);
   expect_round_trip<SamplerNoise>(4);
   expect_round_trip<StrengthKnobs::Shape>(15);
   expect_round_trip<RegularisationKnobs::KlForm>(7);
