@@ -26,9 +26,10 @@ enum class Family { flow, diffusion };
 
 /** The noise of a sampler's stochastic step; see paths/path.h.
  * usual: Flow-SDE for flows, DDIM with eta for diffusion. cps: coefficients
- * preserving; constant: DanceGRPO's SDE (both for flows). even_weight: DDIM
- * with PCPO's uw-sigma (diffusion). */
-enum class SamplerNoise { usual, cps, constant, even_weight };
+ * preserving; constant: DanceGRPO's SDE; precise: the exact step of Flow-SDE
+ * for one predicted picture (these for flows). even_weight: DDIM with PCPO's
+ * uw-sigma (diffusion). */
+enum class SamplerNoise { usual, cps, constant, even_weight, precise };
 
 /** How the value guidance is estimated. */
 struct EstimatorKnobs {
@@ -43,8 +44,11 @@ struct EstimatorKnobs {
    * (`seed`), of one root whatever the step, or of the whole batch. */
   enum class Grouping { prompt, seed, root, batch };
   /** What is taken off a reward: its group's mean, that of the others of its
-   * group, the running mean of its prompt (DDPO), or nothing. */
-  enum class Baseline { mean, leave_one_out, running, none };
+   * group, the running mean of its prompt (DDPO), or nothing. previous_step: a
+   * row of a path is judged by the picture that the ODE leads to behind it,
+   * less that before it, and what steps gain so by the group's mean (DenseGRPO,
+   * arXiv 2601.20218). */
+  enum class Baseline { mean, leave_one_out, running, none, previous_step };
   /** What a centred reward is divided by: the spread of its group (of its
    * prompt's buffer, for `running`), of the epoch's rewards, or nothing. */
   enum class Spread { group, global, none };
@@ -99,9 +103,15 @@ struct EstimatorKnobs {
     return has_flow() || gradient.reject_above != 1 ||
            pictures.compares_outputs();
   }
+  /** Whether each row of a path has a picture of its own, the one before it
+   * that of its state. */
+  bool judges_every_step() const {
+    return source == Source::rollout && baseline == Baseline::previous_step;
+  }
   /** Whether all of a root's rows have the advantage of its one picture. */
   bool rows_share_pictures() const {
-    return source == Source::rollout || is_of_pictures();
+    return (source == Source::rollout && !judges_every_step()) ||
+           is_of_pictures();
   }
   /** The steps that can be trained, of `steps`: without noise at the last one
    * there is nothing to compare, but a gradient. Of pictures: their draws. */

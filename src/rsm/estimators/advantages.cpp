@@ -161,6 +161,20 @@ std::vector<double> mean_rewards(const Candidates& candidates,
   return out;
 }
 
+/** What candidates are compared by: a reward, or what a step of a path gained
+ * over the picture before its row's own. */
+std::vector<double> compared_rewards(const Candidates& candidates,
+                                     const std::vector<double>& images,
+                                     const EstimatorKnobs& knobs) {
+  auto out = mean_rewards(candidates, images);
+  for (size_t u = 0; knobs.judges_every_step() && u < out.size(); ++u) {
+    RSM_CHECK(candidates.first[u] > 0, "[advantages] row ", u,
+              " has no picture before its own; previous_step needs one");
+    out[u] -= images[candidates.first[u] - 1];
+  }
+  return out;
+}
+
 Candidates rows_of(const RolloutIndex& rollout,
                    const std::vector<int64_t>& labels) {
   Candidates out;
@@ -295,6 +309,8 @@ std::vector<int64_t> row_groups(const RolloutIndex& rollout,
                                 const EstimatorKnobs& knobs) {
   // A path's rows share their image's advantage, so steps don't part them.
   const bool by_step = !knobs.rows_share_pictures();
+  const bool parts_batch =
+      knobs.source == Source::tree || knobs.judges_every_step();
   const auto steps = static_cast<int64_t>(rollout.transitions.size());
   std::vector<int64_t> labels;
   for (const int64_t state : rollout.row_state) {
@@ -311,7 +327,7 @@ std::vector<int64_t> row_groups(const RolloutIndex& rollout,
         labels.push_back(rollout.state_root[state]);
         continue;
       case Grouping::batch:
-        labels.push_back(knobs.source == Source::tree ? step : 0);
+        labels.push_back(parts_batch ? step : 0);
         continue;
     }
     labels.push_back(by_step ? label * steps + step : label);
@@ -347,15 +363,15 @@ Advantages row_advantages(const RolloutIndex& rollout,
   }
   AdvantageSums sums(candidates.size());
   for (const auto& score : compared) {
-    const auto rewards = mean_rewards(candidates, score.images);
+    const auto rewards = compared_rewards(candidates, score.images, knobs);
     add_advantages(
         sums, score.weight, rewards,
         standards(rollout, candidates, score, rewards, knobs, statistics),
-        moments_of(score.images), knobs);
+        moments_of(knobs.judges_every_step() ? rewards : score.images), knobs);
   }
   if (knobs.combine == Combine::normalised) standardise(sums, knobs);
-  Advantages out =
-      clipped(sums, candidates.group, mean_rewards(candidates, value), clip);
+  Advantages out = clipped(sums, candidates.group,
+                           compared_rewards(candidates, value, knobs), clip);
   if (path) give_to_rows(out, rollout);
   leave_out(out, trained);
   return out;

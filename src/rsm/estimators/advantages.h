@@ -67,6 +67,9 @@ std::vector<int64_t> row_groups(const RolloutIndex& rollout,
  * then only says which rows are counted together. A row is dead where the
  * rewards it is compared with have no spread.
  *
+ * Baseline::previous_step compares the rows of a path at one step by
+ * r(row_image) - r(row_image - 1), their means and spreads too.
+ *
  * Forward rows have the advantage of the branch that led to their picture, then
  * squashed and scaled as their own knobs say.
  *

@@ -37,6 +37,7 @@ double without_baseline(double reward, const Moments& standard,
       return (reward - standard.mean) * (n / (n - 1));
     case Baseline::mean:
     case Baseline::running:
+    case Baseline::previous_step:  // of gains
       break;
   }
   return reward - standard.mean;

@@ -284,6 +284,15 @@ std::vector<int64_t> Config::integers(const std::string& key,
   return take(*node_, key, &fallback, list_of(integer_reader(min, max)));
 }
 
+std::vector<double> Config::reals(const std::string& key,
+                                  const std::vector<double>& fallback,
+                                  double min, double max) const {
+  for (const auto value : fallback) {
+    check_default(*node_, key, value, min, max);
+  }
+  return take(*node_, key, &fallback, list_of(real_reader(min, max)));
+}
+
 std::vector<std::string> Config::texts(
     const std::string& key, const std::vector<std::string>& fallback) const {
   return take(*node_, key, &fallback, list_of(text_reader()));

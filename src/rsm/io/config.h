@@ -77,6 +77,10 @@ class Config {
       const std::string& key, const std::vector<int64_t>& fallback,
       int64_t min = std::numeric_limits<int64_t>::min(),
       int64_t max = std::numeric_limits<int64_t>::max()) const;
+  std::vector<double> reals(
+      const std::string& key, const std::vector<double>& fallback,
+      double min = std::numeric_limits<double>::lowest(),
+      double max = std::numeric_limits<double>::max()) const;
   std::vector<std::string> texts(
       const std::string& key, const std::vector<std::string>& fallback) const;
 

@@ -310,6 +310,20 @@ TEST(CheckMethod, SaysWhatWouldAddUp) {
        "window.start is 9"},
       {"dag-kl", [](Method& m) { m.estimator.window.size = 2; },
        "window.size: 0"},
+      {"dense-grpo",
+       [](Method& m) {
+         m.estimator.source = EstimatorKnobs::Source::branches;
+         m.estimator.branches.assign(9, 2);
+       },
+       "baseline: mean"},
+      {"dense-grpo",
+       [](Method& m) { m.estimator.window = {.size = 2, .continuation = 0.5}; },
+       "continuation: 1"},
+      {"dense-grpo",
+       [](Method& m) {
+         m.estimator.surrogate.at = SurrogateKnobs::At::picture;
+       },
+       "baseline: mean"},
       {"mix-grpo-flash", [](Method& m) { m.strength.scaled_residual = true; },
        "continuation: 1"},
       {"flow-dppo",

@@ -35,6 +35,24 @@ void check_channels(const Method& method, const char* section,
   }
 }
 
+/** Of steps that are judged by the picture before them. */
+void check_judged_steps(const Method& method) {
+  const auto& knobs = method.estimator;
+  if (knobs.baseline != Baseline::previous_step) return;
+  require(knobs.source == Source::rollout, method,
+          "baseline: previous_step with source: ", to_string(knobs.source),
+          ": only a path has a step before; set source: rollout, or baseline: "
+          "mean");
+  require(!knobs.has_flow() && !knobs.has_surrogate(), method,
+          "baseline: previous_step with a flow or a surrogate, which have "
+          "baselines of their own; set baseline: mean");
+  require(knobs.window.continuation == 1, method,
+          "baseline: previous_step with window.continuation = ",
+          knobs.window.continuation,
+          ": pictures before and behind a step are to come by the same steps; "
+          "set continuation: 1");
+}
+
 /** Of a path's steps that draw noise. */
 void check_window(const Method& method, int64_t steps) {
   const auto& knobs = method.estimator;
@@ -355,6 +373,7 @@ void check_method(const Method& method, int64_t steps) {
   }
   check_forward(method);
   check_window(method, steps);
+  check_judged_steps(method);
   check_flow(method);
   check_surrogate(method);
   require(estimator.baseline != Baseline::running ||

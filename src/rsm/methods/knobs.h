@@ -63,7 +63,10 @@ void visit(Visitor& v, EstimatorKnobs& k) {
     "(`batch`)");
   v("baseline", k.baseline,
     "taken off a reward: its group's mean; that of the others in it; the mean "
-    "of the prompt's last rewards over epochs (DDPO); nothing");
+    "of the prompt's last rewards over epochs (DDPO); nothing; "
+    "`previous_step`, of `rollout`: that of the picture to which the ODE leads "
+    "from a step's beginning off that from its end, then the group's mean "
+    "gain (DenseGRPO)");
   v("spread", k.spread,
     "a centred reward is divided by its group's standard deviation, that of "
     "all rewards, or nothing");

@@ -41,7 +41,7 @@ Words<Enum> named(const std::string& names,
     return words;                                                              \
   }
 RSM_WORDS(Family, flow, diffusion)
-RSM_WORDS(SamplerNoise, usual, cps, constant, even_weight)
+RSM_WORDS(SamplerNoise, usual, cps, constant, even_weight, precise)
 RSM_WORDS(TreeKnobs::Keep, best, extremes)
 RSM_WORDS(WindowKnobs::Move, frozen, progressive, random)
 RSM_WORDS(ValueKnobs::Kind, none, small, copy, lora)
@@ -61,7 +61,8 @@ RSM_WORDS(PictureKnobs::Distance, square, relative, power)
 RSM_WORDS(PictureKnobs::Sampled, policy, old)
 RSM_WORDS(EstimatorKnobs::Source, rollout, branches, tree, trajectory, pictures)
 RSM_WORDS(EstimatorKnobs::Grouping, prompt, seed, root, batch)
-RSM_WORDS(EstimatorKnobs::Baseline, mean, leave_one_out, running, none)
+RSM_WORDS(EstimatorKnobs::Baseline, mean, leave_one_out, running, none,
+          previous_step)
 RSM_WORDS(EstimatorKnobs::Spread, group, global, none)
 RSM_WORDS(EstimatorKnobs::Combine, rewards, advantages, normalised)
 RSM_WORDS(StrengthKnobs::Shape, constant, noise, proportional, uniform, sigma,

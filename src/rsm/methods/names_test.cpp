@@ -34,7 +34,7 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<FlowKnobs::Use>(3);
   expect_round_trip<SurrogateKnobs::At>(3);
   expect_round_trip<EstimatorKnobs::Grouping>(4);
-  expect_round_trip<EstimatorKnobs::Baseline>(4);
+  expect_round_trip<EstimatorKnobs::Baseline>(5);
   expect_round_trip<TreeKnobs::Keep>(2);
   expect_round_trip<WindowKnobs::Move>(3);
   expect_round_trip<GradientKnobs::At>(4);
@@ -44,7 +44,7 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<ValueKnobs::Law>(2);
   expect_round_trip<EstimatorKnobs::Spread>(3);
   expect_round_trip<EstimatorKnobs::Combine>(3);
-  expect_round_trip<SamplerNoise>(4);
+  expect_round_trip<SamplerNoise>(5);
   expect_round_trip<StrengthKnobs::Shape>(15);
   expect_round_trip<RegularisationKnobs::KlForm>(7);
   expect_round_trip<RegularisationKnobs::Importance>(4);

@@ -42,6 +42,8 @@ const std::map<std::string, Expected>& expectations() {
       {"grpo", {ratio}},
       {"flow-grpo", {ratio, Mask::rows}},
       {"flow-dppo", {{"divergence", Importance::ratio}}},
+      // What its steps gain: estimators/step_gains_test.cpp.
+      {"dense-grpo", {ratio}},
       {"mix-grpo", {ratio}},
       {"mix-grpo-flash", {ratio}},
       {"dance-grpo", {ratio}},

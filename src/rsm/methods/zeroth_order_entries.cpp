@@ -89,6 +89,15 @@ Method flow_dppo() {
   return m;
 }
 
+Method dense_grpo() {
+  auto m =
+      method_called("dense-grpo", "arXiv 2601.20218, else as arXiv 2505.05470",
+                    "every step earns what its picture gained", flow_grpo());
+  m.estimator.baseline = Baseline::previous_step;
+  m.estimator.spread = Spread::group;
+  return m;
+}
+
 /** Noise and rows within a window of steps, the ODE elsewhere. */
 Method mix_grpo() {
   auto m = path_method("mix-grpo", "arXiv 2507.21802 and its release",
@@ -317,6 +326,7 @@ std::vector<Entry> zeroth_order_entries() {
       {grpo()},
       {flow_grpo(), Mask::rows},
       {flow_dppo()},
+      {dense_grpo()},
       {mix_grpo()},
       {mix_grpo_flash()},
       {dance_grpo()},

@@ -124,18 +124,21 @@ Transition DdimPath::noisy_step(const std::vector<double>& times, int64_t i,
                                 const StepNoise& noise) const {
   switch (noise.kind) {
     case SamplerNoise::usual:
-      return step(times, i, {.eta = noise.level});
+      return step(times, i, {.eta = noise.level_at(i)});
     case SamplerNoise::even_weight:
       RSM_CHECK(noise.weight > 1, "[DdimPath] weight ", noise.weight,
                 " of even_weight; a number above 1 is needed");
-      return step(times, i, {.eta = noise.level, .weight = noise.weight});
+      return step(times, i, {.eta = noise.level_at(i), .weight = noise.weight});
     case SamplerNoise::cps:
     case SamplerNoise::constant:
+    case SamplerNoise::precise:
       break;
   }
   throw UsageError(
       cat("[sampling.sampler] ",
-          noise.kind == SamplerNoise::cps ? "cps" : "constant",
+          noise.kind == SamplerNoise::cps        ? "cps"
+          : noise.kind == SamplerNoise::constant ? "constant"
+                                                 : "precise",
           " is for flows, the model is a diffusion model; allowed: usual, "
           "even_weight"));
 }

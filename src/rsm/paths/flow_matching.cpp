@@ -165,6 +165,22 @@ Transition flow_cps_step(const std::vector<double>& times, int64_t i,
   return step;
 }
 
+Transition flow_precise_step(const std::vector<double>& times, int64_t i,
+                             double level) {
+  Transition step = between(times, i);
+  RSM_CHECK(std::isfinite(level) && level >= 0,
+            "[flow_precise_step] noise level ", level,
+            "; it must be 0 or more");
+  const double t = step.t, next = step.t_next;
+  const double odds = next * (1 - t) / (t * (1 - next));
+  const double rho = std::pow(odds, level * level / 2);
+  step.a_x = 1 - next * (1 - rho);
+  step.m_y = -(step.dt() + (1 - t) * next * (1 - rho));
+  step.s = next * std::sqrt((1 - rho) * (1 + rho));
+  step.diffusion = step.s / std::sqrt(step.dt());
+  return step;
+}
+
 Transition flow_ode_step(const std::vector<double>& times, int64_t i) {
   return flow_sde_step(times, i, 0);
 }

@@ -74,6 +74,20 @@ Transition flow_constant_step(const std::vector<double>& times, int64_t i,
 Transition flow_cps_step(const std::vector<double>& times, int64_t i,
                          double level);
 
+/** What Flow-SDE's step is where the predicted picture stays the same over it:
+ * with picture and noise as above,
+ *
+ *     rho  = (t' (1 - t) / (t (1 - t')))^(level^2 / 2)
+ *     mean = (1 - t') (x - t v) + t' rho (x + (1 - t) v)
+ *     s    = t' sqrt(1 - rho^2)
+ *
+ * so x' has the noise that t' says however long the step is; short ones are
+ * Flow-SDE's. From t = 1 on rho is 0: the step draws all its noise anew. Throws
+ * for i outside the grid or a negative level.
+ * Source: PRECISE, arXiv 2605.23522. */
+Transition flow_precise_step(const std::vector<double>& times, int64_t i,
+                             double level);
+
 /** Euler's step i of the flow's ODE: a_x = 1, m_y = -dt, s = 0. */
 Transition flow_ode_step(const std::vector<double>& times, int64_t i);
 

@@ -212,5 +212,27 @@ TEST(FlowMatching, RefusesStepsOutsideTheGrid) {
   EXPECT_THROW(FlowMatchSchedule{}.times(0), Error);
 }
 
+/** Short steps are Flow-SDE's; long ones have all the noise of their time. */
+TEST(FlowPreciseStep, IsFlowSdesInTheLimitAndKeepsTheNoiseOfItsTime) {
+  constexpr double kLevel = 0.7;
+  for (const double t : {0.9, 0.5, 0.1}) {
+    const std::vector<double> near = {t, t - 1e-5}, far = {t, t / 3};
+    const auto precise = flow_precise_step(near, 0, kLevel);
+    const auto sde = flow_sde_step(near, 0, kLevel);
+    // Of first order in the step's length.
+    EXPECT_NEAR(precise.s / sde.s, 1, 1e-3);
+    EXPECT_NEAR(precise.m_y / sde.m_y, 1, 1e-3);
+    EXPECT_NEAR((precise.a_x - 1) / (sde.a_x - 1), 1, 1e-3);
+    // x = (1 - t) p + t e, v = e - p: the share of e, and s, add up to t'.
+    const auto step = flow_precise_step(far, 0, kLevel);
+    const double of_noise = step.a_x * t + step.m_y;
+    EXPECT_NEAR(step.s * step.s + of_noise * of_noise, t * t / 9, 1e-15);
+    EXPECT_NEAR(step.a_x * (1 - t) - step.m_y, 1 - t / 3, 1e-15);
+  }
+  const auto first = flow_precise_step({1, 0.8}, 0, kLevel);
+  EXPECT_NEAR(first.s, 0.8, 1e-15);  // all of it anew
+  EXPECT_EQ(flow_precise_step({0.2, 0}, 0, kLevel).s, 0);
+}
+
 }  // namespace
 }  // namespace rsm

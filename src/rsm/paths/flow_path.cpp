@@ -23,17 +23,19 @@ Transition FlowPath::noisy_step(const std::vector<double>& times, int64_t i,
                                 const StepNoise& noise) const {
   switch (noise.kind) {
     case SamplerNoise::usual:
-      return flow_sde_step(times, i, noise.level);
+      return flow_sde_step(times, i, noise.level_at(i));
     case SamplerNoise::cps:
-      return flow_cps_step(times, i, noise.level);
+      return flow_cps_step(times, i, noise.level_at(i));
     case SamplerNoise::constant:
-      return flow_constant_step(times, i, noise.level);
+      return flow_constant_step(times, i, noise.level_at(i));
+    case SamplerNoise::precise:
+      return flow_precise_step(times, i, noise.level_at(i));
     case SamplerNoise::even_weight:
       break;
   }
   throw UsageError(
       "[sampling.sampler] even_weight is for diffusion models, the model is a "
-      "flow; allowed: usual, cps, constant");
+      "flow; allowed: usual, cps, constant, precise");
 }
 
 torch::Tensor FlowPath::target(const torch::Tensor& picture,

@@ -62,6 +62,7 @@ double usual_level(SamplerNoise kind, Family family) {
       return 1;
     case SamplerNoise::usual:
     case SamplerNoise::cps:
+    case SamplerNoise::precise:
       break;
   }
   return family == Family::diffusion ? 1 : 0.7;

@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -16,11 +17,21 @@ namespace rsm {
 struct StepNoise {
   SamplerNoise kind = SamplerNoise::usual;
   /** usual: a of Flow-SDE, eta of DDIM; cps: a in s = t' sin(a pi / 2);
-   * constant: s~; even_weight: eta. 0 is no noise; eta and cps end at 1. */
+   * constant: s~; even_weight: eta; precise: as of Flow-SDE. 0 is no noise; eta
+   * and cps end at 1. */
   double level = 0.7;
   /** W of even_weight. Steps where no s has it, the last ones of coarse grids,
    * take DDPM's s. */
   double weight = 4.5;
+  /** One for each step, in place of `level`; the last is of further ones too.
+   * Empty: they have all the same. Source: DenseGRPO, arXiv 2601.20218. */
+  std::vector<double> levels = {};
+
+  double level_at(int64_t step) const {
+    if (levels.empty()) return level;
+    return levels[std::min<size_t>(static_cast<size_t>(step),
+                                   levels.size() - 1)];
+  }
 };
 
 /** How a family of models turns pictures into noise, and which steps lead back.

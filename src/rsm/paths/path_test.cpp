@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -35,7 +36,7 @@ struct Sampler {
 
   std::string name() const {
     const std::vector<std::string> words = {"usual", "cps", "constant",
-                                            "even_weight"};
+                                            "even_weight", "precise"};
     return cat(path->family() == Family::flow ? "flow " : "diffusion ",
                words[static_cast<size_t>(noise.kind)], " ", noise.level, " ",
                noise.weight);
@@ -43,7 +44,8 @@ struct Sampler {
   bool diffusion() const { return path->family() == Family::diffusion; }
   /** Its steps have the coefficients of picture and noise that x' has. */
   bool keeps_coefficients() const {
-    return diffusion() || noise.kind == cps || noise.level == 0;
+    return diffusion() || noise.kind == cps || noise.kind == precise ||
+           noise.level == 0;
   }
 };
 
@@ -61,6 +63,9 @@ std::vector<Sampler> samplers(const DdimSchedule& diffusion = {}) {
   }
   for (const double level : {0.3, 1.0}) {
     all.push_back({flow, {constant, level}});
+  }
+  for (const double level : {0.3, 0.7, 1.2}) {
+    all.push_back({flow, {precise, level}});
   }
   for (const double level : {0.3, 0.7, 1.0}) {
     all.push_back({flow, {cps, level}});
@@ -128,6 +133,23 @@ TEST(Path, WithoutNoiseEverySamplerIsTheOde) {
       EXPECT_EQ(step.m_y, ode.m_y);
       EXPECT_EQ(step.s, 0);
       EXPECT_EQ(step.diffusion, 0);
+    }
+  }
+}
+
+TEST(Path, EveryStepMayHaveALevelOfItsOwn) {
+  for (auto sampler : samplers()) {
+    SCOPED_TRACE(sampler.name());
+    const auto times = sampler.path->times(50);
+    auto listed = sampler.noise;
+    listed.levels = {0.9, sampler.noise.level, 0.4};  // 0.4 of all further ones
+    const auto steps = sampler.path->noisy_steps(times, listed);
+    for (int64_t i = 0; i < 50; ++i) {
+      auto alone = sampler.noise;
+      alone.level = listed.levels[std::min<int64_t>(i, 2)];
+      const auto step = sampler.path->noisy_step(times, i, alone);
+      EXPECT_EQ(steps[i].s, step.s) << i;
+      EXPECT_EQ(steps[i].m_y, step.m_y) << i;
     }
   }
 }
@@ -201,7 +223,7 @@ TEST(Path, StepsThatKeepCoefficientsLackOnlyTheSpreadOfThePicture) {
  * k = (1 - cos) noise^2 / V it takes v to (1 - k)^2 v + sin^2 noise^2, and this
  * is where v stays. V itself where the angle is 0. */
 double variance_of_many_steps(const Sampler& sampler, double t) {
-  const auto& [kind, level, weight] = sampler.noise;
+  const auto& [kind, level, weight, levels] = sampler.noise;
   double sine = 0;
   if (kind == cps) sine = std::sin(level * std::numbers::pi / 2);
   if (kind == even_weight) sine = level * 2 * weight / (1 + weight * weight);

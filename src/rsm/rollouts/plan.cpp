@@ -42,14 +42,17 @@ void check_tree(const RolloutPlan& plan, const std::string& name) {
 /** The states of one root at `step`, and their rows. */
 void lay_out_step(RolloutIndex& out, const RolloutPlan& plan, int64_t root,
                   int64_t prompt, int64_t step) {
-  const bool tree = plan.estimator.source != Source::branches;
+  const bool own_picture = plan.has_pictures_of_rows();
   const int64_t drawn = plan.branches_at(step);
   const int64_t per_state = out.shared ? drawn : std::min<int64_t>(drawn, 1);
-  // Branches lead to a picture each, in the order of rows; the leaves below a
+  // Branches lead to a picture each, in the order of rows, and so do judged
+  // steps, behind the picture of the first one's state; the leaves below a
   // node's children stand together.
   const int64_t images = plan.images_per_root();
-  const int64_t each = tree ? images / plan.nodes_at(step + 1) : 1;
-  int64_t image = root * images + (tree ? 0 : plan.rows_before(step));
+  const int64_t each = own_picture ? 1 : images / plan.nodes_at(step + 1);
+  int64_t image = root * images;
+  if (own_picture) image += plan.rows_before(step);
+  if (plan.estimator.judges_every_step()) ++image;
   for (int64_t state = 0; state < plan.states_at(step); ++state) {
     for (int64_t row = 0; row < per_state; ++row, image += each) {
       out.row_state.push_back(out.states());
@@ -147,8 +150,9 @@ int64_t RolloutPlan::states_per_root() const {
 }
 
 int64_t RolloutPlan::images_per_root() const {
-  return estimator.source == Source::branches ? rows_before(trainable_steps())
-                                              : nodes_at(steps - 1);
+  return has_pictures_of_rows() ? rows_before(trainable_steps()) +
+                                      (estimator.judges_every_step() ? 1 : 0)
+                                : nodes_at(steps - 1);
 }
 
 int64_t RolloutPlan::states_at(int64_t step) const {
@@ -168,8 +172,13 @@ bool RolloutPlan::evaluates_again_at(int64_t step) const {
 }
 
 int64_t RolloutPlan::evaluations_per_root() const {
-  if (estimator.window.is_on()) return window_end() + steps_after_window();
   int64_t evaluations = 0;
+  if (estimator.source == Source::rollout) {
+    for (int64_t i = 0; estimator.judges_every_step() && i < steps; ++i) {
+      if (branches_at(i) > 0) evaluations += steps - 1 - i;
+    }
+    return evaluations + window_end() + steps_after_window();
+  }
   for (int64_t i = 0; i < root_steps(); ++i) {
     const int64_t rows = nodes_at(i) * branches_at(i);
     evaluations += nodes_at(i) + (evaluates_again_at(i) ? rows : 0);

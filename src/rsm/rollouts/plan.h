@@ -62,7 +62,8 @@ struct RolloutPlan {
 
   /** Rows of one root (or path, or tree), forward rows with them. */
   int64_t rows_per_root() const;
-  /** Pictures one root leads to: one a branch, one a path, a tree's leaves. */
+  /** Pictures one root leads to: one a branch, one a path, a tree's leaves;
+   * one more than its rows of a path whose steps are judged. */
   int64_t images_per_root() const;
   /** States one root hands on. */
   int64_t states_per_root() const;
@@ -71,7 +72,8 @@ struct RolloutPlan {
    * branching or anchored step: a root's own output serves its branches. Cheap
    * continuations put min(n, N - 1 - i) for N - 1 - i.
    * Paths and trees: the sum of nodes_at(i), also of the last step; of paths
-   * with a window steps_after_window() behind it.
+   * with a window steps_after_window() behind it. Judged steps add N - 1 - i
+   * each, for the picture of their state.
    * Where nothing is shared every branch, and every child of a split, costs
    * one more. */
   int64_t evaluations_per_root() const;
@@ -97,6 +99,11 @@ struct RolloutPlan {
   int64_t continuation_at(int64_t step) const;
   /** The steps that can be trained: all of a trajectory, else N - 1. */
   int64_t trainable_steps() const { return estimator.trainable_steps(steps); }
+  /** Whether every row leads to a picture of its own. */
+  bool has_pictures_of_rows() const {
+    return estimator.source == EstimatorKnobs::Source::branches ||
+           estimator.judges_every_step();
+  }
   /** The first step behind a path's window. */
   int64_t window_end() const { return estimator.window.end(trainable_steps()); }
   /** Evaluations from there to the picture. */

@@ -6,6 +6,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/rollouts/branches.h"
+#include "rsm/rollouts/judged_steps.h"
 #include "rsm/rollouts/pictures.h"
 #include "rsm/rollouts/sampling.h"
 #include "rsm/rollouts/trajectories.h"
@@ -101,7 +102,8 @@ void draw(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
       break;
     case EstimatorKnobs::Source::rollout:
     case EstimatorKnobs::Source::tree:
-      draw_trees(sampling);
+      plan.estimator.judges_every_step() ? draw_judged_steps(sampling)
+                                         : draw_trees(sampling);
       break;
     case EstimatorKnobs::Source::trajectory:
       draw_trajectories(sampling);

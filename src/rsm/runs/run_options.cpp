@@ -15,6 +15,7 @@
 #include "rsm/runs/evaluation_options.h"
 #include "rsm/runs/lora_options.h"
 #include "rsm/runs/memory_plan.h"
+#include "rsm/runs/noise_options.h"
 #include "rsm/runs/solver_options.h"
 
 namespace rsm {
@@ -90,21 +91,6 @@ void read_rewards(const Config& config, RunOptions& o) {
   config.check("rewards", [&] { make_any_rewards(o.rewards, NoProgress()); });
 }
 
-/** The noise of stochastic steps: by default what the method's entry names, at
- * the level that is usual for it. The method then says what is used. */
-void read_noise(const Config& section, Family family, RunOptions& o) {
-  auto& kind = o.method.estimator.noise;
-  kind = parse<SamplerNoise>(
-      section.choice("sampler", to_string(kind), words<SamplerNoise>()));
-  o.noise.kind = kind;
-  o.noise.level =
-      section.real("noise_level", usual_level(kind, family), kSmallest, 10);
-  if (kind == SamplerNoise::even_weight || section.is_wrong("sampler")) {
-    o.noise.weight =
-        section.real("even_weight", o.noise.weight, 1 + kSmallest, kLargest);
-  }
-}
-
 /** Notes what does not add up: knobs that contradict, steps that the family
  * does not have, plans that cannot be drawn. */
 void check_whole(const Config& config, const Path& path, const RunOptions& o) {
@@ -117,7 +103,7 @@ void check_whole(const Config& config, const Path& path, const RunOptions& o) {
   }
   const auto sampling = config.section("sampling");
   sampling.check("noise_level",
-                 [&] { path.noisy_step(path.times(o.steps), 0, o.noise); });
+                 [&] { path.noisy_steps(path.times(o.steps), o.noise); });
   if (config.is_wrong("method") || sampling.is_wrong("noise_level")) return;
   const auto& estimator = o.method.estimator;
   if (estimator.source == EstimatorKnobs::Source::tree) {
@@ -140,7 +126,7 @@ void check_whole(const Config& config, const Path& path, const RunOptions& o) {
                  cat("with samples and branches these are ", pictures,
                      " pictures an epoch; allowed: ", kMostPictures));
   }
-  if (estimator.rows_share_pictures() &&
+  if ((estimator.rows_share_pictures() || estimator.judges_every_step()) &&
       estimator.grouping != EstimatorKnobs::Grouping::batch &&
       estimator.baseline != EstimatorKnobs::Baseline::running &&
       estimator.baseline != EstimatorKnobs::Baseline::none &&

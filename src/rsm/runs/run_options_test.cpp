@@ -40,6 +40,26 @@ TEST(RunOptions, DocsNameEveryKey) {
   EXPECT_GT(keys, 50);
 }
 
+TEST(RunOptions, EveryStepMayHaveANoiseLevelOfItsOwn) {
+  const std::vector<std::string> paths = {"method={name: flow-grpo}",
+                                          "prompts.samples_per_prompt=2",
+                                          "sampling.steps=4"};
+  const auto with = [&](const std::string& levels) {
+    auto all = paths;
+    all.push_back("sampling.noise_level=" + levels);
+    return options_of(all);
+  };
+  const auto options = with("[0.9, 0.7, 0.5]");
+  const auto plan = options.plan();
+  EXPECT_EQ(plan.noise.level_at(0), 0.9);
+  EXPECT_EQ(plan.noise.level_at(2), 0.5);
+  EXPECT_NE(options.resolved.find("[0.9, 0.7, 0.5]"), std::string::npos);
+  expect_parts(error_of([&] { with("[0.9, 0.7]"); }),
+               {"sampling.noise_level", "lists 2", "takes 4"});
+  expect_parts(error_of([&] { with("[0.9, 0, 0.5]"); }),
+               {"sampling.noise_level"});
+}
+
 TEST(RunOptions, MistakesNameFileLineKeyAndTheNearestWord) {
   const auto error = [](const std::vector<std::string>& overrides) {
     return error_of([&] { options_of(overrides); });
