@@ -244,6 +244,9 @@ void add_of_steps(const EstimatorKnobs& knobs, std::vector<std::string>& out) {
   if (knobs.source == Source::tree && knobs.tree.split_noise != 1) {
     out.emplace_back("splits draw more noise than the sampler");
   }
+  if (knobs.window.is_on()) {
+    out.emplace_back("steps outside its window draw no noise");
+  }
   if (knobs.noise == SamplerNoise::even_weight ||
       knobs.noise == SamplerNoise::constant) {
     out.emplace_back("the steps' noise is not what keeps the densities");
