@@ -7,6 +7,12 @@
 
 namespace rsm {
 
+torch::Device device_of(const RewardSpec& spec) {
+  const auto device = device_named(spec.device.empty() ? "cpu" : spec.device);
+  require_device(device);
+  return device;
+}
+
 RewardScores NetworkReward::score(const torch::Tensor& images,
                                   const Prompts& prompts) const {
   check_pictures(who(), images, prompts);
@@ -36,12 +42,6 @@ torch::Tensor NetworkReward::value_of(const torch::Tensor& images,
     values.push_back(value.slice(0, 0, std::min(tile, count - first)));
   }
   return at::cat(values).to(images.device(), at::kFloat);
-}
-
-torch::Device NetworkReward::device() const {
-  const auto device = device_named(spec_.device.empty() ? "cpu" : spec_.device);
-  require_device(device);
-  return device;
 }
 
 torch::ScalarType NetworkReward::type() const { return type_named(spec_.type); }

@@ -10,6 +10,10 @@
 
 namespace rsm {
 
+/** Where a spec says that its networks compute: the CPU unless it says another.
+ * Throws rsm::UsageError where this machine has none such. */
+torch::Device device_of(const RewardSpec& spec);
+
 /** A differentiable reward that a network computes of pictures and prompts.
  * Pictures are judged `kTile` at a time, the last repeated where fewer are
  * left: kernels differ in the last bits between batch sizes, and a score is to
@@ -38,8 +42,7 @@ class NetworkReward : public Reward {
   const RewardSpec& spec() const { return spec_; }
   /** What errors begin with, without brackets. */
   std::string who() const { return "reward " + spec_.name; }
-  /** The spec's. Throws rsm::UsageError where this machine has none. */
-  torch::Device device() const;
+  torch::Device device() const { return device_of(spec_); }
   torch::ScalarType type() const;
 
   /** images [B,3,H,W] float32 on device(), which may carry a gradient, one

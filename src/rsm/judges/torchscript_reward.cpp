@@ -1,10 +1,7 @@
 #include "rsm/judges/torchscript_reward.h"
 
 #include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/jit/runtime/graph_executor.h>
-#include <torch/script.h>
 
-#include <fstream>
 #include <mutex>
 #include <optional>
 #include <sstream>
@@ -12,10 +9,9 @@
 #include <vector>
 
 #include "rsm/base/error.h"
-#include "rsm/base/random.h"
-#include "rsm/io/files.h"
 #include "rsm/judges/judge_files.h"
 #include "rsm/judges/network_reward.h"
+#include "rsm/judges/script_module.h"
 #include "rsm/text/clip_tokenizer.h"
 
 namespace rsm {
@@ -23,39 +19,8 @@ namespace {
 
 using Schema = c10::FunctionSchema;
 
-constexpr const char* kSizeAttribute = "picture_size";
-constexpr int64_t kCheckedSize = 224;  // pixels
-constexpr const char* kExport =
-    "export it by torch.jit.trace or torch.jit.script and save() "
-    "(docs/rewards.md)";
-
-constexpr const char* kMarker = "<--- HERE";  // how LibTorch points at code
-
 /** What stands beside the pictures. */
 enum class Beside { nothing, ids, prompts };
-
-/** What went wrong: the last line, after the stack of calls, or the first where
- * the text goes on with the code that is meant. */
-std::string said_by(const std::exception& error) {
-  const auto* own = dynamic_cast<const c10::Error*>(&error);
-  std::string text = own ? own->what_without_backtrace() : error.what();
-  while (text.ends_with('\n')) text.pop_back();
-  return text.ends_with(kMarker) ? text.substr(0, text.find('\n'))
-                                 : text.substr(text.rfind('\n') + 1);
-}
-
-/** Runs what throws exceptions of the interpreter, as an rsm::Error. */
-template <typename Action>
-auto asked(const std::string& before, const std::string& after,
-           const Action& action) {
-  try {
-    return action();
-  } catch (const Error&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw Error(cat(before, said_by(error), after));
-  }
-}
 
 class TorchScriptReward : public NetworkReward {
  public:
@@ -77,7 +42,6 @@ class TorchScriptReward : public NetworkReward {
   };
 
   Network& network() const;
-  torch::jit::Module read() const;
   Beside beside_in(const Schema& forward) const;
   void check_scores(const torch::Tensor& scores,
                     const torch::Tensor& images) const;
@@ -86,41 +50,6 @@ class TorchScriptReward : public NetworkReward {
   mutable std::mutex reading_;
   mutable std::optional<Network> network_;
 };
-
-/** A file of torch.save() lacks the code that one of save() has. */
-torch::jit::Module TorchScriptReward::read() const {
-  RSM_CHECK(is_file(file_), "[", who(), "] there is no file ", file_, "; ",
-            kExport);
-  // Zip files begin so; pickles of old and everything else do not.
-  std::ifstream start(file_, std::ios::binary);
-  char magic[2] = {};
-  start.read(magic, sizeof magic);
-  if (magic[0] != 'P' || magic[1] != 'K') {
-    throw Error(cat("[", who(), "] ", file_,
-                    " is no TorchScript file, which is a zip file; a pickle "
-                    "is not read, as it can run any code: ",
-                    kExport));
-  }
-  const auto place = device();
-  auto module = asked(
-      cat("[", who(), "] ", file_, " cannot be read as TorchScript: "),
-      cat("; a file that is cut short is to be copied again, and a pickle of "
-          "torch.save() is not read: ",
-          kExport),
-      [&] { return torch::jit::load(file_, place); });
-  if (module.hasattr("training")) module.eval();
-  for (at::Tensor weight : module.parameters()) {
-    weight.set_requires_grad(false);
-  }
-  if (type() == at::kFloat) return module;  // as it was exported
-  // Module::to() would change integers, too.
-  const auto convert = [&](at::Tensor weight) {
-    if (weight.is_floating_point()) weight.set_data(weight.to(type()));
-  };
-  for (const at::Tensor& weight : module.parameters()) convert(weight);
-  for (const at::Tensor& weight : module.buffers()) convert(weight);
-  return module;
-}
 
 Beside TorchScriptReward::beside_in(const Schema& forward) const {
   const auto& arguments = forward.arguments();  // the first is self
@@ -146,10 +75,9 @@ Beside TorchScriptReward::beside_in(const Schema& forward) const {
 TorchScriptReward::Network& TorchScriptReward::network() const {
   const std::lock_guard lock(reading_);
   if (!network_) {
-    Network made{read()};
-    const auto forward = made.module.find_method("forward");
-    RSM_CHECK(forward, "[", who(), "] ", file_, " has no forward; ", kExport);
-    made.beside = beside_in(forward->function().getSchema());
+    Network made{read_script(who(), file_, device(), type())};
+    made.beside =
+        beside_in(made.module.get_method("forward").function().getSchema());
     if (made.beside == Beside::ids) {
       made.tokenizer = ClipTokenizer::load(tokenizer_folder(parent_of(file_)));
     }
@@ -168,13 +96,7 @@ torch::Tensor TorchScriptReward::judged(const torch::Tensor& images,
   } else if (n.beside == Beside::prompts) {
     inputs.emplace_back(texts);
   }
-  // What it optimises after some calls may have other last bits.
-  const torch::jit::GraphOptimizerEnabledGuard plain(false);
-  const auto out =
-      asked(cat("[", who(), "] it fails at pictures ", images.sizes(), " on ",
-                images.device(), ": "),
-            "; it may be traced for another size, number of pictures or device",
-            [&] { return n.module.forward(std::move(inputs)); });
+  const auto out = run_script(who(), n.module, std::move(inputs));
   RSM_CHECK(out.isTensor(), "[", who(), "] it returns a ", out.tagKind(),
             "; a tensor of a score for each picture is needed");
   check_scores(out.toTensor(), images);
@@ -193,17 +115,8 @@ void TorchScriptReward::check_scores(const torch::Tensor& scores,
 }
 
 void TorchScriptReward::check() const {
-  int64_t size = kCheckedSize;
-  if (const auto own = network().module.attr(kSizeAttribute, c10::IValue());
-      own.isInt()) {
-    size = own.toInt();
-    RSM_CHECK(size > 0, "[", who(), "] its ", kSizeAttribute, " is ", size,
-              "; a number of pixels is needed");
-  }
-  const auto noise = counted_normal(counted_seed(0, Purpose::evaluation, {0}),
-                                    {1, 3, size, size});
+  auto images = pictures_to_try(who(), network().module).to(device());
   const at::AutoGradMode gradient(spec().gradient);
-  auto images = at::cat({at::zeros_like(noise), noise.sigmoid()}).to(device());
   images.requires_grad_(spec().gradient);
   // As the run will: a trace may hold the number of pictures it was made of.
   const auto scores =
