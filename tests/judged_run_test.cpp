@@ -1,9 +1,11 @@
 // Runs on rewards that are networks, of both orders.
 
 #include <gtest/gtest.h>
+#include <torch/script.h>
 
 #include "gradient_run_testing.h"
 #include "rsm/base/testing.h"
+#include "rsm/io/files.h"
 #include "rsm/io/testing.h"
 #include "rsm/judges/testing.h"
 #include "rsm/runs/run_inputs.h"
@@ -38,6 +40,49 @@ TEST_P(JudgedRunOn, TrainsOnARandomClipByItsGradient) {
                  "method.estimator.gradient.norm_clip=0"}));
   const auto log = run_to_end(options);
   EXPECT_NE(log.front().at("eval_reward"), log.back().at("eval_reward"));
+}
+
+/** A detector that sees up to three clocks, as sure as digits far behind the
+ * point of a picture's means say. */
+void write_clock_detector(const std::string& folder) {
+  make_folders(folder);
+  torch::jit::Module module("detector");
+  module.define(R"(
+def forward(self, images: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+  scores = torch.frac(images.mean([2, 3]) * 1000)
+  boxes = torch.ones([images.size(0), 3, 4], device=images.device)
+  return boxes, scores, torch.zeros_like(scores, dtype=4)
+)");
+  module.save(folder + "/detector.pt");
+  write_file_atomic(folder + "/classes.txt", "clock\nvase\n");
+}
+
+TEST_P(JudgedRunOn, TrainsOnADetectorAndTellsOfEachTask) {
+  const TemporaryFolder folder;
+  write_clock_detector(folder / "geneval");
+  const std::string prompts = folder / "prompts.jsonl";
+  write_file_atomic(
+      prompts,
+      R"({"prompt": "a red circle", "tag": "single_object", )"
+      R"("include": [{"class": "clock", "count": 1}]})"
+      "\n"
+      R"({"prompt": "two squares", "tag": "two_object", "include": )"
+      R"([{"class": "clock", "count": 1}, {"class": "vase", "count": 1}]})"
+      "\n");
+  const auto options = quick_run(
+      folder / "run",
+      on_device({"reward=geneval:" + folder / "geneval", "train.epochs=1",
+                 "prompts.train=" + prompts, "evaluation.prompts=" + prompts}));
+  const auto log = run_to_end(options);
+  const auto& tasks = log.front().at("eval").at("by_category");
+  for (const char* task : {"single_object", "two_object"}) {
+    const auto& metrics = tasks.at(task);
+    for (const char* name : {"geneval-like", "strict", "graded"}) {
+      EXPECT_TRUE(metrics.at(name).is_number()) << task << name;
+    }
+  }
+  EXPECT_EQ(tasks.at("two_object").at("strict"), 0);
+  EXPECT_TRUE(log.back().at("metrics").contains("geneval-like"));
 }
 
 TEST(JudgedRun, FilesOfItsNetworksAreAmongWhatItRestsOn) {

@@ -177,4 +177,5 @@ def main(out):
     save_file(tensors, out / "peer.safetensors")
 
 
-main(pathlib.Path(sys.argv[1]))
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))

@@ -16,6 +16,11 @@ namespace rsm {
  * "torchscript" needs one. */
 std::vector<std::string> network_reward_names();
 
+/** The files and folders, there or not, that the reward NAME or NAME:PATH rests
+ * on; none where it is no network. Throws rsm::Error where the settings of one
+ * cannot be read. */
+std::vector<std::string> network_places(const std::string& name);
+
 /** make_reward and make_rewards (rewards/rewards.h) of all of them. */
 std::unique_ptr<Reward> make_any_reward(const RewardSpec& spec,
                                         const Progress& progress);

@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "rsm/base/error.h"
 #include "rsm/data/prompts.h"
@@ -25,7 +26,7 @@ constexpr const char* kIndex = "model_index.json";
 constexpr const char* kTrain = "prompts.train";
 constexpr const char* kEvaluation = "evaluation.prompts";
 constexpr const char* kPredictor = "method.estimator.gradient.predictor";
-constexpr const char* kExec = "exec:";
+constexpr std::string_view kExec = "exec:";
 /** Endings of what a model is made of. */
 constexpr std::array<const char*, 4> kModelFiles = {".json", ".model",
                                                     ".safetensors", ".txt"};
@@ -95,15 +96,10 @@ void add_network(const std::string& path, Checksums& out) {
 
 /** Files that a reward rests on. */
 void add_judge(const std::string& name, Checksums& out) {
-  const auto colon = name.find(':');
   if (name.starts_with(kExec)) {
-    add_files_of(name.substr(colon + 1), out);
-  } else if (const auto all = network_reward_names();
-             std::count(all.begin(), all.end(), name.substr(0, colon)) > 0) {
-    add_network(colon == std::string::npos ? default_place(name)
-                                           : name.substr(colon + 1),
-                out);
+    add_files_of(name.substr(kExec.size()), out);
   }
+  for (const auto& place : network_places(name)) add_network(place, out);
 }
 
 json prompts_to_json(const std::map<std::string, RunInputs::Prompts>& all) {
