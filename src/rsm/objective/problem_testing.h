@@ -73,7 +73,6 @@ inline const std::vector<std::pair<std::string, Transitions>>& every_sampler() {
         {"Flow-SDE", steps(*flow, SamplerNoise::usual)},
         {"CPS", steps(*flow, SamplerNoise::cps)},
         {"constant", steps(*flow, SamplerNoise::constant)},
-        {"precise", steps(*flow, SamplerNoise::precise)},
         {"DDIM", steps(*diffusion, SamplerNoise::usual)},
         {"even weight", steps(*diffusion, SamplerNoise::even_weight)}};
   }();

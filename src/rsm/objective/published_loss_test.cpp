@@ -53,10 +53,17 @@ TEST_P(RsmLossOn, GradientEqualsEveryPublishedLossOnEverySampler) {
   }
 }
 
+/** One of flows and one of diffusion: of the others a row's numbers are alike.
+ */
+const std::vector<std::pair<std::string, Transitions>>& two_samplers() {
+  static const std::vector<std::pair<std::string, Transitions>> two = {
+      every_sampler().front(), every_sampler().back()};
+  return two;
+}
+
 TEST_P(RsmLossOn, QuadraticTrustHasItsPublishedGradient) {
-  for (const auto& [sampler, steps] : every_sampler()) {
-    for (const std::string name :
-         {"base", "tempflow", "pcpo", "guard", "fairclip2"}) {
+  for (const auto& [sampler, steps] : two_samplers()) {
+    for (const std::string name : {"tempflow", "pcpo", "guard"}) {
       SCOPED_TRACE(cat(name, ", ", sampler));
       expect_published(method_of(name, Importance::quadratic, KlForm::exact),
                        steps, true, device());
@@ -65,7 +72,7 @@ TEST_P(RsmLossOn, QuadraticTrustHasItsPublishedGradient) {
 }
 
 TEST_P(RsmLossOn, RowsAreDroppedByTheirDivergence) {
-  for (const auto& [sampler, steps] : every_sampler()) {
+  for (const auto& [sampler, steps] : two_samplers()) {
     for (const auto importance : {Importance::ratio, Importance::matching}) {
       SCOPED_TRACE(cat(static_cast<int>(importance), ", ", sampler));
       expect_published(method_of("divergence", importance, KlForm::exact),

@@ -16,8 +16,8 @@
  * loss is tested against; no part of the library includes this. */
 namespace rsm {
 
-/** A published reweighting as knobs. TempFlow's ratio form is clipped in the
- * log-ratio, its matching form in the scaled one. */
+/** A published reweighting as knobs. TempFlow's ratio form is clipped (or
+ * held) in the log-ratio, its matching form in the scaled one. */
 inline Method reweighted(const std::string& name,
                          RegularisationKnobs::Importance importance) {
   using ClipIn = RegularisationKnobs::ClipIn;
@@ -29,9 +29,9 @@ inline Method reweighted(const std::string& name,
   auto& shape = method.strength.shape;
   if (name == "tempflow") {
     shape = Shape::noise;
-    clip_in = importance == RegularisationKnobs::Importance::ratio
-                  ? ClipIn::log_ratio
-                  : ClipIn::strength;
+    clip_in = importance == RegularisationKnobs::Importance::matching
+                  ? ClipIn::strength
+                  : ClipIn::log_ratio;
   } else if (name == "pcpo") {
     shape = Shape::proportional;
     clip_in = ClipIn::strength;
