@@ -172,6 +172,9 @@ TEST(ResumeBranches, ChosenOnesAreThoseOfARunThatNeverStopped) {
     return run_to_end(quick_run(
         folder / name, {"method.estimator.budget.every=2",
                         "method.estimator.budget.least_worth=1",
+                        "method.estimator.branches=[3, 2, 0]",
+                        "sampling.steps=3", "prompts.per_epoch=1",
+                        "train.updates_per_epoch=1", "evaluation.every=10",
                         cat("train.epochs=", epochs), "train.lora.rank=2"}));
   };
   const auto whole = run("whole", 3);

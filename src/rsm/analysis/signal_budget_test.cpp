@@ -120,10 +120,10 @@ SignalRunOptions short_run(const TemporaryFolder& folder) {
   out.source = folder / "signal.yaml";
   write_file_atomic(out.source, R"(name: signal
 model: models/shapes-flow
-method: {name: tempflow-grpo, estimator: {branches: [4, 2, 0, 0]}}
-sampling: {steps: 4, guidance_scale: 1}
+method: {name: tempflow-grpo, estimator: {branches: [4, 2, 0]}}
+sampling: {steps: 3, guidance_scale: 1}
 reward: jpeg-compressibility
-compute: {rollout_tile: 8, train_tile: 8}
+compute: {rollout_tile: 2, train_tile: 2}
 )");
   out.roots = 6;
   out.branches = 2;
@@ -137,7 +137,7 @@ TEST(SignalRun, MeasuresWhatTheNextEpochWouldDraw) {
   const auto options = short_run(folder);
   const auto found = measure_signal(options, silent);
   const auto again = measure_signal(options, silent);
-  ASSERT_EQ(found.signals.size(), 3U);
+  ASSERT_EQ(found.signals.size(), 2U);
   for (size_t i = 0; i < found.signals.size(); ++i) {
     const auto& signal = found.signals[i];
     EXPECT_GT(signal.variance.value, 0) << i;
@@ -145,11 +145,11 @@ TEST(SignalRun, MeasuresWhatTheNextEpochWouldDraw) {
     EXPECT_TRUE(std::isfinite(signal.signal.value)) << i;
     // Own way, two branches to their ends, an update.
     const auto step = static_cast<int64_t>(i);
-    EXPECT_EQ(signal.evaluations, step + 1 + 2 * (3 - step) + 1) << i;
+    EXPECT_EQ(signal.evaluations, step + 1 + 2 * (2 - step) + 1) << i;
     EXPECT_EQ(signal.signal.value, again.signals[i].signal.value) << i;
   }
   EXPECT_EQ(found.budgets[0].now, 4);
-  EXPECT_EQ(found.budgets[2].now, 0);
+  EXPECT_EQ(found.budgets[1].now, 2);
 }
 
 TEST(SignalRun, RefusesWhatItCannotMeasure) {

@@ -114,7 +114,7 @@ SignalOptions options_on(const Path& path) {
   out.steps = 4;
   out.noise.level = usual_level(out.noise.kind, path.family());
   out.branches = 6;
-  out.blocks = 24;
+  out.blocks = 12;
   return out;
 }
 
@@ -131,7 +131,7 @@ std::vector<TimeSignal> measured(const PathPointer& path, double q,
                                  const RolloutRequest& request,
                                  const SignalOptions& options) {
   const auto network = std::make_shared<ShiftedGaussian>(path);
-  GuidedNetwork guided(network, {}, 1, {.tile = 64});
+  GuidedNetwork guided(network, {}, 1, {.tile = 128});
   NoProgress silent;
   return time_signals(plain_method(), options, request,
                       {guided, guided, network->parameters(), *path,
@@ -157,7 +157,7 @@ void expect_measured(const Measured& found, double truth, double most,
 TEST(TimeSignals, AreThoseOfALinearGaussianModel) {
   for (const auto& path : both_paths()) {
     const auto options = options_on(*path);
-    const auto found = measured(path, 0, many_roots(960), options);
+    const auto found = measured(path, 0, many_roots(480), options);
     ASSERT_EQ(found.size(), 3U);
     for (const auto& signal : found) {
       const auto what = cat(name_of(*path), " step ", signal.step);
@@ -172,10 +172,10 @@ TEST(TimeSignals, AreThoseOfALinearGaussianModel) {
       const double factor =
           strength(plain_method().strength, step) * step.m_y / step.s;
       const double unit = factor * factor / (kElements * kElements);
-      expect_measured(signal.signal, unit * odd, 0.2, what);
-      expect_measured(signal.noise, unit * odd * (kElements + 1) / 5, 0.2,
+      expect_measured(signal.signal, unit * odd, 0.3, what);
+      expect_measured(signal.noise, unit * odd * (kElements + 1) / 5, 0.3,
                       what);
-      expect_measured(signal.noise_scale, (kElements + 1) / 5.0, 0.2, what);
+      expect_measured(signal.noise_scale, (kElements + 1) / 5.0, 0.3, what);
       EXPECT_EQ(signal.evaluations, plan.evaluations_per_root() + 1) << what;
       EXPECT_EQ(signal.branch_evaluations, 3 - signal.step) << what;
     }
@@ -183,10 +183,10 @@ TEST(TimeSignals, AreThoseOfALinearGaussianModel) {
 }
 
 TEST(TimeSignals, TellTheOddPartOfACurvedReward) {
-  constexpr double kCurve = 3;
+  constexpr double kCurve = 30;
   const auto path = flow_path();
   const auto options = options_on(*path);
-  for (const auto& signal : measured(path, kCurve, many_roots(960), options)) {
+  for (const auto& signal : measured(path, kCurve, many_roots(480), options)) {
     const auto what = cat("step ", signal.step);
     const auto plan = make_plan(
         sibling_method(plain_method(), 4, signal.step, 6), 4, options.noise);
@@ -194,11 +194,11 @@ TEST(TimeSignals, TellTheOddPartOfACurvedReward) {
     const double odd =
         c * c * (QuadraticReward::slope() + kCurve * kCurve * root * root);
     const double even = kCurve * kCurve * std::pow(c, 4) / 2;
-    expect_measured(signal.variance, odd + even, 0.1, what);
-    expect_measured(signal.odd, odd, 0.1, what);
-    expect_measured(signal.odd_share, odd / (odd + even), 0.1, what);
+    expect_measured(signal.variance, odd + even, 0.3, what);
+    expect_measured(signal.odd, odd, 0.3, what);
+    expect_measured(signal.odd_share, odd / (odd + even), 0.3, what);
     if (signal.step == 0) {
-      EXPECT_GT(even, 0.02 * odd);
+      EXPECT_GT(even, 0.2 * odd);
     }
   }
 }
@@ -236,7 +236,7 @@ TEST(TimeSignals, RefuseWhatTellsNothing) {
  * batches of b and of all B roots. Source: arXiv 1812.06162, appendix A. */
 TEST(GradientScale, IsThatOfSmallAndLargeBatches) {
   const int64_t roots = 5, blocks = 7;
-  const auto gradients = counted_normal(1, {blocks, 11}).to(at::kDouble) + 0.3;
+  const auto gradients = counted_normal(1, {blocks, 11}).to(at::kDouble) + 1;
   const auto found = gradient_scale(gradients.mm(gradients.t()), roots);
   const double small = gradients.square().sum(1).mean().item<double>();
   const double large = gradients.mean(0).square().sum().item<double>();
