@@ -18,17 +18,33 @@ using At = GradientKnobs::At;
 
 constexpr Gaussian kPictures = {0, kStd* kStd};
 
+/** Grey pictures that are linear in their latents: none leaves 0 to 1, beyond
+ * which a picture has no gradient. */
+class FaintPixels : public Decoder {
+ public:
+  static constexpr double kContrast = 0.01;
+  torch::Tensor decode(const torch::Tensor& latents) const override {
+    return pictures(latents);
+  }
+  torch::Tensor pictures(const torch::Tensor& latents) const override {
+    return 0.5 + kContrast * latents;
+  }
+  int64_t scale() const override { return 1; }
+};
+
 struct Linear : GradientSetting {
   using GradientSetting::GradientSetting;
 
   Guidance guide() {
-    const GradientParts parts = {linear, plain, *path, policy, reference};
+    const GradientParts parts = {linear, faint, *path, policy, reference};
     return FirstOrder(method, 1, parts).guide(sampled, 0);
   }
-  torch::Tensor slope() const { return linear.slope(rollout().latents); }
+  torch::Tensor slope() const {
+    return FaintPixels::kContrast * linear.slope(rollout().latents);
+  }
 
   LinearReward linear;
-  PlainPixels plain;
+  FaintPixels faint;
 };
 
 /** Steps that draw as much noise as paths forget their start by: DDPM's, and

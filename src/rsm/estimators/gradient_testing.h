@@ -23,18 +23,6 @@ class SquashedPixels : public Decoder {
   int64_t scale() const override { return 1; }
 };
 
-/** Pictures that are their latents. */
-class PlainPixels : public Decoder {
- public:
-  torch::Tensor decode(const torch::Tensor& latents) const override {
-    return latents;
-  }
-  torch::Tensor pictures(const torch::Tensor& latents) const override {
-    return latents;
-  }
-  int64_t scale() const override { return 1; }
-};
-
 /** A linear reward, of every pixel another weight. */
 class LinearReward : public Reward {
  public:
