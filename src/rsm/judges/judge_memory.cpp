@@ -1,6 +1,5 @@
 #include "rsm/judges/judge_memory.h"
 
-#include <algorithm>
 #include <filesystem>
 
 #include "rsm/io/files.h"
@@ -12,29 +11,40 @@
 
 namespace rsm {
 
-JudgeMemory judge_memory(const RewardSpec& spec, int64_t pictures) {
-  const auto colon = spec.name.find(':');
-  const auto kind = spec.name.substr(0, colon);
-  const auto networks = network_reward_names();
-  if (std::count(networks.begin(), networks.end(), kind) == 0) return {};
-  const auto path = colon == std::string::npos ? default_place(kind)
-                                               : spec.name.substr(colon + 1);
-  if (!is_there(path)) return {};
-  if (kind == "torchscript") {
-    return {.weights = static_cast<double>(std::filesystem::file_size(path))};
-  }
+namespace {
+
+/** Of a CLIP that judges. */
+JudgeMemory clip_memory(const RewardSpec& spec, const std::string& path,
+                        bool texts, int64_t pictures) {
   const auto read = read_judge("reward " + spec.name, path);
-  const int64_t bytes = at::elementSize(type_named(spec.type));
-  const bool texts = kind != "aesthetic";
   const auto vision = clip_configs(read, texts).vision;
   double numbers = 0;
   for (const auto& [name, tensor] :
        texts ? read.tensors : clip_vision_names(clip_tensors(read))) {
     numbers += static_cast<double>(tensor.numel());
   }
+  const int64_t bytes = at::elementSize(type_named(spec.type));
   return {
       numbers * static_cast<double>(bytes),
       vision_gradient_memory(vision, NetworkReward::rows_of(pictures), bytes)};
+}
+
+}  // namespace
+
+JudgeMemory judge_memory(const RewardSpec& spec, int64_t pictures) {
+  const bool texts = !spec.name.starts_with("aesthetic");
+  JudgeMemory out;
+  for (const auto& place : network_places(spec.name)) {
+    if (!is_there(place)) continue;
+    if (!is_folder(place) && !place.ends_with(".safetensors")) {
+      out.weights += static_cast<double>(std::filesystem::file_size(place));
+      continue;
+    }
+    const auto clip = clip_memory(spec, place, texts, pictures);
+    out.weights += clip.weights;
+    out.gradient += clip.gradient;
+  }
+  return out;
 }
 
 }  // namespace rsm

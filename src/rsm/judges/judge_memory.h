@@ -12,10 +12,10 @@ struct JudgeMemory {
   double gradient = 0;  ///< for the gradient of the pictures asked about
 };
 
-/** Counted from configs and the headers of weights; no weight is read. Of a
- * torchscript reward its file's size alone: what it keeps is not known. Of
- * other rewards, and where no file lies, nothing. Throws rsm::Error for files
- * that are no judge's. */
+/** Counted from configs and the headers of weights; no weight is read. Of
+ * exported networks (torchscript, geneval's detector) their files' size alone:
+ * what they keep is not known. Of other rewards, and where no file lies,
+ * nothing. Throws rsm::Error for files that are no judge's. */
 JudgeMemory judge_memory(const RewardSpec& spec, int64_t pictures);
 
 }  // namespace rsm

@@ -9,9 +9,9 @@ namespace {
 
 MemoryForecast counted(const std::string& method,
                        std::vector<std::string> overrides = {}) {
-  overrides.insert(
-      overrides.begin(),
-      {"method.name=" + method, "reward=colourfulness", "compute.threads=1"});
+  overrides.insert(overrides.begin(),
+                   {"method.name=" + method, "reward=colourfulness",
+                    "prompts.samples_per_prompt=2", "compute.threads=1"});
   const auto options = read_run_options(Config::parse(
       "name: a\nmodel: models/shapes-flow\n", "test.yaml", overrides));
   return MemoryCount(options).of(options);
@@ -79,7 +79,12 @@ TEST(GuidanceMemory, CountsANetworkThatJudgesWhereItDoes) {
   };
   const std::string clip = "aesthetic:" + folder.path();
   EXPECT_GT(of(clip, "cpu"), of("colourfulness", "cpu"));
-  EXPECT_EQ(of(clip, "cuda"), of("colourfulness", "cuda"));  // on the CPU
+  const auto on = [&](const std::string& device) {
+    return of(cat("{name: '", clip, "', device: ", device, "}"), "cuda");
+  };
+  EXPECT_GT(on("cuda"), on("cpu"));
+  EXPECT_EQ(of(clip, "cuda"), on("cuda"));
+  EXPECT_EQ(of("colourfulness", "cuda"), on("cpu"));
   EXPECT_GT(of("clip-score:" + folder.path(), "cpu"), of(clip, "cpu"));
 }
 
