@@ -46,15 +46,19 @@ double apart(const Checkpoint& checkpoint, const std::string& a,
  * and what is trained lie in checkpoints, each for itself. The samples' own
  * noise is counted. */
 TEST_P(PicturesOn, ResumeInTheSameBytesWithTheSlowerCopyAndSaSolver) {
-  for (const std::string weights : {"full", "lora"}) {
-    SCOPED_TRACE(weights);
+  struct Case {
+    std::string weights;
+    int64_t epochs, every, killed_after;
+  };
+  for (const Case& c : {Case{"full", 4, 2, 3}, Case{"lora", 2, 1, 1}}) {
+    SCOPED_TRACE(c.weights);
     const TemporaryFolder folder;
     const auto run = [&](const std::string& name, int64_t epochs) {
-      const auto options =
-          colour_run(folder / name, "crd",
-                     on_device({"train.epochs=4", "checkpoint.every=2",
-                                "sampling.solver=sa", "train.ema_decay=0.9",
-                                "train.weights=" + weights}));
+      const auto options = colour_run(
+          folder / name, "crd",
+          on_device({cat("train.epochs=", c.epochs),
+                     cat("checkpoint.every=", c.every), "sampling.solver=sa",
+                     "train.ema_decay=0.9", "train.weights=" + c.weights}));
       NoProgress silent;
       if (epochs > 0) {
         Finetune killed(options, silent);
@@ -63,7 +67,7 @@ TEST_P(PicturesOn, ResumeInTheSameBytesWithTheSlowerCopyAndSaSolver) {
       run_to_end(options);
     };
     run("whole", 0);
-    run("parts", 3);
+    run("parts", c.killed_after);
     expect_same_weights(folder / "whole", folder / "parts", repeats_its_bits());
     const auto last = latest_checkpoint(folder / "whole");
     ASSERT_TRUE(last);
@@ -113,10 +117,10 @@ TEST_P(PicturesOn, AreTrainedOnWithAnotherGuidanceThanTheyAreDrawnWith) {
   const TemporaryFolder folder;
   const auto run = [&](const std::string& guidance) {
     return run_to_end(
-               colour_run(
-                   folder / guidance, "awm",
-                   on_device({"train.epochs=1", "sampling.guidance_scale=3",
-                              "train.guidance_scale=" + guidance})))
+               colour_run(folder / guidance, "awm",
+                          on_device({"train.epochs=1", "prompts.per_epoch=2",
+                                     "sampling.guidance_scale=3",
+                                     "train.guidance_scale=" + guidance})))
         .back();
   };
   const auto without = run("1"), with = run("3");
