@@ -197,7 +197,7 @@ TEST(GenevalTask, SaysWhatIsWrongWithAPrompt) {
                      .c_str());
   };
   expect_parts(wrong(R"("class": "pottedplant", "count": 1)"),
-               {"include[1]", "\"pottedplant\"", "2", "potted plant"});
+               {"include[1]", "\"pottedplant\"", "3", "potted plant"});
   expect_parts(wrong(R"("class": "", "count": 1)"), {"class"});
   expect_parts(wrong(R"("class": "bench", "count": 0)"), {"count", "1"});
   expect_parts(wrong(R"("class": "bench", "count": 1, "color": "grey")"),
