@@ -13,6 +13,7 @@
 #include "rsm/base/testing.h"
 #include "rsm/judges/all_rewards.h"
 #include "rsm/judges/geneval_colours.h"
+#include "rsm/judges/judge_memory.h"
 #include "rsm/judges/testing.h"
 #include "rsm/rewards/testing.h"
 
@@ -248,6 +249,17 @@ TEST_P(GenevalOn, AClipTellsColoursAndOnlyPublishedPartsAreCalledGeneval) {
   const auto right = scores.metrics.at("geneval");
   EXPECT_EQ(right.sum().item<float>(), 1);
   EXPECT_EQ(right.argmax().item<int64_t>(), nearest.item<int64_t>());
+  // What it holds, as forecasts count it.
+  double numbers = 0;
+  for (const auto& [name, tensor] :
+       read_safetensors(folder + "/clip/model.safetensors").tensors) {
+    numbers += static_cast<double>(tensor.numel());
+  }
+  const auto file = static_cast<double>(fs::file_size(folder + "/detector.pt"));
+  const auto held = judge_memory(spec_of("geneval:" + folder), 4);
+  EXPECT_EQ(held.weights, file + 4 * numbers);
+  EXPECT_EQ(held.gradient, 0);
+  EXPECT_EQ(judge_memory(spec_of("geneval:nowhere"), 4).weights, 0);
   for (const json& other : {json{{"published", true}, {"colours", "hue"}},
                             json{{"published", true}, {"threshold", 0.2}}}) {
     write_json_atomic(folder + "/own.json", other);
