@@ -258,7 +258,7 @@ def main(out):
     rng = random.Random(0)
     cases = [make_case(rng, number) for number in range(900)]
     pixels = [[rng.random() ** rng.choice([0.3, 1, 3]) for _ in range(3)]
-              for _ in range(2000)]
+              for _ in range(500)]
     (out / "cases.json").write_text(json.dumps(
         {"classes": CLASSES, "cases": cases,
          "pixels": [{"rgb": rgb, "colour": hue_name(rgb)} for rgb in pixels]}))

@@ -5,6 +5,7 @@
 #include <torch/script.h>
 
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -142,32 +143,29 @@ void write_tensors_detector(const std::string& file) {
                "  return boxes, scores, classes.expand([images.size(0), 2])\n");
 }
 
+/** One bench, in each picture at the place of Thing{"bench", 1, 1}. */
+void write_bench_detector(const std::string& file) {
+  write_module(file, "Tuple[Tensor, Tensor, Tensor]",
+               "  n = images.size(0)\n"
+               "  box = torch.tensor([18.0, 18.0, 30.0, 24.0])\n"
+               "  boxes = box.to(images.device).expand([n, 1, 4])\n"
+               "  scores = torch.ones([n, 1], device=images.device)\n"
+               "  return boxes, scores, torch.zeros_like(scores, dtype=4)\n");
+}
+
 class GenevalOn : public OnDevice {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = std::make_unique<TemporaryFolder>();
-    write_example(*folder_ / "example");
-  }
-  static void TearDownTestSuite() { folder_.reset(); }
-
-  /** The detector of the docs, with its classes. */
-  static void write_example(const std::string& folder) {
-    const std::string python = RSM_SOURCE_DIR "/.venv-test/bin/python";
-    const std::string command = "'" + python +
-                                "' -W ignore '" RSM_SOURCE_DIR
-                                "/docs/examples/geneval_detector.py' '" +
-                                folder + "'";
-    ASSERT_EQ(std::system(command.c_str()), 0) << command;
-  }
   std::unique_ptr<Reward> made(const std::string& place) const {
-    auto spec = spec_of("geneval:" + (*folder_ / place));
+    auto spec = spec_of("geneval:" + (folder_ / place));
     spec.device = GetParam();
     return make_any_reward(spec, kNeverStops);
   }
-  /** A folder with the example's files, to be changed. */
-  std::string copy(const std::string& name) const {
-    const std::string to = *folder_ / name;
-    fs::copy(*folder_ / "example", to);
+  /** A folder of a detector and its classes. */
+  std::string written(const std::string& name) const {
+    const std::string to = folder_ / name;
+    make_folders(to);
+    write_bench_detector(to + "/detector.pt");
+    write_file_atomic(to + "/classes.txt", "bench\nvase\nclock\n");
     return to;
   }
   std::string check_error(const std::string& place) const {
@@ -175,13 +173,19 @@ class GenevalOn : public OnDevice {
     return error_of([&] { reward->check(); });
   }
 
-  static std::unique_ptr<TemporaryFolder> folder_;
+  TemporaryFolder folder_;
 };
-std::unique_ptr<TemporaryFolder> GenevalOn::folder_;
 RSM_ON_EVERY_DEVICE(GenevalOn);
 
 TEST_P(GenevalOn, JudgesTheSixTasks) {
   at::set_num_threads(1);
+  // The detector of the docs.
+  const std::string python = "'" RSM_SOURCE_DIR "/.venv-test/bin/python'";
+  const std::string command = python +
+                              " -W ignore '" RSM_SOURCE_DIR
+                              "/docs/examples/geneval_detector.py' '" +
+                              folder_ / "example" + "'";
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;
   const auto reward = made("example");
   reward->check();
   EXPECT_FALSE(reward->is_differentiable());
@@ -201,7 +205,7 @@ TEST_P(GenevalOn, JudgesTheSixTasks) {
 }
 
 TEST_P(GenevalOn, TakesWholeTensorsAndThresholdsOfOnesOwn) {
-  const auto folder = copy("tensors");
+  const auto folder = written("tensors");
   write_tensors_detector(folder + "/detector.pt");
   Cases c;
   const auto bench = prompt_of("single_object", json::array({clause("bench")}));
@@ -226,7 +230,7 @@ TEST_P(GenevalOn, TakesWholeTensorsAndThresholdsOfOnesOwn) {
 
 TEST_P(GenevalOn, AClipTellsColoursAndOnlyPublishedPartsAreCalledGeneval) {
   at::set_num_threads(1);
-  const auto folder = copy("clipped");
+  const auto folder = written("clipped");
   write_small_clip(folder + "/clip");
   write_json_atomic(folder + "/own.json", {{"published", true}});
   const auto reward = made("clipped/own.json");
@@ -268,7 +272,7 @@ TEST_P(GenevalOn, AClipTellsColoursAndOnlyPublishedPartsAreCalledGeneval) {
 }
 
 TEST_P(GenevalOn, WrongDetectorsAreRefusedBeforeARun) {
-  const auto folder = copy("wrong");
+  const auto folder = written("wrong");
   const std::string start =
       "  n = images.size(0)\n"
       "  boxes = torch.ones([n, 2, 4], device=images.device)\n"
@@ -305,7 +309,7 @@ TEST_P(GenevalOn, WrongDetectorsAreRefusedBeforeARun) {
 
 TEST_P(GenevalOn, MissingAndWrongFilesAreNamed) {
   expect_parts(check_error("none"), {"none/classes.txt", "no file"});
-  const auto folder = copy("files");
+  const auto folder = written("files");
   fs::remove(folder + "/detector.pt");
   expect_parts(check_error("files"), {"files/detector.pt", "no file"});
   write_file_atomic(folder + "/classes.txt", "bench\nvase\n\nbench\n");
@@ -325,7 +329,8 @@ TEST_P(GenevalOn, MissingAndWrongFilesAreNamed) {
 }
 
 TEST_P(GenevalOn, PromptsItCannotJudgeAreNamed) {
-  const auto reward = made("example");
+  written("whole");
+  const auto reward = made("whole");
   auto asked = pictures_of(six_tasks());
   asked.prompts[3].metadata = "";
   asked.prompts[3].text = "a cat";
