@@ -10,7 +10,7 @@ namespace {
 MemoryForecast counted(const std::string& method,
                        std::vector<std::string> overrides = {}) {
   overrides.insert(overrides.begin(),
-                   {"method.name=" + method, "reward=colourfulness",
+                   {"method.name=" + method, "rewards=[{name: colourfulness}]",
                     "prompts.samples_per_prompt=2", "compute.threads=1"});
   const auto options = read_run_options(Config::parse(
       "name: a\nmodel: models/shapes-flow\n", "test.yaml", overrides));
@@ -73,19 +73,21 @@ TEST(GuidanceMemory, CountsReplayedPathsInHostMemory) {
 TEST(GuidanceMemory, CountsANetworkThatJudgesWhereItDoes) {
   const TemporaryFolder folder;
   write_small_clip(folder.path());
-  const auto of = [&](const std::string& reward, const std::string& device) {
-    return guidance("rsm-first-flow",
-                    {"reward=" + reward, "compute.device=" + device});
+  const auto judged = [&](const std::string& reward,
+                          const std::string& device) {
+    return guidance("rsm-first-flow", {cat("rewards=[{name: ", reward, "}]"),
+                                       "compute.device=" + device});
   };
-  const std::string clip = "aesthetic:" + folder.path();
-  EXPECT_GT(of(clip, "cpu"), of("colourfulness", "cpu"));
+  const std::string clip = cat("'aesthetic:", folder.path(), "'");
+  EXPECT_GT(judged(clip, "cpu"), judged("colourfulness", "cpu"));
   const auto on = [&](const std::string& device) {
-    return of(cat("{name: '", clip, "', device: ", device, "}"), "cuda");
+    return judged(cat(clip, ", device: ", device), "cuda");
   };
   EXPECT_GT(on("cuda"), on("cpu"));
-  EXPECT_EQ(of(clip, "cuda"), on("cuda"));
-  EXPECT_EQ(of("colourfulness", "cuda"), on("cpu"));
-  EXPECT_GT(of("clip-score:" + folder.path(), "cpu"), of(clip, "cpu"));
+  EXPECT_EQ(judged(clip, "cuda"), on("cuda"));
+  EXPECT_EQ(judged("colourfulness", "cuda"), on("cpu"));
+  EXPECT_GT(judged(cat("'clip-score:", folder.path(), "'"), "cpu"),
+            judged(clip, "cpu"));
 }
 
 }  // namespace
