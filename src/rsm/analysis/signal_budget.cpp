@@ -38,13 +38,15 @@ bool is_far_above(int64_t more, int64_t less) {
          static_cast<double>(more) >= kFactor * static_cast<double>(less);
 }
 
+std::string named(const TimeSignal& signal) {
+  return cat(signal.step, " (t ", report::format_fixed(signal.t, 2), ")");
+}
+
 std::string steps_text(const std::vector<TimeSignal>& signals,
                        const std::function<bool(size_t)>& is_meant) {
   std::vector<std::string> out;
   for (size_t i = 0; i < signals.size(); ++i) {
-    if (!is_meant(i)) continue;
-    out.push_back(cat(signals[i].step, " (t ",
-                      report::format_fixed(signals[i].t, 2), ")"));
+    if (is_meant(i)) out.push_back(named(signals[i]));
   }
   return join(out, ", ");
 }
@@ -56,8 +58,7 @@ void say_verdicts(std::vector<std::string>& said,
                   const std::string& word) {
   for (size_t i = 0; i < signals.size(); ++i) {
     if (budgets[i].verdict != verdict) continue;
-    said.push_back(cat(word, ": step ", signals[i].step, " (t ",
-                       report::format_fixed(signals[i].t, 2), ") has ",
+    said.push_back(cat(word, ": step ", named(signals[i]), " has ",
                        budgets[i].now, " branches; its signal is worth ",
                        budgets[i].measured));
   }
@@ -81,11 +82,8 @@ std::vector<TimeBudget> time_budgets(const std::vector<TimeSignal>& signals,
                                      const std::vector<int64_t>& branches,
                                      double roots) {
   std::vector<StepWorth> worth;
-  double cost = 0;
-  for (size_t i = 0; i < signals.size(); ++i) {
-    worth.push_back(worth_of(signals[i], 0));
-    cost += worth.back().cost * static_cast<double>(branches.at(i));
-  }
+  for (const auto& signal : signals) worth.push_back(worth_of(signal, 0));
+  const double cost = budget_cost(worth, branches);
   const auto measured = branch_budget(worth, cost, roots);
   /** Of a step, with its own signal so many errors away. */
   const auto moved = [&](size_t i, double errors) {
@@ -126,6 +124,7 @@ std::vector<std::string> signal_words(const std::vector<TimeSignal>& signals,
   const auto paired = steps_text(signals, [&](size_t i) {
     const auto k = static_cast<double>(signals[i].branches);
     const auto& [share, error] = signals[i].odd_share;
+    // K/2 pairs have the noise odd / (K/2), K siblings variance / (K - 1).
     return share + kSureErrors * error < k / (2 * (k - 1));
   });
   if (!paired.empty()) {

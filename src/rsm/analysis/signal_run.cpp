@@ -7,12 +7,14 @@
 #include "rsm/base/state_dict.h"
 #include "rsm/data/prompts.h"
 #include "rsm/io/config.h"
+#include "rsm/io/json_text.h"
 #include "rsm/judges/all_rewards.h"
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/policy.h"
 #include "rsm/runs/checkpoint.h"
 #include "rsm/runs/run_options.h"
+#include "rsm/runs/run_state.h"
 
 namespace rsm {
 namespace {
@@ -40,9 +42,16 @@ Standing read_standing(const SignalRunOptions& options) {
   std::vector<std::string> overrides = {"train.lora.from=''"};
   overrides.insert(overrides.end(), options.overrides.begin(),
                    options.overrides.end());
-  return {read_run_options(Config::parse(checkpoint->config,
-                                         source + "/config.yaml", overrides)),
-          with_prefix(checkpoint->tensors, "trained."), checkpoint->epoch};
+  auto run = read_run_options(
+      Config::parse(checkpoint->config, source + "/config.yaml", overrides));
+  if (!checkpoint->log.empty()) {
+    auto chosen = chosen_branches(
+        run,
+        parse_json("[signal] the log of " + source, checkpoint->log.back()));
+    if (!chosen.empty()) run.method.estimator.branches = std::move(chosen);
+  }
+  return {std::move(run), with_prefix(checkpoint->tensors, "trained."),
+          checkpoint->epoch};
 }
 
 /** Of the run's own branches, or of as many at every step as are measured. */

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "rsm/base/error.h"
+#include "rsm/io/json_text.h"
 #include "rsm/plot/format.h"
 #include "rsm/plot/svg_plot.h"
 
@@ -116,7 +117,7 @@ nlohmann::json signal_json(const SignalFindings& found) {
     nlohmann::json step;
     for (const auto& [name, value] :
          numbers_of(found.signals[i], found.budgets[i])) {
-      step[name] = std::isfinite(value) ? nlohmann::json(value) : nullptr;
+      step[name] = finite_or_null(value);
     }
     step["verdict"] = to_string(found.budgets[i].verdict);
     steps.push_back(std::move(step));

@@ -75,9 +75,9 @@ void expect_short_strides(const std::vector<ShortStride>& table,
   const auto taken = path->noisy_steps(path->times(steps), {.level = 1});
   for (size_t i = 0; i < table.size(); ++i) {
     expect_digits(taken[i].s, table[i].s);
-    expect_digits(taken[i].s * std::sqrt(taken[i].short_variance),
+    expect_digits(taken[i].s * std::sqrt(taken[i].short_stride_ratio),
                   table[i].released);
-    const double more = taken[i].short_variance;
+    const double more = taken[i].short_stride_ratio;
     const auto &at = released.at[i], &before = corrected.at[i];
     EXPECT_NEAR(at.h, more * before.h, 1e-12 * at.h) << i;
     EXPECT_NEAR(at.c1, more * before.c1, 1e-12 * at.c1) << i;

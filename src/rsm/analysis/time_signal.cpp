@@ -5,6 +5,7 @@
 
 #include "rsm/analysis/loss_guidance.h"
 #include "rsm/base/clock.h"
+#include "rsm/base/doubles.h"
 #include "rsm/base/error.h"
 #include "rsm/data/certainty.h"
 #include "rsm/estimators/sibling_rewards.h"
@@ -17,12 +18,6 @@ namespace {
 /** Errors of a mean over blocks need as many. */
 constexpr int64_t kLeastBlocks = 3;
 
-std::vector<double> numbers_of(const torch::Tensor& values) {
-  const auto flat = values.to(at::kDouble).contiguous();
-  const double* data = flat.const_data_ptr<double>();
-  return {data, data + flat.numel()};
-}
-
 /** A mean over roots, of which those of one prompt belong together. */
 Measured over_roots(const torch::Tensor& values, const Prompts& prompts) {
   std::vector<int64_t> ids;
@@ -31,7 +26,7 @@ Measured over_roots(const torch::Tensor& values, const Prompts& prompts) {
     ids.push_back(prompt.id);
     categories.push_back(prompt.category);
   }
-  const auto numbers = numbers_of(values);
+  const auto numbers = doubles_of(values);
   return {mean_of(numbers), error_of_mean(numbers, ids, categories).standard};
 }
 
@@ -249,6 +244,8 @@ Method sibling_method(Method method, int64_t steps, int64_t step,
   knobs.branches.assign(steps, 0);
   knobs.branches.at(step) = branches;
   method.regularisation.anchors = false;
+  // A mean over live rows would count dead roots as if they pulled, too.
+  method.regularisation.mask = RegularisationKnobs::Mask::none;
   return method;
 }
 

@@ -21,12 +21,13 @@ struct Transition {
   double diffusion = 0;  ///< s~ = s / sqrt(dt), the SDE's coefficient
   double delta = 0;      ///< |d score / d y|; 0 at t = 1 for flows
   double signal_next = 1;  ///< the picture's share of x'; see paths/path.h
-  /** The noise's share of x; of samples noised again, beside one whole picture:
-   * how far the predicted one moves per unit of output. */
-  double noise = 1;
+  /** How far the predicted picture moves per unit of output: in x, where a
+   * sampler steps (the noise's share of x); in the picture, of samples noised
+   * again (noise / signal). */
+  double reach = 1;
   /** s'^2 / s^2, s' of the same step with the stride of a grid of one step
    * more; of DDIM's grids alone. */
-  double short_variance = 1;
+  double short_stride_ratio = 1;
 
   double dt() const { return t - t_next; }
   /** How far the mean moves per unit of output. */

@@ -31,17 +31,11 @@ int analyze_signal(const SignalArguments& args) {
   const auto found = measure_signal(args, progress);
   std::printf("%s", printed(args, found).c_str());
   if (args.folder.empty()) return kDone;
-  make_folders(args.folder);
   auto files = signal_plots(found);
   files["signal.csv"] = report::table_csv(signal_rows(found));
   files["signal.json"] = json_line(signal_json(found)) + "\n";
   files["signal.txt"] = signal_text(found);
-  for (const auto& [name, text] : files) {
-    if (text.empty()) continue;
-    const std::string file = args.folder + "/" + name;
-    write_file_atomic(file, text);
-    if (!args.csv && !args.json) std::printf("%s\n", file.c_str());
-  }
+  write_files(args.folder, files, !args.csv && !args.json);
   return kDone;
 }
 

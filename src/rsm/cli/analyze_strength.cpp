@@ -87,7 +87,10 @@ std::optional<Method> read_source(StrengthArguments& args) {
   options.steps = run.steps;
   const double asked = options.noise.level;
   options.noise = run.noise;
-  if (asked > 0) options.noise.level = asked;
+  if (asked > 0) {
+    options.noise.level = asked;
+    options.noise.levels.clear();
+  }
   args.model.model = run.model;
   args.model.guidance_scale = run.guidance_scale;
   args.model.negative_prompt = run.negative_prompt;
@@ -183,13 +186,7 @@ int analyze_strength(StrengthArguments args) {
     files["importance.svg"] = report::svg_file(importance_plot(steps));
     std::printf("\n%s", report::table_text(importance_table(steps)).c_str());
   }
-  make_folders(args.folder);
-  for (const auto& [name, text] : files) {
-    if (text.empty()) continue;
-    const std::string file = args.folder + "/" + name;
-    write_file_atomic(file, text);
-    std::printf("%s\n", file.c_str());
-  }
+  write_files(args.folder, files);
   return kDone;
 }
 

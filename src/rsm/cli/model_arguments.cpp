@@ -71,7 +71,7 @@ void ModelArguments::add_to(CLI::App& command) {
       .add_option("--solver", solver,
                   "what takes them: euler and multistep follow the ODE, sa "
                   "(SA-Solver, at the family's usual settings) draws noise")
-      ->check(CLI::IsMember(solver_names()))
+      ->check(CLI::IsMember(words<Solver>()))
       ->capture_default_str();
   command.add_option("--seed", seed, "what the initial noise is counted from")
       ->capture_default_str();
@@ -130,7 +130,7 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
       out.model.network, out.model.text->encode({out.negative_prompt}),
       arguments.guidance_scale, tiles);
   const auto& path = *out.model.path;
-  out.solving = {solver_named(arguments.solver), usual_adams(path.family())};
+  out.solving = {parse<Solver>(arguments.solver), usual_adams(path.family())};
   out.times = out.solving.times(path, path.times(arguments.steps));
   return out;
 }

@@ -11,6 +11,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/compare/pareto.h"
+#include "rsm/io/json_text.h"
 #include "rsm/plot/text_table.h"
 
 namespace rsm::report {
@@ -64,20 +65,19 @@ void add_cell(const json& row, const json::json_pointer& place,
                                             : exact_text(value.get<double>()));
 }
 
-json number(double value) {
-  return std::isfinite(value) ? json(value) : json();
-}
-
 json to_json(const Cost& cost) {
-  return {{"train_s", number(cost.seconds)},
-          {"images", number(cost.images)},
-          {"evals", number(cost.evaluations)}};
+  return {{"train_s", finite_or_null(cost.seconds)},
+          {"images", finite_or_null(cost.images)},
+          {"evals", finite_or_null(cost.evaluations)}};
 }
 
 json to_json(const SeedStatistics& spread) {
-  return {{"seeds", spread.count},          {"mean", number(spread.mean)},
-          {"sd", number(spread.deviation)}, {"median", number(spread.median)},
-          {"low", number(spread.low)},      {"high", number(spread.high)}};
+  return {{"seeds", spread.count},
+          {"mean", finite_or_null(spread.mean)},
+          {"sd", finite_or_null(spread.deviation)},
+          {"median", finite_or_null(spread.median)},
+          {"low", finite_or_null(spread.low)},
+          {"high", finite_or_null(spread.high)}};
 }
 
 json to_json(const CostStatistics& spread) {
@@ -93,8 +93,8 @@ json to_json(const Lag& lag, size_t statements) {
       {Lag::Over::seeds_and_pictures, "seeds and pictures"},
       {Lag::Over::pictures, "pictures"}};
   return {{"difference", lag.difference},
-          {"se", number(lag.error.standard)},
-          {"freedom", number(lag.error.freedom)},
+          {"se", finite_or_null(lag.error.standard)},
+          {"freedom", finite_or_null(lag.error.freedom)},
           {"over", over.at(lag.over)},
           {"paired", lag.paired},
           {"sure", lag.is_sure(statements)}};
@@ -104,16 +104,16 @@ json to_json(const ComparedRun& run, const RunResult& result) {
   json out = {{"folder", run.folder},
               {"seed", run.seed},
               {"finished", run.finished},
-              {"before", number(result.before)},
-              {"after", number(result.after)},
-              {"after_se", number(result.error.standard)},
-              {"gain_se", number(result.gain_error.standard)},
-              {"kl", number(result.kl)},
-              {"at_kl", number(result.at_kl)},
+              {"before", finite_or_null(result.before)},
+              {"after", finite_or_null(result.after)},
+              {"after_se", finite_or_null(result.error.standard)},
+              {"gain_se", finite_or_null(result.gain_error.standard)},
+              {"kl", finite_or_null(result.kl)},
+              {"at_kl", finite_or_null(result.at_kl)},
               {"spent", to_json(result.spent)},
               {"to_target", to_json(result.to_target)}};
   for (const auto& watched : result.watched) {
-    out[watched.name + "_ratio"] = number(watched.ratio);
+    out[watched.name + "_ratio"] = finite_or_null(watched.ratio);
   }
   return out;
 }
@@ -139,7 +139,7 @@ json to_json(const SettingResult& setting, const Comparison& comparison) {
               {"spent", to_json(setting.spent)},
               {"reached", setting.reached},
               {"to_target", to_json(setting.to_target)},
-              {"sooner", number(setting.sooner)},
+              {"sooner", finite_or_null(setting.sooner)},
               {"behind_best", to_json(setting.lag, comparison.pairs())},
               {"runs", runs}};
   for (size_t i = 0; i < setting.watched.size(); ++i) {
@@ -155,8 +155,8 @@ json front_json(const Comparison& comparison) {
     out.push_back({{"label", comparison.settings[point.setting].label()},
                    {"epoch", point.epoch},
                    {"score", point.score},
-                   {"kl", number(point.kl)},
-                   {"kept", number(point.kept)},
+                   {"kl", finite_or_null(point.kl)},
+                   {"kept", finite_or_null(point.kept)},
                    {"best_by_drift", point.best_by_drift},
                    {"best_by_loss", point.best_by_loss}});
   }
@@ -178,11 +178,13 @@ json to_json(const Comparison& comparison) {
   for (const auto& setting : comparison.settings) {
     settings.push_back(to_json(setting, comparison));
   }
-  return {
-      {"metric", comparison.metric},    {"target", number(comparison.target)},
-      {"kl", number(comparison.kl)},    {"baseline", comparison.baseline},
-      {"settings", settings},           {"front", front_json(comparison)},
-      {"warnings", comparison.warnings}};
+  return {{"metric", comparison.metric},
+          {"target", finite_or_null(comparison.target)},
+          {"kl", finite_or_null(comparison.kl)},
+          {"baseline", comparison.baseline},
+          {"settings", settings},
+          {"front", front_json(comparison)},
+          {"warnings", comparison.warnings}};
 }
 
 std::string settings_csv(const Comparison& comparison) {

@@ -16,7 +16,7 @@ namespace rsm::report {
 namespace {
 
 /** What has to be equal for scores to compare. */
-constexpr std::array<const char*, 12> kTask = {"model",
+constexpr std::array<const char*, 16> kTask = {"model",
                                                "reward",
                                                "evaluation.guidance_scale",
                                                "sampling.negative_prompt",
@@ -27,6 +27,10 @@ constexpr std::array<const char*, 12> kTask = {"model",
                                                "evaluation.steps",
                                                "evaluation.solver",
                                                "evaluation.sa.tau",
+                                               "evaluation.sa.from",
+                                               "evaluation.sa.to",
+                                               "evaluation.sa.predictor_order",
+                                               "evaluation.sa.corrector_order",
                                                "evaluation.drift_steps"};
 /** What has to be equal, too, for drifts to compare. */
 constexpr std::array<const char*, 1> kDrift = {"train.guidance_scale"};

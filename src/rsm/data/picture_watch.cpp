@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "rsm/base/doubles.h"
 #include "rsm/base/error.h"
 
 namespace rsm {
@@ -10,12 +11,6 @@ namespace {
 
 /** Of each of red, green and blue. */
 constexpr int64_t kCells = 4;
-
-std::vector<double> numbers(const torch::Tensor& values) {
-  const auto all = values.to(at::kCPU, at::kDouble).contiguous();
-  const double* first = all.const_data_ptr<double>();
-  return {first, first + all.numel()};
-}
 
 /** [B] share of neighbours that differ. */
 torch::Tensor edge_share(const torch::Tensor& images) {
@@ -61,8 +56,8 @@ PictureWatch watch_pictures(const torch::Tensor& images) {
     const auto chroma = picture.amax(1) - picture.amin(1);
     saturation.push_back(chroma.mean({1, 2}, false, at::kDouble));
   }
-  return {numbers(at::cat(edges)), numbers(at::cat(colours)),
-          numbers(at::cat(saturation))};
+  return {doubles_of(at::cat(edges)), doubles_of(at::cat(colours)),
+          doubles_of(at::cat(saturation))};
 }
 
 }  // namespace rsm

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "rsm/base/doubles.h"
 #include "rsm/base/error.h"
 #include "rsm/estimators/baselines.h"
 #include "rsm/estimators/forward_advantages.h"
@@ -50,9 +51,7 @@ std::vector<Moments> group_standards(const std::vector<double>& rewards,
 
 std::vector<double> finite_rewards(const torch::Tensor& rewards,
                                    const std::string& whose) {
-  const auto flat = rewards.detach().cpu().to(torch::kFloat64).contiguous();
-  const double* data = flat.const_data_ptr<double>();
-  std::vector<double> out(data, data + flat.numel());
+  const auto out = doubles_of(rewards);
   for (size_t r = 0; r < out.size(); ++r) {
     RSM_CHECK(std::isfinite(out[r]), "[advantages] the reward of ", whose, " ",
               r, " of ", out.size(), " is ", out[r],

@@ -97,6 +97,10 @@ json parse_json(const std::string& what, std::string_view text, size_t most) {
   return value;
 }
 
+nlohmann::json finite_or_null(double value) {
+  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json();
+}
+
 std::string json_line(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }

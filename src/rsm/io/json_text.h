@@ -25,6 +25,9 @@ nlohmann::json parse_json(const std::string& what, std::string_view text,
  * they are written as null; bytes that are not UTF-8 as U+FFFD. */
 std::string json_line(const nlohmann::json& value);
 
+/** A number as JSON, which has no NaN and no infinities: they are null. */
+nlohmann::json finite_or_null(double value);
+
 /** The text with the NaN, Infinity and -Infinity that Python writes, though
  * JSON has none, as strings of these names. */
 std::string quote_python_numbers(std::string_view text);

@@ -73,7 +73,7 @@ class Reader {
                 "[", who_, "] its masks are ", raw.masks.sizes(), " for ",
                 count, " scores; [", count, ",", height_, ",", width_,
                 "] are needed");
-      seen.masks = raw.masks.to(at::kCPU) > kInMask;
+      seen.masks = (raw.masks > kInMask).to(at::kCPU);
     }
     return seen;
   }

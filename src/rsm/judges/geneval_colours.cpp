@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 
 #include "rsm/base/error.h"
 #include "rsm/judges/clip_pixels.h"
@@ -128,6 +129,10 @@ torch::Tensor ColoursByClip::cosines(
   const torch::NoGradGuard no_grad;
   constexpr int64_t kTile = NetworkReward::kTile;
   const int64_t count = std::ssize(parts);
+  std::map<std::string, torch::Tensor> known;
+  for (const auto& name : names) {
+    if (!known.contains(name)) known[name] = texts(name);
+  }
   std::vector<torch::Tensor> rows;
   for (int64_t first = 0; first < count; first += kTile) {
     std::vector<torch::Tensor> pixels;
@@ -143,7 +148,7 @@ torch::Tensor ColoursByClip::cosines(
     }
     const auto features = towers_.image_features(at::cat(pixels));
     for (int64_t i = first; i < std::min(first + kTile, count); ++i) {
-      rows.push_back(at::mv(texts(names[i]), features[i - first]));
+      rows.push_back(at::mv(known.at(names[i]), features[i - first]));
     }
   }
   const int64_t colours = kColours.size();

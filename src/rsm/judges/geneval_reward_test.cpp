@@ -5,7 +5,6 @@
 #include <torch/script.h>
 
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -180,12 +179,8 @@ RSM_ON_EVERY_DEVICE(GenevalOn);
 TEST_P(GenevalOn, JudgesTheSixTasks) {
   at::set_num_threads(1);
   // The detector of the docs.
-  const std::string python = "'" RSM_SOURCE_DIR "/.venv-test/bin/python'";
-  const std::string command = python +
-                              " -W ignore '" RSM_SOURCE_DIR
-                              "/docs/examples/geneval_detector.py' '" +
-                              folder_ / "example" + "'";
-  ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  run_python("../../docs/examples/geneval_detector.py",
+             cat("'", folder_ / "example", "'"));
   const auto reward = made("example");
   reward->check();
   EXPECT_FALSE(reward->is_differentiable());

@@ -44,13 +44,14 @@ void read_thresholds(const JsonFields& fields, Thresholds& t) {
   read_share(fields, "position_threshold", t.margin);
 }
 
-const json& known_keys() {
-  static const json known = {
-      {"detector", kDetector},    {"classes", kClasses},
-      {"colours", kHue},          {"published", false},
-      {"threshold", 0.3},         {"counting_threshold", 0.9},
-      {"max_objects", 16},        {"max_overlap", 1},
-      {"position_threshold", 0.1}};
+/** Of what check_keys() takes, names alone matter. */
+json known_keys() {
+  json known;
+  for (const char* key : {"detector", "classes", "colours", "published",
+                          "threshold", "counting_threshold", "max_objects",
+                          "max_overlap", "position_threshold"}) {
+    known[key] = nullptr;
+  }
   return known;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "rsm/base/doubles.h"
 #include "rsm/base/error.h"
 #include "rsm/objective/strength.h"
 
@@ -86,14 +87,6 @@ torch::Tensor live_rows(Mask mask, const Advantages& advantages) {
   throw Error("[update_weights] a mask outside its enum");
 }
 
-/** In host memory; of an undefined tensor none. */
-std::vector<double> numbers_of(const torch::Tensor& values) {
-  if (!values.defined()) return {};
-  const auto flat = values.to(at::kCPU, at::kDouble).contiguous();
-  const double* data = flat.const_data_ptr<double>();
-  return {data, data + flat.numel()};
-}
-
 }  // namespace
 
 std::pair<int64_t, int64_t> rows_of(const RolloutIndex& rollout,
@@ -124,7 +117,7 @@ double kl_factor(const RegularisationKnobs& knobs,
              (kElboLevel * kElboLevel * t);
     }
     case RegularisationKnobs::KlForm::short_stride:
-      return exact * transition.short_variance;
+      return exact * transition.short_stride_ratio;
   }
   throw Error("[update_weights] a KL form outside its enum");
 }
@@ -156,7 +149,7 @@ UpdateWeights weights_among(const Method& method, const RolloutIndex& rollout,
   const auto mask = method.regularisation.mask;
   const auto counted = live_rows(mask, advantages);
   const bool* live = counted.const_data_ptr<bool>();
-  const auto pull = numbers_of(advantages.pull);
+  const auto pull = doubles_of(advantages.pull);
   UpdateWeights out;
   out.row.assign(rollout.rows(), 0);
   out.k_ref.assign(rollout.states(), 0);

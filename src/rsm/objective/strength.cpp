@@ -35,9 +35,9 @@ double strength(const StrengthKnobs& knobs, const Transition& transition) {
     case StrengthKnobs::Shape::quadratic:
       return knobs.scale * 2 * left * left / transition.M();
     case StrengthKnobs::Shape::predicted:
-      return knobs.scale * 2 * transition.noise / transition.M();
+      return knobs.scale * 2 * transition.reach / transition.M();
     case StrengthKnobs::Shape::predicted_squared:
-      return knobs.scale * 2 * transition.noise * transition.noise /
+      return knobs.scale * 2 * transition.reach * transition.reach /
              transition.M();
     case StrengthKnobs::Shape::exact:
       return knobs.scale * 2 * left /
@@ -47,7 +47,7 @@ double strength(const StrengthKnobs& knobs, const Transition& transition) {
     case StrengthKnobs::Shape::residual_linear:
       return knobs.scale * 2 * signal / variance;
     case StrengthKnobs::Shape::short_stride:
-      return knobs.scale * transition.short_variance;
+      return knobs.scale * transition.short_stride_ratio;
   }
   throw Error("[strength] a shape outside its enum");
 }

@@ -193,6 +193,13 @@ void read_facts(const json& run, const std::string& where, RunRecord& record) {
               kAdvice);
     if (*title != '\0') record.facts.push_back({title, said});
   }
+  // Not in run.json of every run.
+  const std::string judged = "evaluation.guidance_scale";
+  const auto scale = find(record.config, judged, std::string());
+  if (!scale.empty() &&
+      scale != find(record.config, "sampling.guidance_scale", scale)) {
+    record.facts.push_back({"Text guidance scale of evaluations", scale});
+  }
 }
 
 void read_run_json(const std::string& path, RunRecord& record) {

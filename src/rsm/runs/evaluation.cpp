@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "rsm/base/doubles.h"
 #include "rsm/base/error.h"
 #include "rsm/data/picture_watch.h"
 #include "rsm/rewards/answers.h"
@@ -42,12 +43,6 @@ std::vector<int64_t> shown_pictures(const EvaluationSet& set) {
   chosen.resize(
       std::min<size_t>(chosen.size(), kShownColumns * kMostShownRows));
   return chosen;
-}
-
-std::vector<double> numbers(const torch::Tensor& values) {
-  const auto all = values.to(at::kCPU, at::kDouble).contiguous();
-  const double* first = all.const_data_ptr<double>();
-  return {first, first + all.numel()};
 }
 
 ScoreSummary summary_of(const PictureScores& scores) {
@@ -226,9 +221,9 @@ class Scoring {
     }
     out.pictures = pictures_of(set_.prompts, set_.members, set_.seed);
     auto& metrics = out.pictures.metrics;
-    metrics["reward"] = in_order(numbers(scores.value));
+    metrics["reward"] = in_order(doubles_of(scores.value));
     for (const auto& [name, values] : scores.metrics) {
-      metrics.emplace(name, in_order(numbers(values)));
+      metrics.emplace(name, in_order(doubles_of(values)));
     }
     metrics.emplace("diversity", in_order(diversity_));
     out.watch = {{"edges", mean_of(watch_.edges)},
