@@ -30,8 +30,8 @@ RunOptions colour_run(const std::string& folder, const std::string& method,
 class PicturesOn : public OnDevice {};
 RSM_ON_EVERY_DEVICE(PicturesOn);
 
-/** Those of a checkpoint that begin so; whether they are far from the others.
- */
+/** Norm of the difference of a checkpoint's tensors that begin with a and with
+ * b. */
 double apart(const Checkpoint& checkpoint, const std::string& a,
              const std::string& b) {
   const auto other = with_prefix(checkpoint.tensors, b);

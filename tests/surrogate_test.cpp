@@ -100,20 +100,12 @@ TEST_P(SurrogateOn, TrainsAsThePlainMethodInItsFirstEpoch) {
 
 TEST_P(SurrogateOn, ResumesInTheSameBytes) {
   const TemporaryFolder folder;
-  run_to_end(options(folder / "whole", "picture"));
-  const auto parts = options(folder / "parts", "picture");
-  NoProgress silent;
-  for (int64_t stop = 0; stop < 2; ++stop) {
-    Finetune part(parts, silent);
-    part.run_epoch();
-    part.save();
-  }
-  run_to_end(parts);
-  expect_same_weights(folder / "whole", folder / "parts", repeats_its_bits());
-  const auto saved = latest_checkpoint(folder / "whole");
+  const auto saved =
+      expect_resumes(options(folder / "whole", "picture"),
+                     options(folder / "parts", "picture"), repeats_its_bits());
   for (const char* name :
        {"fit", "rewards", "network.out.weight", "adamw.out.weight.exp_avg"}) {
-    EXPECT_TRUE(saved->tensors.contains(cat("estimator.surrogate.", name)))
+    EXPECT_TRUE(saved.tensors.contains(cat("estimator.surrogate.", name)))
         << name;
   }
 }

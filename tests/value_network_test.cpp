@@ -70,22 +70,6 @@ TEST_P(ValueNetworkOn, TrainsBesideThePolicy) {
   }
 }
 
-/** A run that stops after each of its first epochs leaves the bytes of one that
- * does not; returns its checkpoint. */
-Checkpoint expect_resumes(const RunOptions& whole, const RunOptions& parts,
-                          bool repeats_its_bits) {
-  run_to_end(whole);
-  NoProgress silent;
-  for (int64_t stop = 0; stop < 2; ++stop) {
-    Finetune part(parts, silent);
-    part.run_epoch();
-    part.save();
-  }
-  run_to_end(parts);
-  expect_same_weights(whole.folder, parts.folder, repeats_its_bits);
-  return *latest_checkpoint(parts.folder);
-}
-
 /** g of every kind, beside weights of both, with and without replayed paths. */
 TEST_P(ValueNetworkOn, ResumesInTheSameBytes) {
   struct Case {

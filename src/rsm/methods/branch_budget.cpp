@@ -44,8 +44,8 @@ int64_t next_of(const std::vector<StepWorth>& steps, const Chosen& chosen,
 
 /** The budget of the steps that are chosen; no gain where they cost too much.
  */
-Budget spent_on(const std::vector<StepWorth>& steps, Chosen chosen, double cost,
-                double roots) {
+Budget budget_of(const std::vector<StepWorth>& steps, Chosen chosen,
+                 double cost, double roots) {
   auto branches = branches_among(steps, chosen, cost);
   const double gain = budget_gain(steps, branches, roots);
   return {std::move(chosen), std::move(branches), gain};
@@ -86,6 +86,15 @@ void check(const std::vector<StepWorth>& steps, double cost) {
 }
 
 }  // namespace
+
+double budget_cost(const std::vector<StepWorth>& steps,
+                   const std::vector<int64_t>& branches) {
+  double cost = 0;
+  for (size_t i = 0; i < std::min(steps.size(), branches.size()); ++i) {
+    cost += steps[i].cost * static_cast<double>(branches[i]);
+  }
+  return cost;
+}
 
 double budget_gain(const std::vector<StepWorth>& steps,
                    const std::vector<int64_t>& branches, double roots) {
@@ -153,7 +162,7 @@ std::vector<int64_t> branch_budget(const std::vector<StepWorth>& steps,
   for (bool better = true; better;) {
     better = false;
     for (auto& chosen : changes_of(steps, best.chosen)) {
-      auto found = spent_on(steps, std::move(chosen), cost, roots);
+      auto found = budget_of(steps, std::move(chosen), cost, roots);
       if (found.gain > best.gain * (1 + kRounding)) {
         best = std::move(found);
         better = true;

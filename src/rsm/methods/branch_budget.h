@@ -18,6 +18,10 @@ struct StepWorth {
  * be compared with. */
 inline constexpr int64_t kLeastBranches = 2;
 
+/** sum_i cost_i K_i; steps beyond `branches` have none. */
+double budget_cost(const std::vector<StepWorth>& steps,
+                   const std::vector<int64_t>& branches);
+
 /** What an update of `roots` roots gains with K_i branches at step i, as a
  * share of what it would gain if nothing were noise, times the signal there
  * is:

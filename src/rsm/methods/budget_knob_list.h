@@ -12,6 +12,7 @@ void visit(Visitor& v, BudgetKnobs& k) {
     "after each so many epochs, and before the first, K_i is chosen anew by "
     "measurement, for the network evaluations of the K_i that are configured "
     "(`branches: auto`: those of the profile, every 10 epochs); 0: never");
+  if (!v.when(k.is_on(), "every")) return;
   v("least_worth", k.least_worth, Range{0, 1, true},
     "times branch that have this share of the best one's signal by cost");
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
+#include "rsm/io/json_text.h"
 #include "rsm/methods/by_time.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/knobs.h"
@@ -23,10 +24,6 @@ using nlohmann::json;
 using Source = EstimatorKnobs::Source;
 
 constexpr int64_t kSteps = kCatalogueSteps;
-
-json finite_or_null(double value) {
-  return std::isfinite(value) ? json(value) : json();
-}
 
 /** "0.074" without the leading zero. */
 std::string share(double value) {

@@ -115,11 +115,13 @@ void prepare_flow(const Config& section, EstimatorKnobs& knobs) {
   if (use == FlowKnobs::Use::balance) knobs.compare_nothing();
 }
 
-/** Where there is none, it lies nowhere. */
+/** Where there is none, it lies nowhere; one that stays has no turn to move. */
 void prepare_window(const Config& section, WindowKnobs& knobs) {
-  auto size = knobs.size;
-  KnobReader{section}("size", size, kSamplerSteps, "");
-  if (size == 0) knobs = {};
+  auto next = knobs;
+  KnobReader{section}("size", next.size, kSamplerSteps, "");
+  KnobReader{section}("move", next.move, "");
+  if (next.size == 0) knobs = {};
+  if (next.move == WindowKnobs::Move::frozen) knobs.every = WindowKnobs().every;
 }
 
 /** What the words of `next` have no use for is as usual. */
@@ -149,6 +151,7 @@ void prepare_pictures(const Config& section, EstimatorKnobs& estimator) {
     knobs.weight = next.weight = usual.weight;
     knobs.coefficient = next.coefficient = usual.coefficient;
     knobs.distance = next.distance = usual.distance;
+    knobs.mode = usual.mode;
     knobs.squash = usual.squash;
     knobs.advantage_scale = usual.advantage_scale;
   } else {
@@ -157,6 +160,7 @@ void prepare_pictures(const Config& section, EstimatorKnobs& estimator) {
     words("distance", next.distance, "");
   }
   if (next.weight != PictureKnobs::Weight::advantage) {
+    knobs.mode = usual.mode;
     knobs.squash = usual.squash;
     knobs.advantage_scale = usual.advantage_scale;
   }

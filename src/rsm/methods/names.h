@@ -10,6 +10,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/base/method.h"
+#include "rsm/rollouts/plan.h"
 
 namespace rsm {
 
@@ -33,7 +34,7 @@ Words<Enum> named(const std::string& names,
 }
 
 // The words that configs, tables and logs use for the knobs of a method: the
-// names of the values in base/method.h.
+// names of the values in base/method.h, and of solvers.
 #define RSM_WORDS(Enum, ...)                                                   \
   inline const Words<Enum>& words_of(Enum) {                                   \
     using enum Enum;                                                           \
@@ -41,6 +42,7 @@ Words<Enum> named(const std::string& names,
     return words;                                                              \
   }
 RSM_WORDS(Family, flow, diffusion)
+RSM_WORDS(Solver, euler, multistep, sa)
 RSM_WORDS(SamplerNoise, usual, cps, constant, even_weight, precise)
 RSM_WORDS(TreeKnobs::Keep, best, extremes)
 RSM_WORDS(WindowKnobs::Move, frozen, progressive, random)

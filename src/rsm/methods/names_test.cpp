@@ -45,6 +45,7 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<EstimatorKnobs::Spread>(3);
   expect_round_trip<EstimatorKnobs::Combine>(3);
   expect_round_trip<SamplerNoise>(5);
+  expect_round_trip<Solver>(3);
   expect_round_trip<StrengthKnobs::Shape>(15);
   expect_round_trip<RegularisationKnobs::KlForm>(7);
   expect_round_trip<RegularisationKnobs::Importance>(4);

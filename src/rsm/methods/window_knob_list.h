@@ -17,7 +17,9 @@ void visit(Visitor& v, WindowKnobs& k) {
     "after each `every` epochs: `frozen`, nothing; `progressive`, one step "
     "towards the picture, until the steps end; `random`, anywhere from `start` "
     "on");
-  v("every", k.every, Range{1, 1e9}, "epochs");
+  if (v.when(k.move != WindowKnobs::Move::frozen, "move")) {
+    v("every", k.every, Range{1, 1e9}, "epochs");
+  }
   v("continuation", k.continuation, Range{0, 1, true},
     "share of the steps behind them that a path takes, by a second-order "
     "solver (MixGRPO-Flash); 1: the ODE's own");

@@ -16,6 +16,13 @@ class Stopping : public NoProgress {
   bool stopping() const override { return true; }
 };
 
+/** A model, and states and prompts to ask it. */
+struct Asked {
+  ImageModel model = ImageModel::load("models/shapes-flow");
+  torch::Tensor x = counted_normal(1, {2, 3, 32, 32}), t = at::full({2}, 0.5);
+  Condition condition = model.text->encode({"a red circle", "a cross"});
+};
+
 TEST(Policy, KeepsItsLoraWhereTheReferenceThrows) {
   const auto model = ImageModel::load("models/shapes-flow");
   PolicyOptions options;
@@ -49,10 +56,8 @@ TEST(Policy, KeepsItsLoraWhereTheReferenceThrows) {
 }
 
 TEST(Policy, EveryCopyIsLedAwayFromTheNegativePrompt) {
-  const auto model = ImageModel::load("models/shapes-flow");
-  const auto x = counted_normal(1, {2, 3, 32, 32});
-  const auto t = at::full({2}, 0.5);
-  const auto condition = model.text->encode({"a red circle", "a cross"});
+  const Asked asked;
+  const auto& [model, x, t, condition] = asked;
   PolicyOptions options;
   options.lora = LoraConfig{.rank = 2, .alpha = 4};
   options.guidance_scale = 3;
@@ -76,10 +81,8 @@ TEST(Policy, EveryCopyIsLedAwayFromTheNegativePrompt) {
 /** Training does not move it, and its copy without guidance of its own is as
  * the others. */
 TEST(Policy, TheGuidedReferenceIsTheModelBeforeTrainingAtItsOwnScale) {
-  const auto model = ImageModel::load("models/shapes-flow");
-  const auto x = counted_normal(1, {2, 3, 32, 32});
-  const auto t = at::full({2}, 0.5);
-  const auto condition = model.text->encode({"a red circle", "a cross"});
+  const Asked asked;
+  const auto& [model, x, t, condition] = asked;
   const auto empty = model.text->encode({""});
   PolicyOptions options;
   options.lora = LoraConfig{.rank = 2, .alpha = 4};
@@ -113,10 +116,8 @@ TEST(Policy, TheGuidedReferenceIsTheModelBeforeTrainingAtItsOwnScale) {
 /** Samples are drawn under one guidance and trained on under another: the loss
  * sees all its copies, each with weights of its own, under the training's. */
 TEST(Policy, OnlyTheRolloutIsGuidedAsSamplesAre) {
-  const auto model = ImageModel::load("models/shapes-flow");
-  const auto x = counted_normal(1, {2, 3, 32, 32});
-  const auto t = at::full({2}, 0.5);
-  const auto condition = model.text->encode({"a red circle", "a cross"});
+  const Asked asked;
+  const auto& [model, x, t, condition] = asked;
   const auto empty = model.text->encode({""});
   PolicyOptions options;
   options.guidance_scale = 3;

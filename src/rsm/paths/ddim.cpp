@@ -182,7 +182,7 @@ Transition ddim_step(const DdimPoint& from, const DdimPoint& to,
   step.diffusion = step.s / std::sqrt(step.dt());
   step.delta = 1 / std::sqrt(1 - a);
   step.signal_next = std::sqrt(next);
-  step.noise = std::sqrt(1 - a);
+  step.reach = std::sqrt(1 - a);
   return step;
 }
 

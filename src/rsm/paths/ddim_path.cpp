@@ -91,13 +91,11 @@ Transition DdimPath::step(const std::vector<double>& times, int64_t i,
   if (noise.weight && *noise.weight < least_weight(from, to)) {
     possible.weight.reset();
   }
-  auto out = ddim_step(from, to, possible);
-  out.short_variance = short_variance(times, i);
-  return out;
+  return ddim_step(from, to, possible);
 }
 
-double DdimPath::short_variance(const std::vector<double>& times,
-                                int64_t i) const {
+double DdimPath::short_stride_ratio(const std::vector<double>& times,
+                                    int64_t i) const {
   const int64_t now = timestep(times[i]);
   const int64_t stride =
       std::max<int64_t>(1, std::ssize(alpha_bars_) / std::ssize(times));
@@ -122,13 +120,18 @@ Transition DdimPath::ode_step(const std::vector<double>& times,
 
 Transition DdimPath::noisy_step(const std::vector<double>& times, int64_t i,
                                 const StepNoise& noise) const {
+  DdimNoise own = {.eta = noise.level_at(i)};
   switch (noise.kind) {
-    case SamplerNoise::usual:
-      return step(times, i, {.eta = noise.level_at(i)});
     case SamplerNoise::even_weight:
       RSM_CHECK(noise.weight > 1, "[DdimPath] weight ", noise.weight,
                 " of even_weight; a number above 1 is needed");
-      return step(times, i, {.eta = noise.level_at(i), .weight = noise.weight});
+      own.weight = noise.weight;
+      [[fallthrough]];
+    case SamplerNoise::usual: {
+      auto out = step(times, i, own);
+      out.short_stride_ratio = short_stride_ratio(times, i);
+      return out;
+    }
     case SamplerNoise::cps:
     case SamplerNoise::constant:
     case SamplerNoise::precise:

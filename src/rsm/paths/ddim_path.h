@@ -44,8 +44,8 @@ class DdimPath : public Path {
   double alpha_bar(double t) const { return alpha_bars_[timestep(t)]; }
   Transition step(const std::vector<double>& times, int64_t i,
                   const DdimNoise& noise) const;
-  /** Transition::short_variance. */
-  double short_variance(const std::vector<double>& times, int64_t i) const;
+  /** Transition::short_stride_ratio. */
+  double short_stride_ratio(const std::vector<double>& times, int64_t i) const;
 
   DdimSchedule schedule_;
   double train_steps_;

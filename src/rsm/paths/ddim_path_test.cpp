@@ -152,9 +152,9 @@ TEST(DdimPath, TakesAnyNoiseOnAGridOfItsOwn) {
 TEST(DdimPath, AStepWithoutNoiseHasNoShorterOne) {
   const DdimPath path({1.0, 0.6, 0.3}, {2, 1, 0});
   const auto steps = path.noisy_steps(path.times(2), {.level = 1});
-  EXPECT_EQ(steps[0].short_variance, 1);  // of no shorter stride
+  EXPECT_EQ(steps[0].short_stride_ratio, 1);  // of no shorter stride
   EXPECT_EQ(steps[1].s, 0);
-  EXPECT_EQ(steps[1].short_variance, 1);
+  EXPECT_EQ(steps[1].short_stride_ratio, 1);
 }
 
 TEST(DdimPath, NoiseOfItsOwnHasOneGridAndNoSchedulerConfig) {

@@ -51,7 +51,7 @@ Transition between(const std::vector<double>& times, int64_t i) {
   step.t_next = times[i + 1];
   step.delta = (1 - step.t) / step.t;
   step.signal_next = 1 - step.t_next;
-  step.noise = step.t;
+  step.reach = step.t;
   return step;
 }
 

@@ -32,8 +32,8 @@ Transition forward_row(const Path& path, double t) {
   out.s = 1;
   out.diffusion = 1;
   const double noise = path.noise(t);
-  out.noise = std::abs(path.prediction(t).y);
-  out.delta = path.signal(t) * out.noise / (noise * noise);
+  out.reach = std::abs(path.prediction(t).y);
+  out.delta = path.signal(t) * out.reach / (noise * noise);
   return out;
 }
 

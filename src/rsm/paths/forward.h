@@ -14,7 +14,8 @@ namespace rsm {
 /** The row of such a state: the step x' = y + eps of a policy whose mean is the
  * output and which drew y_c, so that a = 0, m_y = s = 1 and
  * -log rho = (<(y - y_c)^2> - <(y_old - y_c)^2>) / 2 per latent element. Its
- * noise is that beside one whole picture, noise / signal of diffusion models:
+ * reach is the noise beside one whole picture, noise / signal of diffusion
+ * models:
  * the predicted picture is off by it times y - y_c. */
 Transition forward_row(const Path& path, double t);
 

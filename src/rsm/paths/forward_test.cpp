@@ -86,7 +86,7 @@ TEST(ForwardRow, KnowsWhatAnOutputSaysOfTheScore) {
   EXPECT_NEAR(forward_row(flow, 0.3).delta, 0.7 / 0.3, 1e-12);
   EXPECT_NEAR(forward_row(diffusion, 0.3).delta, 1 / diffusion.noise(0.3),
               1e-12);
-  EXPECT_EQ(forward_row(flow, 0.3).noise, 0.3);
+  EXPECT_EQ(forward_row(flow, 0.3).reach, 0.3);
 }
 
 /** x0hat - x0 = +-noise (y - y_c), the picture's own size. */
@@ -104,7 +104,7 @@ TEST(ForwardRow, HasTheNoiseThatThePredictedPictureIsOffBy) {
       const auto predicted =
           of_x * x + of_y * (path->target(picture, eps) + kOff);
       EXPECT_NEAR((predicted - picture).abs().item<double>(),
-                  kOff * forward_row(*path, t).noise, 1e-12);
+                  kOff * forward_row(*path, t).reach, 1e-12);
     }
   }
 }

@@ -1,11 +1,33 @@
 #include "rsm/rollouts/branches.h"
 
+#include <iterator>
 #include <map>
-
-#include "rsm/rollouts/continuation.h"
 
 namespace rsm {
 namespace {
+
+/** How states of one time go on to their pictures. */
+struct Continuation {
+  Transitions steps;        ///< of the ODE
+  std::vector<double> mix;  ///< h / (2 h_before); 0 where nothing is mixed in
+};
+
+/** From the `from`-th time of a sampler's grid: its own steps where `count` of
+ * them are left, else so many of a second-order solver on a grid of its own
+ * (Path::extrapolation). */
+Continuation continuation(const Path& path, const std::vector<double>& grid,
+                          int64_t from, int64_t count) {
+  const bool cheap = count < std::ssize(grid) - 1 - from;
+  const auto times = cheap
+                         ? path.times_from(grid[from], count)
+                         : std::vector<double>(grid.begin() + from, grid.end());
+  Continuation out;
+  for (int64_t k = 0; k < count; ++k) {
+    out.steps.push_back(path.ode_step(times, k));
+    out.mix.push_back(cheap && k > 0 ? path.extrapolation(times, k) : 0);
+  }
+  return out;
+}
 
 /** One branch, for the batch of all. */
 struct Branch {

@@ -19,9 +19,9 @@ namespace rsm {
  * none: each also evaluates their common state anew. */
 enum class Sharing { all, sampling, none };
 
-/** What leads from noise to pictures along a deterministic path. euler: the
- * path's ODE steps. multistep: Adams and Bashforth's of second order, with the
- * path's extrapolation(). sa: SA-Solver, which may draw noise. */
+/** What leads from noise to pictures. euler: the path's ODE steps. multistep:
+ * Adams and Bashforth's of second order, with the path's extrapolation(). sa:
+ * SA-Solver, which may draw noise. */
 enum class Solver { euler, multistep, sa };
 
 /** One with its settings. */

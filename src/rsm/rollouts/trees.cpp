@@ -1,7 +1,8 @@
 #include "rsm/rollouts/trees.h"
 
-#include "rsm/paths/transitions.h"
-#include "rsm/rollouts/continuation.h"
+#include <utility>
+
+#include "rsm/rollouts/solve.h"
 
 namespace rsm {
 namespace {
@@ -9,20 +10,16 @@ namespace {
 /** Where fewer steps than the sampler's lead from its step `from` on. */
 torch::Tensor by_fewer_steps(Sampling& sampling, torch::Tensor x,
                              int64_t from) {
-  const auto& plan = sampling.plan();
-  const auto way = continuation(sampling.path(), sampling.times(), from,
-                                plan.steps_after_window());
+  const auto times = sampling.path().times_from(
+      sampling.times()[from], sampling.plan().steps_after_window());
   const auto prompts = sampling.prompts_of_roots(1);
-  torch::Tensor y_before;
-  for (size_t k = 0; k < way.steps.size(); ++k) {
-    const auto& transition = way.steps[k];
-    const auto y = sampling.evaluate(
-        x, at::full({x.size(0)}, transition.t, at::kFloat), prompts);
-    const auto output = k > 0 ? y + way.mix[k] * (y - y_before) : y;
-    x = step(transition, x, output, {});
-    y_before = y;
-  }
-  return x;
+  const auto output = [&](const torch::Tensor& states, int64_t k) {
+    const auto t =
+        at::full({states.size(0)}, static_cast<float>(times[k]), at::kFloat);
+    return sampling.evaluate(states, t, prompts);
+  };
+  return solved({.solver = Solver::multistep}, sampling.path(), times,
+                std::move(x), output, {});
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ void MemoryCount::read_value(const StateDict& weights, const RunOptions& o) {
   if (knobs.kind == ValueKnobs::Kind::small) {
     const auto config =
         small_unet_config(knobs.channels, latent_shape_[0], text_width_);
+    // Made to be counted: a small one has no file whose header would say.
     value_.numbers = value_.trained = parameters_of(state_dict(*Unet(config)));
     value_.call_memory = [config](const NetworkCall& call) {
       return call_memory(config, call);

@@ -291,12 +291,15 @@ MemoryForecast MemoryCount::of(const RunOptions& o) const {
              "compute.vae_type, ",
              size, ", ", types)});
   }
-  out.stations.push_back(
-      {"y_old and y_ref",
-       always + tensors.update +
-           forward(o.train_tiles, o.training_type,
-                   o.training_guidance_scale != 1, forecast_.states),
-       cat("compute.train_tile, ", size, ", ", types)});
+  const auto& pull = o.method.regularisation;
+  const bool guided_states =
+      o.training_guidance_scale != 1 ||
+      (pull.guides_reference() && pull.reference_guidance != 1);
+  out.stations.push_back({"y_old and y_ref",
+                          always + tensors.update +
+                              forward(o.train_tiles, o.training_type,
+                                      guided_states, forecast_.states),
+                          cat("compute.train_tile, ", size, ", ", types)});
   out.stations.push_back(
       {"the update", always + tensors.update + update(o),
        cat("compute.train_tile, compute.activation_checkpointing, ", size, ", ",

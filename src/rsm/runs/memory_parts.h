@@ -47,11 +47,12 @@ inline double adapters_of(const StateDict& weights, const LoraConfig& lora) {
   double numbers = 0;
   for (const auto& [name, weight] : weights) {
     const std::string ending = ".weight";
-    if (weight.dim() != 2 || !name.ends_with(ending)) continue;
+    const bool kernel = weight.dim() == 4 && !lora.all_linear();
+    if ((weight.dim() != 2 && !kernel) || !name.ends_with(ending)) continue;
     const auto layer = name.substr(0, name.size() - ending.size());
     if (!is_adapted(layer, lora)) continue;
-    numbers +=
-        static_cast<double>(lora.rank * (weight.size(0) + weight.size(1)));
+    numbers += product(lora_down_shape(weight, lora.rank)) +
+               product(lora_up_shape(weight, lora.rank));
   }
   return numbers;
 }

@@ -56,6 +56,15 @@ std::string checksum_of(const Prompts& prompts) {
   return checksum(join(texts_of(prompts), std::string(1, '\0')));
 }
 
+/** Which step and state each state and row is of: plans may be chosen anew. */
+std::string layout_of(const RolloutIndex& rollout) {
+  std::string all;
+  for (const int64_t step : rollout.state_step) all += cat(step, " ");
+  all += "/";
+  for (const int64_t state : rollout.row_state) all += cat(" ", state);
+  return checksum(all);
+}
+
 /** A rollout's tensors by name. */
 std::map<std::string, torch::Tensor Rollout::*> tensors_of_rollouts() {
   return {{"x", &Rollout::x},
@@ -72,6 +81,8 @@ void fill(Rollout& rollout, const SafetensorsFile& file) {
             "it has another checksum than it says");
   RSM_CHECK(checksum_of(rollout.prompts) == text_at(file.metadata, "prompts"),
             "it is of other prompts");
+  RSM_CHECK(layout_of(rollout) == text_at(file.metadata, "layout"),
+            "its states and rows are not those of the epoch's rollout");
   for (const auto& [name, member] : tensors_of_rollouts()) {
     const auto found = file.tensors.find(name);
     RSM_CHECK(found != file.tensors.end() &&
@@ -94,7 +105,8 @@ void save_pending(const std::string& run_folder, int64_t epoch,
   }
   Metadata metadata = {{"epoch", std::to_string(epoch)},
                        {"evaluations", std::to_string(rollout.evaluations)},
-                       {"prompts", checksum_of(rollout.prompts)}};
+                       {"prompts", checksum_of(rollout.prompts)},
+                       {"layout", layout_of(rollout)}};
   metadata[kChecksum] = checksum_of(tensors, metadata);
   write_safetensors(path_in(run_folder), tensors, metadata);
   progress.say(cat("the pictures of epoch ", epoch + 1, " are kept in ",

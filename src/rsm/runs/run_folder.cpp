@@ -69,17 +69,22 @@ void write_description(const RunOptions& o, const Transitions& transitions,
                        const Prompts& train_prompts, const EvaluationSet& set,
                        const Reward& reward, bool finished) {
   nlohmann::json schedule;
-  const auto h = normalised_h(o.method, transitions);
-  const auto& update = o.method.regularisation;
+  auto trained = o.method;
+  if (auto& window = trained.estimator.window;
+      window.is_on() && window.move != WindowKnobs::Move::frozen) {
+    window.size = o.steps - window.start;  // wherever it comes
+  }
+  const auto h = normalised_h(trained, transitions);
+  const auto& update = trained.regularisation;
   const bool clips = update.importance != RegularisationKnobs::Importance::none;
-  for (int64_t i = 0; i < o.method.estimator.trainable_steps(o.steps); ++i) {
-    const int64_t rows = o.method.estimator.rows_at(i, o.steps);
-    const double exponent = row_factors(o.method, transitions[i], 1).exponent;
+  for (int64_t i = 0; i < trained.estimator.trainable_steps(o.steps); ++i) {
+    const int64_t rows = trained.estimator.rows_at(i, o.steps);
+    const double exponent = row_factors(trained, transitions[i], 1).exponent;
     schedule.push_back(
         {{"step", i},
          {"t", transitions[i].t},
          {"branches", rows},
-         {"strength", strength(o.method.strength, transitions[i])},
+         {"strength", strength(trained.strength, transitions[i])},
          {"h", h[i]},
          {"clip", clips && rows > 0
                       ? nlohmann::json(update.log_range() / exponent)

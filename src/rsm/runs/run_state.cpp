@@ -45,4 +45,19 @@ RunState from_checkpoint(const Checkpoint& checkpoint, Policy& policy,
   return state;
 }
 
+std::vector<int64_t> chosen_branches(const RunOptions& options,
+                                     const nlohmann::json& line) {
+  std::vector<int64_t> out;
+  const auto by_step = line.find("by_step");
+  if (!options.method.estimator.budget.is_on() || by_step == line.end() ||
+      !by_step->contains("branches")) {
+    return out;
+  }
+  for (const auto& number : by_step->at("branches")) {
+    out.push_back(static_cast<int64_t>(number.get<double>()));
+  }
+  out.resize(options.steps, 0);
+  return out;
+}
+
 }  // namespace rsm

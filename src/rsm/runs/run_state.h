@@ -34,4 +34,9 @@ Checkpoint to_checkpoint(const RunState& state, const Policy& policy,
 RunState from_checkpoint(const Checkpoint& checkpoint, Policy& policy,
                          torch::optim::AdamW& optimiser, Estimator& estimator);
 
+/** K_i [N] that a run goes on with, by the last line of its log: none where its
+ * branches are not chosen by measurement, or were not yet. */
+std::vector<int64_t> chosen_branches(const RunOptions& options,
+                                     const nlohmann::json& line);
+
 }  // namespace rsm

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rsm/base/error.h"
+#include "rsm/methods/names.h"
 
 namespace rsm {
 namespace {
@@ -28,23 +29,16 @@ void read_interval(const Config& section, StochasticAdams& adams) {
 
 }  // namespace
 
-std::vector<std::string> solver_names() { return {"euler", "multistep", "sa"}; }
-
-Solver solver_named(const std::string& word) {
-  return word == "sa"          ? Solver::sa
-         : word == "multistep" ? Solver::multistep
-                               : Solver::euler;
-}
-
 Solving read_solving(const Config& section, Family family) {
   Solving out;
-  const auto word = section.choice("solver", "euler", solver_names());
-  out.solver = solver_named(word);
+  out.solver = parse<Solver>(
+      section.choice("solver", to_string(out.solver), words<Solver>()));
   if (out.solver != Solver::sa) {
     if (!section.has("sa")) return out;
     section.section("sa").allow_any_key();
     if (section.is_wrong("solver")) return out;
-    section.note("sa", cat("are settings of `solver: sa`, the solver is ", word,
+    section.note("sa", cat("are settings of `solver: sa`, the solver is ",
+                           to_string(out.solver),
                            "; leave them out, or take that solver"));
     return out;
   }
@@ -65,7 +59,7 @@ void read_solver(const Config& sampling, Family family, RunOptions& o) {
   o.adams = adams;
   if (solver == Solver::euler || o.method.estimator.is_of_pictures()) return;
   sampling.note("solver",
-                cat("\"", sampling.text("solver", "euler"),
+                cat("\"", to_string(solver),
                     "\" with a method that trains the sampler's steps; it is "
                     "for source: pictures alone"));
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "rsm/io/config.h"
@@ -8,11 +7,6 @@
 #include "rsm/runs/run_options.h"
 
 namespace rsm {
-
-/** The words of solvers, in their order. */
-std::vector<std::string> solver_names();
-/** The one of such a word. */
-Solver solver_named(const std::string& word);
 
 /** `solver` of a section and, of SA-Solver, its `sa`. Notes settings of a
  * solver that is not taken. */

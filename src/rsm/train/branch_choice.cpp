@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "rsm/base/doubles.h"
 #include "rsm/base/random.h"
 #include "rsm/estimators/sibling_rewards.h"
 #include "rsm/objective/strength.h"
 #include "rsm/runs/judged.h"
+#include "rsm/train/collector.h"
+#include "rsm/train/health.h"
 
 namespace rsm {
 namespace {
@@ -16,12 +19,6 @@ namespace {
  * choose otherwise on every machine. */
 constexpr double kPictureCost = 1;
 
-std::vector<double> numbers_of(const torch::Tensor& values) {
-  const auto flat = values.contiguous();
-  const double* data = flat.const_data_ptr<double>();
-  return {data, data + flat.numel()};
-}
-
 /** Siblings at every step, and nothing else. */
 RolloutPlan siblings_plan(const RunOptions& options) {
   auto method = options.method;
@@ -30,17 +27,6 @@ RolloutPlan siblings_plan(const RunOptions& options) {
   method.regularisation.anchors = false;
   return make_plan(method, options.steps, options.noise,
                    options.continuation_steps);
-}
-
-double spent_on(const std::vector<StepWorth>& steps,
-                const std::vector<int64_t>& branches) {
-  double cost = 0;
-  for (size_t i = 0; i < steps.size(); ++i) {
-    if (i < branches.size()) {
-      cost += steps[i].cost * static_cast<double>(branches[i]);
-    }
-  }
-  return cost;
 }
 
 /** Signal by cost, over that of the best; 0 where there is none. */
@@ -86,7 +72,15 @@ BranchChoice choose_branches(const RunOptions& options,
   auto plan = siblings_plan(options);
   const auto rewards = [&](bool mirrored) {
     plan.mirrored = mirrored;
-    const auto rollout = roll_out(sampler, path, plan, request);
+    auto rollout = make_room(path, plan, request);
+    const auto prompts = std::ssize(request.prompts);
+    const int64_t parts = rollout_parts(rollout, prompts, /*is_remote=*/false);
+    for (int64_t p = 0; p < parts; ++p) {
+      const int64_t first = prompts * p / parts;
+      draw(sampler, path, plan, request,
+           {first, prompts * (p + 1) / parts - first}, rollout);
+    }
+    check_finite(rollout.latents, options.folder);
     out.images += rollout.images();
     out.evaluations += rollout.evaluations;
     return judged(rollout, decoder, reward, 0, rollout.images())
@@ -95,11 +89,11 @@ BranchChoice choose_branches(const RunOptions& options,
   };
   const auto usual = rewards(false);
   const auto siblings = sibling_rewards(usual, rewards(true));
-  const auto variance = numbers_of(siblings.variance.mean(0));
-  const auto odd = numbers_of(siblings.odd.mean(0));
+  const auto variance = doubles_of(siblings.variance.mean(0));
+  const auto odd = doubles_of(siblings.odd.mean(0));
   const auto worth = worth_by_step(options.method, plan, plan.transitions(path),
                                    variance, odd);
-  out.branches = budget_by_worth(worth, spent_on(worth, branches),
+  out.branches = budget_by_worth(worth, budget_cost(worth, branches),
                                  options.method.estimator.budget.least_worth);
   out.branches.push_back(0);
   if (std::none_of(out.branches.begin(), out.branches.end(),

@@ -21,6 +21,7 @@ struct BranchChoice {
    * "branch_worth", their signal by cost over the best step's. */
   std::map<std::string, std::vector<double>> by_step;
   int64_t images = 0, evaluations = 0;  ///< that it took
+  double seconds = 0;
 };
 
 /** Signal, noise and cost of every step before the last from the means over

@@ -17,18 +17,15 @@ namespace {
  * the last one's judging is not hidden. */
 constexpr int64_t kParts = 4;
 
-/** Parts that a rollout is drawn in, at most one a prompt: what the sampler
- * holds of a part beside the rollout (x, y, noise, where they lead, and what an
- * expression makes in between) is about a quarter of a gigabyte. */
-int64_t parts_of(const Rollout& rollout, int64_t prompts, bool is_remote) {
+}  // namespace
+
+int64_t rollout_parts(const Rollout& rollout, int64_t prompts, bool is_remote) {
   constexpr int64_t kBytes = int64_t{1} << 28;
   constexpr int64_t kHeld = 6;
   const int64_t held = kHeld * static_cast<int64_t>(rollout.latents.nbytes());
   return std::min(
       prompts, std::max(is_remote ? kParts : 1, (held + kBytes - 1) / kBytes));
 }
-
-}  // namespace
 
 Collected Collector::collect(int64_t epoch, Denoiser& denoiser) {
   Collected out;
@@ -73,7 +70,7 @@ void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
   const Clock clock;
   auto& rollout = out.rollout;
   const auto prompts = std::ssize(whole.prompts);
-  const int64_t parts = parts_of(rollout, prompts, reward_.is_remote());
+  const int64_t parts = rollout_parts(rollout, prompts, reward_.is_remote());
   const int64_t of_prompt = rollout.images() / prompts;
   progress_.begin(cat("epoch ", whole.epoch + 1, " rollout"),
                   prompts * whole.members * plan_.evaluations_per_root());

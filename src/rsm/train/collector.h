@@ -11,6 +11,12 @@
 
 namespace rsm {
 
+/** Parts that a rollout is drawn in, at most one a prompt: what the sampler
+ * holds of a part beside the rollout (x, y, noise, where they lead, and what an
+ * expression makes in between) is about a quarter of a gigabyte. More where a
+ * remote reward judges meanwhile. */
+int64_t rollout_parts(const Rollout& rollout, int64_t prompts, bool is_remote);
+
 /** Draws the pictures of an epoch and has them judged. */
 class Collector {
  public:

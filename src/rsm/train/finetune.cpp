@@ -210,7 +210,12 @@ nlohmann::json Finetune::train_epoch() {
     const auto& old = options_.method.estimator.pictures.old;
     if (old.is_kept()) policy_->update_old(old.decay(state_.spent.updates));
     sample_as_trained();
-    return log_line(epoch, updates, learning);
+    auto line = log_line(epoch, updates, learning);
+    if (options_.method.estimator.budget.is_on()) {
+      line["seconds"]["branches"] = choice_.seconds;
+      line["evaluations"]["branches"] = choice_.evaluations;
+    }
+    return line;
   } catch (...) {
     if (state_.spent.updates == state.spent.updates) {
       state_ = state;
@@ -227,6 +232,17 @@ bool Finetune::evaluation_is_due(double seconds_before) const {
   return state_.epoch % options_.eval_every == 0 || finished() ||
          (options_.eval_minutes > 0 &&
           periods(state_.spent.train_seconds) > periods(seconds_before));
+}
+
+Collector Finetune::collector(const RolloutPlan& plan) const {
+  return {options_,
+          *parts_.conditions,
+          parts_.model,
+          plan,
+          *parts_.reward,
+          parts_.train_prompts,
+          parts_.evaluation_set.latent_shape,
+          progress_};
 }
 
 Collected Finetune::collect() {

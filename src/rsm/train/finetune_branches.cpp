@@ -2,21 +2,11 @@
 
 #include <utility>
 
+#include "rsm/base/clock.h"
 #include "rsm/base/error.h"
 #include "rsm/train/finetune.h"
 
 namespace rsm {
-
-Collector Finetune::collector(const RolloutPlan& plan) const {
-  return {options_,
-          *parts_.conditions,
-          parts_.model,
-          plan,
-          *parts_.reward,
-          parts_.train_prompts,
-          parts_.evaluation_set.latent_shape,
-          progress_};
-}
 
 void Finetune::set_branches(std::vector<int64_t> branches) {
   options_.method.estimator.branches = std::move(branches);
@@ -28,11 +18,13 @@ void Finetune::choose() {
   choice_ = {};
   if (!options_.method.estimator.budget.is_due(state_.epoch)) return;
   progress_.begin(cat("epoch ", state_.epoch + 1, " branches"), 0);
+  const Clock clock;
   choice_ = choose_branches(options_, configured_branches_,
                             collector(plan_).request(state_.epoch),
                             policy_->copy(Copy::rollout), *parts_.model.path,
                             *parts_.model.decoder, *parts_.reward);
   progress_.end();
+  choice_.seconds = clock.seconds();
   state_.spent.images += choice_.images;
   state_.spent.evaluations += choice_.evaluations;
   set_branches(choice_.branches);
@@ -49,17 +41,8 @@ void Finetune::log_choice(Guidance& guidance) const {
 }
 
 void Finetune::continue_branches() {
-  const auto by_step = state_.line.find("by_step");
-  if (!options_.method.estimator.budget.is_on() ||
-      by_step == state_.line.end() || !by_step->contains("branches")) {
-    return;
-  }
-  std::vector<int64_t> branches;
-  for (const auto& number : by_step->at("branches")) {
-    branches.push_back(static_cast<int64_t>(number.get<double>()));
-  }
-  branches.resize(options_.steps, 0);
-  set_branches(std::move(branches));
+  auto branches = chosen_branches(options_, state_.line);
+  if (!branches.empty()) set_branches(std::move(branches));
 }
 
 }  // namespace rsm

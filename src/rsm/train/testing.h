@@ -73,4 +73,21 @@ inline void expect_same_weights(const std::string& a, const std::string& b,
   }
 }
 
+/** A run that stops after each of its first epochs leaves the bytes of one that
+ * does not; returns its checkpoint. */
+inline Checkpoint expect_resumes(const RunOptions& whole,
+                                 const RunOptions& parts,
+                                 bool repeats_its_bits) {
+  run_to_end(whole);
+  NoProgress silent;
+  for (int64_t stop = 0; stop < 2; ++stop) {
+    Finetune part(parts, silent);
+    part.run_epoch();
+    part.save();
+  }
+  run_to_end(parts);
+  expect_same_weights(whole.folder, parts.folder, repeats_its_bits);
+  return *latest_checkpoint(parts.folder);
+}
+
 }  // namespace rsm

@@ -13,8 +13,7 @@ double first_gap(const RowLosses& rows, const torch::Tensor& y,
   if (rows.t1.numel() == 0) {
     return 0;
   }
-  const double gap = std::max(rows.scaled.abs().max().item<double>(),
-                              (rows.importance - 1).abs().max().item<double>());
+  const double gap = rows.scaled.abs().max().item<double>();
   if (!std::isfinite(gap)) {
     return 0;  // the gradient is not finite either, and is told of
   }

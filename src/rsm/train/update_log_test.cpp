@@ -35,6 +35,14 @@ struct OneRow {
 
 TEST(FirstGap, IsZeroForEqualOutputs) { EXPECT_EQ(OneRow(0).gap(1e-4), 0); }
 
+/** Its own factor is 1 - U (1 + 1 / xi) there, and no ratio. */
+TEST(FirstGap, OfAQuadraticTrustIsThatOfItsLogRatio) {
+  OneRow row(1e-5f);
+  row.rows.importance = RegularisationKnobs::Importance::quadratic;
+  row.rows.clip_range = 1e-3;
+  EXPECT_NEAR(row.gap(1e-3), 1e-5, 1e-8);
+}
+
 TEST(FirstGap, IsToldBelowATenthOfTheClipRangeAndStopsAbove) {
   const OneRow row(1e-5f);
   EXPECT_NEAR(row.gap(1e-3), 1e-5, 1e-8);
