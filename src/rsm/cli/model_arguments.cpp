@@ -6,6 +6,7 @@
 #include "rsm/base/error.h"
 #include "rsm/io/plain_text.h"
 #include "rsm/io/printable.h"
+#include "rsm/methods/names.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/lora_formats.h"
 #include "rsm/runs/solver_options.h"

@@ -2,6 +2,7 @@
 
 #include "rsm/models/loading.h"
 #include "rsm/runs/optimizer_state.h"
+#include "rsm/runs/run_options.h"
 
 namespace rsm {
 
