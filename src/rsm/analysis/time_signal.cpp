@@ -224,7 +224,7 @@ Measured jackknife(double value, const std::vector<double>& without) {
 Method sibling_method(Method method, int64_t steps, int64_t step,
                       int64_t branches) {
   auto& knobs = method.estimator;
-  if (knobs.is_first_order() || knobs.is_of_pictures() || knobs.has_flow() ||
+  if (!knobs.draws_rows() || knobs.has_flow() ||
       method.strength.scaled_residual) {
     throw UsageError(
         cat("[signal] the guidance of method ", method.name,
@@ -237,6 +237,8 @@ Method sibling_method(Method method, int64_t steps, int64_t step,
   }
   knobs.source = EstimatorKnobs::Source::branches;
   knobs.grouping = EstimatorKnobs::Grouping::seed;
+  knobs.diversity = EstimatorKnobs::Diversity::none;
+  method.regularisation.gate = {};
   knobs.profile.clear();
   knobs.tree = {};
   knobs.forward = {};

@@ -28,13 +28,14 @@ void EstimatorKnobs::compare_nothing() {
   baseline = Baseline::none;
   spread = Spread::none;
   combine = Combine::rewards;
+  diversity = usual.diversity;
   spread_offset = usual.spread_offset;
   unbiased_spread = usual.unbiased_spread;
 }
 
 int64_t EstimatorKnobs::trainable_steps(int64_t steps) const {
   if (is_of_pictures()) return pictures.draws;
-  return is_first_order() ? steps : steps - 1;
+  return is_first_order() || is_of_pairs() ? steps : steps - 1;
 }
 
 int64_t EstimatorKnobs::rows_at(int64_t step, int64_t steps) const {

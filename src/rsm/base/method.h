@@ -27,18 +27,19 @@ enum class Family { flow, diffusion };
 /** The noise of a sampler's stochastic step; see paths/path.h.
  * usual: Flow-SDE for flows, DDIM with eta for diffusion. cps: coefficients
  * preserving; constant: DanceGRPO's SDE; precise: the exact step of Flow-SDE
- * for one predicted picture (these for flows). even_weight: DDIM with PCPO's
- * uw-sigma (diffusion). */
-enum class SamplerNoise { usual, cps, constant, even_weight, precise };
+ * for one predicted picture; churn: EDM's, a step too far and new noise (these
+ * for flows). even_weight: DDIM with PCPO's uw-sigma (diffusion). */
+enum class SamplerNoise { usual, cps, constant, even_weight, precise, churn };
 
 /** How the value guidance is estimated. */
 struct EstimatorKnobs {
   /** Where states come from: a stochastic path whose every step is a row
    * (`rollout`), a deterministic root that branches once (`branches`), a
    * stochastic path that splits (`tree`), a path whose every state is
-   * trained along a reward's gradient (`trajectory`), or samples that are
-   * noised again (`pictures`). */
-  enum class Source { rollout, branches, tree, trajectory, pictures };
+   * trained along a reward's gradient (`trajectory`), samples that are
+   * noised again (`pictures`), or two stochastic paths of one start, whose
+   * every state is trained along the difference of their pictures (`pairs`). */
+  enum class Source { rollout, branches, tree, trajectory, pictures, pairs };
   /** Rows compared with each other: all of a prompt (a path's rows share its
    * picture's advantage; branches compare per step), of one root and step
    * (`seed`), of one root whatever the step, or of the whole batch. */
@@ -56,12 +57,15 @@ struct EstimatorKnobs {
    * one by one and their advantages weighted and summed, and the sums then
    * standardised over the epoch (GDPO, arXiv 2601.05242). */
   enum class Combine { rewards, advantages, normalised };
+  /** How far from its nearest sibling a good picture is, which it counts by. */
+  enum class Diversity { none, latents, pixels };
 
   Source source = Source::branches;
   Grouping grouping = Grouping::seed;
   Baseline baseline = Baseline::mean;
   Spread spread = Spread::group;
   Combine combine = Combine::rewards;
+  Diversity diversity = Diversity::none;
   double spread_offset = 1e-4;
   bool unbiased_spread = false;
   int64_t buffer_size = 32;  ///< this and the next only for `running`
@@ -88,6 +92,11 @@ struct EstimatorKnobs {
     return surrogate.at != SurrogateKnobs::At::none;
   }
   bool is_of_pictures() const { return source == Source::pictures; }
+  bool is_of_pairs() const { return source == Source::pairs; }
+  /** Whether rows are steps with noise. */
+  bool draws_rows() const {
+    return !is_first_order() && !is_of_pictures() && !is_of_pairs();
+  }
   /** Whether pictures are noised again, and how. */
   bool noises_pictures() const { return is_of_pictures() || forward.is_on(); }
   const PictureKnobs& noising() const {
@@ -103,18 +112,17 @@ struct EstimatorKnobs {
     return has_flow() || gradient.reject_above != 1 ||
            pictures.compares_outputs();
   }
-  /** Whether each row of a path has a picture of its own, the one before it
-   * that of its state. */
+  /** Whether a path's rows have pictures of their own, behind their state's. */
   bool judges_every_step() const {
     return source == Source::rollout && baseline == Baseline::previous_step;
   }
-  /** Whether all of a root's rows have the advantage of its one picture. */
+  /** Whether all of a path's rows have the advantage of its one picture. */
   bool rows_share_pictures() const {
     return (source == Source::rollout && !judges_every_step()) ||
-           is_of_pictures();
+           is_of_pictures() || is_of_pairs();
   }
-  /** The steps that can be trained, of `steps`: without noise at the last one
-   * there is nothing to compare, but a gradient. Of pictures: their draws. */
+  /** The steps that can be trained, of `steps`: without noise the last one has
+   * nothing but a gradient or a pair's difference. Of pictures: their draws. */
   int64_t trainable_steps(int64_t steps) const;
   /** K_i, the rows drawn from a state at `step` of `steps`: the branch count, 1
    * on a path, the children of a tree's node; 0 where nothing is trained. */

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "rsm/base/gate_knobs.h"
+
 namespace rsm {
 
 /** What holds the update back. */
@@ -42,6 +44,8 @@ struct RegularisationKnobs {
   double beta = 0;
   double reference_guidance = 0;
   double least_pull = 1;
+  GateKnobs gate;
+  ResetKnobs reset;
   double old = 0;
   KlForm kl_form = KlForm::exact;
   bool pull_rows = true;
@@ -62,6 +66,11 @@ struct RegularisationKnobs {
   }
   /** Whether the reference pulls under text guidance of its own. */
   bool guides_reference() const { return beta > 0 && reference_guidance > 0; }
+  /** Whether what pulls may be another than the model before training, as the
+   * loss guides it: by that, or by a reset. */
+  bool has_own_reference() const {
+    return guides_reference() || (beta > 0 && reset.is_on());
+  }
   bool operator==(const RegularisationKnobs&) const = default;
 };
 

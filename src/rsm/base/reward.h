@@ -29,6 +29,9 @@ struct RewardScores {
   std::map<std::string, torch::Tensor> metrics;
   std::vector<RewardPart> parts = {};
   std::map<std::string, int64_t> mended = {};
+  /** [B,F] float32 what the pictures themselves are compared by, where a method
+   * does (EstimatorKnobs::Diversity::pixels); else undefined. */
+  torch::Tensor features = {};
 };
 
 /** A judge of images: a black box unless it says otherwise. */

@@ -15,7 +15,8 @@ namespace rsm {
  * A *state* is an (x, t) of one root at which the network is trained; a *row*
  * is one stochastic step drawn from a state; a state without rows is an anchor.
  * Of pictures a state is a sample noised again, its step a number of such a
- * draw, and its row leads to the output it is pulled to (paths/forward.h).
+ * draw, and its row leads to the output it is pulled to (paths/forward.h). Of
+ * pairs, two states of a root stand at each step, of one path and the other.
  * Rows of one state share one network pass, unless the rollout is not `shared`:
  * then each row has a copy of the state.
  * Pictures that branches lead to may be noised again beside them (forward
@@ -66,8 +67,8 @@ struct Rollout : RolloutIndex {
   torch::Tensor x;  ///< [S,C,H,W] states
   /** [S,C,H,W] the rollout network's outputs there; none of pictures. */
   torch::Tensor y;
-  /** [R,C,H,W] where each row's step led; none of trajectories, whose next
-   * state it is. */
+  /** [R,C,H,W] where each row's step led; none of trajectories and pairs, whose
+   * next state it is. */
   torch::Tensor x_next;
   torch::Tensor latents;  ///< [I,C,H,W] final samples
 
@@ -99,7 +100,8 @@ struct Outputs {
   /** Of the training copy before updates, where a slower copy has its place and
    * it is asked for. */
   StateOutputs present = {};
-  /** Of the reference under text guidance of its own, where that pulls. */
+  /** Of the reference under text guidance of its own, or as it was reset last,
+   * where that pulls. */
   StateOutputs guided_reference = {};
 
   const StateOutputs& now() const {

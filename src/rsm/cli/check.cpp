@@ -73,6 +73,26 @@ void print_forecast(const RunOptions& o, const Forecast& f) {
       f.update_is_exact ? "" : "at most ", number(f.evaluations.update));
 }
 
+/** Which samples the reference pulls at, and which reference; "" where it is
+ * the model before training, at all. */
+std::string pull_text(const RegularisationKnobs& knobs) {
+  std::vector<std::string> parts;
+  if (knobs.gate.is_on()) {
+    parts.push_back(cat("pulls at the most suspicious ", knobs.gate.share,
+                        " of suspicious samples alone, later at ",
+                        knobs.gate.least, " to ", knobs.gate.most));
+  }
+  if (knobs.reset.kl > 0) {
+    parts.push_back(
+        cat("becomes the policy where that is farther than ", knobs.reset.kl));
+  }
+  if (knobs.reset.every > 0) {
+    parts.push_back(cat("becomes the policy after ", knobs.reset.every,
+                        " epochs with one"));
+  }
+  return parts.empty() ? "" : "the reference " + join(parts, ", ");
+}
+
 nlohmann::json to_json(const MemoryForecast& memory) {
   nlohmann::json stations = nlohmann::json::object();
   for (const auto& station : memory.stations) {
@@ -150,8 +170,11 @@ int check_config(const CheckArguments& args) {
   out["memory"] = to_json(memory);
   out["memory"]["chosen"] = options.memory_choice;
   out["warnings"] = options.warnings;
+  const auto pull = pull_text(options.method.regularisation);
+  out["reference"] = pull;
   if (!args.json) {
     print_forecast(options, counted);
+    if (!pull.empty()) std::printf("  %s\n", pull.c_str());
     print_memory(options, memory);
     for (const auto& warning : options.warnings) {
       std::printf("  warning: %s\n", warning.c_str());

@@ -7,6 +7,7 @@
 #include "rsm/estimators/flow_balance.h"
 #include "rsm/estimators/forward_rows.h"
 #include "rsm/estimators/noised_gradients.h"
+#include "rsm/estimators/pair_difference.h"
 #include "rsm/estimators/regression.h"
 #include "rsm/estimators/surrogate.h"
 #include "rsm/estimators/zeroth_order.h"
@@ -26,6 +27,9 @@ std::unique_ptr<Estimator> make_estimator(const Method& method, uint64_t seed,
       return std::make_unique<NoisedGradients>(method, parts);
     }
     return std::make_unique<Regression>(method, seed);
+  }
+  if (method.estimator.is_of_pairs()) {
+    return std::make_unique<PairDifference>(method, seed);
   }
   if (method.estimator.forward.is_on()) {
     return std::make_unique<ForwardRows>(method, seed);

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <numeric>
 
+#include "rsm/methods/check_comparison.h"
 #include "rsm/methods/check_pictures.h"
+#include "rsm/methods/check_pull.h"
 #include "rsm/methods/names.h"
 #include "rsm/methods/require.h"
 
@@ -17,12 +19,6 @@ using Importance = RegularisationKnobs::Importance;
 using KlForm = RegularisationKnobs::KlForm;
 using Shape = StrengthKnobs::Shape;
 using At = GradientKnobs::At;
-
-/** Whether a reward is compared with others of its group. */
-bool compares_members(const EstimatorKnobs& knobs) {
-  return knobs.baseline == Baseline::mean ||
-         knobs.baseline == Baseline::leave_one_out;
-}
 
 /** Of a ScalarUnet (models/scalar_unet.h). */
 void check_channels(const Method& method, const char* section,
@@ -100,7 +96,7 @@ void check_surrogate(const Method& method) {
   const auto& tree = knobs.tree;
   if (!knobs.has_surrogate()) return;
   const std::string at = "surrogate.at: " + to_string(knobs.surrogate.at);
-  require(!knobs.is_first_order() && !knobs.is_of_pictures(), method, at,
+  require(knobs.draws_rows(), method, at,
           " with source: ", to_string(knobs.source),
           ": no row draws noise whose effect a scorer could foretell; set "
           "surrogate.at: none");
@@ -300,27 +296,6 @@ void check_trajectory(const Method& method, int64_t steps) {
   check_value(method);
 }
 
-void check_pull(const Method& method) {
-  const auto& knobs = method.regularisation;
-  const auto& estimator = method.estimator;
-  const auto source = to_string(estimator.source);
-  const bool weighs =
-      estimator.is_of_pictures() && !estimator.needs_gradients();
-  require(knobs.beta > 0 ||
-              (knobs.reference_guidance == 0 && knobs.least_pull == 1),
-          method,
-          "reference_guidance or least_pull with beta = 0: there is no ",
-          "pull; set beta above 0, or reference_guidance: 0, least_pull: 1");
-  require(knobs.reference_guidance == 0 || !estimator.is_first_order(), method,
-          "reference_guidance with source: ", source,
-          ": gradients go along the reference as the loss guides it; set "
-          "reference_guidance: 0");
-  require(knobs.least_pull == 1 || weighs, method,
-          "least_pull with source: ", source,
-          ": only pictures that are compared are held by how good they "
-          "are; set source: pictures, or least_pull: 1");
-}
-
 void check_regularisation(const Method& method) {
   const auto& knobs = method.regularisation;
   const bool of_pictures = method.estimator.is_of_pictures();
@@ -339,9 +314,11 @@ void check_regularisation(const Method& method) {
           of_pictures ? "source: pictures" : "clip_in: divergence",
           ": it holds the ratio of a sampler's steps by itself; set "
           "importance: ratio");
-  require(!by_divergence || !of_pictures, method,
-          "clip_in: divergence with source: pictures: a picture noised again "
-          "is at no step, whose KL it bounds; set clip_in: log_ratio");
+  require(!by_divergence || (!of_pictures && !method.estimator.is_of_pairs()),
+          method, "clip_in: divergence with source: ",
+          to_string(method.estimator.source),
+          ": its rows are at no step, whose KL it bounds; set clip_in: "
+          "log_ratio");
   require(knobs.importance == Importance::none || knobs.clip_range > 0, method,
           "clip_range = ", knobs.clip_range,
           "; it must be above 0 (importance: none does not clip)");
@@ -370,7 +347,11 @@ void check_method(const Method& method, int64_t steps) {
       check_grouping(method);
       check_pictures(method);
       break;
+    case Source::pairs:
+      check_pairs(method);
+      break;
   }
+  check_diversity(method);
   check_forward(method);
   check_window(method, steps);
   check_judged_steps(method);

@@ -121,7 +121,11 @@ std::string estimator_cell(const EstimatorKnobs& knobs) {
   if (knobs.baseline != EstimatorKnobs::Baseline::mean) {
     out += ", " + to_string(knobs.baseline);
   }
-  return out + ", spread " + to_string(knobs.spread);
+  out += ", spread " + to_string(knobs.spread);
+  if (knobs.diversity != EstimatorKnobs::Diversity::none) {
+    out += ", diversity in " + to_string(knobs.diversity);
+  }
+  return out;
 }
 
 std::string strength_cell(const StrengthKnobs& knobs) {
@@ -144,6 +148,10 @@ std::string regularisation_cell(const RegularisationKnobs& knobs) {
   if (knobs.least_pull < 1) {
     out += ", from " + number(knobs.least_pull) + " of it";
   }
+  if (knobs.gate.is_on()) {
+    out += " at the most suspicious " + number(knobs.gate.share);
+  }
+  if (knobs.reset.is_on()) out += ", reference reset";
   if (knobs.anchors) out += knobs.pull_rows ? ", anchors" : ", anchors only";
   return out;
 }

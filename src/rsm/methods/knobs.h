@@ -12,6 +12,7 @@
 #include "rsm/methods/learnt_knob_list.h"
 #include "rsm/methods/picture_knob_list.h"
 #include "rsm/methods/profiles.h"
+#include "rsm/methods/regularisation_knob_list.h"
 #include "rsm/methods/tree_knob_list.h"
 #include "rsm/methods/window_knob_list.h"
 
@@ -39,8 +40,9 @@ void visit(Visitor& v, EstimatorKnobs& k) {
     "node's reward is the mean of its leaves'. `trajectory`: paths whose every "
     "state is trained along the gradient of a differentiable reward. "
     "`pictures`: samples without noise, noised again and trained on as "
-    "pictures "
-    "are, by how good they are");
+    "pictures are, by how good they are. `pairs`: two paths of one start, each "
+    "with noise of its own, whose every state is trained along the difference "
+    "of their pictures");
   v("shared_start", k.shared_start,
     "a prompt's samples share their first noise");
   if (v.when(k.source == trajectory, "source")) {
@@ -51,7 +53,7 @@ void visit(Visitor& v, EstimatorKnobs& k) {
   if (v.when(k.source == rollout, "source")) v.group("flow", k.flow);
   if (v.when(k.source == pictures, "source")) v.group("pictures", k.pictures);
   if (v.when(k.source == branches, "source")) v.group("forward", k.forward);
-  if (v.when(k.source != pictures, "source") && v.when(!k.has_flow(), "flow")) {
+  if (v.when(k.draws_rows(), "source") && v.when(!k.has_flow(), "flow")) {
     v.group("surrogate", k.surrogate);
   }
   if (!v.when(k.flow.use != FlowKnobs::Use::balance, "flow")) return;
@@ -60,7 +62,7 @@ void visit(Visitor& v, EstimatorKnobs& k) {
     "compared: all paths of a prompt, or its branches or nodes at the same "
     "step; those of one root at one step (`seed`) or at all steps (`root`), "
     "neither for `rollout` and `pictures`; all of the epoch, nodes: of a step "
-    "(`batch`)");
+    "(`batch`); of `pairs` the two of a root (`seed`)");
   v("baseline", k.baseline,
     "taken off a reward: its group's mean; that of the others in it; the mean "
     "of the prompt's last rewards over epochs (DDPO); nothing; "
@@ -76,6 +78,10 @@ void visit(Visitor& v, EstimatorKnobs& k) {
     "over all of the epoch (GDPO)");
   v("spread_offset", k.spread_offset, kNotNegative, "added to the spread");
   v("unbiased_spread", k.unbiased_spread, "squares divided by n − 1, not n");
+  v("diversity", k.diversity,
+    "an advantage above 0 is times how far its picture is from the nearest of "
+    "its group, over the group's mean of that (GARDO), by root mean squares of "
+    "`latents` or of `pixels`; `none`: it stays");
   if (v.when(k.baseline == EstimatorKnobs::Baseline::running, "baseline")) {
     v("buffer_size", k.buffer_size, kBuffered,
       "rewards kept of a prompt, for `running` (32)");
@@ -103,31 +109,6 @@ void visit(Visitor& v, StrengthKnobs& k) {
   v("scale", k.scale, kPositive, "multiplies g");
   v("scaled_residual", k.scaled_residual,
     "the policy's output is y_ref + (0.5169/w)(y − y_ref) (PCPO's uw-lambda)");
-}
-
-template <class Visitor>
-void visit(Visitor& v, RegularisationKnobs& k) {
-  v("beta", k.beta, kNotNegative, "weight of the KL to the reference");
-  v("reference_guidance", k.reference_guidance, Range{0, 100},
-    "text guidance of the reference where it pulls (CRD); 0: that of the loss");
-  v("least_pull", k.least_pull, kShare,
-    "of `pictures`: the share of beta that a sample of A = −advantage_clip "
-    "has; it rises with A to the whole of it (CRD); 1: all have that");
-  v("old", k.old, kNotNegative,
-    "weight of <(y − y_old)²>, y_old the outputs before the epoch's updates; "
-    "clipping does not touch it");
-  v("kl_form", k.kl_form, "below");
-  v("pull_rows", k.pull_rows, "the KL at steps with rows");
-  v("anchors", k.anchors,
-    "the KL also at steps without branches (needs `branches`, beta above 0)");
-  v("anchor_share", k.anchor_share, kNotNegative,
-    "so many anchors for each row of the epoch, at random; 0: all");
-  v("importance", k.importance, "form of the loss, below");
-  v("clip_in", k.clip_in, "what the clip range bounds, below");
-  v("clip_range", k.clip_range, kNotNegative,
-    "xi, above 0; not used by `importance: none`");
-  v("advantage_clip", k.advantage_clip, kPositive, "bound on \\|A\\|");
-  v("mask", k.mask, "what rows without an advantage lose, below");
 }
 
 template <class Visitor>

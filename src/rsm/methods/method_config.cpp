@@ -211,7 +211,9 @@ void prepare(const Config& section, EstimatorKnobs& knobs, int64_t steps) {
     knobs.flow = {};
     knobs.pictures = {};
     knobs.forward = {};
-    if (source == Source::pictures) knobs.surrogate = {};
+    if (source == Source::pictures || source == Source::pairs) {
+      knobs.surrogate = {};
+    }
     if (source == Source::trajectory || knobs.is_first_order()) {
       EstimatorKnobs fresh;
       fresh.source = knobs.source;

@@ -43,7 +43,7 @@ Words<Enum> named(const std::string& names,
   }
 RSM_WORDS(Family, flow, diffusion)
 RSM_WORDS(Solver, euler, multistep, sa)
-RSM_WORDS(SamplerNoise, usual, cps, constant, even_weight, precise)
+RSM_WORDS(SamplerNoise, usual, cps, constant, even_weight, precise, churn)
 RSM_WORDS(TreeKnobs::Keep, best, extremes)
 RSM_WORDS(WindowKnobs::Move, frozen, progressive, random)
 RSM_WORDS(ValueKnobs::Kind, none, small, copy, lora)
@@ -61,12 +61,14 @@ RSM_WORDS(PictureKnobs::Coefficient, plain, residual, centred, linear,
           reflected, sigmoid)
 RSM_WORDS(PictureKnobs::Distance, square, relative, power)
 RSM_WORDS(PictureKnobs::Sampled, policy, old)
-RSM_WORDS(EstimatorKnobs::Source, rollout, branches, tree, trajectory, pictures)
+RSM_WORDS(EstimatorKnobs::Source, rollout, branches, tree, trajectory, pictures,
+          pairs)
 RSM_WORDS(EstimatorKnobs::Grouping, prompt, seed, root, batch)
 RSM_WORDS(EstimatorKnobs::Baseline, mean, leave_one_out, running, none,
           previous_step)
 RSM_WORDS(EstimatorKnobs::Spread, group, global, none)
 RSM_WORDS(EstimatorKnobs::Combine, rewards, advantages, normalised)
+RSM_WORDS(EstimatorKnobs::Diversity, none, latents, pixels)
 RSM_WORDS(StrengthKnobs::Shape, constant, noise, proportional, uniform, sigma,
           variance, flat, linear, quadratic, predicted, predicted_squared,
           exact, residual, residual_linear, short_stride)

@@ -85,9 +85,9 @@ Method fitted(Method method, int64_t steps) {
 
 Method for_family(Method method, std::optional<Family> family) {
   auto& noise = method.estimator.noise;
-  const bool of_flows = noise == SamplerNoise::constant ||
-                        noise == SamplerNoise::cps ||
-                        noise == SamplerNoise::precise;
+  const bool of_flows =
+      noise == SamplerNoise::constant || noise == SamplerNoise::cps ||
+      noise == SamplerNoise::precise || noise == SamplerNoise::churn;
   const bool of_diffusion = noise == SamplerNoise::even_weight;
   if ((of_flows && family == Family::diffusion) ||
       (of_diffusion && family == Family::flow)) {

@@ -98,6 +98,37 @@ Method dense_grpo() {
   return m;
 }
 
+/** Against rewards that are won by what they do not see. */
+Method gardo() {
+  auto m = method_called(
+      "gardo", "arXiv 2512.24138 and its release, on arXiv 2505.05470",
+      "flow-grpo, held where other rewards disagree; variety counts",
+      flow_grpo());
+  m.estimator.spread = Spread::none;
+  m.estimator.diversity = EstimatorKnobs::Diversity::pixels;
+  m.regularisation.clip_range = 1e-5;
+  m.regularisation.gate.share = 0.1;
+  m.regularisation.reset = {.kl = 3e-4, .every = 15};
+  return m;
+}
+
+/** Two paths of one start say which way a picture is better. */
+Method fdfo() {
+  auto m = method_called("fdfo", "arXiv 2603.12893 and its release",
+                         "two paths of one start, along their difference");
+  m.family = Family::flow;
+  m.estimator.source = Source::pairs;
+  m.estimator.grouping = Grouping::seed;
+  m.estimator.spread = Spread::none;
+  m.estimator.noise = SamplerNoise::churn;
+  m.strength.shape = Shape::flat;
+  m.regularisation.importance = Importance::quadratic;
+  m.regularisation.clip_range = 0.03;
+  m.regularisation.advantage_clip = 1e30;
+  m.regularisation.kl_form = KlForm::output;
+  return m;
+}
+
 /** Noise and rows within a window of steps, the ODE elsewhere. */
 Method mix_grpo() {
   auto m = path_method("mix-grpo", "arXiv 2507.21802 and its release",
@@ -327,6 +358,8 @@ std::vector<Entry> zeroth_order_entries() {
       {flow_grpo(), Mask::rows},
       {flow_dppo()},
       {dense_grpo()},
+      {gardo(), Mask::rows},
+      {fdfo()},
       {mix_grpo()},
       {mix_grpo_flash()},
       {dance_grpo()},

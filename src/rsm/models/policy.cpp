@@ -62,7 +62,7 @@ class Policy::View : public Denoiser {
       case Copy::evaluation:
         return policy_.sampled_with_;
       case Copy::guided_reference:
-        return Copy::reference;
+        return policy_.values_.contains(which_) ? which_ : Copy::reference;
       default:
         return which_;
     }
@@ -180,6 +180,23 @@ void Policy::load_average(const StateDict& values) {
 
 void Policy::load_old(const StateDict& values) {
   copy_tensors(values_.at(Copy::old), values, "Policy, old");
+}
+
+void Policy::reset_reference() {
+  RSM_CHECK(guided_reference_,
+            "[Policy] a reset of a reference that is the model before "
+            "training; give it a guidance scale of its own");
+  values_[Copy::guided_reference] = trainable();
+}
+
+StateDict Policy::reset_weights() const {
+  const auto found = values_.find(Copy::guided_reference);
+  return found == values_.end() ? StateDict() : found->second;
+}
+
+void Policy::load_reset(const StateDict& values) {
+  reset_reference();
+  copy_tensors(values_.at(Copy::guided_reference), values, "Policy, reference");
 }
 
 void Policy::update_average(double decay) { update(Copy::average, decay); }

@@ -25,7 +25,7 @@ struct PolicyOptions {
   std::optional<double> training_guidance_scale = {};
   /** Of the evaluation copy; as the rollout copy's where there is none. */
   std::optional<double> evaluation_guidance_scale = {};
-  /** Of a second copy of the reference, where there is one. */
+  /** Of a second reference, where there is one. */
   std::optional<double> reference_guidance_scale = {};
   bool has_old = false;             ///< whether there is a slower copy
   bool stop_unconditional = false;  ///< see GuidedNetwork; of the training copy
@@ -56,13 +56,15 @@ StateDict with_trained(const Network& network, const StateDict& trained);
 /** Whose outputs. All but `rollout` and `evaluation` compute as training does:
  * in its precision and tile, LoRA unmerged. */
 enum class Copy {
-  training,          ///< what the loss sees
-  rollout,           ///< what samples: LoRA merged, any precision
-  evaluation,        ///< the same under the guidance of evaluations
-  reference,         ///< the weights before training
-  guided_reference,  ///< the same under text guidance of its own
-  average,           ///< the moving average of the trained weights
-  old,  ///< a slower copy that samples and holds, where there is one
+  training,    ///< what the loss sees
+  rollout,     ///< what samples: LoRA merged, any precision
+  evaluation,  ///< the same under the guidance of evaluations
+  reference,   ///< the weights before training
+  /** What pulls, where that is another: the same under text guidance of its
+   * own, and as it was reset last. */
+  guided_reference,
+  average,  ///< the moving average of the trained weights
+  old,      ///< a slower copy that samples and holds, where there is one
 };
 
 /** The model being trained. All copies share one network, into which their
@@ -95,6 +97,12 @@ class Policy {
   const StateDict& old() const { return values_.at(Copy::old); }
   void load_old(const StateDict& values);
   void update_old(double decay);
+
+  /** The guided reference has the present weights from now on. */
+  void reset_reference();
+  /** Those it was reset to; none: it never was. */
+  StateDict reset_weights() const;
+  void load_reset(const StateDict& values);
 
   /** Outputs, without gradient. */
   Denoiser& copy(Copy which);

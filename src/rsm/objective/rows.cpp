@@ -258,8 +258,8 @@ RowFactors row_factors(const Method& method, const Transition& transition,
     out.post = 1;
     return out;
   }
-  if (method.estimator.is_of_pictures()) {
-    const auto& pictures = method.estimator.pictures;
+  if (method.estimator.is_of_pictures() || method.estimator.is_of_pairs()) {
+    const auto& pictures = method.estimator.pictures;  // plain of pairs
     const bool grows =
         !pictures.follows_gradients() &&
         pictures.coefficient != PictureKnobs::Coefficient::linear;

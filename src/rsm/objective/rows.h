@@ -138,7 +138,7 @@ ScoreFactors score_factors(const Method& method, const Transition& transition);
  *
  * A row of a picture has log rho = -U = -(g / 2) (<(y - y_c)^2> -
  * <(y_old - y_c)^2>): guidance = trust = g A / 2; estimators of pictures put
- * another distance and coefficient in their place.
+ * another distance and coefficient in their place. So has one of a pair.
  *
  * A row of a trajectory has a gradient for eps / s: guidance = g A m_y / 2,
  * without trust, exact in any y; its loss is -g A m_y <(y - y_old) gradient>.

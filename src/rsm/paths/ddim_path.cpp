@@ -135,12 +135,14 @@ Transition DdimPath::noisy_step(const std::vector<double>& times, int64_t i,
     case SamplerNoise::cps:
     case SamplerNoise::constant:
     case SamplerNoise::precise:
+    case SamplerNoise::churn:
       break;
   }
   throw UsageError(
       cat("[sampling.sampler] ",
           noise.kind == SamplerNoise::cps        ? "cps"
           : noise.kind == SamplerNoise::constant ? "constant"
+          : noise.kind == SamplerNoise::churn    ? "churn"
                                                  : "precise",
           " is for flows, the model is a diffusion model; allowed: usual, "
           "even_weight"));

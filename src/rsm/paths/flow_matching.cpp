@@ -181,6 +181,19 @@ Transition flow_precise_step(const std::vector<double>& times, int64_t i,
   return step;
 }
 
+Transition flow_churn_step(const std::vector<double>& times, int64_t i,
+                           double level) {
+  Transition step = between(times, i);
+  RSM_CHECK(std::isfinite(level) && level >= 0,
+            "[flow_churn_step] noise level ", level, "; it must be 0 or more");
+  const double lost = step.t_next * level / (1 + level);
+  step.a_x = 1 - lost;
+  step.m_y = -(step.dt() + (1 - step.t) * lost);
+  step.s = step.t_next * std::sqrt(level * (2 + level)) / (1 + level);
+  step.diffusion = step.s / std::sqrt(step.dt());
+  return step;
+}
+
 Transition flow_ode_step(const std::vector<double>& times, int64_t i) {
   return flow_sde_step(times, i, 0);
 }

@@ -88,6 +88,18 @@ Transition flow_cps_step(const std::vector<double>& times, int64_t i,
 Transition flow_precise_step(const std::vector<double>& times, int64_t i,
                              double level);
 
+/** The ODE's step beyond t', and as much new noise as leads back to it: EDM's
+ * churn. With picture and noise as above and rho = 1 / (1 + level),
+ *
+ *     mean = (1 - t') (x - t v) + t' rho (x + (1 - t) v)
+ *     s    = t' sqrt(1 - rho^2)
+ *
+ * which is the step of flow_cps_step() whose cosine is rho. Throws for i
+ * outside the grid or a negative level. Source: FDFO's release, arXiv
+ * 2603.12893, for flows. */
+Transition flow_churn_step(const std::vector<double>& times, int64_t i,
+                           double level);
+
 /** Euler's step i of the flow's ODE: a_x = 1, m_y = -dt, s = 0. */
 Transition flow_ode_step(const std::vector<double>& times, int64_t i);
 

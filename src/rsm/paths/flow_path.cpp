@@ -30,12 +30,14 @@ Transition FlowPath::noisy_step(const std::vector<double>& times, int64_t i,
       return flow_constant_step(times, i, noise.level_at(i));
     case SamplerNoise::precise:
       return flow_precise_step(times, i, noise.level_at(i));
+    case SamplerNoise::churn:
+      return flow_churn_step(times, i, noise.level_at(i));
     case SamplerNoise::even_weight:
       break;
   }
   throw UsageError(
       "[sampling.sampler] even_weight is for diffusion models, the model is a "
-      "flow; allowed: usual, cps, constant, precise");
+      "flow; allowed: usual, cps, constant, precise, churn");
 }
 
 torch::Tensor FlowPath::target(const torch::Tensor& picture,

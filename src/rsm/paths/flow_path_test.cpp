@@ -33,6 +33,33 @@ TEST(FlowPath, StepsAreThoseOfFlowMatching) {
                 flow_cps_step(times, i, 0.6));
     expect_same(path.noisy_step(times, i, {constant, 0.3}),
                 flow_constant_step(times, i, 0.3));
+    expect_same(path.noisy_step(times, i, {churn, 0.1}),
+                flow_churn_step(times, i, 0.1));
+  }
+}
+
+/** To the time that as much new noise leads back from, as FDFO's release has
+ * it. */
+TEST(FlowPath, ChurnOvershootsAndDrawsNoiseAgain) {
+  const auto times = FlowMatchSchedule{}.times(10);
+  for (const double gamma : {0.0, 0.0025, 0.3}) {
+    for (int64_t i = 0; i < 10; ++i) {
+      const auto step = flow_churn_step(times, i, gamma);
+      const double t = times[i], next = times[i + 1];
+      const double beyond = next / (1 + gamma - gamma * next);
+      const double scale = 1 / (1 + gamma * beyond);
+      EXPECT_NEAR(step.a_x, scale, kRounding);
+      EXPECT_NEAR(step.m_y, scale * (beyond - t), kRounding);
+      EXPECT_NEAR(step.s,
+                  scale * beyond * std::sqrt((1 + gamma) * (1 + gamma) - 1),
+                  kRounding);
+      const double angle = std::acos(1 / (1 + gamma));
+      const auto same = flow_cps_step(times, i, 2 * angle / std::numbers::pi);
+      EXPECT_NEAR(step.a_x, same.a_x, kRounding);
+      EXPECT_NEAR(step.m_y, same.m_y, kRounding);
+      EXPECT_NEAR(step.s, same.s, kRounding);
+    }
+    EXPECT_EQ(flow_churn_step(times, 9, gamma).s, 0);
   }
 }
 
@@ -112,6 +139,7 @@ TEST(FlowPath, RefusesLevelsThatNoStepHas) {
     refused(usual, level);
     refused(cps, level);
     refused(constant, level);
+    refused(churn, level);
   }
   refused(cps, 1.1);
   EXPECT_NO_THROW(path.noisy_step(times, 3, {usual, 1.1}));

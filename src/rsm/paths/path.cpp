@@ -16,6 +16,9 @@ namespace {
 
 constexpr const char* kName = "_class_name";
 
+/** Of FDFO's release. */
+constexpr double kUsualChurn = 0.0025;
+
 }  // namespace
 
 void check_step(const std::vector<double>& times, int64_t i) {
@@ -60,6 +63,8 @@ double usual_level(SamplerNoise kind, Family family) {
       return 0.3;
     case SamplerNoise::even_weight:
       return 1;
+    case SamplerNoise::churn:
+      return kUsualChurn;
     case SamplerNoise::usual:
     case SamplerNoise::cps:
     case SamplerNoise::precise:

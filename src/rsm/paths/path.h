@@ -17,8 +17,9 @@ namespace rsm {
 struct StepNoise {
   SamplerNoise kind = SamplerNoise::usual;
   /** usual: a of Flow-SDE, eta of DDIM; cps: a in s = t' sin(a pi / 2);
-   * constant: s~; even_weight: eta; precise: as of Flow-SDE. 0 is no noise; eta
-   * and cps end at 1. */
+   * constant: s~; even_weight: eta; precise: as of Flow-SDE; churn: gamma, each
+   * step keeps 1 / (1 + gamma) of its noise. 0 is no noise; eta and cps end at
+   * 1. */
   double level = 0.7;
   /** W of even_weight. Steps where no s has it, the last ones of coarse grids,
    * take DDPM's s. */
@@ -109,7 +110,7 @@ class Path {
 void check_step(const std::vector<double>& times, int64_t i);
 
 /** StepNoise::level where a config gives none: 0.7, 1 for DDIM, 0.3 for the
- * constant SDE. */
+ * constant SDE, 0.0025 of churn. */
 double usual_level(SamplerNoise kind, Family family);
 
 }  // namespace rsm

@@ -35,8 +35,8 @@ struct Sampler {
   StepNoise noise;
 
   std::string name() const {
-    const std::vector<std::string> words = {"usual", "cps", "constant",
-                                            "even_weight", "precise"};
+    const std::vector<std::string> words = {
+        "usual", "cps", "constant", "even_weight", "precise", "churn"};
     return cat(path->family() == Family::flow ? "flow " : "diffusion ",
                words[static_cast<size_t>(noise.kind)], " ", noise.level, " ",
                noise.weight);
@@ -45,7 +45,7 @@ struct Sampler {
   /** Its steps have the coefficients of picture and noise that x' has. */
   bool keeps_coefficients() const {
     return diffusion() || noise.kind == cps || noise.kind == precise ||
-           noise.level == 0;
+           noise.kind == churn || noise.level == 0;
   }
 };
 
@@ -69,6 +69,9 @@ std::vector<Sampler> samplers(const DdimSchedule& diffusion = {}) {
   }
   for (const double level : {0.3, 0.7, 1.0}) {
     all.push_back({flow, {cps, level}});
+  }
+  for (const double level : {0.125, 1.0}) {
+    all.push_back({flow, {churn, level}});
   }
   for (const double eta : {0.0, 0.3, 1.0}) {
     all.push_back({ddim, {usual, eta}});
@@ -226,6 +229,7 @@ double variance_of_many_steps(const Sampler& sampler, double t) {
   const auto& [kind, level, weight, levels] = sampler.noise;
   double sine = 0;
   if (kind == cps) sine = std::sin(level * std::numbers::pi / 2);
+  if (kind == churn) sine = std::sqrt(level * (2 + level)) / (1 + level);
   if (kind == even_weight) sine = level * 2 * weight / (1 + weight * weight);
   const double lost = 1 - std::sqrt(1 - sine * sine);
   const double noise = sampler.path->noise(t);
@@ -340,6 +344,7 @@ TEST(Path, SamplersOfTheOtherFamilyAreMistakesOfTheUser) {
   refused(FlowPath(), even_weight, "even_weight");
   refused(DdimPath(), cps, "cps");
   refused(DdimPath(), constant, "constant");
+  refused(DdimPath(), churn, "churn");
 }
 
 TEST(Path, ComesBackFromJson) {
@@ -379,6 +384,7 @@ TEST(Path, UsualLevelsAreThoseOfTheReleases) {
   EXPECT_EQ(usual_level(usual, Family::flow), 0.7);
   EXPECT_EQ(usual_level(cps, Family::flow), 0.7);
   EXPECT_EQ(usual_level(constant, Family::flow), 0.3);
+  EXPECT_EQ(usual_level(churn, Family::flow), 0.0025);
   EXPECT_EQ(usual_level(usual, Family::diffusion), 1);
   EXPECT_EQ(usual_level(even_weight, Family::diffusion), 1);
 }

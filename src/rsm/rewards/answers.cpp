@@ -153,9 +153,12 @@ RewardScores join_scores(const std::string& who,
   for (const auto& [name, numbers] : metrics) {
     all.metrics[name] = at::cat(numbers);
   }
+  std::vector<torch::Tensor> features;
   for (const RewardScores& range : ranges) {
     add_mended(all, range.mended);
+    if (range.features.defined()) features.push_back(range.features);
   }
+  if (!features.empty()) all.features = at::cat(features);
   return all;
 }
 

@@ -67,6 +67,15 @@ void lay_out_step(RolloutIndex& out, const RolloutPlan& plan, int64_t root,
   }
 }
 
+/** A row at each time of a grid but the last. */
+Transitions rows_at_times(const Path& path, const std::vector<double>& times) {
+  Transitions out;
+  for (size_t i = 0; i + 1 < times.size(); ++i) {
+    out.push_back(forward_row(path, times[i]));
+  }
+  return out;
+}
+
 /** A root's pictures, noised again by draw. */
 void lay_out_forward_rows(RolloutIndex& out, const RolloutPlan& plan,
                           int64_t root, int64_t prompt) {
@@ -83,6 +92,7 @@ void lay_out_forward_rows(RolloutIndex& out, const RolloutPlan& plan,
 }  // namespace
 
 int64_t RolloutPlan::nodes_at(int64_t step) const {
+  if (estimator.is_of_pairs()) return 2;
   int64_t nodes = 1;
   if (estimator.source == Source::tree) {
     for (const int64_t split : estimator.tree.split_steps) {
@@ -206,6 +216,7 @@ std::vector<double> RolloutPlan::times(const Path& path) const {
 Transitions RolloutPlan::transitions(const Path& path) const {
   if (estimator.is_of_pictures()) return noised_rows(path);
   const auto times = this->times(path);
+  if (estimator.is_of_pairs()) return rows_at_times(path, times);
   auto out = path.noisy_steps(times, noise);
   const auto& gradient = estimator.gradient;
   for (int64_t i = 0; estimator.is_first_order() && i < steps; ++i) {

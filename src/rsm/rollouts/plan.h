@@ -79,7 +79,7 @@ struct RolloutPlan {
   int64_t evaluations_per_root() const;
 
   /** Different states of one root at `step`: children^(splits before) in a
-   * tree, else 1. */
+   * tree, 2 of a pair, else 1. */
   int64_t nodes_at(int64_t step) const;
   /** Rows drawn from each of them: K_i, a node's children, 1 on a path; 0 at
    * the last step and at ODE steps of a tree. */
@@ -122,7 +122,8 @@ struct RolloutPlan {
   /** [N] the stochastic step of every index, as a rollout hands it on: s and
    * diffusion of split steps times split_noise, where it is recorded. A
    * deterministic trajectory's step is that of the ODE, and its s the one it
-   * would have. Of pictures, noised_rows(). */
+   * would have. Of pictures, noised_rows(); of pairs a row at each time, as of
+   * a picture (paths/forward.h). */
   Transitions transitions(const Path& path) const;
   /** The row in the middle of each draw's share, of pictures noised again. */
   Transitions noised_rows(const Path& path) const;

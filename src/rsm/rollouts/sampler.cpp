@@ -7,6 +7,7 @@
 #include "rsm/base/error.h"
 #include "rsm/rollouts/branches.h"
 #include "rsm/rollouts/judged_steps.h"
+#include "rsm/rollouts/pairs.h"
 #include "rsm/rollouts/pictures.h"
 #include "rsm/rollouts/sampling.h"
 #include "rsm/rollouts/trajectories.h"
@@ -80,7 +81,9 @@ Rollout make_room(const Path& path, const RolloutPlan& plan,
   out.x = room(out.states());
   out.y = room(plan.estimator.is_of_pictures() ? 0 : out.states());
   if (out.noised_from > 0) out.y.zero_();  // where the network is not asked
-  out.x_next = room(plan.estimator.is_first_order() ? 0 : out.rows());
+  const bool leads_on =
+      !plan.estimator.is_first_order() && !plan.estimator.is_of_pairs();
+  out.x_next = room(leads_on ? out.rows() : 0);
   out.latents = room(out.images());
   return out;
 }
@@ -110,6 +113,9 @@ void draw(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
       break;
     case EstimatorKnobs::Source::pictures:
       draw_pictures(sampling);
+      break;
+    case EstimatorKnobs::Source::pairs:
+      draw_pairs(sampling);
       break;
   }
 }

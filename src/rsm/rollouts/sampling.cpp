@@ -190,9 +190,13 @@ torch::Tensor Sampling::noise_of_rows(int64_t step) const {
   return apart ? all * plan_.noise_factor_at(step) : all;
 }
 
-torch::Tensor Sampling::noise_at(int64_t step) const {
+torch::Tensor Sampling::noise_at(int64_t step, int64_t count) const {
   std::vector<torch::Tensor> eps;
-  for (const auto& root : roots_) eps.push_back(step_noise_of(root, step, 0));
+  for (const auto& root : roots_) {
+    for (int64_t state = 0; state < count; ++state) {
+      eps.push_back(step_noise_of(root, step, state));
+    }
+  }
   return at::cat(eps).to(request_.conditions.tokens.device());
 }
 

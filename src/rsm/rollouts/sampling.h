@@ -48,8 +48,9 @@ class Sampling {
   torch::Tensor noisy_step(const torch::Tensor& x, const torch::Tensor& y,
                            int64_t step) const;
 
-  /** [roots,C,H,W] the noise of a step that every root takes. */
-  torch::Tensor noise_at(int64_t step) const;
+  /** [roots * count,C,H,W] the noise of a step that every root takes, of each
+   * of so many states. */
+  torch::Tensor noise_at(int64_t step, int64_t count = 1) const;
 
   /** Hands on the states of one step with their outputs. */
   void keep_states(const torch::Tensor& x, const torch::Tensor& y,

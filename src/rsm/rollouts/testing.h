@@ -94,7 +94,7 @@ inline std::vector<Planned> planned_catalogue() {
   std::vector<Planned> all;
   for (const auto& path : both_paths()) {
     for (const auto& method : catalogue()) {
-      if (method.estimator.is_first_order() ||
+      if (!method.estimator.draws_rows() ||
           method.estimator.noises_pictures()) {
         continue;
       }

@@ -104,6 +104,10 @@ std::vector<std::string> changed_keys(const std::string& before,
       {"method.estimator.pictures.distinct", "false"},
       {"method.estimator.pictures.clip", "0"},
       {"method.estimator.pictures.mode", "all"},
+      {"method.estimator.diversity", "none"},
+      {"method.regularisation.gate.share", "0"},
+      {"method.regularisation.reset_reference.kl", "0"},
+      {"method.regularisation.reset_reference.every", "0"},
       {"method.regularisation.reference_guidance", "0"},
       {"method.regularisation.least_pull", "1"}};
   auto old_values = values_of(before, origin);

@@ -19,6 +19,12 @@ struct Spent {
   double wall_seconds = 0;
 };
 
+/** Of the reference that pulls. */
+struct ResetCount {
+  int64_t count = 0;  ///< so far
+  int64_t epoch = 0;  ///< epochs done at the last one
+};
+
 /** Everything a run needs to go on after `epoch` finished epochs. */
 struct Checkpoint {
   int64_t epoch = 0;
@@ -35,6 +41,7 @@ struct Checkpoint {
   bool evaluation_due = false;        ///< the last line lacks its evaluation
   /** Of the newest checkpoint that an epoch found near the reference. */
   int64_t healthy_epoch = 0;
+  ResetCount resets = {};
   int64_t skipped_in_a_row = 0;  ///< updates without a finite gradient
 };
 

@@ -54,6 +54,10 @@ std::string mark_text(const Checkpoint& c,
                {"inputs", to_json(c.inputs)},
                {"replay", json(c.replay)},
                {"log", c.log}};
+  if (c.resets.count > 0) {
+    mark["counters"]["resets"] = c.resets.count;
+    mark["counters"]["reset_epoch"] = c.resets.epoch;
+  }
   // As it reads back: what is no UTF-8 is replaced.
   mark = json::parse(json_line(mark));
   mark[kChecksum] = checksum(json_line(mark));
@@ -86,6 +90,9 @@ Checkpoint read_mark(const std::string& path, std::string& tensors_checksum) {
   out.evaluation_due = counters.integer("evaluation_due") != 0;
   out.healthy_epoch = counters.integer("healthy_epoch");
   out.skipped_in_a_row = counters.integer("skipped_in_a_row");
+  if (counters.has("resets")) {
+    out.resets = {counters.integer("resets"), counters.integer("reset_epoch")};
+  }
   return out;
 }
 

@@ -213,14 +213,15 @@ Forecast forecast(const RunOptions& o) {
   f.evaluations.old = old_evaluations(o, index, trained);
   f.evaluations.reference =
       std::ssize(reference_states(o.method, index, trained, o.seed)) +
-      (update.guides_reference() ? f.states : 0) +
+      (update.has_own_reference() ? f.states : 0) +
       (o.method.strength.scaled_residual ? f.evaluations.rollout : 0);
   f.evaluations.update = f.states;
   const auto& forward = o.method.estimator.forward;
   f.update_is_exact = (!forward.is_on() || forward.beta > 0) &&
                       update.beta > 0 && update.pull_rows &&
                       update.mask != RegularisationKnobs::Mask::rows &&
-                      !gradient.positive_only && !gradient.random_late_steps;
+                      !update.gate.is_on() && !gradient.positive_only &&
+                      !gradient.random_late_steps;
   f.evaluation_images = o.eval_images;
   f.evaluation_evaluations =
       o.eval_images * o.eval_steps + evaluations_of_drift(o);

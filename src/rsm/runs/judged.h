@@ -9,9 +9,10 @@
 namespace rsm {
 
 /** What the reward says of pictures [first, first + count) of a rollout, which
- * are decoded and judged as many at once as are to be held. Throws what the
- * reward throws. */
+ * are decoded and judged as many at once as are to be held; with their features
+ * (estimators/diversity.h) where asked for. Throws what the reward throws. */
 RewardScores judged(const Rollout& rollout, const Decoder& decoder,
-                    const Reward& reward, int64_t first, int64_t count);
+                    const Reward& reward, int64_t first, int64_t count,
+                    bool with_features = false);
 
 }  // namespace rsm

@@ -207,9 +207,10 @@ double MemoryCount::held(const RunOptions& o) const {
   if (!o.predictor.empty()) {
     bytes += network_.numbers * size_of(o.training_type);
   }
-  // The LoRA, what is averaged, AdamW's two moments, and the reference.
-  const double copies =
-      (o.lora ? 1 : 0) + 1 + 2 + (!o.lora || o.reference_has_lora ? 1 : 0);
+  // The LoRA, what is averaged, AdamW's two moments, and the references.
+  const double copies = (o.lora ? 1 : 0) + 1 + 2 +
+                        (!o.lora || o.reference_has_lora ? 1 : 0) +
+                        (o.method.regularisation.reset.is_on() ? 1 : 0);
   bytes += copies * kNumber * trained_;
   // The value network's weights, its LoRA and AdamW's two moments.
   const bool adapted =
@@ -311,8 +312,10 @@ MemoryForecast MemoryCount::of(const RunOptions& o) const {
              ", method.estimator.gradient.value")});
   }
   if (cpu) {
-    // Copies of the weights and of AdamW's two moments.
-    out.stations.push_back({"a checkpoint", always + 3 * kNumber * trained_,
+    // Copies of the weights, of AdamW's two moments and of a reference.
+    const double copies = pull.reset.is_on() ? 4 : 3;
+    out.stations.push_back({"a checkpoint",
+                            always + copies * kNumber * trained_,
                             cat("train.lora.rank, ", types)});
   }
   return out;

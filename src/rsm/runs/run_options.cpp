@@ -101,6 +101,14 @@ void check_whole(const Config& config, const Path& path, const RunOptions& o) {
       if (!reward->is_differentiable()) reward->value_of({}, {});  // says so
     });
   }
+  if (o.method.regularisation.gate.is_on() &&
+      std::all_of(o.rewards.begin(), o.rewards.end(),
+                  [](const RewardSpec& spec) { return spec.weight != 0; })) {
+    config.note(config.has("rewards") ? "rewards" : "reward",
+                "no reward has weight 0, and method.regularisation.gate holds "
+                "samples that such rewards like less than what is trained; "
+                "list one in `rewards`: {name: ..., weight: 0}");
+  }
   const auto sampling = config.section("sampling");
   sampling.check("noise_level",
                  [&] { path.noisy_steps(path.times(o.steps), o.noise); });
@@ -127,6 +135,7 @@ void check_whole(const Config& config, const Path& path, const RunOptions& o) {
                      " pictures an epoch; allowed: ", kMostPictures));
   }
   if ((estimator.rows_share_pictures() || estimator.judges_every_step()) &&
+      !estimator.is_of_pairs() &&
       estimator.grouping != EstimatorKnobs::Grouping::batch &&
       estimator.baseline != EstimatorKnobs::Baseline::running &&
       estimator.baseline != EstimatorKnobs::Baseline::none &&
@@ -255,8 +264,11 @@ PolicyOptions RunOptions::policy() const {
   if (eval_guidance_scale != guidance_scale) {
     p.evaluation_guidance_scale = eval_guidance_scale;
   }
-  if (method.regularisation.guides_reference()) {
-    p.reference_guidance_scale = method.regularisation.reference_guidance;
+  const auto& pull = method.regularisation;
+  if (pull.has_own_reference()) {
+    p.reference_guidance_scale = pull.guides_reference()
+                                     ? pull.reference_guidance
+                                     : training_guidance_scale;
   }
   p.has_old = method.estimator.pictures.old.is_kept();
   p.rollout_type = rollout_type;

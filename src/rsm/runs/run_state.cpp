@@ -5,6 +5,12 @@
 #include "rsm/runs/run_options.h"
 
 namespace rsm {
+namespace {
+
+/** Of tensors that the reference was reset to. */
+constexpr const char* kReference = "reference.";
+
+}  // namespace
 
 Checkpoint to_checkpoint(const RunState& state, const Policy& policy,
                          torch::optim::AdamW& optimiser,
@@ -17,11 +23,13 @@ Checkpoint to_checkpoint(const RunState& state, const Policy& policy,
   if (policy.options().has_old) {
     add_with_prefix(checkpoint.tensors, "old.", policy.old());
   }
+  add_with_prefix(checkpoint.tensors, kReference, policy.reset_weights());
   add_with_prefix(checkpoint.tensors, "adamw.",
                   adamw_state(optimiser, policy.names()));
   add_with_prefix(checkpoint.tensors, "estimator.", estimator.state());
   checkpoint.evaluation_due = state.evaluation_due;
   checkpoint.healthy_epoch = state.healthy_epoch;
+  checkpoint.resets = state.resets;
   checkpoint.skipped_in_a_row = state.skipped_in_a_row;
   return checkpoint;
 }
@@ -33,11 +41,16 @@ RunState from_checkpoint(const Checkpoint& checkpoint, Policy& policy,
   state.spent = checkpoint.spent;
   state.evaluation_due = checkpoint.evaluation_due;
   state.healthy_epoch = checkpoint.healthy_epoch;
+  state.resets = checkpoint.resets;
   state.skipped_in_a_row = checkpoint.skipped_in_a_row;
   policy.load_trainable(with_prefix(checkpoint.tensors, "trained."));
   policy.load_average(with_prefix(checkpoint.tensors, "average."));
   if (policy.options().has_old) {
     policy.load_old(with_prefix(checkpoint.tensors, "old."));
+  }
+  if (const auto reset = with_prefix(checkpoint.tensors, kReference);
+      !reset.empty()) {
+    policy.load_reset(reset);
   }
   policy.sample_with(Copy::training);
   load_adamw_state(optimiser, policy.names(),

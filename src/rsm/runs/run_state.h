@@ -17,6 +17,7 @@ struct RunState {
   int64_t skipped_in_a_row = 0;  ///< updates without a finite gradient
   /** Of the newest checkpoint that an epoch found near the reference. */
   int64_t healthy_epoch = 0;
+  ResetCount resets;
   /** The last epoch's line of the log. */
   nlohmann::json line = nlohmann::json::object();
   /** Whether that line still lacks its evaluation. */

@@ -48,7 +48,7 @@ std::vector<int64_t> reference_states(const Method& method,
                                       uint64_t seed) {
   const auto& knobs = method.regularisation;
   const bool pulls = knobs.beta > 0 || method.estimator.forward.beta > 0;
-  return (pulls && !knobs.guides_reference()) ||
+  return (pulls && !knobs.has_own_reference()) ||
                  method.strength.scaled_residual ||
                  method.estimator.pictures.compares_reference()
              ? trained

@@ -20,8 +20,9 @@ std::vector<int64_t> watched_states(const RolloutIndex& rollout,
                                     int64_t count, uint64_t seed);
 
 /** States at which the reference is asked, rising: all trained ones where the
- * method's loss has it, else kWatchedStates of them. Under guidance of its own
- * it is asked beside that at all trained ones. */
+ * method's loss has it, else kWatchedStates of them. What pulls in its place, a
+ * reference under guidance of its own or one that was reset, is asked beside
+ * that at all trained ones. */
 std::vector<int64_t> reference_states(const Method& method,
                                       const RolloutIndex& rollout,
                                       const std::vector<int64_t>& trained,

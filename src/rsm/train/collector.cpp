@@ -57,11 +57,16 @@ RolloutRequest Collector::request(int64_t epoch) const {
   return out;
 }
 
+bool Collector::compares_pixels() const {
+  return options_.method.estimator.diversity ==
+         EstimatorKnobs::Diversity::pixels;
+}
+
 void Collector::judge_kept(Collected& out) {
   const Clock clock;
   check_finite(out.rollout.latents, options_.folder);
-  out.scores =
-      judged(out.rollout, *model_.decoder, reward_, 0, out.rollout.images());
+  out.scores = judged(out.rollout, *model_.decoder, reward_, 0,
+                      out.rollout.images(), compares_pixels());
   out.reward_seconds = clock.seconds();
 }
 
@@ -87,7 +92,8 @@ void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
     judging.push_back(std::async(
         reward_.is_remote() ? std::launch::async : std::launch::deferred,
         [=, this, &rollout] {
-          return judged(rollout, *model_.decoder, reward_, image, images);
+          return judged(rollout, *model_.decoder, reward_, image, images,
+                        compares_pixels());
         }));
   }
   progress_.end();

@@ -47,6 +47,7 @@ class Collector {
   void draw_and_judge(Collected& out, const RolloutRequest& request,
                       Denoiser& denoiser);
   void judge_kept(Collected& out);
+  bool compares_pixels() const;
 
   const RunOptions& options_;
   const Conditioner& conditioner_;

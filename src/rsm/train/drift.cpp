@@ -35,6 +35,12 @@ struct StepMeans {
   std::vector<double> sum, count;
 };
 
+/** One of them is known at all states of the other. */
+const std::vector<int64_t>& states_of_both(const StateOutputs& one,
+                                           const StateOutputs& other) {
+  return one.states.size() < other.states.size() ? one.states : other.states;
+}
+
 /** [B] sums of squares of [B,C,H,W]. */
 torch::Tensor squares(const torch::Tensor& y) {
   return y.to(at::kDouble).square().flatten(1).sum(1);
@@ -65,12 +71,30 @@ double Drift::mean_kl(const RolloutIndex& rollout,
   return count > 0 ? sum / count : 0;
 }
 
+double distance_to_pull(const RegularisationKnobs& knobs,
+                        const RolloutIndex& rollout, const Outputs& outputs) {
+  auto unit = knobs;
+  unit.beta = 1;
+  const auto& anchor = outputs.anchor();
+  std::vector<int64_t> states = states_of_both(outputs.old, anchor);
+  std::erase_if(states, [&](int64_t s) { return rollout.is_forward(s); });
+  double sum = 0;
+  for (size_t i = 0; i < states.size(); i += kMeasuredAtOnce) {
+    const auto part = part_of(states, i);
+    const auto apart = squares(outputs.old.of(part) - anchor.of(part));
+    for (size_t k = 0; k < part.size(); ++k) {
+      sum += kl_factor(unit, rollout.transition_of(part[k])) *
+             apart.const_data_ptr<double>()[k];
+    }
+  }
+  const auto elements =
+      static_cast<double>(std::ssize(states) * outputs.old.y[0].numel());
+  return states.empty() ? 0 : sum / elements;
+}
+
 Drift measure_drift(const RolloutIndex& rollout, const Outputs& outputs) {
   Drift out;
-  // One of them is known at all states of the other.
-  const auto& of_old = outputs.old.states;
-  const auto& of_reference = outputs.reference.states;
-  out.states = of_old.size() < of_reference.size() ? of_old : of_reference;
+  out.states = states_of_both(outputs.old, outputs.reference);
   double old_square = 0, ref_square = 0;
   for (size_t i = 0; i < out.states.size(); i += kMeasuredAtOnce) {
     const auto part = part_of(out.states, i);

@@ -26,6 +26,12 @@ struct Drift {
 
 Drift measure_drift(const RolloutIndex& rollout, const Outputs& outputs);
 
+/** How far the old outputs are from what pulls: the mean, over states where
+ * both are known, of what beta multiplies (KlForm). Forward rows are left out.
+ */
+double distance_to_pull(const RegularisationKnobs& knobs,
+                        const RolloutIndex& rollout, const Outputs& outputs);
+
 /** The largest |log-ratio| of rows between the rollout network's outputs and
  * `outputs.old`; NaN where one is not a number, 0 where rows have no noise. */
 double rollout_gap(const Method& method, const Rollout& rollout,

@@ -29,6 +29,7 @@ struct Frozen : Outputs {
   OutputMap map;              ///< of the method's policy; `old` is its result
   Drift drift;
   double rollout_gap = 0;
+  double reference_kl = 0;  ///< to what pulls, where that may be reset
   int64_t old_evaluations = 0, reference_evaluations = 0;
   double seconds = 0;
   std::vector<std::string> warnings;

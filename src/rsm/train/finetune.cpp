@@ -211,6 +211,7 @@ nlohmann::json Finetune::train_epoch() {
     if (old.is_kept()) policy_->update_old(old.decay(state_.spent.updates));
     sample_as_trained();
     auto line = log_line(epoch, updates, learning);
+    reset_reference(frozen, line);
     if (options_.method.estimator.budget.is_on()) {
       line["seconds"]["branches"] = choice_.seconds;
       line["evaluations"]["branches"] = choice_.evaluations;

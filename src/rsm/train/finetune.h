@@ -87,6 +87,9 @@ class Finetune {
   Frozen freeze(const Collected& sampled, const Guidance& guidance);
   /** guidance -> loss -> update */
   UpdateLog update(const Prepared& epoch);
+  /** After an epoch's updates: the reference that pulls becomes the policy
+   * where the method says so; adds to the line of the log. */
+  void reset_reference(const Frozen& frozen, nlohmann::json& line);
   /** Of the weighted mean over some states' rows and pulls. */
   std::vector<torch::Tensor> gradients_of(const Prepared& epoch,
                                           const UpdateWeights& weights,

@@ -83,7 +83,8 @@ Frozen Finetune::freeze(const Collected& sampled, const Guidance& guidance) {
   out.reference = outputs(
       Copy::reference,
       reference_states(options_.method, rollout, guidance.trained, seed));
-  if (options_.method.regularisation.guides_reference()) {
+  const auto& pull = options_.method.regularisation;
+  if (pull.has_own_reference()) {
     out.guided_reference = outputs(Copy::guided_reference, guidance.trained);
   }
   out.reference_evaluations = std::ssize(out.reference.states) +
@@ -97,6 +98,9 @@ Frozen Finetune::freeze(const Collected& sampled, const Guidance& guidance) {
     out.rollout_gap = rollout_gap(options_.method, rollout, out, guidance);
   }
   out.drift = measure_drift(rollout, out);
+  if (pull.reset.is_on()) {
+    out.reference_kl = distance_to_pull(pull, rollout, out);
+  }
   const auto far = drift_warning(out.drift.mean_kl(rollout, guidance.trained),
                                  out.drift.output_ratio, options_.folder);
   if (!far.empty()) {

@@ -30,6 +30,7 @@ void take_rewards_as_they_come(EstimatorKnobs& knobs) {
     knobs.baseline = EstimatorKnobs::Baseline::leave_one_out;
   }
   knobs.spread = EstimatorKnobs::Spread::none;
+  knobs.diversity = EstimatorKnobs::Diversity::none;
   knobs.pictures.squash = 0;
   knobs.gradient.norm_clip = 0;
   knobs.gradient.norm_quantile = 0;
@@ -114,6 +115,8 @@ Tempered at_alpha(Method method, double alpha, const Path& path,
   take_rewards_as_they_come(knobs);
   shrink_networks(knobs);
   update.advantage_clip = kUncut;
+  update.gate = {};
+  update.reset = {};
   knobs.pictures.temperature = alpha;
   knobs.flow.reward_scale = 1 / alpha;
   knobs.flow.ramp = 0;
@@ -121,7 +124,8 @@ Tempered at_alpha(Method method, double alpha, const Path& path,
   const bool given = update.beta == 0;
   if (given) {
     update.beta = 1;
-    update.kl_form = knobs.is_of_pictures() ? KlForm::output : KlForm::exact;
+    const bool at_steps = !knobs.is_of_pictures() && !knobs.is_of_pairs();
+    update.kl_form = at_steps ? KlForm::exact : KlForm::output;
   }
   Tempered out{method, temperatures(method, path, dimensions), given};
   RSM_CHECK(!out.alpha.empty(), "[verify] ", method.name,
@@ -272,6 +276,13 @@ std::vector<std::string> known_biases(const Tempered& tempered, Family family) {
   add_temperature(tempered, out);
   if (knobs.is_of_pictures()) {
     add_of_pictures(knobs.pictures, method.regularisation.old, out);
+    return out;
+  }
+  if (knobs.is_of_pairs()) {
+    out.emplace_back(
+        "a pair's difference stands for the reward's gradient, as if outputs "
+        "moved pictures at all times alike, and over its own square: another "
+        "alpha for each");
     return out;
   }
   if (knobs.is_first_order()) {

@@ -28,7 +28,8 @@ struct Tempered {
 };
 
 /** The method with rewards as they come (no spread, squash, clip or norm takes
- * their size away), centred by the mean of the others, and with the weight of
+ * their size away, no other reward or sibling counts), with one reference,
+ * centred by the mean of the others, and with the weight of
  * its pull (of gradients: their strength) set so that 1/alpha, meant over
  * trained steps, is what is asked for. A method that holds the model by
  * nothing has no answer to compare, and is given the exact KL (of pictures: the
