@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "rsm/base/error.h"
@@ -22,10 +23,14 @@ constexpr const char* kDiffusion = "models/shapes-diffusion";
 RunOptions small_run(const std::string& folder, const std::string& model,
                      const std::string& method,
                      const std::vector<std::string>& overrides = {}) {
-  return read_run_options(Config::parse(
-      cat("name: test\nfolder: ", folder, "\nmodel: ", model,
-          "\nreward: jpeg-compressibility\nmethod: {name: ", method, "}\n",
-          R"(prompts: {per_epoch: 2, samples_per_prompt: 2}
+  const bool listed =
+      std::any_of(overrides.begin(), overrides.end(),
+                  [](const auto& one) { return one.starts_with("rewards="); });
+  return read_run_options(
+      Config::parse(cat("name: test\nfolder: ", folder, "\nmodel: ", model,
+                        listed ? "" : "\nreward: jpeg-compressibility",
+                        "\nmethod: {name: ", method, "}\n",
+                        R"(prompts: {per_epoch: 2, samples_per_prompt: 2}
 sampling: {steps: 10, guidance_scale: 1}
 train:
   epochs: 1
@@ -34,7 +39,7 @@ train:
 evaluation: {images: 6, steps: 2}
 compute: {rollout_tile: 8, train_tile: 8, threads: 2}
 )"),
-      "test.yaml", overrides));
+                    "test.yaml", overrides));
 }
 
 /** Runs on each device, by a small_run of their own. */
@@ -67,6 +72,11 @@ TEST_P(MethodsOn, EveryEntryTrainsOnEveryModelItIsFor) {
         overrides = {"reward=colourfulness", "sampling.steps=4"};
       } else if (method.estimator.is_of_pictures()) {
         overrides = {"sampling.steps=4"};
+      }
+      if (method.regularisation.gate.is_on()) {
+        overrides.emplace_back(
+            "rewards=[{name: jpeg-compressibility}, "
+            "{name: colourfulness, weight: 0}]");
       }
       if (method.estimator.has_surrogate()) {
         overrides.emplace_back("method.estimator.surrogate.updates=1");

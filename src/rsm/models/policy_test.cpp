@@ -113,6 +113,52 @@ TEST(Policy, TheGuidedReferenceIsTheModelBeforeTrainingAtItsOwnScale) {
   EXPECT_THROW(of(Copy::guided_reference), Interrupted);
 }
 
+/** The model before training stays what it was. */
+TEST(Policy, TheReferenceThatPullsIsWhatItWasResetTo) {
+  const Asked asked;
+  const auto& [model, x, t, condition] = asked;
+  for (const bool lora : {false, true}) {
+    PolicyOptions options;
+    if (lora) options.lora = LoraConfig{.rank = 2, .alpha = 4};
+    options.reference_guidance_scale = 1;
+    const auto network = copy_of(model.network, at::kFloat, at::kCPU);
+    const auto empty = model.text->encode({""});
+    Policy policy(network, empty, options);
+    const auto of = [&](Policy& whose, Copy which) {
+      return whose.copy(which).predict(x, t, condition);
+    };
+    const auto change = [&](uint64_t seed) {
+      auto values = policy.trainable();
+      for (auto& [name, tensor] : values) {
+        tensor = tensor + counted_normal(++seed, tensor.sizes()) * 0.02;
+      }
+      policy.load_trainable(values);
+      return of(policy, Copy::training);
+    };
+    const auto before = of(policy, Copy::reference);
+    change(1);
+    EXPECT_TRUE(of(policy, Copy::guided_reference).equal(before));
+    EXPECT_TRUE(policy.reset_weights().empty());
+    const auto then = change(100);
+    policy.reset_reference();
+    const auto after = change(200);
+    ASSERT_FALSE(then.equal(before) || then.equal(after));
+    EXPECT_TRUE(of(policy, Copy::guided_reference).equal(then));
+    EXPECT_TRUE(of(policy, Copy::reference).equal(before));
+    EXPECT_TRUE(of(policy, Copy::training).equal(after));
+    Policy again(copy_of(model.network, at::kFloat, at::kCPU), empty, options);
+    again.load_reset(policy.reset_weights());
+    EXPECT_TRUE(of(again, Copy::guided_reference).equal(then));
+    EXPECT_TRUE(of(again, Copy::reference).equal(before));
+  }
+}
+
+TEST(Policy, AReferenceThatNothingPullsToIsNotReset) {
+  const Asked asked;
+  Policy policy(asked.model.network, asked.model.text->encode({""}), {});
+  EXPECT_THROW(policy.reset_reference(), Error);
+}
+
 /** Samples are drawn under one guidance and trained on under another: the loss
  * sees all its copies, each with weights of its own, under the training's. */
 TEST(Policy, OnlyTheRolloutIsGuidedAsSamplesAre) {

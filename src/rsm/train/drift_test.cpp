@@ -114,5 +114,46 @@ TEST(Drift, ComparesTheSizeOfOutputsWithTheReferences) {
   EXPECT_NEAR(paths.mean_kl(drift), 0.5 * 16, 1e-12);
 }
 
+/** In units of what beta multiplies, whatever beta is; forward rows and states
+ * that only one of the two knows are left out. */
+TEST(DistanceToPull, IsTheMeanOfWhatBetaMultiplies) {
+  Paths paths(2, 3);
+  auto& step = paths.rollout.transitions;
+  for (size_t i = 0; i < step.size(); ++i) {
+    step[i].t = 1 - 0.25 * static_cast<double>(i);
+    step[i].t_next = step[i].t - 0.25;
+    step[i].m_y = -0.5 * static_cast<double>(i + 1);
+  }
+  const auto& y = paths.y_old;
+  Outputs outputs;
+  outputs.old = {y, all_states(paths.rollout)};
+  outputs.reference = {100 + y, all_states(paths.rollout)};
+  const std::vector<int64_t> known = {0, 2, 4};
+  outputs.guided_reference = {at::zeros({3, 1, 2, 2}), known};
+  RegularisationKnobs knobs;
+  knobs.beta = 0.3;
+  for (const auto form : {RegularisationKnobs::KlForm::exact,
+                          RegularisationKnobs::KlForm::heuristic,
+                          RegularisationKnobs::KlForm::output}) {
+    knobs.kl_form = form;
+    double expected = 0;
+    for (const int64_t s : known) {
+      const auto& at = paths.rollout.transition_of(s);
+      double factor = 1;
+      if (form != RegularisationKnobs::KlForm::output) {
+        factor = 0.5 * at.m_y * at.m_y;
+      }
+      if (form == RegularisationKnobs::KlForm::heuristic) factor *= 0.25;
+      expected += factor * y[s].square().mean().item<double>() / 3;
+    }
+    EXPECT_NEAR(distance_to_pull(knobs, paths.rollout, outputs), expected,
+                1e-6 * expected);
+  }
+  paths.rollout.noised_from = 1;  // state 0 is left
+  knobs.kl_form = RegularisationKnobs::KlForm::output;
+  EXPECT_NEAR(distance_to_pull(knobs, paths.rollout, outputs),
+              y[0].square().mean().item<double>(), 1e-6);
+}
+
 }  // namespace
 }  // namespace rsm
