@@ -1,6 +1,7 @@
 #include "rsm/estimators/gate.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
 #include "rsm/base/doubles.h"
