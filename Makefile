@@ -1,7 +1,8 @@
 # Everything starts here: `make help` lists the targets.
-# Variables: JOBS (compile jobs), PYTHON and RSM_TORCH_DIR (see scripts/setup).
+# Variables: JOBS (compile jobs), PYTHON, RSM_TORCH_DIR and RSM_OPENVINO_DIR (see
+# scripts/setup).
 
-export PYTHON RSM_TORCH_DIR
+export PYTHON RSM_TORCH_DIR RSM_OPENVINO_DIR
 
 # As many compile jobs as there are cores, and 1.5 GB of free memory for each:
 # what g++ takes on LibTorch's headers. The second file is a container's limit.
@@ -21,7 +22,7 @@ help: ## List the targets (this is what plain `make` does)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' \
 	  $(MAKEFILE_LIST)
 
-setup: ## Install Debian packages, and LibTorch into .venv
+setup: ## Install Debian packages, and LibTorch and OpenVINO into .venv
 	@scripts/setup
 
 setup-tests: setup ## Install what the tests compare with into .venv-test
