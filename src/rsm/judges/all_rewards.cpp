@@ -6,12 +6,17 @@
 #include "rsm/judges/geneval_reward.h"
 #include "rsm/judges/geneval_settings.h"
 #include "rsm/judges/judge_files.h"
+#include "rsm/judges/ocr_reward.h"
+#include "rsm/judges/ocr_settings.h"
+#include "rsm/judges/onnx_reward.h"
 #include "rsm/judges/torchscript_reward.h"
 
 namespace rsm {
 namespace {
 
 constexpr const char* kGeneval = "geneval";
+constexpr const char* kOcr = "ocr";
+constexpr const char* kOnnx = "onnx";
 
 /** The one list of rewards that are networks. */
 const std::vector<RewardMaker>& makers() {
@@ -19,7 +24,8 @@ const std::vector<RewardMaker>& makers() {
       {"aesthetic", make_aesthetic},   {"clip-score", make_clip_score},
       {"pick-score", make_pick_score}, {"hps-v2", make_hps},
       {"hps-v2.1", make_hps},          {"torchscript", make_torchscript_reward},
-      {kGeneval, make_geneval},
+      {kGeneval, make_geneval},        {kOcr, make_ocr_reward},
+      {kOnnx, make_onnx_reward},
   };
   return all;
 }
@@ -40,6 +46,8 @@ std::vector<std::string> network_places(const std::string& name) {
   const std::string path =
       colon == std::string::npos ? default_place(word) : name.substr(colon + 1);
   if (word == kGeneval) return geneval::places_of(path);
+  if (word == kOcr) return ocr_places(path);
+  if (word == kOnnx) return onnx_places(path);
   return {path};
 }
 

@@ -13,7 +13,7 @@
 namespace rsm {
 
 /** Names of the rewards that are networks. Each takes a path behind a colon;
- * "torchscript" needs one. */
+ * "torchscript" and "onnx" need one. */
 std::vector<std::string> network_reward_names();
 
 /** The files and folders, there or not, that the reward NAME or NAME:PATH rests

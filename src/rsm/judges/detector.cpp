@@ -96,10 +96,27 @@ class Reader {
   int64_t classes_, height_, width_;
 };
 
-}  // namespace
+class ScriptDetector : public Detector {
+ public:
+  ScriptDetector(std::string who, std::string file, int64_t classes,
+                 torch::Device device, torch::ScalarType type);
 
-Detector::Detector(std::string who, std::string file, int64_t classes,
-                   torch::Device device, torch::ScalarType type)
+  std::vector<Seen> see(const torch::Tensor& images) const override;
+  void check() const override { see(pictures_to_try(who_, module_)); }
+
+ private:
+  std::vector<Seen> see_tile(const torch::Tensor& images, int64_t count) const;
+
+  std::string who_, file_;
+  int64_t classes_;
+  torch::Device device_;
+  torch::ScalarType type_;
+  mutable torch::jit::Module module_;
+};
+
+ScriptDetector::ScriptDetector(std::string who, std::string file,
+                               int64_t classes, torch::Device device,
+                               torch::ScalarType type)
     : who_(std::move(who)),
       file_(std::move(file)),
       classes_(classes),
@@ -115,8 +132,8 @@ Detector::Detector(std::string who, std::string file, int64_t classes,
             " arguments; images, alone, are shown to it");
 }
 
-std::vector<Seen> Detector::see_tile(const torch::Tensor& images,
-                                     int64_t count) const {
+std::vector<Seen> ScriptDetector::see_tile(const torch::Tensor& images,
+                                           int64_t count) const {
   const auto out = run_script(who_, module_, {images.to(device_, type_)});
   RSM_CHECK(out.isTuple() && (out.toTupleRef().elements().size() == 3 ||
                               out.toTupleRef().elements().size() == 4),
@@ -139,7 +156,7 @@ std::vector<Seen> Detector::see_tile(const torch::Tensor& images,
   return seen;
 }
 
-std::vector<Seen> Detector::see(const torch::Tensor& images) const {
+std::vector<Seen> ScriptDetector::see(const torch::Tensor& images) const {
   const torch::NoGradGuard no_grad;
   constexpr int64_t kTile = NetworkReward::kTile;
   const int64_t pictures = images.size(0);
@@ -157,6 +174,14 @@ std::vector<Seen> Detector::see(const torch::Tensor& images) const {
   return seen;
 }
 
-void Detector::check() const { see(pictures_to_try(who_, module_)); }
+}  // namespace
+
+std::unique_ptr<Detector> make_script_detector(const std::string& who,
+                                               const std::string& file,
+                                               int64_t classes,
+                                               torch::Device device,
+                                               torch::ScalarType type) {
+  return std::make_unique<ScriptDetector>(who, file, classes, device, type);
+}
 
 }  // namespace rsm::geneval

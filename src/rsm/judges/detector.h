@@ -1,8 +1,9 @@
 #pragma once
 
-#include <torch/script.h>
+#include <torch/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,21 @@ struct Seen {
   torch::Tensor masks;  ///< [n,H,W] bool on the CPU; undefined where none came
 };
 
-/** An exported detector, whose forward is
+/** Tells what stands where in pictures. Threads may share one. */
+class Detector {
+ public:
+  virtual ~Detector() = default;
+
+  /** images [B,3,H,W] float32 in [0,1], on any device: what is in each,
+   * whatever the others are. Throws rsm::Error where the detector fails or
+   * gives other shapes, types, classes or NaN. */
+  virtual std::vector<Seen> see(const torch::Tensor& images) const = 0;
+
+  /** Shows it a black picture and one of noise. */
+  virtual void check() const = 0;
+};
+
+/** A detector exported to TorchScript, whose forward is
  *
  *     (images: Tensor) -> (boxes, scores, classes) or
  *                         (boxes, scores, classes, masks)
@@ -25,30 +40,14 @@ struct Seen {
  * (left, top, right, bottom), scores [n] in [0,1], classes [n] int64 from 0 and
  * masks [n,H,W], of which what is above 0.5 belongs to the object. Each is a
  * List[Tensor] of B, or one tensor [B,n,...] where n is the same for all: what
- * is of low score does not count. Threads may share one. */
-class Detector {
- public:
-  /** Reads `file` (judges/script_module.h), which tells `classes` classes
-   * apart. Errors begin with "[who]". */
-  Detector(std::string who, std::string file, int64_t classes,
-           torch::Device device, torch::ScalarType type);
-
-  /** images [B,3,H,W] float32, on any device: what is in each, whatever the
-   * others are. Throws rsm::Error where the detector fails or gives other
-   * shapes, types, classes or NaN. */
-  std::vector<Seen> see(const torch::Tensor& images) const;
-
-  /** Shows it a black picture and one of noise. */
-  void check() const;
-
- private:
-  std::vector<Seen> see_tile(const torch::Tensor& images, int64_t count) const;
-
-  std::string who_, file_;
-  int64_t classes_;
-  torch::Device device_;
-  torch::ScalarType type_;
-  mutable torch::jit::Module module_;
-};
+ * is of low score does not count.
+ *
+ * Reads `file` (judges/script_module.h), which tells `classes` classes apart.
+ * Errors begin with "[who]". */
+std::unique_ptr<Detector> make_script_detector(const std::string& who,
+                                               const std::string& file,
+                                               int64_t classes,
+                                               torch::Device device,
+                                               torch::ScalarType type);
 
 }  // namespace rsm::geneval

@@ -36,7 +36,7 @@ class GenevalReward : public Reward {
   std::string main_metric() const override {
     return verdict_of(geneval::read_settings(path_));
   }
-  void check() const override { parts().detector.check(); }
+  void check() const override { parts().detector->check(); }
 
   RewardScores score(const torch::Tensor& images,
                      const Prompts& prompts) const override;
@@ -45,7 +45,7 @@ class GenevalReward : public Reward {
   struct Parts {
     geneval::Settings settings;
     std::vector<std::string> classes;
-    geneval::Detector detector;
+    std::unique_ptr<geneval::Detector> detector;
     std::unique_ptr<geneval::ColoursByClip> clip = {};
   };
 
@@ -68,10 +68,14 @@ const GenevalReward::Parts& GenevalReward::parts() const {
   const auto type = type_named(spec_.type);
   auto classes = geneval::read_classes(who(), settings.classes);
   const int64_t count = std::ssize(classes);
+  auto detector =
+      geneval::is_onnx(settings)
+          ? geneval::make_onnx_detector(who(), settings.detector, count,
+                                        settings.grid, threads_of(spec_))
+          : geneval::make_script_detector(who(), settings.detector, count,
+                                          device, type);
   auto read = std::make_unique<Parts>(
-      Parts{settings,
-            std::move(classes),
-            {who(), settings.detector, count, device, type}});
+      Parts{settings, std::move(classes), std::move(detector)});
   if (!settings.clip.empty()) {
     read->clip = std::make_unique<geneval::ColoursByClip>(
         who(), settings.clip, ClipTowersOptions{device, type});
@@ -106,7 +110,7 @@ RewardScores GenevalReward::score(const torch::Tensor& images,
   for (const auto& prompt : prompts) {
     tasks.push_back(geneval::read_task(who(), prompt, p.classes));
   }
-  const auto seen = p.detector.see(images);
+  const auto seen = p.detector->see(images);
   std::vector<Found> found;
   std::vector<Detection*> objects;  // of `found`, which moves no more
   std::vector<Part> parts_of_objects;

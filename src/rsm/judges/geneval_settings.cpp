@@ -20,6 +20,8 @@ using nlohmann::json;
 
 constexpr const char* kFile = "geneval.json";
 constexpr const char* kDetector = "detector.pt";
+constexpr const char* kOnnx = ".onnx";
+constexpr const char* kOnnxDetector = "detector.onnx";
 constexpr const char* kClasses = "classes.txt";
 constexpr const char* kClip = "clip";
 constexpr const char* kHue = "hue";
@@ -47,7 +49,7 @@ void read_thresholds(const JsonFields& fields, Thresholds& t) {
 /** Of what check_keys() takes, names alone matter. */
 json known_keys() {
   json known;
-  for (const char* key : {"detector", "classes", "colours", "published",
+  for (const char* key : {"detector", "onnx", "classes", "colours", "published",
                           "threshold", "counting_threshold", "max_objects",
                           "max_overlap", "position_threshold"}) {
     known[key] = nullptr;
@@ -61,7 +63,10 @@ Settings read_settings(const std::string& path) {
   const std::string file = file_of(path);
   const fs::path folder = parent_of(file);
   const std::string clip = folder / kClip;
-  std::string detector = kDetector, classes = kClasses;
+  const bool only_onnx = !is_there((folder / kDetector).string()) &&
+                         is_file((folder / kOnnxDetector).string());
+  std::string detector = only_onnx ? kOnnxDetector : kDetector;
+  std::string classes = kClasses;
   std::string colours = is_folder(clip) ? kClip : kHue;
   Settings s;
   const json object = is_file(file) ? read_json(file) : json::object();
@@ -75,12 +80,21 @@ Settings read_settings(const std::string& path) {
   s.detector = folder / detector;
   s.classes = folder / classes;
   if (colours != kHue) s.clip = folder / colours;
+  if (fields.has("onnx")) {
+    fields.check("onnx", is_onnx(s),
+                 "a detector that is an .onnx file, or no such object,");
+    read_grid(fields.object("onnx"), s.grid);
+  }
   RSM_CHECK(!s.published || (!s.clip.empty() && s.thresholds == Thresholds()),
             "[geneval] ", file,
             ": published is true, and the published evaluation tells colours "
             "by a CLIP and has its own thresholds; leave out what differs, or "
             "published");
   return s;
+}
+
+bool is_onnx(const Settings& settings) {
+  return settings.detector.ends_with(kOnnx);
 }
 
 std::vector<std::string> places_of(const std::string& path) {

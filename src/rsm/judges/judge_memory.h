@@ -13,9 +13,9 @@ struct JudgeMemory {
 };
 
 /** Counted from configs and the headers of weights; no weight is read. Of
- * exported networks (torchscript, geneval's detector) their files' size alone:
- * what they keep is not known. Of other rewards, and where no file lies,
- * nothing. Throws rsm::Error for files that are no judge's. */
+ * exported networks (torchscript, onnx, ocr, geneval's detector) their files'
+ * size alone: what they keep is not known. Of other rewards, and where no file
+ * lies, nothing. Throws rsm::Error for files that are no judge's. */
 JudgeMemory judge_memory(const RewardSpec& spec, int64_t pictures);
 
 }  // namespace rsm

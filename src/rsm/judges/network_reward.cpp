@@ -1,8 +1,12 @@
 #include "rsm/judges/network_reward.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <vector>
 
+#include "rsm/base/error.h"
+#include "rsm/base/random.h"
 #include "rsm/models/loading.h"
 
 namespace rsm {
@@ -11,6 +15,26 @@ torch::Device device_of(const RewardSpec& spec) {
   const auto device = device_named(spec.device.empty() ? "cpu" : spec.device);
   require_device(device);
   return device;
+}
+
+int64_t threads_of(const RewardSpec& spec) {
+  return spec.threads > 0 ? spec.threads : at::get_num_threads();
+}
+
+torch::Tensor pictures_to_try(int64_t height, int64_t width) {
+  const auto noise = counted_normal(counted_seed(0, Purpose::evaluation, {0}),
+                                    {1, 3, height, width});
+  return at::cat({at::zeros_like(noise), noise.sigmoid()});
+}
+
+void check_tried(const std::string& who, const std::string& file,
+                 const torch::Tensor& numbers, const std::string& what) {
+  const auto of_each = numbers.flatten(1).isfinite().all(1).to(at::kCPU);
+  for (int64_t i = 0; i < 2; ++i) {
+    RSM_CHECK(of_each[i].item<bool>(), "[", who, "] its ", what, " of a ",
+              i == 0 ? "black picture" : "picture of noise",
+              " is not finite; mend ", file);
+  }
 }
 
 RewardScores NetworkReward::score(const torch::Tensor& images,

@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -13,6 +14,20 @@ namespace rsm {
 /** Where a spec says that its networks compute: the CPU unless it says another.
  * Throws rsm::UsageError where this machine has none such. */
 torch::Device device_of(const RewardSpec& spec);
+
+/** Calls that a judge on the CPU has under way at once, by a spec: LibTorch's
+ * number of threads unless it says another. */
+int64_t threads_of(const RewardSpec& spec);
+
+/** [2,3,height,width] float32: a black picture and one of noise, in [0,1], to
+ * try a judge with before a run; of kTriedSize where it takes any size. */
+inline constexpr int64_t kTriedSize = 224;  // pixels
+torch::Tensor pictures_to_try(int64_t height, int64_t width);
+
+/** Throws rsm::Error, "[who] its WHAT of a black picture is not finite; mend
+ * FILE", where numbers [2,...] of pictures_to_try() are not. */
+void check_tried(const std::string& who, const std::string& file,
+                 const torch::Tensor& numbers, const std::string& what);
 
 /** A differentiable reward that a network computes of pictures and prompts.
  * Pictures are judged `kTile` at a time, the last repeated where fewer are

@@ -121,15 +121,7 @@ void TorchScriptReward::check() const {
   // As the run will: a trace may hold the number of pictures it was made of.
   const auto scores =
       value_of(images, {{0, "a cup", ""}, {1, "two red birds", ""}});
-  const auto finite = [&](const torch::Tensor& numbers, const char* what) {
-    const auto of_each = numbers.flatten(1).isfinite().all(1).to(at::kCPU);
-    for (int64_t i = 0; i < 2; ++i) {
-      RSM_CHECK(of_each[i].item<bool>(), "[", who(), "] its ", what, " of a ",
-                i == 0 ? "black picture" : "picture of noise",
-                " is not finite; mend ", file_);
-    }
-  };
-  finite(scores.unsqueeze(1), "score");
+  check_tried(who(), file_, scores.unsqueeze(1), "score");
   if (!spec().gradient) return;
   RSM_CHECK(scores.requires_grad(), "[", who(),
             "] its scores carry no gradient, and the method follows one; "
@@ -141,7 +133,7 @@ void TorchScriptReward::check() const {
                                            false, /*allow_unused=*/true)[0];
   RSM_CHECK(found.defined(), "[", who(),
             "] its scores do not depend on the pictures; mend ", file_);
-  finite(found, "gradient");
+  check_tried(who(), file_, found, "gradient");
 }
 
 }  // namespace

@@ -366,6 +366,8 @@ RunOptions read_run_options(const Config& config) {
   read_compute(config.section("compute"), o);
   for (auto& spec : o.rewards) {
     if (spec.device.empty()) spec.device = o.device.str();
+    // On a GPU, `threads` is of its calls.
+    if (o.device.is_cpu()) spec.threads = o.train_tiles.workers;
     spec.gradient = spec.weight != 0 && o.method.estimator.needs_gradients();
   }
   config.done();
