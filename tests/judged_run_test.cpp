@@ -96,6 +96,27 @@ TEST(JudgedRun, FilesOfItsNetworksAreAmongWhatItRestsOn) {
   write_safetensors(folder / "clip/head.safetensors", {});
   EXPECT_EQ(changed_judges(before, run_inputs(options)),
             std::vector<std::string>{folder / "clip/head.safetensors"});
+  // So are those that are told by their names alone.
+  const std::string network = folder / "judge.onnx";
+  write_file_atomic(network, "one");
+  write_file_atomic(network + ".data", "weights");
+  const auto of_onnx = quick_run(folder / "run", {"reward=onnx:" + network});
+  const auto first = run_inputs(of_onnx);
+  EXPECT_EQ(first.judges.size(), 2u);
+  write_file_atomic(network, "two");
+  EXPECT_EQ(changed_judges(first, run_inputs(of_onnx)),
+            std::vector<std::string>{network});
+}
+
+TEST(JudgedRun, ABlackBoxIsRefusedByMethodsThatFollowAGradient) {
+  const TemporaryFolder folder;
+  for (const std::string reward : {"onnx:a.onnx", "ocr", "geneval"}) {
+    const auto error = error_of([&] {
+      gradient_run(folder / "run", Family::flow, "{name: adjoint-matching}",
+                   {"reward=" + reward});
+    });
+    expect_parts(error, {"reward " + reward, "no gradient"});
+  }
 }
 
 TEST(JudgedRun, ItsRewardHasTheRunsDeviceAndTypeOfItsOwn) {
