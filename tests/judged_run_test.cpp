@@ -129,6 +129,7 @@ TEST(JudgedRun, ItsRewardHasTheRunsDeviceAndTypeOfItsOwn) {
     return options.rewards.front();
   };
   EXPECT_EQ(spec("").device, "cpu");
+  EXPECT_GE(spec("").threads, 1);
   EXPECT_EQ(spec("").type, "float32");
   EXPECT_FALSE(spec("").gradient);
   EXPECT_EQ(spec(", device: 'cuda:1', type: bfloat16").device, "cuda:1");

@@ -37,8 +37,8 @@ class OcrJudge : public ::testing::Test {
   }
   static void TearDownTestSuite() {
     folder_.reset();
-    pictures_ = {};
-    scores_ = {};
+    pictures_ = TestPictures();
+    scores_ = torch::Tensor();
   }
   void SetUp() override { RSM_NEEDS_ONNX(); }
 
