@@ -23,7 +23,7 @@ struct RewardSpec {
   std::string device = {};       ///< cpu, cuda or cuda:N; empty: cpu
   std::string type = "float32";  ///< that weights have and are computed in
   bool gradient = false;         ///< its gradient is followed: check() tries it
-  int64_t threads = 0;  ///< calls at once on the CPU; 0: as LibTorch has threads
+  int64_t threads = 0;           ///< calls at once on the CPU; 0: LibTorch's
 };
 
 /** A reward of a folder above this one, NAME or NAME:ARGUMENT. */
