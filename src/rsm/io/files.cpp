@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,14 +17,33 @@
 #include "rsm/io/json_text.h"
 #include "rsm/io/printable.h"
 #include "rsm/io/sha256.h"
+#include "rsm/io/write_steps.h"
 
 namespace rsm {
 namespace {
 
+/** What to do about it, where that is plain. */
+const char* way_out(int code) {
+  switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return "; make room there, then try again";
+    case EROFS:
+    case EACCES:
+    case EPERM:
+      return "; make it writable there, or choose another place";
+    case EIO:
+      return "; the disk itself fails: see the system's log";
+    default:
+      return "";
+  }
+}
+
 [[noreturn]] void fail(const std::string& action, const std::string& path) {
   const int code = errno;
-  throw Error(
-      cat("[files] cannot ", action, " ", path, ": ", std::strerror(code)));
+  throw Error(cat("[files] cannot ", action, " ", path, ": ",
+                  std::strerror(code), way_out(code)));
 }
 
 /** Hands on a file's bytes, a part at a time. */
@@ -100,23 +120,22 @@ std::string read_file(const std::string& path, uint64_t most) {
 AtomicFile::AtomicFile(const std::string& path) : path_(path) {
   static std::atomic<uint64_t> count{0};
   const std::string name = cat(path, ".tmp.", ::getpid(), ".", count++);
-  file_ = FileHandle(
-      ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  file_ = open_to_write(name, O_WRONLY | O_CREAT | O_EXCL);
   if (!file_.is_open()) fail("write", path_);
   temporary_ = name;
 }
 
 AtomicFile::~AtomicFile() {
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (!temporary_.empty()) remove_path(temporary_);
 }
 
 void AtomicFile::write(std::string_view bytes) {
-  if (!write_all(file_, bytes)) fail("write", path_);
+  if (!write_to(file_, path_, bytes)) fail("write", path_);
 }
 
 void AtomicFile::commit() {
-  if (::fsync(file_.number()) != 0 || !file_.close()) fail("write", path_);
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("replace", path_);
+  if (!sync_file(file_, path_) || !file_.close()) fail("write", path_);
+  if (!rename_path(temporary_, path_)) fail("replace", path_);
   temporary_.clear();
   sync_folder_of(path_);
 }
@@ -127,12 +146,30 @@ void write_file_atomic(const std::string& path, std::string_view bytes) {
   file.commit();
 }
 
+void append_to_file(const std::string& path, std::string_view bytes) {
+  const FileHandle file = open_to_write(path, O_WRONLY | O_APPEND | O_CREAT);
+  struct stat before = {};
+  if (!file.is_open() || ::fstat(file.number(), &before) != 0) {
+    fail("write", path);
+  }
+  if (!write_to(file, path, bytes) || !sync_file(file, path)) {
+    const int code = errno;
+    const bool taken_back = cut_file(file, path, before.st_size);
+    errno = code;
+    fail(taken_back ? "write" : "take back what was half written of", path);
+  }
+}
+
 void copy_file_atomic(const std::string& from, const std::string& to) {
   uint64_t size = 0;
   const FileHandle source = open_to_read(from, size);
   AtomicFile file(to);
   for_each_part(source, from, [&](std::string_view part) { file.write(part); });
   file.commit();
+}
+
+void remove_file(const std::string& path) {
+  if (!remove_path(path) && errno != ENOENT) fail("remove", path);
 }
 
 bool is_there(const std::string& path) {
@@ -178,7 +215,7 @@ int64_t remove_temporary_files(const std::string& folder,
       const bool enter =
           std::find(except.begin(), except.end(), name) == except.end();
       count += enter ? remove_temporary_files(entry.path().string()) : 0;
-    } else if (is_temporary(name) && fs::remove(entry.path(), code)) {
+    } else if (is_temporary(name) && remove_path(entry.path().string())) {
       ++count;
     }
   }

@@ -41,8 +41,16 @@ class AtomicFile {
 /** Writes such a file at once. */
 void write_file_atomic(const std::string& path, std::string_view bytes);
 
+/** Appends to a file, which is made where it is missing; the bytes are on the
+ * disk when this returns. Throws rsm::Error naming the file, which then is as
+ * before. */
+void append_to_file(const std::string& path, std::string_view bytes);
+
 /** The bytes of `from` in `to`, as write_file_atomic, a part at a time. */
 void copy_file_atomic(const std::string& from, const std::string& to);
+
+/** Removes a file, where there is one. Throws rsm::Error naming it. */
+void remove_file(const std::string& path);
 
 /** Whether something lies there (a link that leads nowhere, too: reading it
  * says so); whether it is a file; a folder. Throws rsm::Error naming the path

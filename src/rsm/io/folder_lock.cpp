@@ -15,6 +15,7 @@
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
 #include "rsm/io/printable.h"
+#include "rsm/io/write_steps.h"
 
 namespace rsm {
 namespace {
@@ -54,13 +55,13 @@ FolderLock::FolderLock(const std::string& folder, const std::string& who,
 }
 
 FolderLock::~FolderLock() {
-  if (held_) ::unlink(path_.c_str());
+  if (held_) remove_path(path_);
   file_.close();
-  if (made_folder_) ::rmdir(folder_.c_str());
+  if (made_folder_) remove_path(folder_);
 }
 
 bool FolderLock::try_once(const std::string& who, Progress& progress) {
-  file_ = FileHandle(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  file_ = open_to_write(path_, O_RDWR | O_CREAT);
   RSM_CHECK(file_.is_open(), who, " cannot write ", path_, ": ",
             std::strerror(errno), "; the folder must be writable");
   int code = 0;

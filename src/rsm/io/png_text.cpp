@@ -126,6 +126,14 @@ std::string with_png_texts(std::string_view png, const PngTexts& texts) {
   return out.append(png.substr(kHeader));
 }
 
+PngSize png_size(std::string_view png) {
+  RSM_CHECK(png.size() > kHeader && png.starts_with(kSignature) &&
+                png.substr(kSignature.size() + 4, 4) == "IHDR",
+            "[png] ", png.size(), " bytes that are no PNG file were given");
+  const auto sizes = png.substr(kSignature.size() + 8);
+  return {read_big_endian(sizes), read_big_endian(sizes.substr(4))};
+}
+
 PngTexts read_png_texts(const std::string& path) {
   const std::string file = read_file(path);
   std::string_view rest = file;

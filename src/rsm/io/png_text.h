@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,5 +24,13 @@ std::string with_png_texts(std::string_view png, const PngTexts& texts);
  * over. Throws rsm::Error naming the file where it is no PNG file, ends early,
  * or has a damaged text. */
 PngTexts read_png_texts(const std::string& path);
+
+struct PngSize {
+  uint32_t width = 0, height = 0;  ///< pixels
+};
+
+/** What the header of a PNG file's bytes says. Throws rsm::Error where they
+ * begin otherwise. */
+PngSize png_size(std::string_view png);
 
 }  // namespace rsm

@@ -1,11 +1,5 @@
 #include "rsm/io/run_log.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -15,16 +9,6 @@
 #include "rsm/io/log_lines.h"
 
 namespace rsm {
-namespace {
-
-[[noreturn]] void fail(const std::string& action, const std::string& path,
-                       int code) {
-  throw Error(
-      cat("[log] cannot ", action, " ", path, ": ", std::strerror(code)));
-}
-
-}  // namespace
-
 RunLog::RunLog(std::string path, const std::string& text)
     : path_(std::move(path)) {
   for (const auto& line : log_lines(text)) lines_.emplace_back(line.text);
@@ -33,17 +17,7 @@ RunLog::RunLog(std::string path, const std::string& text)
 
 void RunLog::append(const nlohmann::json& line) {
   const std::string added = json_line(line);
-  const FileHandle file(
-      ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
-  struct stat before = {};
-  if (!file.is_open() || ::fstat(file.number(), &before) != 0) {
-    fail("write", path_, errno);
-  }
-  if (!write_all(file, added + "\n") || ::fsync(file.number()) != 0) {
-    const int code = errno;
-    const bool taken_back = ::ftruncate(file.number(), before.st_size) == 0;
-    fail(taken_back ? "write" : "take back a part of a line of", path_, code);
-  }
+  append_to_file(path_, added + "\n");
   lines_.push_back(added);
 }
 

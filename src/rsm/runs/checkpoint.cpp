@@ -7,6 +7,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/io/write_steps.h"
 #include "rsm/runs/checkpoint_mark.h"
 
 namespace rsm {
@@ -62,12 +63,6 @@ std::vector<int64_t> epochs_with(const std::string& run_folder,
   return epochs;
 }
 
-void remove_file(const std::string& path) {
-  std::error_code code;
-  fs::remove(path, code);
-  RSM_CHECK(!code, "[checkpoint] cannot remove ", path, ": ", code.message());
-}
-
 }  // namespace
 
 Checkpoint read_checkpoint(const std::string& run_folder, int64_t epoch) {
@@ -94,9 +89,7 @@ void link_checkpoint(const std::string& run_folder, const std::string& to,
   for (const char* ending : {kTensors, kMark}) {
     const std::string from = stem_of(run_folder, epoch) + ending;
     const std::string path = stem_of(to, epoch) + ending;
-    std::error_code none;
-    fs::create_hard_link(from, path, none);
-    if (none) copy_file_atomic(from, path);
+    if (!link_path(from, path)) copy_file_atomic(from, path);
   }
 }
 
@@ -144,8 +137,7 @@ std::vector<std::string> tidy_checkpoints(const std::string& run_folder,
     if (later <= epoch) break;
     const std::string stem = stem_of(run_folder, later);
     for (const auto& path : {stem + kMark, stem + kTensors}) {
-      std::error_code code;
-      fs::rename(path, path + kDamaged, code);
+      rename_path(path, path + kDamaged);
     }
     said.push_back(cat("what is left of the damaged checkpoint is now called ",
                        stem, ".*", kDamaged, "; the run does not need it"));

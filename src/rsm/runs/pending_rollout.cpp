@@ -1,7 +1,6 @@
 #include "rsm/runs/pending_rollout.h"
 
 #include <charconv>
-#include <filesystem>
 #include <map>
 
 #include "rsm/base/error.h"
@@ -139,9 +138,7 @@ void remove_pending(const std::string& run_folder, int64_t epoch) {
   } catch (const Error&) {
     // Of no use to anybody.
   }
-  std::error_code code;
-  std::filesystem::remove(path, code);
-  RSM_CHECK(!code, "[finetune] cannot remove ", path, ": ", code.message());
+  remove_file(path);
 }
 
 }  // namespace rsm

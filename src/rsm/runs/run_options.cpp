@@ -363,6 +363,7 @@ RunOptions read_run_options(const Config& config) {
   o.checkpoint_every =
       config.section("checkpoint")
           .integer("every", o.checkpoint_every, 1, kMostCounted);
+  o.tensorboard = config.section("log").flag("tensorboard", o.tensorboard);
   read_compute(config.section("compute"), o);
   for (auto& spec : o.rewards) {
     if (spec.device.empty()) spec.device = o.device.str();

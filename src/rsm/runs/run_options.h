@@ -80,6 +80,7 @@ struct RunOptions {
   WatchOptions watch;
 
   int64_t checkpoint_every = 5;  ///< epochs
+  bool tensorboard = false;      ///< see TensorBoard (runs/tensorboard.h)
 
   torch::Device device = torch::kCPU;
   torch::ScalarType rollout_type = torch::kBFloat16;

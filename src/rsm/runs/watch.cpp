@@ -1,7 +1,9 @@
 #include "rsm/runs/watch.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -10,6 +12,7 @@
 #include "rsm/data/certainty.h"
 #include "rsm/data/watch_ratio.h"
 #include "rsm/io/files.h"
+#include "rsm/io/write_steps.h"
 #include "rsm/plot/format.h"
 #include "rsm/runs/checkpoint.h"
 
@@ -165,8 +168,9 @@ void keep_best(const std::string& run_folder, std::optional<int64_t> epoch,
   fs::remove_all(fresh, failed);
   if (is_there) link_checkpoint(run_folder, fresh, *epoch);
   if (is_there || (kept && *kept > now)) fs::remove_all(to, failed);
-  if (is_there) fs::rename(fresh, to, failed);
   RSM_CHECK(!failed, "[watch] cannot replace ", to, ": ", failed.message());
+  RSM_CHECK(!is_there || rename_path(fresh, to), "[watch] cannot replace ", to,
+            ": ", std::strerror(errno));
 }
 
 }  // namespace rsm

@@ -3,7 +3,6 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -11,6 +10,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/json_fields.h"
+#include "rsm/io/protobuf.h"
 #include "rsm/text/added_tokens.h"
 
 namespace rsm {
@@ -25,41 +25,6 @@ enum ModelField { kPieces = 1, kNormalizer = 3 };
 enum PieceField { kPiece = 1, kScore = 2, kType = 3 };
 enum PieceType { kNormal = 1, kUnknown = 2, kControl = 3 };
 enum NormalizerField { kCharacterMap = 2 };
-
-/** A message of Protocol Buffers, field by field. */
-class Message {
- public:
-  void integer(int field, uint64_t value) {
-    key(field, 0);
-    varint(value);
-  }
-  void number(int field, float value) {
-    key(field, 5);
-    const auto bits = std::bit_cast<uint32_t>(value);
-    for (int shift = 0; shift < 32; shift += 8) {
-      bytes_ += static_cast<char>(bits >> shift & 0xFF);
-    }
-  }
-  void bytes(int field, std::string_view value) {
-    key(field, 2);
-    varint(value.size());
-    bytes_ += value;
-  }
-  const std::string& data() const { return bytes_; }
-
- private:
-  void key(int field, unsigned wire_type) {
-    varint(static_cast<uint64_t>(field) << 3 | wire_type);
-  }
-  void varint(uint64_t value) {
-    for (; value >= 0x80; value >>= 7) {
-      bytes_ += static_cast<char>((value & 0x7F) | 0x80);
-    }
-    bytes_ += static_cast<char>(value);
-  }
-
-  std::string bytes_;
-};
 
 std::string from_base64(const JsonFields& fields, const std::string& key) {
   const std::string text = fields.text(key);
@@ -157,7 +122,8 @@ std::unordered_set<std::string> added_contents(const json& tokenizer,
   return found;
 }
 
-void add_pieces(Message& model, const json& tokenizer, const std::string& who) {
+void add_pieces(ProtobufMessage& model, const json& tokenizer,
+                const std::string& who) {
   const JsonFields fields = JsonFields(tokenizer, who).object("model");
   fields.only("type", fields.value("type") == "Unigram", "\"Unigram\"");
   const json& fallback = fields.value("byte_fallback");
@@ -175,7 +141,7 @@ void add_pieces(Message& model, const json& tokenizer, const std::string& who) {
               who, ": model.vocab[", id, "] is ", shown_json(piece),
               "; a piece and its score are needed");
     const auto& text = piece[0].get_ref<const std::string&>();
-    Message message;
+    ProtobufMessage message;
     message.bytes(kPiece, text);
     message.number(kScore, piece[1].get<float>());
     message.integer(kType, id == unknown          ? kUnknown
@@ -189,7 +155,7 @@ void add_pieces(Message& model, const json& tokenizer, const std::string& who) {
 
 std::string unigram_model(const json& tokenizer, const std::string& path) {
   const std::string who = "[T5Tokenizer] " + path;
-  Message model, normalizer;
+  ProtobufMessage model, normalizer;
   add_pieces(model, tokenizer, who);
   check_pre_tokenizer(tokenizer, who);
   normalizer.bytes(kCharacterMap, character_map(tokenizer, who));

@@ -129,6 +129,10 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
   policy_->watch(&progress_);
   if (predictor_) predictor_->watch(&progress_);
   start_or_continue();
+  if (options.tensorboard) {
+    tensorboard_ = std::make_unique<TensorBoard>(options.folder);
+  }
+  show_log();
 }
 
 Finetune::~Finetune() = default;
@@ -174,6 +178,7 @@ nlohmann::json Finetune::run_epoch() {
   if (state_.evaluation_due) {
     add_due_evaluation();
   }
+  show_log();
   return state_.line;
 }
 

@@ -15,6 +15,7 @@
 #include "rsm/runs/run_options.h"
 #include "rsm/runs/run_parts.h"
 #include "rsm/runs/run_state.h"
+#include "rsm/runs/tensorboard.h"
 #include "rsm/train/branch_choice.h"
 #include "rsm/train/collector.h"
 #include "rsm/train/epoch.h"
@@ -115,6 +116,8 @@ class Finetune {
   std::string add_watch();
   /** best/ becomes that of the log so far; where it can't, the run goes on. */
   void settle_best();
+  /** The event file follows the log; where it can't, the run goes on. */
+  void show_log();
   /** Whether the watchdog ended the run after the last epoch. */
   bool was_stopped() const;
   /** The rollout copy becomes what epochs are drawn from. */
@@ -142,6 +145,7 @@ class Finetune {
   RunState state_;
   int64_t saved_epoch_ = -1;  ///< of the newest checkpoint
   std::unique_ptr<RunLog> log_;
+  std::unique_ptr<TensorBoard> tensorboard_;  ///< null: not asked for
 };
 
 }  // namespace rsm

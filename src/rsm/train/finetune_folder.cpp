@@ -86,6 +86,15 @@ void Finetune::settle_best() {
   }
 }
 
+void Finetune::show_log() {
+  if (!tensorboard_) return;
+  try {
+    tensorboard_->follow(log_->lines());
+  } catch (const Error& failure) {
+    progress_.say(cat("warning: TensorBoard is behind: ", failure.what()));
+  }
+}
+
 bool Finetune::was_stopped() const {
   const auto eval = state_.line.find("eval");
   return options_.watch.ends_runs() && eval != state_.line.end() &&
