@@ -75,21 +75,24 @@ TEST_P(KilledOn, InterruptedItSavesSaysHowToGoOnAndEndsInTheSameBytes) {
 
 TEST(Killed, InAnEvaluationItHasSavedBeforeAndEvaluatesNext) {
   const TemporaryFolder folder;
-  const std::string run = folder / "run";
-  // An evaluation of minutes.
-  auto config = config_text(run);
-  config.replace(config.find("images: 12"), 10, "images: 6000");
-  write_file_atomic(folder / "run.yaml", config);
-  const Program program(folder / "run.yaml", folder / "said.txt");
-  program.wait_for_lines(run, 1);
-  const int status = program.ends_by(SIGTERM);
-  ASSERT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 1);
-  expect_parts(read_file(folder / "said.txt"), {"stopped", "same command"});
-  EXPECT_TRUE(fs::exists(run + "/checkpoints/epoch-000000.json"));
-  const auto log = read_log(run + "/log.jsonl");
-  ASSERT_EQ(log.size(), 1u);
-  EXPECT_FALSE(log[0].contains("eval"));
+  for (const auto& [name, signal] :
+       {std::pair("term", SIGTERM), std::pair("usr1", SIGUSR1)}) {
+    const std::string run = folder / name;
+    // An evaluation of minutes.
+    auto config = config_text(run);
+    config.replace(config.find("images: 12"), 10, "images: 6000");
+    write_file_atomic(folder / "run.yaml", config);
+    const Program program(folder / "run.yaml", folder / "said.txt");
+    program.wait_for_lines(run, 1);
+    const int status = program.ends_by(signal);
+    ASSERT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 75);
+    expect_parts(read_file(folder / "said.txt"), {"stopped", "same command"});
+    EXPECT_TRUE(fs::exists(run + "/checkpoints/epoch-000000.json"));
+    const auto log = read_log(run + "/log.jsonl");
+    ASSERT_EQ(log.size(), 1u);
+    EXPECT_FALSE(log[0].contains("eval"));
+  }
 }
 
 }  // namespace

@@ -10,6 +10,9 @@ namespace rsm {
 constexpr int kDone = 0;
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
+/** Stopped by SIGTERM or SIGUSR1, all saved: the same command goes on. It is
+ * EX_TEMPFAIL of sysexits.h. */
+constexpr int kStopped = 75;
 
 /** What a subcommand does when it was chosen; returns the exit status. */
 using Action = std::function<int()>;
@@ -31,9 +34,11 @@ void add_verify(CLI::App& app, Action& action);
  * frames that LibTorch's carry. To be called in a catch block. */
 std::string failure_text();
 
-/** True once Ctrl-C or SIGTERM came: save what is whole and end. A second one
- * ends the program at once. */
+/** True once Ctrl-C, SIGTERM or SIGUSR1 came: save what is whole and end. A
+ * second one of the former two ends the program at once. */
 bool interrupted();
+/** The exit status then: kFailed after Ctrl-C, else kStopped. */
+int stopped_status();
 void watch_for_interrupts();
 
 }  // namespace rsm

@@ -16,7 +16,7 @@ int finetune(const RunOptions& options, bool json) {
   TerminalProgress progress;
   watch_for_interrupts();
   if (!train_run(options, progress)) {
-    return kFailed;
+    return stopped_status();
   }
   if (json) {
     const auto log = read_log(options.folder + "/log.jsonl");
@@ -41,8 +41,9 @@ void add_finetune(CLI::App& app, Action& action) {
   auto* command = app.add_subcommand(
       "finetune",
       "Fine-tune a model towards a reward and write a report.\n"
-      "Running the same command again continues an unfinished run; Ctrl-C "
-      "saves what is whole and ends.\n\n"
+      "Running the same command again continues an unfinished run; Ctrl-C, "
+      "SIGTERM and SIGUSR1\nsave what is whole and end it, the latter two with "
+      "status 75.\n\n"
       "  rsm finetune configs/shapes/demo.yaml\n"
       "  rsm finetune configs/shapes/demo.yaml --set name=even "
       "--set method.strength.shape=constant\n"

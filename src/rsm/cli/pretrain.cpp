@@ -169,7 +169,7 @@ void check_places(const Options& options) {
 
 int stopped(TerminalProgress& progress) {
   progress.say("stopped and saved; run the same command to go on");
-  return kFailed;
+  return stopped_status();
 }
 
 int make_model(const Config& config) {

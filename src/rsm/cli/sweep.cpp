@@ -79,7 +79,7 @@ int sweep_runs(const SweepArguments& args) {
   TerminalProgress progress;
   const int64_t failed = run_all(sweep, part, progress);
   if (interrupted()) {
-    return kFailed;
+    return stopped_status();
   }
   if (failed > 0) {
     progress.say(cat(failed, " of ", sweep.runs.size(),

@@ -19,7 +19,7 @@ class TerminalProgress : public Progress {
   void update(int64_t done, const std::string& note) override;
   void end() override;
   void say(const std::string& line) override;
-  /** After Ctrl-C or SIGTERM. */
+  /** After Ctrl-C, SIGTERM or SIGUSR1. */
   bool stopping() const override;
 
   /** A text that stands before every task, e.g. how far the whole run is. */

@@ -1,5 +1,6 @@
 #include "rsm/runs/pending_rollout.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 
@@ -12,6 +13,8 @@ namespace rsm {
 namespace {
 
 constexpr const char* kChecksum = "checksum";
+/** Prompts that were drawn, where these are not all. */
+constexpr const char* kDrawn = "drawn";
 
 std::string path_in(const std::string& run_folder) {
   return run_folder + "/pending-rollout.safetensors";
@@ -72,9 +75,36 @@ std::map<std::string, torch::Tensor Rollout::*> tensors_of_rollouts() {
           {"latents", &Rollout::latents}};
 }
 
-/** Fills the rollout from a whole file; an rsm::Error says what is wrong with
- * that. */
-void fill(Rollout& rollout, const SafetensorsFile& file) {
+/** What of a rollout's tensors belongs to its first prompts: states, rows and
+ * pictures stand by prompt. */
+class Part {
+ public:
+  Part(const RolloutIndex& rollout, int64_t prompts) {
+    const auto among = [&](int64_t prompt) { return prompt < prompts; };
+    const auto count = [&](const std::vector<int64_t>& prompt_of) {
+      return std::count_if(prompt_of.begin(), prompt_of.end(), among);
+    };
+    states_ = count(rollout.state_prompt);
+    rows_ = std::count_if(
+        rollout.row_state.begin(), rollout.row_state.end(),
+        [&](int64_t state) { return among(rollout.state_prompt[state]); });
+    images_ = count(rollout.image_prompt);
+  }
+
+  torch::Tensor of(const std::string& name, const torch::Tensor& all) const {
+    const int64_t count = name == "latents"  ? images_
+                          : name == "x_next" ? rows_
+                                             : states_;
+    return all.narrow(0, 0, std::min(count, all.size(0)));  // some have none
+  }
+
+ private:
+  int64_t states_ = 0, rows_ = 0, images_ = 0;
+};
+
+/** Fills the rollout from a whole file, and returns of how many prompts; an
+ * rsm::Error says what is wrong with the file. */
+int64_t fill(Rollout& rollout, const SafetensorsFile& file) {
   RSM_CHECK(checksum_of(file.tensors, file.metadata) ==
                 text_at(file.metadata, kChecksum),
             "it has another checksum than it says");
@@ -82,51 +112,75 @@ void fill(Rollout& rollout, const SafetensorsFile& file) {
             "it is of other prompts");
   RSM_CHECK(layout_of(rollout) == text_at(file.metadata, "layout"),
             "its states and rows are not those of the epoch's rollout");
+  const auto prompts = std::ssize(rollout.prompts);
+  const int64_t drawn = file.metadata.contains(kDrawn)
+                            ? number_at(file.metadata, kDrawn)
+                            : prompts;
+  RSM_CHECK(drawn > 0 && drawn <= prompts, "it is of ", drawn, " prompts of ",
+            prompts);
+  const Part part(rollout, drawn);
   for (const auto& [name, member] : tensors_of_rollouts()) {
     const auto found = file.tensors.find(name);
-    RSM_CHECK(found != file.tensors.end() &&
-                  found->second.sizes() == (rollout.*member).sizes(),
-              "its tensor \"", name, "\" is not of the epoch's rollout");
+    RSM_CHECK(
+        found != file.tensors.end() &&
+            found->second.sizes() == part.of(name, rollout.*member).sizes(),
+        "its tensor \"", name, "\" is not of the epoch's rollout");
   }
   for (const auto& [name, member] : tensors_of_rollouts()) {
-    rollout.*member = file.tensors.at(name);
+    auto& to = rollout.*member;
+    if (drawn == prompts) {
+      to = file.tensors.at(name);
+    } else {
+      part.of(name, to).copy_(file.tensors.at(name));
+    }
   }
   rollout.evaluations = number_at(file.metadata, "evaluations");
+  return drawn;
 }
 
 }  // namespace
 
 void save_pending(const std::string& run_folder, int64_t epoch,
                   const Rollout& rollout, Progress& progress) {
+  save_pending(run_folder, epoch, rollout, std::ssize(rollout.prompts),
+               progress);
+}
+
+void save_pending(const std::string& run_folder, int64_t epoch,
+                  const Rollout& rollout, int64_t drawn, Progress& progress) {
+  const auto prompts = std::ssize(rollout.prompts);
+  const Part part(rollout, drawn);
   StateDict tensors;
   for (const auto& [name, member] : tensors_of_rollouts()) {
-    tensors[name] = rollout.*member;
+    tensors[name] = part.of(name, rollout.*member);
   }
   Metadata metadata = {{"epoch", std::to_string(epoch)},
                        {"evaluations", std::to_string(rollout.evaluations)},
                        {"prompts", checksum_of(rollout.prompts)},
                        {"layout", layout_of(rollout)}};
+  if (drawn < prompts) metadata[kDrawn] = std::to_string(drawn);
   metadata[kChecksum] = checksum_of(tensors, metadata);
   write_safetensors(path_in(run_folder), tensors, metadata);
-  progress.say(cat("the pictures of epoch ", epoch + 1, " are kept in ",
-                   path_in(run_folder),
-                   ": the same command judges them when it gets there"));
+  progress.say(cat("the pictures of epoch ", epoch + 1,
+                   drawn < prompts ? cat(", as far as they were drawn (", drawn,
+                                         " of ", prompts, " prompts),")
+                                   : "",
+                   " are kept in ", path_in(run_folder), ": the same command ",
+                   drawn < prompts ? "goes on with" : "judges",
+                   " them when it gets there"));
 }
 
-bool load_pending(const std::string& run_folder, int64_t epoch,
-                  Rollout& rollout, Progress& progress) {
+int64_t load_pending(const std::string& run_folder, int64_t epoch,
+                     Rollout& rollout, Progress& progress) {
   const std::string path = path_in(run_folder);
-  if (!is_there(path)) return false;
+  if (!is_there(path)) return 0;
   try {
-    if (number_at(view_safetensors(path).metadata, "epoch") != epoch) {
-      return false;
-    }
-    fill(rollout, read_safetensors(path));
-    return true;
+    if (number_at(view_safetensors(path).metadata, "epoch") != epoch) return 0;
+    return fill(rollout, read_safetensors(path));
   } catch (const Error& wrong) {
     progress.say(cat("warning: the kept pictures in ", path, " are of no use (",
                      wrong.what(), "); they are drawn again"));
-    return false;
+    return 0;
   }
 }
 

@@ -70,6 +70,34 @@ TEST_F(PendingRollout, ComesBackForItsEpochOnly) {
   EXPECT_FALSE(std::filesystem::exists(path_));
 }
 
+TEST_F(PendingRollout, OfSomePromptsLeavesTheOthersRoomAsItIs) {
+  save_pending(folder_.path(), 3, kept_, 1, notes_);
+  expect_parts(notes_.all(), {"1 of 2 prompts", path_});
+  auto room = small_rollout();
+  for (auto* tensor : {&room.x, &room.y, &room.x_next, &room.latents}) {
+    *tensor = at::zeros_like(*tensor);
+  }
+  EXPECT_EQ(load_pending(folder_.path(), 3, room, notes_), 1);
+  for (const auto& [from, to] :
+       {std::pair(kept_.x, room.x), std::pair(kept_.y, room.y),
+        std::pair(kept_.x_next, room.x_next),
+        std::pair(kept_.latents, room.latents)}) {
+    EXPECT_TRUE(to[0].equal(from[0]));
+    EXPECT_FALSE(to[1].any().item<bool>());
+  }
+  EXPECT_EQ(room.evaluations, kept_.evaluations);
+}
+
+TEST_F(PendingRollout, OfPromptsThatAreNotThereIsNamedAndDrawnAgain) {
+  auto file = read_safetensors(path_);
+  for (const char* drawn : {"0", "3", "-1", "many"}) {
+    file.metadata["drawn"] = drawn;
+    write_safetensors(path_, file.tensors, file.metadata);
+    EXPECT_FALSE(load(3)) << drawn;
+    expect_parts(notes_.said.back(), {"warning", path_, "again"});
+  }
+}
+
 TEST_F(PendingRollout, OfOtherPromptsIsNamedAndDrawnAgain) {
   kept_.prompts[1].text = "three crosses";
   EXPECT_FALSE(load(3));

@@ -32,13 +32,19 @@ Collected Collector::collect(int64_t epoch, Denoiser& denoiser) {
   const auto whole = request(epoch);
   out.conditions = whole.conditions;
   out.rollout = make_room(*model_.path, plan_, whole);
-  if (load_pending(options_.folder, epoch, out.rollout, progress_)) {
+  const int64_t kept =
+      load_pending(options_.folder, epoch, out.rollout, progress_);
+  if (kept == std::ssize(whole.prompts)) {
     progress_.say(cat("epoch ", epoch + 1,
                       ": the pictures drawn before are judged again"));
     judge_kept(out);
-  } else {
-    draw_and_judge(out, whole, denoiser);
+    return out;
   }
+  if (kept > 0) {
+    progress_.say(cat("epoch ", epoch + 1, ": the pictures of ", kept,
+                      " prompts were drawn before"));
+  }
+  draw_and_judge(out, whole, kept, denoiser);
   return out;
 }
 
@@ -71,21 +77,18 @@ void Collector::judge_kept(Collected& out) {
 }
 
 void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
-                               Denoiser& denoiser) {
+                               int64_t kept, Denoiser& denoiser) {
   const Clock clock;
   auto& rollout = out.rollout;
   const auto prompts = std::ssize(whole.prompts);
-  const int64_t parts = rollout_parts(rollout, prompts, reward_.is_remote());
+  const int64_t left = prompts - kept;
+  const int64_t parts =
+      std::min(left, rollout_parts(rollout, prompts, reward_.is_remote()));
   const int64_t of_prompt = rollout.images() / prompts;
   progress_.begin(cat("epoch ", whole.epoch + 1, " rollout"),
                   prompts * whole.members * plan_.evaluations_per_root());
   std::vector<std::future<RewardScores>> judging;
-  for (int64_t p = 0; p < parts; ++p) {
-    const int64_t first = prompts * p / parts;
-    const int64_t count = prompts * (p + 1) / parts - first;
-    const int64_t before = rollout.evaluations;
-    draw(denoiser, *model_.path, plan_, whole, {first, count}, rollout,
-         [&](int64_t done) { progress_.update(before + done, ""); });
+  const auto judge = [&](int64_t first, int64_t count) {
     const int64_t image = first * of_prompt, images = count * of_prompt;
     check_finite(rollout.latents.slice(0, image, image + images),
                  options_.folder);
@@ -95,6 +98,23 @@ void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
           return judged(rollout, *model_.decoder, reward_, image, images,
                         compares_pixels());
         }));
+  };
+  if (kept > 0) judge(0, kept);
+  for (int64_t p = 0; p < parts; ++p) {
+    const int64_t first = kept + left * p / parts;
+    const int64_t count = kept + left * (p + 1) / parts - first;
+    const int64_t before = rollout.evaluations;
+    try {
+      draw(denoiser, *model_.path, plan_, whole, {first, count}, rollout,
+           [&](int64_t done) { progress_.update(before + done, ""); });
+    } catch (const Interrupted&) {
+      rollout.evaluations = before;
+      if (first > kept) {
+        save_pending(options_.folder, whole.epoch, rollout, first, progress_);
+      }
+      throw;
+    }
+    judge(first, count);
   }
   progress_.end();
   out.rollout_seconds = clock.seconds();

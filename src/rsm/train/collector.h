@@ -36,16 +36,18 @@ class Collector {
 
   /** prompts -> rollout -> rewards. A remote reward judges some
    * prompts' pictures while the next ones are drawn; the numbers are the same.
-   * Where judging fails, the rollout is kept in the run folder, and the next
-   * call takes it from there. Throws what the reward throws. */
+   * Where judging fails, the rollout is kept in the run folder, where drawing
+   * is stopped, its finished parts are; the next call goes on from there.
+   * Throws what the reward throws, and Interrupted. */
   Collected collect(int64_t epoch, Denoiser& denoiser);
 
   /** An epoch's prompts and roots. */
   RolloutRequest request(int64_t epoch) const;
 
  private:
+  /** The pictures of the first `kept` prompts are there. */
   void draw_and_judge(Collected& out, const RolloutRequest& request,
-                      Denoiser& denoiser);
+                      int64_t kept, Denoiser& denoiser);
   void judge_kept(Collected& out);
   bool compares_pixels() const;
 

@@ -7,6 +7,7 @@
 #include "rsm/base/error.h"
 #include "rsm/data/prompts.h"
 #include "rsm/io/testing.h"
+#include "rsm/rewards/testing.h"
 #include "rsm/rollouts/comparison_testing.h"
 #include "rsm/runs/pending_rollout.h"
 
@@ -90,6 +91,41 @@ TEST(Collector, JudgingWhileDrawingGivesTheSameNumbers) {
   expect_same(a, b);
   EXPECT_EQ(direct.calls, 1);
   EXPECT_GT(remote.calls, 1);
+}
+
+TEST(Collector, WhatWasDrawnBeforeAStopIsNotDrawnAgain) {
+  const TemporaryFolder folder;
+  Setting setting(folder.path());
+  const Mean reward(true);  // which makes several parts of a rollout
+  const auto looks_of = [&](int64_t last) {
+    StopsAt progress(last);
+    setting.policy.watch(&progress);
+    try {
+      setting.collect(reward);
+    } catch (const Interrupted&) {
+    }
+    setting.policy.watch(nullptr);
+    return progress.looks();
+  };
+  const auto whole = setting.collect(reward);
+  const int64_t all = looks_of(int64_t{1} << 40);
+  // Before the first part is whole nothing is kept.
+  looks_of(0);
+  EXPECT_EQ(folder.entries(), 0);
+  for (const int64_t last : {all / 2, all * 3 / 4}) {
+    looks_of(last);
+    NoProgress silent;
+    auto room = whole.rollout;
+    for (auto* tensor : {&room.x, &room.y, &room.x_next, &room.latents}) {
+      *tensor = tensor->clone();
+    }
+    const int64_t kept = load_pending(folder.path(), 3, room, silent);
+    EXPECT_GT(kept, 0);
+    EXPECT_LT(kept, setting.options.prompts_per_epoch);
+    EXPECT_LT(room.evaluations, whole.rollout.evaluations);
+  }
+  expect_same(whole, setting.collect(reward));
+  EXPECT_LT(looks_of(int64_t{1} << 40), all);
 }
 
 TEST(Collector, KeepsTheRolloutOfAFailedRewardForTheNextTime) {
