@@ -66,7 +66,7 @@ void sync_folder_of(const std::string& path) {
   const std::string folder = parent.empty() ? "." : parent.string();
   const FileHandle handle(
       ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (handle.is_open()) ::fsync(handle.number());
+  if (handle.is_open()) sync_file(handle, folder);
 }
 
 /** Whether the temporary file of an AtomicFile is called so: "name.tmp.123.4".
