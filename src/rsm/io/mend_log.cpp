@@ -42,6 +42,24 @@ Lines whole_lines(std::string_view text, const std::string& path,
   return out;
 }
 
+/** Whether a line says all that a saved one does, and an evaluation: its clock
+ * went on then, and warnings came. */
+bool says_more(const Line& line, const Line& saved) {
+  if (!line.evaluated || saved.evaluated) return false;
+  const auto more = nlohmann::json::parse(line.text);
+  const auto less = nlohmann::json::parse(saved.text);
+  const auto wall = more.find("wall_s");
+  if (!more.at("eval").is_object() ||
+      (wall != more.end() && !wall->is_number())) {
+    return false;
+  }
+  for (const auto& [key, value] : less.items()) {
+    if (key == "wall_s" || key == "warnings") continue;
+    if (more.value(key, nlohmann::json()) != value) return false;
+  }
+  return true;
+}
+
 Lines lines_in(const std::string& path, int64_t& damaged) {
   damaged = 0;
   if (!is_there(path)) return {};
@@ -113,7 +131,7 @@ MendedLog mend_log(const std::string& path,
   for (const auto& [e, before] : kept) {
     const auto there = file.find(e);
     const bool amended =
-        there != file.end() && there->second.evaluated && !before.evaluated;
+        there != file.end() && says_more(there->second, before);
     const Line& line = amended ? there->second : before;
     if (there == file.end()) {
       changes.restored.add(e);

@@ -14,8 +14,9 @@ struct MendedLog {
 
 /** The log of epochs 0 to `epoch` for a run that goes on from there: the lines
  * that were `saved` with its checkpoint. One that lacks the evaluation which
- * the file's has is taken from the file, which may be missing or damaged. Says
- * what was restored, and which later epochs are dropped. */
+ * the file's has, saying the same else, is taken from the file, which may be
+ * missing or damaged. Says what was restored, and which later epochs are
+ * dropped. */
 MendedLog mend_log(const std::string& path,
                    const std::vector<std::string>& saved, int64_t epoch);
 

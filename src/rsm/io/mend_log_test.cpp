@@ -60,6 +60,19 @@ TEST(MendLog, AnEvaluationThatCameAfterTheCheckpointIsKept) {
   EXPECT_TRUE(log.said.empty());
 }
 
+TEST(MendLog, AnEvaluationOfOtherNumbersIsNot) {
+  for (const char* line :
+       {R"({"epoch":2,"x":3,"eval":{}})", R"({"epoch":2,"eval":{}})",
+        R"({"epoch":2,"x":2,"eval":5})",
+        R"({"epoch":2,"x":2,"eval":{},"wall_s":"9"})"}) {
+    auto edited = kSaved;
+    edited[2] = line;
+    const auto log = mended(text_of(edited), kSaved);
+    EXPECT_EQ(log.text, text_of(kSaved)) << line;
+    expect_parts(log.said.at(0), {"epoch 2", "changed"});
+  }
+}
+
 TEST(MendLog, EditedLinesAreRestoredAndNamed) {
   auto edited = kSaved;
   edited[0] = R"({"epoch":0})";

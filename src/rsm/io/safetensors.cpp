@@ -28,6 +28,8 @@ static_assert(std::endian::native == std::endian::little,
               "safetensors data is copied without swapping bytes");
 
 constexpr uint64_t kMaxHeader = 100'000'000;
+/** Of a tensor: as many as LibTorch's reductions take. */
+constexpr size_t kMostDimensions = 64;
 constexpr const char* kMetadata = "__metadata__";
 
 struct TypeName {
@@ -122,6 +124,8 @@ Entry parse_entry(const JsonFields& header, const std::string& name) {
   entry.name = name;
   entry.type = type_of(fields);
   entry.shape = fields.integers("shape", 0);
+  fields.check("shape", entry.shape.size() <= kMostDimensions,
+               cat("one of at most ", kMostDimensions, " extents"));
   const auto bytes = bytes_of(entry.shape, entry.type);
   fields.check("shape", bytes.has_value(), "one that is not too large");
   const auto offsets = fields.integers("data_offsets", 0);
@@ -165,7 +169,7 @@ std::vector<Entry> parse_entries(const JsonFields& header, uint64_t data_size) {
 void check_booleans(const std::string& path, const std::string& name,
                     const torch::Tensor& tensor) {
   const bool valid = tensor.view(torch::kUInt8).le(1).all().item<bool>();
-  RSM_CHECK(valid, "[safetensors] ", path, ": ", name,
+  RSM_CHECK(valid, "[safetensors] ", path, ": ", shown(name),
             ": a byte of a BOOL must be 0 or 1");
 }
 

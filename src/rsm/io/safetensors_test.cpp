@@ -222,6 +222,20 @@ TEST(Safetensors, MalformedTensorsAreNamed) {
                {": w.data_offsets"});
 }
 
+/** LibTorch reduces no more than 64 dimensions, as checking booleans does. */
+TEST(Safetensors, OfTooManyDimensionsAreNamed) {
+  const auto header = [](size_t dimensions) {
+    return cat(R"({"w": {"dtype": "BOOL", "shape": [)",
+               join(std::vector<std::string>(dimensions, "1")),
+               R"(], "data_offsets": [0, 1]}})");
+  };
+  expect_parts(error_of_header(header(65), "\1"), {"w.shape", "64 extents"});
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.safetensors";
+  write_file_atomic(path, with_length(header(64), "\1"));
+  EXPECT_EQ(read_safetensors(path).tensors.at("w").dim(), 64);
+}
+
 TEST(Safetensors, OverlapsAndGapsAreNamed) {
   const auto error = [](const std::string& first, const std::string& second) {
     return error_of_header(

@@ -22,6 +22,7 @@ using nlohmann::json;
 
 constexpr int64_t kMostRank = 65536;
 constexpr size_t kLongestName = 1000;  // of a layer that a pattern is for
+constexpr size_t kLongestPattern = 256;
 constexpr const char* kPeftConfig = "/adapter_config.json";
 constexpr const char* kPeftWeights = "/adapter_model.safetensors";
 constexpr const char* kPeftPrefix = "base_model.model.";
@@ -76,8 +77,14 @@ double of_layer(const json& config, const char* field,
   std::string by;
   for (const auto& [key, value] : pattern.items()) {
     bool matches = false;
+    RSM_CHECK(key.size() <= kLongestPattern, who, field, " has a key of ",
+              key.size(), " bytes; at most ", kLongestPattern, " are allowed",
+              kFuseFirst);
     try {
-      const std::regex expression("(.*\\.)?(" + key + ")");
+      // Such as (a+)+b would take for ever by the library's usual search.
+      const std::regex expression(
+          "(.*\\.)?(" + key + ")",
+          std::regex::ECMAScript | std::regex_constants::__polynomial);
       // Longer ones could exhaust the stack.
       matches =
           module.size() <= kLongestName && std::regex_match(module, expression);
@@ -241,6 +248,8 @@ torch::Tensor lora_matrix(const torch::Tensor& half, const std::string& name,
             half.sizes(), " and type ", half.scalar_type(),
             "; a matrix or a convolution of floating-point numbers is needed",
             kFuseFirst);
+  RSM_CHECK(half.numel() > 0, "[LoRA] ", who, ": tensor \"", shown(name),
+            "\" has shape ", half.sizes(), " and so no numbers; save it whole");
   return half.flatten(1);
 }
 
@@ -255,6 +264,8 @@ LoraFile evened(const StateDict& lora,
     file.config.targets.push_back(pair.module);
     file.config.rank = std::max(file.config.rank, pair.down.size(0));
   }
+  RSM_CHECK(file.config.rank <= kMostRank, "[LoRA] ", who, " has the rank ",
+            file.config.rank, "; at most ", kMostRank, " is allowed");
   const double common = scales.at(pairs.front().module);
   const bool even =
       std::all_of(pairs.begin(), pairs.end(), [&](const LoraPair& pair) {

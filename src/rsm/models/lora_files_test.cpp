@@ -57,6 +57,21 @@ void expect_equal(const LoraFile& file, const SavedLora& saved) {
   }
 }
 
+/** Bytes that nobody has to write would become gigabytes. */
+TEST(LoraFiles, OfNoNumbersOrAnyRankAreRefused) {
+  const auto huge = int64_t{1} << 40;
+  expect_parts(error_of([&] {
+                 lora_matrix(at::empty({huge, 0}), "a.lora_A", "f");
+               }),
+               {"a.lora_A", "no numbers"});
+  const StateDict wide = {{"a.lora_A.weight", at::zeros({70000, 1})},
+                          {"a.lora_B.weight", at::zeros({1, 70000})}};
+  expect_parts(error_of([&] {
+                 evened(wide, {{"a", 1.0}}, "f");
+               }),
+               {"f", "70000", "65536"});
+}
+
 TEST(LoraFiles, ComeBackAsTheyWere) {
   const auto saved = saved_lora();
   const auto peft = load_peft_adapter(saved->folder / "lora");
@@ -158,6 +173,7 @@ TEST(LoraFiles, OfOtherKindsAreErrors) {
       {"rank_pattern", {{"to_q", "3"}}},
       {"alpha_pattern", {{"to_q", 3}, {".*q", 4}}},
       {"alpha_pattern", {{"to_(", 3}}},
+      {"alpha_pattern", {{std::string(300, '('), 3}}},
       {"alpha_pattern", "to_q"},
       {"r", nullptr},
       {"lora_alpha", "16"},
@@ -169,6 +185,13 @@ TEST(LoraFiles, OfOtherKindsAreErrors) {
   expect_parts(error({{"rank_pattern", {{"attn.to_q", 4}}}}),
                {"attn.to_q.lora_A.weight", "rank 4"});
   expect_parts(error({{"use_dora", true}}), {"fuse_lora()"});
+
+  // Which a search that goes back would not end with in a lifetime.
+  json endless = plain;
+  endless["rank_pattern"] = {{"(([a-z_.0-9])+)+!", 4}};
+  write_json_atomic(path, endless);
+  EXPECT_EQ(load_peft_adapter(saved->folder / "lora").config.rank,
+            saved->config.rank);
 
   const std::string lora =
       saved->folder / "lora/pytorch_lora_weights.safetensors";

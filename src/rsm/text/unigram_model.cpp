@@ -12,6 +12,7 @@
 #include "rsm/io/json_fields.h"
 #include "rsm/io/protobuf.h"
 #include "rsm/text/added_tokens.h"
+#include "rsm/text/character_map.h"
 
 namespace rsm {
 namespace {
@@ -78,6 +79,8 @@ std::string character_map(const json& tokenizer, const std::string& who) {
     const bool precompiled = fields.value("type") == "Precompiled";
     if (precompiled && map.empty()) {
       map = from_base64(fields, "precompiled_charsmap");
+      fields.check("precompiled_charsmap", map.empty() || is_character_map(map),
+                   "a whole character map of SentencePiece's");
     } else {
       fields.only("type", is_of_spaces(part),
                   "one Precompiled, then what spaces are of SentencePiece,");

@@ -98,7 +98,7 @@ void Finetune::show_log() {
 bool Finetune::was_stopped() const {
   const auto eval = state_.line.find("eval");
   return options_.watch.ends_runs() && eval != state_.line.end() &&
-         eval->value("watch_stop", false);
+         eval->value("watch_stop", nlohmann::json()) == true;
 }
 
 void Finetune::continue_from(const Checkpoint& checkpoint) {
