@@ -1,8 +1,8 @@
 # Everything starts here: `make help` lists the targets.
 # Variables: JOBS (compile jobs), PYTHON, RSM_TORCH_DIR and RSM_OPENVINO_DIR (see
-# scripts/setup).
+# scripts/setup), FUZZ_SECONDS (of each fuzzer), SOAK_KILLS (of the soak).
 
-export PYTHON RSM_TORCH_DIR RSM_OPENVINO_DIR
+export PYTHON RSM_TORCH_DIR RSM_OPENVINO_DIR FUZZ_SECONDS SOAK_KILLS
 
 # As many compile jobs as there are cores, and 1.5 GB of free memory for each:
 # what g++ takes on LibTorch's headers. The second file is a container's limit.
@@ -16,7 +16,8 @@ JOBS ?= $(shell cat /proc/meminfo /sys/fs/cgroup/memory.max 2>/dev/null | \
 CCACHE = $(notdir $(shell command -v ccache 2>/dev/null))
 SOURCES = $$(find $(wildcard src tests bench) -name "*.h" -o -name "*.cpp")
 
-.PHONY: help setup setup-tests configure build test demo format format-check clean
+.PHONY: help setup setup-tests configure build test demo fuzz soak format \
+  format-check clean
 
 help: ## List the targets (this is what plain `make` does)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' \
@@ -41,6 +42,14 @@ test: setup-tests configure ## Build everything, and run all tests
 demo: build ## Fine-tune the small model that ships here, with a report
 	build/rsm finetune configs/shapes/demo.yaml
 
+fuzz: setup ## Feed every loader damaged files for a minute each (needs clang)
+	cmake --preset fuzz
+	cmake --build --preset fuzz -j $(JOBS)
+	scripts/fuzz
+
+soak: build ## Kill a small run again and again: it has to end in the same bytes
+	scripts/soak
+
 format: ## Lay out the C++ code with clang-format
 	clang-format -i $(SOURCES)
 
@@ -48,4 +57,4 @@ format-check: ## Say where clang-format would change the C++ code
 	clang-format --dry-run --Werror $(SOURCES)
 
 clean: ## Remove what was built; environments, models and runs stay
-	rm -rf build build-debug
+	rm -rf build build-debug build-fuzz

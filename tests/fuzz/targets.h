@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "rsm/io/safetensors.h"
+
+/** Readers of files that anybody may have written, fed with bytes: by libFuzzer
+ * (main.cpp) as long as one likes, by fuzz_test.cpp with some thousands that
+ * are the same every time. Whatever comes, they take it or throw rsm::Error. */
+namespace rsm::fuzz {
+
+struct Target {
+  std::string name;
+  /** Inputs that it takes. */
+  std::vector<std::string> (*seeds)();
+  /** Reads bytes as the program reads a file of them; throws what that throws.
+   */
+  void (*load)(const std::string& bytes);
+  /** Leading bytes that choose which file the others are. */
+  size_t selector = 0;
+  int64_t tries = 3000;  ///< in the tests: at most a second or two
+};
+
+/** Of io/, data/, rewards/ and runs/. */
+std::vector<Target> file_targets();
+/** Of models/, paths/ and text/. */
+std::vector<Target> model_targets();
+/** Both. */
+const std::vector<Target>& targets();
+/** Throws rsm::Error, naming those there are, for another name. */
+const Target& find_target(const std::string& name);
+
+/** A folder of the process's own, which goes with it. */
+const std::string& scratch();
+/** Writes a file there, and the folders above it; returns its path. Does not
+ * wait for the disk. */
+std::string put(const std::string& name, const std::string& bytes);
+
+/** The bytes of a safetensors file: as they are or, of a header alone (which
+ * begins with "{"), with as many zeros behind it as that speaks of. */
+std::string safetensors_of(const std::string& bytes);
+/** The header alone of a file of these tensors. */
+std::string safetensors_header(
+    const StateDict& tensors,
+    const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace rsm::fuzz
