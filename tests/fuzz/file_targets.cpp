@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "inputs.h"
 #include "rsm/base/error.h"
 #include "rsm/data/picture_scores.h"
 #include "rsm/data/prompt_files.h"

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "inputs.h"
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
 #include "rsm/io/json_text.h"

@@ -2,11 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
-
-#include "rsm/io/safetensors.h"
 
 /** Readers of files that anybody may have written, fed with bytes: by libFuzzer
  * (main.cpp) as long as one likes, by fuzz_test.cpp with some thousands that
@@ -33,19 +30,5 @@ std::vector<Target> model_targets();
 const std::vector<Target>& targets();
 /** Throws rsm::Error, naming those there are, for another name. */
 const Target& find_target(const std::string& name);
-
-/** A folder of the process's own, which goes with it. */
-const std::string& scratch();
-/** Writes a file there, and the folders above it; returns its path. Does not
- * wait for the disk. */
-std::string put(const std::string& name, const std::string& bytes);
-
-/** The bytes of a safetensors file: as they are or, of a header alone (which
- * begins with "{"), with as many zeros behind it as that speaks of. */
-std::string safetensors_of(const std::string& bytes);
-/** The header alone of a file of these tensors. */
-std::string safetensors_header(
-    const StateDict& tensors,
-    const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace rsm::fuzz
