@@ -187,8 +187,10 @@ TEST_P(Faults, WhereverARunWritesItLosesNothingAndEndsInTheSameBytes) {
   const auto learnt = latest_checkpoint(whole.folder());
   EXPECT_TRUE(
       learnt->tensors.at("trained.proj_out.lora_B.weight").any().item<bool>());
-  int64_t ended = 0;
-  for (int64_t at = 0; at < steps; ++at) {
+  // A dead process writes no more than one that may not: it tries every step.
+  const int64_t stride = GetParam() == Kind::read_only ? 5 : 1;
+  int64_t ended = 0, tries = 0;
+  for (int64_t at = 0; at < steps; at += stride, ++tries) {
     SCOPED_TRACE(cat("step ", at, " of ", steps));
     const SmallRun run(folder / cat("run-", at));
     const auto said = fails(run, GetParam(), at);
@@ -210,8 +212,8 @@ TEST_P(Faults, WhereverARunWritesItLosesNothingAndEndsInTheSameBytes) {
     if (HasFailure()) return;
   }
   // Pictures and what only shows the log are no reason to end a run.
-  EXPECT_GT(ended, steps / 4);
-  EXPECT_LT(ended, steps);
+  EXPECT_GT(ended, tries / 4);
+  if (GetParam() == Kind::full) EXPECT_LT(ended, tries);
 }
 
 /** As reports and exports are written, too. */

@@ -10,7 +10,6 @@
 #include "rsm/io/files.h"
 #include "rsm/io/full_disk_testing.h"
 #include "rsm/io/testing.h"
-#include "rsm/rewards/testing.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/testing.h"
 

@@ -9,6 +9,7 @@
 #include "rsm/io/log_lines.h"
 
 namespace rsm {
+
 RunLog::RunLog(std::string path, const std::string& text)
     : path_(std::move(path)) {
   for (const auto& line : log_lines(text)) lines_.emplace_back(line.text);
