@@ -167,12 +167,22 @@ class Faults : public testing::TestWithParam<Kind> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    , Faults, testing::Values(Kind::full, Kind::read_only, Kind::killed),
-    [](const auto& info) {
-      return std::vector<std::string>{
-          "Full", "ReadOnly", "Killed"}[static_cast<size_t>(info.param)];
-    });
+std::string name_of(Kind kind) {
+  switch (kind) {
+    case Kind::full:
+      return "Full";
+    case Kind::read_only:
+      return "ReadOnly";
+    case Kind::killed:
+      return "Killed";
+  }
+  throw Error("a kind outside its enum");
+}
+
+INSTANTIATE_TEST_SUITE_P(, Faults,
+                         testing::Values(Kind::full, Kind::read_only,
+                                         Kind::killed),
+                         [](const auto& info) { return name_of(info.param); });
 
 TEST_P(Faults, WhereverARunWritesItLosesNothingAndEndsInTheSameBytes) {
   const TemporaryFolder folder;
