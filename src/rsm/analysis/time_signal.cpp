@@ -135,7 +135,8 @@ class AtStep {
     }
     const double drawn = clock.seconds();
     out.scores = judged(out.rollout, parts_.decoder, parts_.reward, 0,
-                        out.rollout.images());
+                        out.rollout.images(),
+                        judging_of(parts_.reward, out.rollout, plan.estimator));
     spent.draw_seconds += drawn;
     spent.reward_seconds += clock.seconds() - drawn;
     return out;

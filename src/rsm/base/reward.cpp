@@ -1,8 +1,16 @@
 #include "rsm/base/reward.h"
 
+#include <set>
+
 #include "rsm/base/error.h"
 
 namespace rsm {
+
+RewardScores Reward::score_groups(const torch::Tensor& images,
+                                  const Prompts& prompts,
+                                  const std::vector<int64_t>& /*group*/) const {
+  return score(images, prompts);
+}
 
 torch::Tensor Reward::value_of(const torch::Tensor& /*images*/,
                                const Prompts& /*prompts*/) const {
@@ -21,6 +29,20 @@ void check_picture_shapes(const std::string& who, const torch::Tensor& images,
   RSM_CHECK(images.size(0) == std::ssize(prompts), "[", who, "] ",
             images.size(0), " images and ", prompts.size(),
             " prompts; give one prompt an image");
+}
+
+void check_groups(const std::string& who, int64_t count,
+                  const std::vector<int64_t>& group) {
+  RSM_CHECK(std::ssize(group) == count, "[", who, "] ", group.size(),
+            " labels of groups for ", count, " images; give one an image");
+  std::set<int64_t> seen;
+  for (size_t i = 0; i < group.size(); ++i) {
+    if (i > 0 && group[i] == group[i - 1]) continue;
+    RSM_CHECK(seen.insert(group[i]).second, "[", who, "] image ", i,
+              " is of group ", group[i],
+              ", others of which stand before images of another; the images of "
+              "a group stand one after the other");
+  }
 }
 
 void check_pictures(const std::string& who, const torch::Tensor& images,

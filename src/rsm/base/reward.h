@@ -66,6 +66,18 @@ class Reward {
   virtual RewardScores score(const torch::Tensor& images,
                              const Prompts& prompts) const = 0;
 
+  /** Whether a picture's score depends on the others of its group:
+   * score_groups() is then what trains, and score() what it says of pictures
+   * alone. */
+  virtual bool sees_groups() const { return false; }
+  /** Scores of pictures in groups: `group` [B] labels, those of one label one
+   * after the other, of one prompt, and all there is of their group. The result
+   * for an image depends on its group alone, and not on the order within; of
+   * rewards that see none it is score(). Throws what score() throws. */
+  virtual RewardScores score_groups(const torch::Tensor& images,
+                                    const Prompts& prompts,
+                                    const std::vector<int64_t>& group) const;
+
   /** Whether value_of() can be asked. */
   virtual bool is_differentiable() const { return false; }
   /** The value of score() as a function of the pictures, which may carry a
@@ -80,6 +92,12 @@ class Reward {
  * prompts are as many. */
 void check_picture_shapes(const std::string& who, const torch::Tensor& images,
                           const Prompts& prompts);
+
+/** What score_groups() of those that see groups begins with. Throws rsm::Error
+ * unless there is a label for each of `count` pictures, and no label stands
+ * apart from its like. */
+void check_groups(const std::string& who, int64_t count,
+                  const std::vector<int64_t>& group);
 
 /** What score() of most rewards begins with: the same, and images have to be
  * float32 on the CPU and finite; the first that is not is named. */

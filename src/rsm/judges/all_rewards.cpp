@@ -38,7 +38,8 @@ std::vector<std::string> network_reward_names() {
   return names;
 }
 
-std::vector<std::string> network_places(const std::string& name) {
+std::vector<std::string> network_places(const std::string& reward) {
+  const std::string name = judge_of(reward);
   const auto names = network_reward_names();
   const size_t colon = name.find(':');
   const std::string word = name.substr(0, colon);

@@ -32,7 +32,7 @@ JudgeMemory clip_memory(const RewardSpec& spec, const std::string& path,
 }  // namespace
 
 JudgeMemory judge_memory(const RewardSpec& spec, int64_t pictures) {
-  const bool texts = !spec.name.starts_with("aesthetic");
+  const bool texts = !judge_of(spec.name).starts_with("aesthetic");
   JudgeMemory out;
   for (const auto& place : network_places(spec.name)) {
     if (!is_there(place)) continue;

@@ -76,6 +76,24 @@ std::vector<PictureRange> picture_ranges(int64_t count, int64_t batch) {
   return ranges;
 }
 
+std::vector<PictureRange> group_ranges(const std::vector<int64_t>& group,
+                                       int64_t batch) {
+  RSM_CHECK(batch >= 1, "[group_ranges] batch is ", batch,
+            "; 1 or more is needed");
+  std::vector<PictureRange> ranges;
+  const int64_t count = std::ssize(group);
+  for (int64_t first = 0, end = 0; first < count; first = end) {
+    for (end = first; end < count && group[end] == group[first];) ++end;
+    const int64_t size = end - first;
+    if (!ranges.empty() && ranges.back().count + size <= batch) {
+      ranges.back().count += size;
+    } else {
+      ranges.push_back({first, size});
+    }
+  }
+  return ranges;
+}
+
 json parse_answer(const std::string& who, const std::string& text) {
   try {
     return parse_json("its answer", quote_python_numbers(text));
@@ -160,6 +178,19 @@ RewardScores join_scores(const std::string& who,
   }
   if (!features.empty()) all.features = at::cat(features);
   return all;
+}
+
+RewardScores put_in_order(RewardScores scores,
+                          const std::vector<int64_t>& place) {
+  const auto index = torch::tensor(place, torch::kLong).argsort();
+  const auto put = [&](torch::Tensor& numbers) {
+    numbers = numbers.index_select(0, index);
+  };
+  put(scores.value);
+  for (auto& [name, numbers] : scores.metrics) put(numbers);
+  for (auto& part : scores.parts) put(part.value);
+  if (scores.features.defined()) put(scores.features);
+  return scores;
 }
 
 }  // namespace rsm

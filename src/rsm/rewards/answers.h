@@ -27,6 +27,11 @@ struct PictureRange {
 /** `count` pictures in ranges of at most `batch` (1 or more), in order. */
 std::vector<PictureRange> picture_ranges(int64_t count, int64_t batch);
 
+/** Whole groups in ranges of at most `batch` pictures, in order; a group of
+ * more is a range of its own. `group` as Reward::score_groups has it. */
+std::vector<PictureRange> group_ranges(const std::vector<int64_t>& group,
+                                       int64_t batch);
+
 /** The beginning of what a judge wrote, fit to stand in an error (printable,
  * io/printable.h). */
 std::string quoted(const std::string& text);
@@ -56,5 +61,10 @@ void add_mended(RewardScores& to, const std::map<std::string, int64_t>& more);
  * [0]. */
 RewardScores join_scores(const std::string& who,
                          const std::vector<RewardScores>& ranges);
+
+/** Scores with their pictures in another order: the i-th of `scores` is that of
+ * picture place[i]; `place` is a permutation. */
+RewardScores put_in_order(RewardScores scores,
+                          const std::vector<int64_t>& place);
 
 }  // namespace rsm

@@ -73,6 +73,40 @@ TEST(Answers, NumbersThatPythonWritesAndJsonLacksAreNamed) {
                {"image 12", "1e+300"});
 }
 
+TEST(Answers, GroupsStayWhole) {
+  const auto counts = [](const std::vector<int64_t>& group, int64_t batch) {
+    std::vector<int64_t> out;
+    int64_t next = 0;
+    for (const auto& range : group_ranges(group, batch)) {
+      EXPECT_EQ(range.first, next);
+      next += range.count;
+      out.push_back(range.count);
+    }
+    EXPECT_EQ(next, std::ssize(group));
+    return out;
+  };
+  const std::vector<int64_t> group = {5, 5, 2, 2, 2, 2, 9};
+  using Counts = std::vector<int64_t>;
+  EXPECT_EQ(counts(group, 1), (Counts{2, 4, 1}));
+  EXPECT_EQ(counts(group, 5), (Counts{2, 5}));
+  EXPECT_EQ(counts(group, 6), (Counts{6, 1}));
+  EXPECT_EQ(counts(group, 100), Counts{7});
+  EXPECT_TRUE(group_ranges({}, 3).empty());
+  EXPECT_THROW(group_ranges(group, 0), Error);
+}
+
+TEST(Answers, ArePutInOrder) {
+  RewardScores scores;
+  scores.value = torch::tensor({10.f, 11.f, 12.f});
+  scores.metrics["m"] = 2 * scores.value;
+  scores.parts = {{"p", 1, 3 * scores.value}};
+  const auto put = put_in_order(scores, {2, 0, 1});
+  const auto expected = torch::tensor({11.f, 12.f, 10.f});
+  EXPECT_TRUE(put.value.equal(expected));
+  EXPECT_TRUE(put.metrics.at("m").equal(2 * expected));
+  EXPECT_TRUE(put.parts.at(0).value.equal(3 * expected));
+}
+
 TEST(Answers, WhatIsMissingOrTooMuchIsNamed) {
   const PictureRange range = {64, 2};
   expect_parts(error(R"({"scores": [1]})", range),

@@ -49,23 +49,42 @@ class ExecReward : public Reward {
   RewardScores score(const torch::Tensor& images,
                      const Prompts& prompts) const override {
     check_pictures(who_, images, prompts);
+    return judge_all(images, prompts,
+                     picture_ranges(images.size(0), options_.batch), {});
+  }
+
+  bool sees_groups() const override { return options_.groups; }
+
+  RewardScores score_groups(const torch::Tensor& images, const Prompts& prompts,
+                            const std::vector<int64_t>& group) const override {
+    if (!options_.groups) return score(images, prompts);
+    check_pictures(who_, images, prompts);
+    check_groups(who_, images.size(0), group);
+    return judge_all(images, prompts, group_ranges(group, options_.batch),
+                     group);
+  }
+
+ private:
+  RewardScores judge_all(const torch::Tensor& images, const Prompts& prompts,
+                         const std::vector<PictureRange>& ranges,
+                         const std::vector<int64_t>& group) const {
     const std::lock_guard lock(mutex_);
     restarts_ = 0;
     std::vector<RewardScores> scores;
-    for (const auto& range : picture_ranges(images.size(0), options_.batch)) {
-      scores.push_back(judge(images, prompts, range));
+    for (const auto& range : ranges) {
+      scores.push_back(judge(images, prompts, range, group));
     }
     RewardScores all = join_scores(who_, scores);
     add_mended(all, std::exchange(mended_, {}));
     return all;
   }
 
- private:
   RewardScores judge(const torch::Tensor& images, const Prompts& prompts,
-                     const PictureRange& range) const {
+                     const PictureRange& range,
+                     const std::vector<int64_t>& group) const {
     const auto pixels =
         picture_bytes(images.narrow(0, range.first, range.count));
-    json header = told_of(who_, prompts, range);
+    json header = told_of(who_, prompts, range, group);
     header.update({{"count", range.count},
                    {"height", pixels.size(1)},
                    {"width", pixels.size(2)},

@@ -15,6 +15,7 @@ struct ExecOptions {
   double start_seconds = 120;   ///< until it says that it is ready
   int64_t batch = 64;           ///< pictures of a request, at most
   int64_t retries = 2;          ///< restarts in one call of score()
+  bool groups = false;          ///< whether it sees groups, see docs/rewards.md
 };
 
 /** The reward `exec:COMMAND`: a program of the user's that judges pictures over

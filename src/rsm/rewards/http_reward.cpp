@@ -111,14 +111,32 @@ class HttpReward : public Reward {
   RewardScores score(const torch::Tensor& images,
                      const Prompts& prompts) const override {
     check_pictures(who_, images, prompts);
-    const auto ranges = picture_ranges(images.size(0), options_.batch);
+    return judge_all(images, prompts,
+                     picture_ranges(images.size(0), options_.batch), {});
+  }
+
+  bool sees_groups() const override { return options_.groups; }
+
+  RewardScores score_groups(const torch::Tensor& images, const Prompts& prompts,
+                            const std::vector<int64_t>& group) const override {
+    if (!options_.groups) return score(images, prompts);
+    check_pictures(who_, images, prompts);
+    check_groups(who_, images.size(0), group);
+    return judge_all(images, prompts, group_ranges(group, options_.batch),
+                     group);
+  }
+
+ private:
+  RewardScores judge_all(const torch::Tensor& images, const Prompts& prompts,
+                         const std::vector<PictureRange>& ranges,
+                         const std::vector<int64_t>& group) const {
     std::vector<RewardScores> scores(ranges.size());
     std::vector<std::exception_ptr> failures(ranges.size());
     std::atomic<size_t> next{0};
     const auto work = [&] {
       for (size_t i = next++; i < ranges.size(); i = next++) {
         try {
-          scores[i] = judge(images, prompts, ranges[i]);
+          scores[i] = judge(images, prompts, ranges[i], group);
         } catch (...) {
           failures[i] = std::current_exception();
           next = ranges.size();
@@ -135,10 +153,10 @@ class HttpReward : public Reward {
     return all;
   }
 
- private:
   RewardScores judge(const torch::Tensor& images, const Prompts& prompts,
-                     const PictureRange& range) const {
-    json body = told_of(who_, prompts, range);
+                     const PictureRange& range,
+                     const std::vector<int64_t>& group) const {
+    json body = told_of(who_, prompts, range, group);
     body["images"] = pngs_of(images, range);
     const auto answer =
         ask({"POST", address_, json_line(body)}, range.text(), kMendReward);

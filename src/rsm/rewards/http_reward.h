@@ -20,6 +20,7 @@ struct HttpOptions {
   int64_t retries = 2;          ///< of each request
   double pause_seconds = 0.5;   ///< before the first retry, then doubled
   int64_t requests = 1;         ///< under way at once, at most
+  bool groups = false;          ///< whether it sees groups, see docs/rewards.md
   std::shared_ptr<Turns> turns = nullptr;  ///< of all rewards of the server
 };
 

@@ -15,6 +15,7 @@
 #include "rsm/rewards/jpeg_reward.h"
 #include "rsm/rewards/target_colour_reward.h"
 #include "rsm/rewards/weighted_reward.h"
+#include "rsm/rewards/win_rate_reward.h"
 #include "rsm/worlds/shapes_reward.h"
 #include "rsm/worlds/shapes_soft_reward.h"
 
@@ -43,10 +44,20 @@ constexpr Entry kRewards[] = {
 constexpr double kStartSeconds = 120;
 
 constexpr std::string_view kProgram = "exec:";
+constexpr std::string_view kWinRate = "win-rate:";
 constexpr int64_t kMostRequests = 1024;  // connections, and threads of a server
 
 bool begins_with(const std::string& text, std::string_view start) {
   return text.compare(0, start.size(), start) == 0;
+}
+
+bool asks_program(const RewardSpec& spec) {
+  return begins_with(judge_of(spec.name), kProgram);
+}
+
+bool asks_server(const RewardSpec& spec) {
+  const std::string judge = judge_of(spec.name);
+  return begins_with(judge, "http:") || begins_with(judge, "https:");
 }
 
 void check_spec(const RewardSpec& spec) {
@@ -63,22 +74,25 @@ void check_spec(const RewardSpec& spec) {
   check(spec.batch >= 1, "batch", static_cast<double>(spec.batch), "1 or more");
   check(spec.retries >= 0, "retries", static_cast<double>(spec.retries),
         "0 or more");
-  const bool program = begins_with(spec.name, kProgram);
+  const bool program = asks_program(spec);
   check(spec.requests >= 1 && spec.requests <= (program ? 1 : kMostRequests),
         "requests", static_cast<double>(spec.requests),
         program ? "1, as a program reads one request after the other"
                 : "1 to 1024");
+  if (spec.groups && !program && !asks_server(spec)) {
+    throw UsageError(cat("[reward ", spec.name,
+                         "] groups is true; allowed for exec: and http: alone, "
+                         "whose judges say what they do with a group: leave it "
+                         "out, or name win-rate:",
+                         spec.name));
+  }
 }
 
 /** The turns at each server, by its host and port. */
 using Servers = std::map<std::string, std::shared_ptr<Turns>>;
 
-bool asks_server(const RewardSpec& spec) {
-  return begins_with(spec.name, "http:") || begins_with(spec.name, "https:");
-}
-
 std::string server_of(const RewardSpec& spec) {
-  const HttpAddress address = parse_http_address(spec.name);
+  const HttpAddress address = parse_http_address(judge_of(spec.name));
   return cat(address.host, " ", address.port);
 }
 
@@ -107,11 +121,17 @@ std::vector<std::string> names_with(const std::vector<RewardMaker>& more) {
 std::unique_ptr<Reward> make_of(const RewardSpec& spec, const Servers& servers,
                                 const Progress& progress,
                                 const std::vector<RewardMaker>& more) {
+  if (begins_with(spec.name, kWinRate)) {
+    RewardSpec of = spec;
+    of.name = spec.name.substr(kWinRate.size());
+    of.gradient = false;  // an order has none
+    return make_win_rate_reward(make_of(of, servers, progress, more));
+  }
   if (begins_with(spec.name, kProgram)) {
     return make_exec_reward(
         {spec.name.substr(kProgram.size()), spec.timeout_seconds,
          std::max(kStartSeconds, spec.timeout_seconds), spec.batch,
-         spec.retries},
+         spec.retries, spec.groups},
         progress);
   }
   if (asks_server(spec)) {
@@ -121,6 +141,7 @@ std::unique_ptr<Reward> make_of(const RewardSpec& spec, const Servers& servers,
     options.batch = spec.batch;
     options.retries = spec.retries;
     options.requests = spec.requests;
+    options.groups = spec.groups;
     options.turns = servers.at(server_of(spec));
     return make_http_reward(options, progress);
   }
@@ -140,11 +161,17 @@ std::unique_ptr<Reward> make_of(const RewardSpec& spec, const Servers& servers,
     return maker.make(
         spec, colon == std::string::npos ? "" : spec.name.substr(colon + 1));
   }
-  throw UsageError(cat("[reward] ", unknown_word(word, names_with(more)),
-                       "; or exec:COMMAND, or http://HOST:PORT/PATH"));
+  throw UsageError(
+      cat("[reward] ", unknown_word(word, names_with(more)),
+          "; or exec:COMMAND, http://HOST:PORT/PATH, or win-rate:REWARD"));
 }
 
 }  // namespace
+
+std::string judge_of(const std::string& name) {
+  return begins_with(name, kWinRate) ? judge_of(name.substr(kWinRate.size()))
+                                     : name;
+}
 
 std::vector<std::string> reward_names() {
   std::vector<std::string> names;

@@ -101,27 +101,22 @@ class WeightedSum : public Reward {
 
   RewardScores score(const torch::Tensor& images,
                      const Prompts& prompts) const override {
-    RewardScores all;
-    torch::Tensor sum = torch::zeros({images.size(0)}, torch::kFloat64);
-    for (const auto& [weight, reward] : rewards_) {
-      const std::string part = reward->name();
-      const RewardScores scores = reward->score(images, prompts);
-      const auto value = checked(part, "scores", scores.value, prompts);
-      check_finite(part, value, prompts);
-      sum += weight * value.to(at::kDouble);
-      all.parts.push_back({part, weight, value});
-      for (const auto& [metric, numbers] : scores.metrics) {
-        all.metrics[alone() ? metric : cat(part, "/", metric)] =
-            checked(part, cat("\"", metric, "\""), numbers, prompts);
-      }
-      if (!alone()) {
-        all.metrics[part] = value;
-      }
-      add_mended(all, scores.mended);
-    }
-    all.value = sum.to(at::kFloat);
-    check_finite(name(), all.value, prompts);
-    return all;
+    return added(images, prompts, [&](const Reward& reward) {
+      return reward.score(images, prompts);
+    });
+  }
+
+  bool sees_groups() const override {
+    return std::any_of(
+        rewards_.begin(), rewards_.end(),
+        [](const WeightedReward& part) { return part.reward->sees_groups(); });
+  }
+
+  RewardScores score_groups(const torch::Tensor& images, const Prompts& prompts,
+                            const std::vector<int64_t>& group) const override {
+    return added(images, prompts, [&](const Reward& reward) {
+      return reward.score_groups(images, prompts, group);
+    });
   }
 
   bool is_differentiable() const override { return black_boxes().empty(); }
@@ -144,6 +139,33 @@ class WeightedSum : public Reward {
   }
 
  private:
+  /** The sum of what `judge` says by each reward. */
+  template <typename Judge>
+  RewardScores added(const torch::Tensor& images, const Prompts& prompts,
+                     const Judge& judge) const {
+    RewardScores all;
+    torch::Tensor sum = torch::zeros({images.size(0)}, torch::kFloat64);
+    for (const auto& [weight, reward] : rewards_) {
+      const std::string part = reward->name();
+      const RewardScores scores = judge(*reward);
+      const auto value = checked(part, "scores", scores.value, prompts);
+      check_finite(part, value, prompts);
+      sum += weight * value.to(at::kDouble);
+      all.parts.push_back({part, weight, value});
+      for (const auto& [metric, numbers] : scores.metrics) {
+        all.metrics[alone() ? metric : cat(part, "/", metric)] =
+            checked(part, cat("\"", metric, "\""), numbers, prompts);
+      }
+      if (!alone()) {
+        all.metrics[part] = value;
+      }
+      add_mended(all, scores.mended);
+    }
+    all.value = sum.to(at::kFloat);
+    check_finite(name(), all.value, prompts);
+    return all;
+  }
+
   /** Names of what trains and has no gradient. */
   std::vector<std::string> black_boxes() const {
     std::vector<std::string> names;

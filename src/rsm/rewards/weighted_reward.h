@@ -18,9 +18,10 @@ struct WeightedReward {
  * main metric and its name. Of several, the metrics are each one's value under
  * its name and its own metrics as NAME/metric; the main metric is that of the
  * first whose weight is not 0, or "reward" where that is negative; the name is
- * "shapes + 0.1 * exec:...". It is remote where one of them is, and
- * differentiable where each is whose weight is not 0; value_of() asks these
- * alone, and throws rsm::UsageError naming the black boxes among them.
+ * "shapes + 0.1 * exec:...". It is remote, and sees groups, where
+ * one of them does, and is differentiable where each is whose weight is not 0;
+ * value_of() asks these alone, and throws rsm::UsageError naming the black
+ * boxes among them.
  *
  * score() throws rsm::Error, naming the reward, where one gives another number
  * of scores or metrics than there are images, or scores that are not finite

@@ -19,11 +19,14 @@ std::string text_at(const ConfigNode& map, const std::string& key) {
   return found == nullptr ? "" : found->scalar;
 }
 
-/** A reward's name, with the type that it computes in where that is said. */
+/** A reward's name, with the type that it computes in and that it sees groups,
+ * where that is said. */
 std::string name_of(const ConfigNode& reward) {
   const auto type = text_at(reward, "type");
-  const auto name = text_at(reward, "name");
-  return type.empty() || type == "float32" ? name : cat(name, " in ", type);
+  auto name = text_at(reward, "name");
+  if (!type.empty() && type != "float32") name += " in " + type;
+  if (text_at(reward, "groups") == "true") name += " by groups";
+  return name;
 }
 
 /** A config's values by key. Of the rewards, names, types and weights: how long

@@ -32,11 +32,13 @@ TEST(ChangedKeys, OfRewardsAreNamesTypesAndWeights) {
        {"rewards:\n  - {name: 'exec:judge', weight: 2}\n",
         "rewards:\n  - {name: 'exec:other', weight: 1}\n",
         "rewards:\n  - {name: 'exec:judge'}\n  - {name: shapes}\n",
+        "rewards:\n  - {name: 'exec:judge', groups: true}\n",
         "rewards:\n  - {name: 'exec:judge', type: bfloat16}\n"}) {
     EXPECT_EQ(changed_keys(patient, other).size(), 1u) << other;
   }
   const std::string elsewhere =
-      "rewards:\n  - {name: 'exec:judge', type: float32, device: cuda}\n";
+      "rewards:\n  - {name: 'exec:judge', groups: false, type: float32, "
+      "device: cuda}\n";
   EXPECT_TRUE(changed_keys(plain, elsewhere).empty());
 }
 

@@ -95,7 +95,8 @@ void add_network(const std::string& path, Checksums& out) {
 }
 
 /** Files that a reward rests on. */
-void add_judge(const std::string& name, Checksums& out) {
+void add_judge(const std::string& reward, Checksums& out) {
+  const std::string name = judge_of(reward);
   if (name.starts_with(kExec)) {
     add_files_of(name.substr(kExec.size()), out);
   }

@@ -57,6 +57,7 @@ RewardSpec read_reward(const Config& section) {
   spec.batch = section.integer("batch", spec.batch, 1, kMostPictures);
   spec.retries = section.integer("retries", spec.retries, 0, 100);
   spec.requests = section.integer("requests", spec.requests, 1, 1024);
+  spec.groups = section.flag("groups", spec.groups);
   spec.device = section.text("device", "");
   section.check("device", [&] {
     if (!spec.device.empty()) device_named(spec.device);
@@ -91,6 +92,19 @@ void read_rewards(const Config& config, RunOptions& o) {
   config.check("rewards", [&] { make_any_rewards(o.rewards, NoProgress()); });
 }
 
+/** Notes a reward that sees groups where a method asks of pictures alone. */
+void check_groups_of(const Config& config, const RunOptions& o) {
+  if (!o.method.estimator.has_flow()) return;
+  const char* key = config.has("rewards") ? "rewards" : "reward";
+  if (config.is_wrong(key)) return;
+  const auto reward = make_any_rewards(o.rewards, NoProgress());
+  if (!reward->sees_groups()) return;
+  config.note(key, cat("\"", reward->name(),
+                       "\" sees groups, and this method judges what a path "
+                       "leads to state by state, alone; allowed: rewards of a "
+                       "picture alone, or a method without a learnt flow"));
+}
+
 /** Notes what does not add up: knobs that contradict, steps that the family
  * does not have, plans that cannot be drawn. */
 void check_whole(const Config& config, const Path& path, const RunOptions& o) {
@@ -109,6 +123,7 @@ void check_whole(const Config& config, const Path& path, const RunOptions& o) {
                 "samples that such rewards like less than what is trained; "
                 "list one in `rewards`: {name: ..., weight: 0}");
   }
+  check_groups_of(config, o);
   const auto sampling = config.section("sampling");
   sampling.check("noise_level",
                  [&] { path.noisy_steps(path.times(o.steps), o.noise); });

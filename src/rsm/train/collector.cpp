@@ -63,16 +63,12 @@ RolloutRequest Collector::request(int64_t epoch) const {
   return out;
 }
 
-bool Collector::compares_pixels() const {
-  return options_.method.estimator.diversity ==
-         EstimatorKnobs::Diversity::pixels;
-}
-
 void Collector::judge_kept(Collected& out) {
   const Clock clock;
   check_finite(out.rollout.latents, options_.folder);
-  out.scores = judged(out.rollout, *model_.decoder, reward_, 0,
-                      out.rollout.images(), compares_pixels());
+  out.scores =
+      judged(out.rollout, *model_.decoder, reward_, 0, out.rollout.images(),
+             judging_of(reward_, out.rollout, plan_.estimator));
   out.reward_seconds = clock.seconds();
 }
 
@@ -87,6 +83,8 @@ void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
   const int64_t of_prompt = rollout.images() / prompts;
   progress_.begin(cat("epoch ", whole.epoch + 1, " rollout"),
                   prompts * whole.members * plan_.evaluations_per_root());
+  // Of one prompt each, so that a part has them whole.
+  const auto how = judging_of(reward_, rollout, plan_.estimator);
   std::vector<std::future<RewardScores>> judging;
   const auto judge = [&](int64_t first, int64_t count) {
     const int64_t image = first * of_prompt, images = count * of_prompt;
@@ -94,9 +92,8 @@ void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
                  options_.folder);
     judging.push_back(std::async(
         reward_.is_remote() ? std::launch::async : std::launch::deferred,
-        [=, this, &rollout] {
-          return judged(rollout, *model_.decoder, reward_, image, images,
-                        compares_pixels());
+        [=, this, &rollout, &how] {
+          return judged(rollout, *model_.decoder, reward_, image, images, how);
         }));
   };
   if (kept > 0) judge(0, kept);

@@ -36,6 +36,7 @@ class Collector {
 
   /** prompts -> rollout -> rewards. A remote reward judges some
    * prompts' pictures while the next ones are drawn; the numbers are the same.
+   * One that sees groups is given each whole (estimators/picture_groups.h).
    * Where judging fails, the rollout is kept in the run folder, where drawing
    * is stopped, its finished parts are; the next call goes on from there.
    * Throws what the reward throws, and Interrupted. */
@@ -49,7 +50,6 @@ class Collector {
   void draw_and_judge(Collected& out, const RolloutRequest& request,
                       int64_t kept, Denoiser& denoiser);
   void judge_kept(Collected& out);
-  bool compares_pixels() const;
 
   const RunOptions& options_;
   const Conditioner& conditioner_;

@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "rsm/base/error.h"
 #include "rsm/data/prompts.h"
+#include "rsm/estimators/picture_groups.h"
 #include "rsm/io/testing.h"
 #include "rsm/rewards/testing.h"
+#include "rsm/rewards/win_rate_reward.h"
 #include "rsm/rollouts/comparison_testing.h"
 #include "rsm/runs/pending_rollout.h"
 
@@ -152,6 +155,32 @@ TEST(Collector, KeepsTheRolloutOfAFailedRewardForTheNextTime) {
     remove_pending(folder.path(), 3);
     EXPECT_FALSE(waiting(3));
   }
+}
+
+TEST(Collector, GivesRewardsWholeGroupsHoweverItIsChunked) {
+  const auto rates = [](bool remote) {
+    return make_win_rate_reward(std::make_unique<Mean>(remote));
+  };
+  const TemporaryFolder folder;
+  Setting setting(folder.path());
+  const auto direct = setting.collect(*rates(false));
+  const auto remote = setting.collect(*rates(true));  // in parts
+  EXPECT_TRUE(direct.scores.value.equal(remote.scores.value));
+  const auto alone = setting.collect(Mean(false));
+  EXPECT_TRUE(direct.scores.metrics.at("mean").equal(alone.scores.value));
+  const auto groups =
+      picture_groups(alone.rollout, setting.options.method.estimator);
+  // Two roots of each of six prompts, and two steps that branch.
+  EXPECT_EQ(*std::max_element(groups.begin(), groups.end()), 6 * 2 * 2 - 1);
+  EXPECT_TRUE(direct.scores.value.equal(win_rates(alone.scores.value, groups)));
+  EXPECT_FALSE(
+      direct.scores.value.equal(at::full_like(direct.scores.value, 0.5)));
+  // What waits for a reward that is mended is judged in the same groups.
+  Mean broken(false);
+  broken.broken = true;
+  error_of([&] { setting.collect(broken); });
+  const auto again = setting.collect(*rates(true));
+  EXPECT_TRUE(direct.scores.value.equal(again.scores.value));
 }
 
 }  // namespace
