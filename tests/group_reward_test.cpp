@@ -30,6 +30,7 @@ TEST_P(GroupRewardOn, TrainsOnWinRatesAndResumesInTheSameBytes) {
                         .at("metrics")
                         .at("jpeg-compressibility")
                         .get<double>());
+  EXPECT_FALSE(log.back().contains("rewards"));  // there is one
   for (size_t epoch = 1; epoch < log.size(); ++epoch) {
     EXPECT_NEAR(log[epoch].at("reward").get<double>(), 0.5, 1e-6);
     EXPECT_GT(log[epoch].at("reward_std").get<double>(), 0.1);
@@ -47,6 +48,42 @@ TEST(GroupReward, ThreadsAndTilesThatHoldAPictureChangeNoBit) {
     return options.folder;
   };
   expect_same_weights(run("two", 2), run("one", 1));
+}
+
+TEST(SeveralRewards, AreToldOneByOneAndWarnedOf) {
+  const TemporaryFolder folder;
+  const auto options = read_run_options(
+      Config::parse(cat("name: run\nfolder: ", folder / "run", R"(
+model: models/shapes-flow
+prompts: {per_epoch: 2}
+train: {epochs: 1}
+method: {name: tempflow-grpo, estimator: {branches: [8, 8, 0, 0]}}
+sampling: {steps: 4, guidance_scale: 1}
+rewards:
+  - name: jpeg-compressibility
+  - {name: jpeg-incompressibility, weight: 0.1}
+  - {name: "win-rate:colourfulness", weight: 0}
+evaluation: {images: 6, steps: 2, every: 2}
+compute: {rollout_tile: 8, train_tile: 8, threads: 2}
+)"),
+                    "test.yaml"));
+  const auto line = run_to_end(options).back();
+  const auto& rewards = line.at("rewards");
+  const auto& plain = rewards.at("jpeg-compressibility");
+  const auto& detail = rewards.at("jpeg-incompressibility");
+  const auto& rate = rewards.at("win-rate:colourfulness");
+  // One is the opposite of the other, so T = 0.9 c.
+  EXPECT_NEAR(plain.at("share").get<double>(), 1 / 0.9, 1e-6);
+  EXPECT_NEAR(detail.at("share").get<double>(), -0.1 / 0.9, 1e-6);
+  EXPECT_NEAR(detail.at("correlation").get<double>(), -1, 1e-6);
+  EXPECT_EQ(plain.at("mean").get<double>(), -detail.at("mean").get<double>());
+  EXPECT_EQ(plain.at("groups"), 4);
+  EXPECT_EQ(rate.at("share"), 0);
+  EXPECT_NEAR(rate.at("mean").get<double>(), 0.5, 1e-6);
+  EXPECT_TRUE(rate.at("correlation").is_number());
+  const auto said = line.at("warnings").dump();
+  expect_parts(said, {"jpeg-incompressibility falls where the trained total"});
+  EXPECT_EQ(said.find("win-rate:colourfulness falls"), std::string::npos);
 }
 
 TEST(GroupReward, IsRefusedWhereAMethodJudgesStatesOneByOne) {

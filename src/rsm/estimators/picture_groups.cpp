@@ -12,7 +12,7 @@ std::vector<int64_t> picture_groups(const RolloutIndex& rollout,
   // Forward rows repeat the pictures of branches.
   const RolloutIndex drawn = without_forward_rows(rollout);
   const bool by_rows = knobs.source != EstimatorKnobs::Source::tree &&
-                       !knobs.judges_every_step();
+                       !knobs.judges_every_step() && !knobs.needs_gradients();
   std::vector<int64_t> label(drawn.images(), -1);
   if (by_rows) {
     const auto rows = row_groups(drawn, knobs);

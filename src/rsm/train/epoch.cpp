@@ -57,6 +57,21 @@ nlohmann::json by_step(const RolloutIndex& rollout, const Guidance& guidance,
   return out;
 }
 
+/** Each of several rewards by its name. */
+nlohmann::json rewards_of(const std::vector<PartStanding>& parts) {
+  nlohmann::json out;
+  for (const auto& part : parts) {
+    out[part.name] = {{"weight", part.weight},
+                      {"mean", part.mean},
+                      {"std", part.deviation},
+                      {"groups", part.groups},
+                      {"dead_groups", part.dead_groups},
+                      {"correlation", part.correlation},
+                      {"share", part.share}};
+  }
+  return out;
+}
+
 nlohmann::json warnings_of(const Guidance& guidance, const Frozen& frozen,
                            const UpdateLog& updates) {
   auto all = nlohmann::json::array();
@@ -118,6 +133,7 @@ nlohmann::json log_line(const Prepared& epoch, const UpdateLog& updates,
         {"update", updates.evaluations}}},
       {"warnings", warnings_of(guidance, frozen, updates)}};
   for (const auto& [name, number] : guidance.numbers) out[name] = number;
+  if (!sampled.parts.empty()) out["rewards"] = rewards_of(sampled.parts);
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "rsm/base/estimator.h"
+#include "rsm/estimators/reward_parts.h"
 #include "rsm/objective/scaled_residual.h"
 #include "rsm/train/drift.h"
 #include "rsm/train/loss_conditions.h"
@@ -21,7 +22,8 @@ struct Collected : Sampled {
   double rollout_seconds = 0, reward_seconds = 0;
   /** Of the pictures that the epoch drew; `scores` where it trains on them. */
   RewardScores drawn;
-  bool is_replayed = false;  ///< whether some are of epochs before
+  std::vector<PartStanding> parts;  ///< of `drawn`, where rewards are several
+  bool is_replayed = false;         ///< whether some are of epochs before
 };
 
 struct Frozen : Outputs {

@@ -7,6 +7,8 @@
 #include "rsm/base/error.h"
 #include "rsm/base/memory.h"
 #include "rsm/base/random.h"
+#include "rsm/estimators/picture_groups.h"
+#include "rsm/estimators/reward_parts.h"
 #include "rsm/io/run_log.h"
 #include "rsm/models/lora_start.h"
 #include "rsm/objective/scaled_residual.h"
@@ -260,6 +262,10 @@ Collected Finetune::collect() {
   state_.spent.images += out.rollout.images();
   state_.spent.evaluations += out.rollout.evaluations;
   out.drawn = out.scores;
+  if (out.drawn.parts.size() > 1) {
+    out.parts = part_standings(
+        out.drawn, picture_groups(out.rollout, plan.estimator), plan.estimator);
+  }
   if (replay_.is_on()) {
     static_cast<Sampled&>(out) =
         replay_.mixed(out, state_.epoch,
@@ -277,7 +283,8 @@ Guidance Finetune::guide(const Collected& sampled) {
   try {
     out = estimator_->guide(sampled, state_.epoch);
     state_.spent.evaluations += out.evaluations;
-    const auto told = suspicious(sampled.drawn);
+    auto told = suspicious(sampled.drawn);
+    for (const auto& text : part_warnings(sampled.parts)) told.push_back(text);
     out.warnings.insert(out.warnings.begin(), told.begin(), told.end());
     const auto dead =
         dead_groups_warning(sampled, out.advantages, parts_.reward->name(),
@@ -303,9 +310,9 @@ Evaluation Finetune::evaluate_now(const std::string& samples) {
   Evaluation result;
   const auto work = [&] {
     policy_->sample_with(Copy::average);
-    result = evaluate(policy_->copy(Copy::evaluation), drawing,
-                      parts_.evaluation_set, *parts_.reward,
-                      [&](int64_t done) { progress_.update(done, ""); });
+    result = evaluate(
+        policy_->copy(Copy::evaluation), drawing, parts_.evaluation_set,
+        *parts_.reward, [&](int64_t done) { progress_.update(done, ""); });
     const auto apart =
         path_drift(policy_->copy(Copy::average), policy_->copy(Copy::reference),
                    drawing, parts_.evaluation_set, options_.eval_drift_steps);
