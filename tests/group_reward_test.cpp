@@ -38,7 +38,7 @@ TEST_P(GroupRewardOn, TrainsOnWinRatesAndResumesInTheSameBytes) {
   }
 }
 
-TEST(GroupReward, ThreadsAndTilesThatHoldAPictureChangeNoBit) {
+TEST(GroupReward, ThreadsChangeNoBit) {
   const TemporaryFolder folder;
   const auto run = [&](const std::string& name, int64_t threads) {
     const auto options =

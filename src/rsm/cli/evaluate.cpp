@@ -6,6 +6,7 @@
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/data/prompts.h"
 #include "rsm/judges/all_rewards.h"
+#include "rsm/models/loading.h"
 #include "rsm/runs/evaluation.h"
 
 namespace rsm {
@@ -15,6 +16,7 @@ struct EvaluateArguments : ModelArguments {
   std::string prompts = "shapes:held_out";
   std::string reward = "shapes";
   int64_t images = 612;
+  PictureMetricPaths beside;
   bool json = false;
 };
 
@@ -56,16 +58,22 @@ int run_evaluation(const EvaluateArguments& args) {
   spec.device = args.device;
   const auto reward = make_any_reward(spec, progress);
   reward->check();
+  std::unique_ptr<const PictureMetrics> beside;
+  if (!args.beside.given().empty()) {
+    beside = std::make_unique<PictureMetrics>(args.beside,
+                                              device_named(args.device));
+  }
   const auto loaded = load_for_sampling(args);
   auto set = make_evaluation_set(prompts, args.images, args.seed);
   set.latent_shape = loaded.latent_shape;
   loaded.warn_of(texts_of(set.prompts), progress);
   progress.begin("evaluation", set.size());
-  const auto evaluation =
-      evaluate(*loaded.denoiser,
-               {*loaded.model.text, *loaded.model.path, *loaded.model.decoder,
-                loaded.times, loaded.solving},
-               set, *reward, [&](int64_t done) { progress.update(done, ""); });
+  const auto evaluation = evaluate(
+      *loaded.denoiser,
+      {*loaded.model.text, *loaded.model.path, *loaded.model.decoder,
+       loaded.times, loaded.solving},
+      set, *reward, [&](int64_t done) { progress.update(done, ""); },
+      beside.get());
   progress.end();
   for (const auto& text : evaluation.warnings) {
     progress.say("warning: " + text);
@@ -99,6 +107,13 @@ void add_evaluate(CLI::App& app, Action& action) {
                    "pictures in all, equally many of each category")
       ->check(CLI::Range(1, 10000000))
       ->capture_default_str();
+  command->add_option("--features", args->beside.features,
+                      "a CLIP or a TorchScript file: measure how much pictures "
+                      "of a prompt differ in its features");
+  command->add_option("--niqe", args->beside.niqe,
+                      "niqe_image_params.mat: measure NIQE");
+  command->add_option("--brisque", args->beside.brisque,
+                      "brisque_model_live.yml: measure BRISQUE");
   command->add_flag("--json", args->json, "print the scores as JSON");
   command->callback(
       [args, &action] { action = [args] { return run_evaluation(*args); }; });

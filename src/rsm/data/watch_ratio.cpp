@@ -14,6 +14,9 @@ constexpr const char* kOutputs = "outputs";
 constexpr std::array<const char*, 3> kRunsAway = {"edges", "saturation",
                                                   kOutputs};
 
+/** Better the lower they are. */
+constexpr std::array<const char*, 2> kWorseIfMore = {"niqe", "brisque"};
+
 double find(const WatchNumbers& numbers, const std::string& name) {
   const auto found = numbers.find(name);
   return found == numbers.end() ? kMissing : found->second;
@@ -29,10 +32,13 @@ double watch_ratio(const std::string& name, const WatchNumbers& first,
 }
 
 double kept_share(const std::string& name, double ratio) {
+  const bool worse_if_more = std::find(kWorseIfMore.begin(), kWorseIfMore.end(),
+                                       name) != kWorseIfMore.end();
+  if (worse_if_more && ratio <= 1) return 1;
   if (std::isnan(ratio) || ratio <= 1) return ratio;
   const bool runs_away =
       std::find(kRunsAway.begin(), kRunsAway.end(), name) != kRunsAway.end();
-  return runs_away ? 1 / ratio : 1;
+  return runs_away || worse_if_more ? 1 / ratio : 1;
 }
 
 double least_kept(const WatchNumbers& first, const WatchNumbers& now) {

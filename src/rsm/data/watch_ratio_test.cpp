@@ -20,6 +20,12 @@ TEST(KeptShare, IsLostByGrowthToo) {
   EXPECT_EQ(kept_share("edges", 4), 0.25);
   EXPECT_EQ(kept_share("edges", 0.25), 0.25);
   EXPECT_EQ(kept_share("diversity", 4), 1);
+  EXPECT_EQ(kept_share("feature_diversity", 0.25), 0.25);
+  for (const char* worse_if_more : {"niqe", "brisque"}) {
+    EXPECT_EQ(kept_share(worse_if_more, 4), 0.25);
+    EXPECT_EQ(kept_share(worse_if_more, 0.25), 1);
+    EXPECT_TRUE(std::isnan(kept_share(worse_if_more, NAN)));
+  }
   EXPECT_TRUE(std::isnan(kept_share("colours", NAN)));
 }
 

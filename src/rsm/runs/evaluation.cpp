@@ -190,7 +190,8 @@ void append(const std::vector<double>& more, std::vector<double>& all) {
 /** An evaluation while its pictures are drawn. */
 class Scoring {
  public:
-  explicit Scoring(const EvaluationSet& set) : set_(set) {
+  Scoring(const EvaluationSet& set, const PictureMetrics* beside)
+      : set_(set), beside_(beside) {
     for (size_t k = 0; k < set.shown.size(); ++k) {
       place_[set.shown[k]] = k;
     }
@@ -206,6 +207,11 @@ class Scoring {
     append(watch.edges, watch_.edges);
     append(watch.colours, watch_.colours);
     append(watch.saturation, watch_.saturation);
+    if (beside_ != nullptr) {
+      for (const auto& [name, values] : beside_->of(images, prompts)) {
+        append(values, measured_[name]);
+      }
+    }
     for (size_t k = 0; k < pictures.size(); ++k) {
       const auto found = place_.find(pictures[k]);
       if (found == place_.end()) continue;
@@ -231,6 +237,11 @@ class Scoring {
                  {"saturation", mean_of(watch_.saturation)}};
     const double diversity = mean_of(diversity_);
     if (!std::isnan(diversity)) out.watch["diversity"] = diversity;
+    for (const auto& [name, values] : measured_) {
+      metrics.emplace(name, in_order(values));
+      const double mean = mean_of(values);
+      if (!std::isnan(mean)) out.watch[name] = mean;
+    }
     out.thumbnails = at::stack(thumbnails_);
     return out;
   }
@@ -245,20 +256,23 @@ class Scoring {
   }
 
   const EvaluationSet& set_;
+  const PictureMetrics* beside_;
   std::map<int64_t, size_t> place_;  ///< among the thumbnails
   std::vector<torch::Tensor> thumbnails_;
   std::vector<RewardScores> scores_;
   std::vector<int64_t> order_;
   std::vector<double> diversity_;
   PictureWatch watch_;
+  std::map<std::string, std::vector<double>> measured_;
 };
 
 }  // namespace
 
 Evaluation evaluate(Denoiser& denoiser, const Drawing& drawing,
                     const EvaluationSet& set, const Reward& reward,
-                    const std::function<void(int64_t)>& on_images) {
-  Scoring scoring(set);
+                    const std::function<void(int64_t)>& on_images,
+                    const PictureMetrics* beside) {
+  Scoring scoring(set, beside);
   const auto times = drawing.solving.times(drawing.path, drawing.times);
   int64_t done = 0;
   const int64_t count =

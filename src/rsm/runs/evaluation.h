@@ -14,6 +14,7 @@
 #include "rsm/base/reward.h"
 #include "rsm/data/picture_scores.h"
 #include "rsm/data/watch_ratio.h"
+#include "rsm/judges/picture_metrics.h"
 #include "rsm/paths/path.h"
 #include "rsm/rollouts/plan.h"
 
@@ -75,7 +76,7 @@ struct Evaluation {
   torch::Tensor thumbnails;
   std::optional<double> kl;  ///< drift from the reference, where measured
   /** Means over the pictures, "diversity" only where a prompt has several;
-   * "outputs" where drift is measured. */
+   * "outputs" where drift is measured; what was measured beside them. */
   WatchNumbers watch = {};
   std::vector<std::string> warnings = {};
 };
@@ -88,10 +89,12 @@ std::vector<double> picture_diversity(const torch::Tensor& images,
                                       const Prompts& prompts);
 
 /** Samples and scores, some prompts with all their pictures at a
- * time: what is held at once does not grow with the set. */
+ * time: what is held at once does not grow with the set. What `beside` measures
+ * stands among the metrics, and its means among `watch`. */
 Evaluation evaluate(Denoiser& denoiser, const Drawing& drawing,
                     const EvaluationSet& set, const Reward& reward,
-                    const std::function<void(int64_t)>& on_images = {});
+                    const std::function<void(int64_t)>& on_images = {},
+                    const PictureMetrics* beside = nullptr);
 
 /** How far a denoiser is from the reference at the states of its ODE path. */
 struct PathDrift {

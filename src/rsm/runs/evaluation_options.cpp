@@ -27,6 +27,9 @@ void read_evaluation(const Config& section, Family family, RunOptions& o) {
   o.eval_drift_steps =
       section.integer("drift_steps", o.eval_drift_steps, 0, 1000);
   o.watch = read_watch(section);
+  o.beside.features = section.text("features", o.beside.features);
+  o.beside.niqe = section.text("niqe", o.beside.niqe);
+  o.beside.brisque = section.text("brisque", o.beside.brisque);
 }
 
 void check_negative_prompt(const Config& sampling, const RunOptions& o) {

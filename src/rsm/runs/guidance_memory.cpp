@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rsm/estimators/trajectory_gradients.h"
+#include "rsm/io/files.h"
 #include "rsm/judges/judge_memory.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/small_unet.h"
@@ -47,6 +48,12 @@ void MemoryCount::read_judges(const RunOptions& o) {
     judges_ += memory.weights;
     if (reward.weight != 0) judging_ += memory.gradient;
   }
+  const auto& features = o.beside.features;
+  if (features.empty()) return;
+  RewardSpec network;  // rewards that read the same files
+  const bool clip = is_folder(features) || features.ends_with(".safetensors");
+  network.name = (clip ? "aesthetic:" : "torchscript:") + features;
+  judges_ += judge_memory(network, pictures).weights;
 }
 
 double MemoryCount::training(const RunOptions& o, const CallMemory& call,

@@ -65,6 +65,18 @@ bool is_finished(const RunOptions& options) {
          is_there(options.folder + last);
 }
 
+namespace {
+
+/** What training should not raise: of the reward, and what is measured beside.
+ */
+std::vector<std::string> watched_of(const RunOptions& o, const Reward& reward) {
+  auto out = reward.watched_metrics();
+  for (const auto& metric : o.beside.worse_if_more()) out.push_back(metric);
+  return out;
+}
+
+}  // namespace
+
 void write_description(const RunOptions& o, const Transitions& transitions,
                        const Prompts& train_prompts, const EvaluationSet& set,
                        const Reward& reward, bool finished) {
@@ -115,7 +127,7 @@ void write_description(const RunOptions& o, const Transitions& transitions,
        {"reward",
         {{"name", reward.name()},
          {"main_metric", reward.main_metric()},
-         {"watched", reward.watched_metrics()}}},
+         {"watched", watched_of(o, reward)}}},
        {"prompts",
         {{"train", train_prompts.size()}, {"held_out", distinct.size()}}},
        {"schedule", schedule},

@@ -165,6 +165,9 @@ RunInputs run_inputs(const RunOptions& options) {
   for (const auto& reward : options.rewards) {
     add_judge(reward.name, out.judges);
   }
+  for (const auto& path : options.beside.given()) {
+    add_network(path, out.judges);
+  }
   return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include "rsm/base/method.h"
 #include "rsm/io/config.h"
+#include "rsm/judges/picture_metrics.h"
 #include "rsm/models/image_model.h"
 #include "rsm/models/policy.h"
 #include "rsm/paths/path.h"
@@ -78,6 +79,7 @@ struct RunOptions {
   Solving eval_solving;
   int64_t eval_drift_steps = 0;  ///< noisiest steps drift is over; 0: N - 1
   WatchOptions watch;
+  PictureMetricPaths beside;  ///< what evaluations measure beside the reward
 
   int64_t checkpoint_every = 5;  ///< epochs
   bool tensorboard = false;      ///< see TensorBoard (runs/tensorboard.h)

@@ -53,6 +53,10 @@ RunParts open_parts(const RunOptions& options, Progress& progress) {
   out.reward = make_any_rewards(options.rewards, progress);
   out.train_prompts = load_prompts(options.train_prompts);
   out.reward->check();
+  if (!options.beside.given().empty()) {
+    out.beside =
+        std::make_unique<PictureMetrics>(options.beside, options.device);
+  }
   out.evaluation_set = make_evaluation_set(load_prompts(options.eval_prompts),
                                            options.eval_images, options.seed);
   out.evaluation_set.latent_shape = out.model.latent_shape(options.size);

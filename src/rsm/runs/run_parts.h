@@ -22,6 +22,7 @@ struct RunParts {
   ImageModel model;
   std::unique_ptr<const Conditioner> conditions;
   std::unique_ptr<const Reward> reward;
+  std::unique_ptr<const PictureMetrics> beside;  ///< null: nothing is
   Prompts train_prompts;
   EvaluationSet evaluation_set;
   /** What a user should hear of them. */

@@ -29,6 +29,9 @@ struct WatchOptions {
                                          {"colours", 0.6},
                                          {"saturation", 0.5},
                                          {"diversity", 0.5},
+                                         {"feature_diversity", 0.5},
+                                         {"niqe", 0.5},
+                                         {"brisque", 0.5},
                                          {"outputs", 0.5}};
   bool keep_best = true;
   double best_kl = 0;  ///< the most that the best may have drifted; 0: any

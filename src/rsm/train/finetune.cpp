@@ -312,7 +312,8 @@ Evaluation Finetune::evaluate_now(const std::string& samples) {
     policy_->sample_with(Copy::average);
     result = evaluate(
         policy_->copy(Copy::evaluation), drawing, parts_.evaluation_set,
-        *parts_.reward, [&](int64_t done) { progress_.update(done, ""); });
+        *parts_.reward, [&](int64_t done) { progress_.update(done, ""); },
+        parts_.beside.get());
     const auto apart =
         path_drift(policy_->copy(Copy::average), policy_->copy(Copy::reference),
                    drawing, parts_.evaluation_set, options_.eval_drift_steps);
