@@ -243,6 +243,7 @@ Method sibling_method(Method method, int64_t steps, int64_t step,
   knobs.profile.clear();
   knobs.tree = {};
   knobs.forward = {};
+  knobs.returns = EstimatorKnobs::Return::hard;
   knobs.surrogate = {};
   knobs.branches.assign(steps, 0);
   knobs.branches.at(step) = branches;

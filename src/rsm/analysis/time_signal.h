@@ -72,8 +72,8 @@ struct SignalParts {
 
 /** The method with K siblings at one step and nowhere else: of the same
  * strength, baseline and spread (a running baseline becomes the siblings'
- * mean), without what else it trains. Throws rsm::UsageError for a method whose
- * guidance is not rewards times a step's noise. */
+ * mean), its returns hard, without what else it trains. Throws rsm::UsageError
+ * for a method whose guidance is not rewards times a step's noise. */
 Method sibling_method(Method method, int64_t steps, int64_t step,
                       int64_t branches);
 

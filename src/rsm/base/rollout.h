@@ -61,6 +61,16 @@ std::vector<int64_t> all_states(const RolloutIndex& rollout);
 /** Those that have rows, rising. */
 std::vector<int64_t> states_with_rows(const RolloutIndex& rollout);
 
+/** A network's outputs at some of a rollout's states, in host memory. */
+struct StateOutputs {
+  torch::Tensor y;              ///< [K,C,H,W]
+  std::vector<int64_t> states;  ///< [K] rising
+
+  /** [B,C,H,W] those of `some`. Throws rsm::Error for a state that is not
+   * among `states`. */
+  torch::Tensor of(const std::vector<int64_t>& some) const;
+};
+
 /** What a sampler hands on: an index and its tensors, float32 in host memory.
  */
 struct Rollout : RolloutIndex {
@@ -71,24 +81,20 @@ struct Rollout : RolloutIndex {
    * next state it is. */
   torch::Tensor x_next;
   torch::Tensor latents;  ///< [I,C,H,W] final samples
+  /** [R,H,W] of soft returns alone: what the steps behind a row cost, the mean
+   * over its pictures, by place; see RunningCost (rollouts/running_cost.h). */
+  torch::Tensor cost = {};
+  /** What the reference was asked for that, where it was at states. */
+  StateOutputs reference = {};
 
   /** Network evaluations of all samples, text guidance counted once. */
   int64_t evaluations = 0;
+  int64_t reference_evaluations = 0;  ///< the reference's, beside them
 };
 
 /** [B] float32 times of some states. */
 torch::Tensor times_of(const RolloutIndex& rollout,
                        const std::vector<int64_t>& states);
-
-/** A network's outputs at some of a rollout's states, in host memory. */
-struct StateOutputs {
-  torch::Tensor y;              ///< [K,C,H,W]
-  std::vector<int64_t> states;  ///< [K] rising
-
-  /** [B,C,H,W] those of `some`. Throws rsm::Error for a state that is not
-   * among `states`. */
-  torch::Tensor of(const std::vector<int64_t>& some) const;
-};
 
 /** What frozen copies of the policy say at a rollout's states. */
 struct Outputs {

@@ -337,11 +337,13 @@ std::vector<int64_t> row_groups(const RolloutIndex& rollout,
 Advantages row_advantages(const RolloutIndex& rollout,
                           const RewardScores& scores,
                           const EstimatorKnobs& knobs, double clip,
-                          PromptStatistics* statistics) {
+                          PromptStatistics* statistics,
+                          const SoftReturn& soft) {
   if (rollout.noised_from > 0) {
-    return with_forward_rows(row_advantages(without_forward_rows(rollout),
-                                            scores, knobs, clip, statistics),
-                             rollout, knobs.forward.pictures);
+    return with_forward_rows(
+        row_advantages(without_forward_rows(rollout), scores, knobs, clip,
+                       statistics, soft),
+        rollout, knobs.forward.pictures);
   }
   RSM_CHECK(scores.value.dim() == 1 && scores.value.size(0) == rollout.images(),
             "[advantages] rewards of shape ", scores.value.sizes(), " for ",
@@ -360,39 +362,30 @@ Advantages row_advantages(const RolloutIndex& rollout,
   if (knobs.source == Source::tree) {
     trained = trained_rows(rollout, value, knobs.tree);
   }
+  auto centred = knobs;
+  // Exponentials have a scale of their own, which the others' mean would alter.
+  if (!soft.alpha.empty()) centred.baseline = Baseline::mean;
   AdvantageSums sums(candidates.size());
   for (const auto& score : compared) {
     const auto rewards = compared_rewards(candidates, score.images, knobs);
     add_advantages(
         sums, score.weight, rewards,
         standards(rollout, candidates, score, rewards, knobs, statistics),
-        moments_of(knobs.judges_every_step() ? rewards : score.images), knobs);
+        moments_of(knobs.judges_every_step() ? rewards : score.images),
+        centred);
   }
   if (knobs.combine == Combine::normalised) standardise(sums, knobs);
-  Advantages out = clipped(sums, candidates.group,
-                           compared_rewards(candidates, value, knobs), clip);
-  if (path) give_to_rows(out, rollout);
+  const auto rewards = compared_rewards(candidates, value, knobs);
+  Advantages out;
+  if (soft.is_on()) {
+    const auto rows =
+        softened({sums, rewards}, soft, labels, path, rollout, knobs);
+    out = clipped(rows.sums, numbered(labels), rows.rewards, clip);
+  } else {
+    out = clipped(sums, candidates.group, rewards, clip);
+    if (path) give_to_rows(out, rollout);
+  }
   leave_out(out, trained);
-  return out;
-}
-
-std::vector<StepSpread> spread_by_step(const RolloutIndex& rollout,
-                                       const Advantages& advantages) {
-  std::vector<std::set<int64_t>> groups(rollout.transitions.size());
-  for (size_t r = 0; r < rollout.row_state.size(); ++r) {
-    const int64_t step = rollout.state_step[rollout.row_state[r]];
-    groups[step].insert(advantages.group[r]);
-  }
-  std::vector<StepSpread> out(groups.size());
-  for (size_t step = 0; step < groups.size(); ++step) {
-    if (groups[step].empty()) continue;
-    const auto count = static_cast<double>(groups[step].size());
-    for (const int64_t g : groups[step]) {
-      out[step].spread += advantages.deviation[g] / count;
-      out[step].dead_share += advantages.dead[g] / count;
-    }
-    out[step].groups = static_cast<int64_t>(groups[step].size());
-  }
   return out;
 }
 

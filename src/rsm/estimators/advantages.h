@@ -8,6 +8,7 @@
 #include "rsm/base/estimator.h"
 #include "rsm/base/method.h"
 #include "rsm/estimators/prompt_statistics.h"
+#include "rsm/estimators/soft_return.h"
 
 namespace rsm {
 
@@ -70,6 +71,9 @@ std::vector<int64_t> row_groups(const RolloutIndex& rollout,
  * Baseline::previous_step compares the rows of a path at one step by
  * r(row_image) - r(row_image - 1), their means and spreads too.
  *
+ * With a soft or exponential return (`soft`) rows are compared one by one, also
+ * those of a path: see softened(). Spreads stay those of rewards.
+ *
  * Forward rows have the advantage of the branch that led to their picture, then
  * squashed and scaled as their own knobs say.
  *
@@ -80,7 +84,8 @@ std::vector<int64_t> row_groups(const RolloutIndex& rollout,
 Advantages row_advantages(const RolloutIndex& rollout,
                           const RewardScores& scores,
                           const EstimatorKnobs& knobs, double clip,
-                          PromptStatistics* statistics);
+                          PromptStatistics* statistics,
+                          const SoftReturn& soft = {});
 
 /** Spread of the groups that have rows at a step. */
 struct StepSpread {

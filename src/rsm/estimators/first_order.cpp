@@ -6,6 +6,7 @@
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/estimators/advantages.h"
+#include "rsm/objective/temperature.h"
 
 namespace rsm {
 namespace {
@@ -93,6 +94,18 @@ std::vector<int64_t> dropped(const std::vector<int64_t>& states, double share,
   return out;
 }
 
+/** [N] what |y - y_ref|^2 costs at each step of a rollout of paths. */
+std::vector<double> costs_of(const Method& method, const Rollout& rollout) {
+  const auto steps = std::ssize(rollout.transitions);
+  std::vector<double> out;
+  for (int64_t i = 0; i < steps; ++i) {
+    const double share =
+        guidance_share(method.estimator, steps - 1 - i, rollout.x[0].numel());
+    out.push_back(cost_factor(method, rollout.transitions[i], share));
+  }
+  return out;
+}
+
 }  // namespace
 
 TrainedStates::TrainedStates(const RolloutIndex& rollout,
@@ -125,7 +138,10 @@ int64_t TrainedStates::place_of(int64_t node) const {
 
 FirstOrder::FirstOrder(const Method& method, uint64_t seed,
                        const GradientParts& parts)
-    : knobs_(method.estimator.gradient), seed_(seed), parts_(parts) {
+    : method_(method),
+      knobs_(method.estimator.gradient),
+      seed_(seed),
+      parts_(parts) {
   if (knobs_.reject_above < 1) kept_["rejection"] = {0, 0};
   if (knobs_.norm_quantile > 0) kept_["norm_clip"] = {knobs_.norm_clip};
 }
@@ -141,13 +157,15 @@ Guidance FirstOrder::guide(const Sampled& sampled, int64_t epoch) {
   const auto& rollout = sampled.rollout;
   const TrainedStates trained(rollout, knobs_, seed_, epoch);
   const int64_t steps = trained.nodes.steps;
-  const auto now = taking(epoch);
+  auto now = taking(epoch);
+  if (method_.estimator.is_soft()) now.costs = costs_of(method_, rollout);
   const auto taken =
       gradients_at(trained.distinct, sampled, knobs_, parts_, now);
   Guidance out;
   out.trained = trained.states;
   out.unprompted = dropped(trained.states, knobs_.prompt_dropout, seed_, epoch);
-  out.evaluations = passes_for(trained.distinct, trained.nodes, knobs_);
+  out.evaluations = passes_for(trained.distinct, trained.nodes, knobs_,
+                               method_.estimator.is_soft());
   const auto norm = norms(taken.gradient);
   out.numbers["gradient_norm"] = norm.mean().item<double>();
   out.directions.value = now.clipped(taken.gradient);

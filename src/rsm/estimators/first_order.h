@@ -47,6 +47,7 @@ class FirstOrder : public Estimator {
   void load_state(const StateDict& state) override;
 
  private:
+  Method method_;
   GradientKnobs knobs_;
   uint64_t seed_;
   GradientParts parts_;

@@ -191,14 +191,37 @@ class Taker {
     for (const int64_t root : roots) {
       states.push_back(nodes_.state(nodes_.of(root, step)));
     }
+    auto of_output = transition.m_y * after;
+    auto out = transition.a_x * after;
+    if (!epoch_.costs.empty()) {
+      out = out + less_cost(states, 2 * epoch_.costs[step], of_output);
+    }
     const auto within = network().pull_back(
         picked(rollout_.x, states), times_of(rollout_, states),
         sampled_.conditions_of(states),
         [&](int64_t begin, int64_t count, const torch::Tensor& y) {
-          return (transition.m_y * after.slice(0, begin, begin + count))
-              .to(y.device());
+          return of_output.slice(0, begin, begin + count).to(y.device());
         });
-    return transition.a_x * after + within;
+    return out + within;
+  }
+
+  /** Takes what states cost off the gradient in their outputs; returns what
+   * that is in x through the reference's. */
+  torch::Tensor less_cost(const Nodes& states, double slope,
+                          torch::Tensor& of_output) const {
+    const auto y = picked(rollout_.y, states);
+    auto pull = at::empty_like(y);
+    auto out = parts_.reference.pull_back(
+        picked(rollout_.x, states), times_of(rollout_, states),
+        sampled_.conditions_of(states),
+        [&](int64_t begin, int64_t count, const torch::Tensor& y_ref) {
+          auto part = pull.slice(0, begin, begin + count);
+          part.copy_(slope * (y.slice(0, begin, begin + count) -
+                              y_ref.to(at::kCPU, at::kFloat)));
+          return part.to(y_ref.device());
+        });
+    of_output = of_output - pull;
+    return out;
   }
 
   const Sampled& sampled_;
@@ -250,7 +273,7 @@ RewardGradient particle_gradient(const torch::Tensor& latents,
 }
 
 int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
-                   const GradientKnobs& knobs) {
+                   const GradientKnobs& knobs, bool is_soft) {
   int64_t inner = 0, first = of.steps;
   std::set<int64_t> roots;
   for (const int64_t node : nodes) {
@@ -260,7 +283,7 @@ int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
   }
   if (knobs.at == At::network) return inner;
   if (knobs.at != At::adjoint || knobs.through == Through::linear) return 0;
-  return std::ssize(roots) * (of.steps - first);
+  return (is_soft ? 2 : 1) * std::ssize(roots) * (of.steps - first);
 }
 
 int64_t gradients_at_once(int64_t pixels) {

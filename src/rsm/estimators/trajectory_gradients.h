@@ -55,6 +55,10 @@ struct PathNodes {
 struct GradientEpoch {
   uint64_t seed = 0;     ///< of the particles' noise
   double norm_clip = 0;  ///< longer ones are scaled down to it; 0: none
+  /** [N] of soft returns: by step, factors of |y - y_ref|^2 (cost_factor(),
+   * objective/temperature.h) that a node pays for its own step and those behind
+   * it. Empty: nothing. */
+  std::vector<double> costs = {};
 
   torch::Tensor clipped(const torch::Tensor& gradient) const {
     return norm_clip > 0 ? clip_gradients(gradient, norm_clip) : gradient;
@@ -72,9 +76,10 @@ RewardGradient particle_gradient(const torch::Tensor& latents,
                                  const GradientParts& parts,
                                  const GradientEpoch& epoch);
 
-/** Network passes that gradients at these nodes take, forward and backward. */
+/** Network passes that gradients at these nodes take, forward and backward; of
+ * soft returns those through the reference with them. */
 int64_t passes_for(const std::vector<int64_t>& nodes, const PathNodes& of,
-                   const GradientKnobs& knobs);
+                   const GradientKnobs& knobs, bool is_soft = false);
 
 /** Pictures of latents [B,C,H,W] whose gradient is taken at once, as a
  * decoder's activations are many times its pictures: of as many pixels as one
@@ -84,8 +89,12 @@ int64_t gradients_at_once(const Decoder& decoder, const torch::Tensor& latents);
 int64_t gradients_at_once(int64_t pixels);
 
 /** The reward at nodes of a rollout of trajectories (rising) and its gradient
- * in x there, as the knobs say, not clipped; float32. Throws what
- * reward_gradient() does. */
+ * in x there, as the knobs say, not clipped; float32. With costs, of `adjoint`
+ * through the policy, the gradient is that of the reward less
+ *
+ *     sum over steps l from the node's on of costs[l] |y(x_l) - y_ref(x_l)|^2,
+ *
+ * the path's noise held fixed. Throws what reward_gradient() does. */
 RewardGradient gradients_at(const std::vector<int64_t>& nodes,
                             const Sampled& sampled, const GradientKnobs& knobs,
                             const GradientParts& parts,

@@ -8,9 +8,10 @@
 namespace rsm {
 
 /** Rewards times noise: each row's direction is its own step's noise, weighted
- * by its advantage over the rows of its group (advantages.h), and by how its
- * picture differs from theirs (diversity.h). Keeps the prompts' statistics of a
- * running baseline, and what a gate remembers of epochs. */
+ * by its advantage over the rows of its group (advantages.h), or by that of its
+ * return (soft_return.h), and by how its picture differs from theirs
+ * (diversity.h). Keeps the prompts' statistics of a running baseline, and what
+ * a gate remembers of epochs. */
 class ZerothOrder : public Estimator {
  public:
   ZerothOrder(const Method& method, uint64_t seed);
@@ -20,11 +21,9 @@ class ZerothOrder : public Estimator {
   void load_state(const StateDict& state) override;
 
  private:
-  EstimatorKnobs knobs_;
-  double advantage_clip_, anchor_share_;
+  Method method_;
   uint64_t seed_;
   PromptStatistics statistics_;
-  GateKnobs gate_knobs_;
   Gate gate_;
 };
 

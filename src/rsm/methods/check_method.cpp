@@ -6,6 +6,7 @@
 #include "rsm/methods/check_comparison.h"
 #include "rsm/methods/check_pictures.h"
 #include "rsm/methods/check_pull.h"
+#include "rsm/methods/check_return.h"
 #include "rsm/methods/names.h"
 #include "rsm/methods/require.h"
 
@@ -357,6 +358,7 @@ void check_method(const Method& method, int64_t steps) {
   check_judged_steps(method);
   check_flow(method);
   check_surrogate(method);
+  check_return(method);
   require(estimator.baseline != Baseline::running ||
               (estimator.grouping == Grouping::prompt &&
                estimator.buffer_least <= estimator.buffer_size),

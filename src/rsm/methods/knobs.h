@@ -13,6 +13,7 @@
 #include "rsm/methods/picture_knob_list.h"
 #include "rsm/methods/profiles.h"
 #include "rsm/methods/regularisation_knob_list.h"
+#include "rsm/methods/return_knob_list.h"
 #include "rsm/methods/tree_knob_list.h"
 #include "rsm/methods/window_knob_list.h"
 
@@ -45,9 +46,8 @@ void visit(Visitor& v, EstimatorKnobs& k) {
     "of their pictures");
   v("shared_start", k.shared_start,
     "a prompt's samples share their first noise");
-  if (v.when(k.source == trajectory, "source")) {
-    v.group("gradient", k.gradient);
-  }
+  if (v.when(k.source != pictures, "source")) visit_return(v, k.returns);
+  if (v.when(k.source == trajectory, "source")) v.group("gradient", k.gradient);
   if (!v.when(k.source != trajectory, "source")) return;
   if (v.when(k.source == rollout, "source")) v.group("window", k.window);
   if (v.when(k.source == rollout, "source")) v.group("flow", k.flow);

@@ -66,6 +66,7 @@ RSM_WORDS(EstimatorKnobs::Source, rollout, branches, tree, trajectory, pictures,
 RSM_WORDS(EstimatorKnobs::Grouping, prompt, seed, root, batch)
 RSM_WORDS(EstimatorKnobs::Baseline, mean, leave_one_out, running, none,
           previous_step)
+RSM_WORDS(EstimatorKnobs::Return, hard, soft, exponential)
 RSM_WORDS(EstimatorKnobs::Spread, group, global, none)
 RSM_WORDS(EstimatorKnobs::Combine, rewards, advantages, normalised)
 RSM_WORDS(EstimatorKnobs::Diversity, none, latents, pixels)

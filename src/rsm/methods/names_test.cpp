@@ -44,6 +44,7 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<ValueKnobs::Law>(2);
   expect_round_trip<EstimatorKnobs::Spread>(3);
   expect_round_trip<EstimatorKnobs::Combine>(3);
+  expect_round_trip<EstimatorKnobs::Return>(3);
   expect_round_trip<SamplerNoise>(5);
   expect_round_trip<Solver>(3);
   expect_round_trip<StrengthKnobs::Shape>(15);

@@ -85,20 +85,30 @@ Rollout make_room(const Path& path, const RolloutPlan& plan,
       !plan.estimator.is_first_order() && !plan.estimator.is_of_pairs();
   out.x_next = room(leads_on ? out.rows() : 0);
   out.latents = room(out.images());
+  if (plan.estimator.counts_costs()) {
+    const auto& latent = request.latent_shape;
+    out.cost = at::empty({out.rows(), latent[1], latent[2]}, at::kFloat);
+    out.reference.states = paying_states(plan, out);
+    out.reference.y = room(std::ssize(out.reference.states));
+  }
   return out;
 }
 
 void draw(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
           const RolloutRequest& request, PromptRange part, Rollout& out,
-          const OnEvaluations& on_evaluations) {
+          const OnEvaluations& on_evaluations, const RunningCost& cost) {
   const int64_t prompts = std::ssize(request.prompts);
   RSM_CHECK(
       part.first >= 0 && part.count > 0 && part.first <= prompts - part.count,
       "[roll_out] ", part.count, " prompts from ", part.first,
       " on of a request with ", prompts, "; at least one, within 0 to ",
       prompts - 1, ", is needed");
+  RSM_CHECK(!plan.estimator.counts_costs() || cost.reference != nullptr,
+            "[roll_out] a plan of soft returns without the reference that they "
+            "pay for leaving; hand it over, or take hard returns");
   const torch::NoGradGuard no_grad;
-  Sampling sampling(denoiser, path, plan, request, part, out, on_evaluations);
+  Sampling sampling(denoiser, path, plan, request, part, out, on_evaluations,
+                    cost);
   switch (plan.estimator.source) {
     case EstimatorKnobs::Source::branches:
       draw_branches(sampling);
@@ -122,10 +132,10 @@ void draw(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
 
 Rollout roll_out(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
                  const RolloutRequest& request,
-                 const OnEvaluations& on_evaluations) {
+                 const OnEvaluations& on_evaluations, const RunningCost& cost) {
   auto out = make_room(path, plan, request);
   draw(denoiser, path, plan, request, {0, std::ssize(request.prompts)}, out,
-       on_evaluations);
+       on_evaluations, cost);
   return out;
 }
 

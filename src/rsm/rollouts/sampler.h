@@ -9,6 +9,7 @@
 #include "rsm/base/rollout.h"
 #include "rsm/paths/path.h"
 #include "rsm/rollouts/plan.h"
+#include "rsm/rollouts/running_cost.h"
 #include "rsm/rollouts/solve.h"
 
 namespace rsm {
@@ -55,16 +56,19 @@ Rollout make_room(const Path& path, const RolloutPlan& plan,
 
 /** Draws what belongs to some of the request's prompts into its places in
  * `out`, and adds to its evaluations. Where rows of the network do not depend
- * on each other, the whole does not depend on its parts. Throws rsm::Error for
- * prompts that the request does not have. */
+ * on each other, the whole does not depend on its parts. `cost` is what soft
+ * returns pay, of plans that have them. Throws rsm::Error for prompts that the
+ * request does not have, and for such a plan without a reference. */
 void draw(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
           const RolloutRequest& request, PromptRange part, Rollout& out,
-          const OnEvaluations& on_evaluations = {});
+          const OnEvaluations& on_evaluations = {},
+          const RunningCost& cost = {});
 
 /** Both, for all prompts. */
 Rollout roll_out(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
                  const RolloutRequest& request,
-                 const OnEvaluations& on_evaluations = {});
+                 const OnEvaluations& on_evaluations = {},
+                 const RunningCost& cost = {});
 
 /** Sees every state and output before its step. */
 using OnStep = std::function<void(int64_t step, const torch::Tensor& x,

@@ -22,15 +22,17 @@ std::vector<int64_t> one_of(const std::vector<int64_t>& latent_shape) {
 Sampling::Sampling(Denoiser& denoiser, const Path& path,
                    const RolloutPlan& plan, const RolloutRequest& request,
                    PromptRange part, Rollout& out,
-                   const OnEvaluations& on_evaluations)
+                   const OnEvaluations& on_evaluations, const RunningCost& cost)
     : denoiser_(denoiser),
       path_(path),
       plan_(plan),
       request_(request),
       out_(out),
       on_evaluations_(on_evaluations),
+      cost_(cost),
       times_(plan.times(path)),
       first_root_(part.first * request.members) {
+  if (counts_costs()) factors_ = factors_of(cost, out.transitions);
   const auto first = request.first_members();
   for (int64_t p = part.first; p < part.first + part.count; ++p) {
     for (int64_t m = 0; m < request.members; ++m) {
@@ -122,6 +124,42 @@ torch::Tensor Sampling::draw_rows(torch::Tensor x, torch::Tensor y,
                 repeated(y, per_state), noise_of_rows(step).to(x.device()));
   put(out_.x_next, next, plan_.rows_before(step));
   return next;
+}
+
+torch::Tensor Sampling::reference_at(const torch::Tensor& x,
+                                     const torch::Tensor& t,
+                                     const std::vector<int64_t>& prompt) {
+  out_.reference_evaluations += x.size(0);
+  return cost_.reference->predict(
+      x, t.to(x.device()),
+      ConditionRows(request_.conditions, torch::tensor(prompt, at::kLong)));
+}
+
+torch::Tensor Sampling::cost_of(const torch::Tensor& x, const torch::Tensor& y,
+                                const torch::Tensor& t,
+                                const std::vector<int64_t>& prompt,
+                                const std::vector<float>& factor) {
+  const auto apart = y - reference_at(x, t, prompt);
+  return torch::tensor(factor).to(x.device()).view({-1, 1, 1}) *
+         apart.to(at::kFloat).square().sum(1);
+}
+
+torch::Tensor Sampling::cost_at(const torch::Tensor& x, const torch::Tensor& y,
+                                int64_t step) {
+  const auto y_ref =
+      reference_at(x, at::full({x.size(0)}, times_[step], at::kFloat),
+                   prompts_of_roots(x.size(0) / roots()));
+  const int64_t copies = out_.shared ? 1 : plan_.branches_at(step);
+  if (plan_.branches_at(step) > 0) {  // a state that is handed on
+    put(out_.reference.y, repeated(y_ref, copies),
+        plan_.states_before(step) -
+            plan_.states_before(first_paying_step(plan_)));
+  }
+  return factors_[step] * (y - y_ref).to(at::kFloat).square().sum(1);
+}
+
+void Sampling::keep_costs(const torch::Tensor& costs, int64_t step) {
+  put(out_.cost, costs, plan_.rows_before(step));
 }
 
 void Sampling::keep_latents(const torch::Tensor& latents) {

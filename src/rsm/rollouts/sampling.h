@@ -21,7 +21,7 @@ class Sampling {
   /** All arguments have to outlive it. */
   Sampling(Denoiser& denoiser, const Path& path, const RolloutPlan& plan,
            const RolloutRequest& request, PromptRange part, Rollout& out,
-           const OnEvaluations& on_evaluations);
+           const OnEvaluations& on_evaluations, const RunningCost& cost);
 
   const RolloutPlan& plan() const { return plan_; }
   const Path& path() const { return path_; }
@@ -61,6 +61,26 @@ class Sampling {
    * together. */
   torch::Tensor draw_rows(torch::Tensor x, torch::Tensor y, int64_t step);
 
+  /** Whether returns pay for later steps. */
+  bool counts_costs() const { return plan_.estimator.counts_costs(); }
+  /** [n] what a way's steps cost, see factors_along(). */
+  std::vector<double> factors_along(const std::vector<double>& times) const {
+    return rsm::factors_along(cost_, path_, plan_, times);
+  }
+  /** [B,H,W] float32 what states x [B,C,H,W] cost whose outputs are y: factor
+   * [B] times (y - y_ref)^2, summed over channels. t and `prompt` as of
+   * evaluate(). */
+  torch::Tensor cost_of(const torch::Tensor& x, const torch::Tensor& y,
+                        const torch::Tensor& t,
+                        const std::vector<int64_t>& prompt,
+                        const std::vector<float>& factor);
+  /** That of states of one step, m = plan().nodes_at(step), at which the
+   * reference's outputs are handed on. */
+  torch::Tensor cost_at(const torch::Tensor& x, const torch::Tensor& y,
+                        int64_t step);
+  /** Hands on what rows cost, from the place of a step's first one on. */
+  void keep_costs(const torch::Tensor& costs, int64_t step);
+
   /** Hands on the pictures' latents, root by root. */
   void keep_latents(const torch::Tensor& latents);
 
@@ -77,6 +97,9 @@ class Sampling {
   int64_t roots() const { return static_cast<int64_t>(roots_.size()); }
   /** Copies [roots * m,...] to the places `from` on of each of these roots. */
   void put(torch::Tensor& all, const torch::Tensor& values, int64_t from) const;
+  /** The reference's outputs. */
+  torch::Tensor reference_at(const torch::Tensor& x, const torch::Tensor& t,
+                             const std::vector<int64_t>& prompt);
   torch::Tensor step_noise_of(const Root& root, int64_t step,
                               int64_t branch) const;
   torch::Tensor noise_of_rows(int64_t step) const;
@@ -89,6 +112,8 @@ class Sampling {
   const RolloutRequest& request_;
   Rollout& out_;
   const OnEvaluations& on_evaluations_;
+  const RunningCost& cost_;
+  std::vector<double> factors_;  ///< [N] of the plan's steps; empty: hard
   std::vector<double> times_;
   std::vector<Root> roots_;
   int64_t first_root_;  ///< among all of the rollout

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <set>
 #include <thread>
@@ -12,6 +13,7 @@
 #include "rsm/estimators/first_order.h"
 #include "rsm/estimators/surrogate.h"
 #include "rsm/rollouts/plan.h"
+#include "rsm/rollouts/running_cost.h"
 #include "rsm/runs/evaluation.h"
 #include "rsm/runs/watched_states.h"
 
@@ -174,6 +176,15 @@ int64_t old_evaluations(const RunOptions& o, const RolloutIndex& index,
                                         trained, o.seed));
 }
 
+/** How many of the states that are wanted are known, both rising. */
+int64_t kept_of(const std::vector<int64_t>& wanted,
+                const std::vector<int64_t>& known) {
+  std::vector<int64_t> both;
+  std::set_intersection(wanted.begin(), wanted.end(), known.begin(),
+                        known.end(), std::back_inserter(both));
+  return std::ssize(both);
+}
+
 }  // namespace
 
 Forecast forecast(const RunOptions& o) {
@@ -191,7 +202,8 @@ Forecast forecast(const RunOptions& o) {
   if (o.method.estimator.is_first_order()) {
     const TrainedStates first(index, gradient, o.seed, 0);
     trained = first.states;
-    f.evaluations.guidance = passes_for(first.distinct, first.nodes, gradient) +
+    f.evaluations.guidance = passes_for(first.distinct, first.nodes, gradient,
+                                        o.method.estimator.is_soft()) +
                              std::ssize(trained) * gradient.value.evaluations();
   } else if (o.method.estimator.has_flow() ||
              o.method.estimator.needs_gradients()) {
@@ -211,8 +223,12 @@ Forecast forecast(const RunOptions& o) {
   f.updates = std::min(o.updates_per_epoch, f.states);
   f.evaluations.rollout = f.roots * plan.evaluations_per_root();
   f.evaluations.old = old_evaluations(o, index, trained);
+  const auto wanted = reference_states(o.method, index, trained, o.seed);
+  f.kept_references = kept_of(wanted, paying_states(plan, index));
+  f.cost_evaluations =
+      f.roots * cost_evaluations_per_root(plan) - f.kept_references;
   f.evaluations.reference =
-      std::ssize(reference_states(o.method, index, trained, o.seed)) +
+      std::ssize(wanted) + f.cost_evaluations +
       (update.has_own_reference() ? f.states : 0) +
       (o.method.strength.scaled_residual ? f.evaluations.rollout : 0);
   f.evaluations.update = f.states;

@@ -27,6 +27,9 @@ struct Forecast {
       return rollout + guidance + old + reference + update;
     }
   } evaluations;
+  /** Of the reference's those that soft returns take and the loss does not
+   * need, and states whose output is kept for it. */
+  int64_t cost_evaluations = 0, kept_references = 0;
   /** False where dead groups may spare the update some of its states. */
   bool update_is_exact = true;
   int64_t evaluation_images = 0;       ///< one held-out evaluation

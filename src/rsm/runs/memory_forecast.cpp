@@ -50,6 +50,11 @@ EpochTensors epoch_tensors(const std::vector<int64_t>& latent_shape,
   // States: x, y, and later y_old and the reference's; rows: x_next; pictures:
   // latents, and what is under way to them: x, y, y before and their mix.
   double kept = latents(f.states, 2) + latents(f.rows + f.images, 1);
+  // Of soft returns: costs by place, and the reference's outputs that stay.
+  if (o.method.estimator.counts_costs()) {
+    kept += latents(f.rows, 1 / static_cast<double>(latent_shape[0])) +
+            latents(f.kept_references, 1);
+  }
   // Past epochs, and what is drawn from them: x and y of all steps, latents.
   const auto& knobs = o.method.estimator.gradient;
   if (o.method.estimator.is_first_order() && knobs.replay > 0) {
@@ -57,7 +62,9 @@ EpochTensors epoch_tensors(const std::vector<int64_t>& latent_shape,
                     static_cast<double>(2 * o.steps + 1));
   }
   return {kept + std::min(latents(f.images, 6), kPart),
-          kept + latents(f.evaluations.old + f.evaluations.reference, 1)};
+          kept + latents(f.evaluations.old + f.evaluations.reference -
+                             f.cost_evaluations,
+                         1)};
 }
 
 }  // namespace

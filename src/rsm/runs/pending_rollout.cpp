@@ -67,12 +67,18 @@ std::string layout_of(const RolloutIndex& rollout) {
   return checksum(all);
 }
 
-/** A rollout's tensors by name. */
-std::map<std::string, torch::Tensor Rollout::*> tensors_of_rollouts() {
-  return {{"x", &Rollout::x},
-          {"y", &Rollout::y},
-          {"x_next", &Rollout::x_next},
-          {"latents", &Rollout::latents}};
+/** The tensors by name that a rollout has. */
+std::map<std::string, torch::Tensor Rollout::*> tensors_of(
+    const Rollout& rollout) {
+  std::map<std::string, torch::Tensor Rollout::*> all = {
+      {"x", &Rollout::x},
+      {"y", &Rollout::y},
+      {"x_next", &Rollout::x_next},
+      {"latents", &Rollout::latents},
+      {"cost", &Rollout::cost}};
+  std::erase_if(
+      all, [&](const auto& item) { return !(rollout.*item.second).defined(); });
+  return all;
 }
 
 /** What of a rollout's tensors belongs to its first prompts: states, rows and
@@ -93,7 +99,7 @@ class Part {
 
   torch::Tensor of(const std::string& name, const torch::Tensor& all) const {
     const int64_t count = name == "latents"  ? images_
-                          : name == "x_next" ? rows_
+                          : name == "x_next" || name == "cost" ? rows_
                                              : states_;
     return all.narrow(0, 0, std::min(count, all.size(0)));  // some have none
   }
@@ -119,14 +125,14 @@ int64_t fill(Rollout& rollout, const SafetensorsFile& file) {
   RSM_CHECK(drawn > 0 && drawn <= prompts, "it is of ", drawn, " prompts of ",
             prompts);
   const Part part(rollout, drawn);
-  for (const auto& [name, member] : tensors_of_rollouts()) {
+  for (const auto& [name, member] : tensors_of(rollout)) {
     const auto found = file.tensors.find(name);
     RSM_CHECK(
         found != file.tensors.end() &&
             found->second.sizes() == part.of(name, rollout.*member).sizes(),
         "its tensor \"", name, "\" is not of the epoch's rollout");
   }
-  for (const auto& [name, member] : tensors_of_rollouts()) {
+  for (const auto& [name, member] : tensors_of(rollout)) {
     auto& to = rollout.*member;
     if (drawn == prompts) {
       to = file.tensors.at(name);
@@ -135,6 +141,11 @@ int64_t fill(Rollout& rollout, const SafetensorsFile& file) {
     }
   }
   rollout.evaluations = number_at(file.metadata, "evaluations");
+  if (rollout.cost.defined()) {
+    rollout.reference_evaluations =
+        number_at(file.metadata, "reference_evaluations");
+    rollout.reference = {};  // asked again
+  }
   return drawn;
 }
 
@@ -151,7 +162,7 @@ void save_pending(const std::string& run_folder, int64_t epoch,
   const auto prompts = std::ssize(rollout.prompts);
   const Part part(rollout, drawn);
   StateDict tensors;
-  for (const auto& [name, member] : tensors_of_rollouts()) {
+  for (const auto& [name, member] : tensors_of(rollout)) {
     tensors[name] = part.of(name, rollout.*member);
   }
   Metadata metadata = {{"epoch", std::to_string(epoch)},
@@ -159,6 +170,10 @@ void save_pending(const std::string& run_folder, int64_t epoch,
                        {"prompts", checksum_of(rollout.prompts)},
                        {"layout", layout_of(rollout)}};
   if (drawn < prompts) metadata[kDrawn] = std::to_string(drawn);
+  if (rollout.cost.defined()) {
+    metadata["reference_evaluations"] =
+        std::to_string(rollout.reference_evaluations);
+  }
   metadata[kChecksum] = checksum_of(tensors, metadata);
   write_safetensors(path_in(run_folder), tensors, metadata);
   progress.say(cat("the pictures of epoch ", epoch + 1,

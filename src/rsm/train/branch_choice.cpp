@@ -24,6 +24,7 @@ RolloutPlan siblings_plan(const RunOptions& options) {
   auto method = options.method;
   method.estimator.branches.assign(options.steps - 1, kLeastBranches);
   method.estimator.forward = {};
+  method.estimator.returns = EstimatorKnobs::Return::hard;
   method.regularisation.anchors = false;
   return make_plan(method, options.steps, options.noise,
                    options.continuation_steps);

@@ -5,6 +5,7 @@
 #include "rsm/base/clock.h"
 #include "rsm/base/error.h"
 #include "rsm/data/prompts.h"
+#include "rsm/estimators/soft_return.h"
 #include "rsm/rewards/answers.h"
 #include "rsm/runs/judged.h"
 #include "rsm/runs/pending_rollout.h"
@@ -27,7 +28,8 @@ int64_t rollout_parts(const Rollout& rollout, int64_t prompts, bool is_remote) {
       prompts, std::max(is_remote ? kParts : 1, (held + kBytes - 1) / kBytes));
 }
 
-Collected Collector::collect(int64_t epoch, Denoiser& denoiser) {
+Collected Collector::collect(int64_t epoch, Denoiser& denoiser,
+                             Denoiser& reference) {
   Collected out;
   const auto whole = request(epoch);
   out.conditions = whole.conditions;
@@ -44,7 +46,7 @@ Collected Collector::collect(int64_t epoch, Denoiser& denoiser) {
     progress_.say(cat("epoch ", epoch + 1, ": the pictures of ", kept,
                       " prompts were drawn before"));
   }
-  draw_and_judge(out, whole, kept, denoiser);
+  draw_and_judge(out, whole, kept, denoiser, reference);
   return out;
 }
 
@@ -73,7 +75,8 @@ void Collector::judge_kept(Collected& out) {
 }
 
 void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
-                               int64_t kept, Denoiser& denoiser) {
+                               int64_t kept, Denoiser& denoiser,
+                               Denoiser& reference) {
   const Clock clock;
   auto& rollout = out.rollout;
   const auto prompts = std::ssize(whole.prompts);
@@ -85,6 +88,7 @@ void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
                   prompts * whole.members * plan_.evaluations_per_root());
   // Of one prompt each, so that a part has them whole.
   const auto how = judging_of(reward_, rollout, plan_.estimator);
+  const auto cost = running_cost(options_.method, reference);
   std::vector<std::future<RewardScores>> judging;
   const auto judge = [&](int64_t first, int64_t count) {
     const int64_t image = first * of_prompt, images = count * of_prompt;
@@ -102,11 +106,13 @@ void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
     const int64_t count = kept + left * (p + 1) / parts - first;
     const int64_t before = rollout.evaluations;
     try {
-      draw(denoiser, *model_.path, plan_, whole, {first, count}, rollout,
-           [&](int64_t done) { progress_.update(before + done, ""); });
+      draw(
+          denoiser, *model_.path, plan_, whole, {first, count}, rollout,
+          [&](int64_t done) { progress_.update(before + done, ""); }, cost);
     } catch (const Interrupted&) {
       rollout.evaluations = before;
-      if (first > kept) {
+      // What soft returns know of the reference is not kept.
+      if (first > kept && !rollout.cost.defined()) {
         save_pending(options_.folder, whole.epoch, rollout, first, progress_);
       }
       throw;

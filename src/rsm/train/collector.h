@@ -34,13 +34,14 @@ class Collector {
         latent_shape_(latent_shape),
         progress_(progress) {}
 
-  /** prompts -> rollout -> rewards. A remote reward judges some
-   * prompts' pictures while the next ones are drawn; the numbers are the same.
+  /** prompts -> rollout -> rewards. Soft returns ask the reference. A remote
+   * reward judges some prompts' pictures while the next ones are drawn; the
+   * numbers are the same.
    * One that sees groups is given each whole (estimators/picture_groups.h).
    * Where judging fails, the rollout is kept in the run folder, where drawing
-   * is stopped, its finished parts are; the next call goes on from there.
-   * Throws what the reward throws, and Interrupted. */
-  Collected collect(int64_t epoch, Denoiser& denoiser);
+   * is stopped, its finished parts are (not of soft returns); the next call
+   * goes on from there. Throws what the reward throws, and Interrupted. */
+  Collected collect(int64_t epoch, Denoiser& denoiser, Denoiser& reference);
 
   /** An epoch's prompts and roots. */
   RolloutRequest request(int64_t epoch) const;
@@ -48,7 +49,7 @@ class Collector {
  private:
   /** The pictures of the first `kept` prompts are there. */
   void draw_and_judge(Collected& out, const RolloutRequest& request,
-                      int64_t kept, Denoiser& denoiser);
+                      int64_t kept, Denoiser& denoiser, Denoiser& reference);
   void judge_kept(Collected& out);
 
   const RunOptions& options_;

@@ -64,7 +64,7 @@ struct Setting {
   Collected collect(const Reward& reward) {
     return Collector(options, *model.text, model, plan, reward, prompts, shape,
                      silent)
-        .collect(3, policy.copy(Copy::rollout));
+        .collect(3, policy.copy(Copy::rollout), policy.copy(Copy::reference));
   }
 
   RunOptions options;

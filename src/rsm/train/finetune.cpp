@@ -257,10 +257,13 @@ Collected Finetune::collect() {
   const auto plan = plan_of_epoch(plan_, state_.epoch, options_.seed);
   auto out = collector(plan).collect(
       state_.epoch,
-      scaled_residual_ ? *scaled_residual_ : policy_->copy(Copy::rollout));
-  out.reference_evaluations = scaled_residual_ ? out.rollout.evaluations : 0;
-  state_.spent.images += out.rollout.images();
-  state_.spent.evaluations += out.rollout.evaluations;
+      scaled_residual_ ? *scaled_residual_ : policy_->copy(Copy::rollout),
+      policy_->copy(Copy::reference));
+  const auto& drawn = out.rollout;
+  out.reference_evaluations =
+      drawn.reference_evaluations + (scaled_residual_ ? drawn.evaluations : 0);
+  state_.spent.images += drawn.images();
+  state_.spent.evaluations += drawn.evaluations + drawn.reference_evaluations;
   out.drawn = out.scores;
   if (out.drawn.parts.size() > 1) {
     out.parts = part_standings(

@@ -1,6 +1,7 @@
 // What frozen copies of the policy say, before an epoch's updates.
 
 #include <algorithm>
+#include <iterator>
 
 #include "rsm/base/clock.h"
 #include "rsm/base/random.h"
@@ -30,6 +31,26 @@ torch::Tensor outputs_at(Denoiser& copy, const Rollout& rollout,
             times_of(rollout, some), conditions.of(some)));
   }
   return out;
+}
+
+/** Of `wanted`, rising, those that are not among `known`. */
+std::vector<int64_t> unknown_of(const std::vector<int64_t>& wanted,
+                                const StateOutputs& known) {
+  std::vector<int64_t> out;
+  std::set_difference(wanted.begin(), wanted.end(), known.states.begin(),
+                      known.states.end(), std::back_inserter(out));
+  return out;
+}
+
+/** Both kinds of outputs at `wanted`: what is asked now, and what is known of
+ * the others. */
+StateOutputs with_known(const StateOutputs& asked, const StateOutputs& known,
+                        const std::vector<int64_t>& wanted) {
+  if (asked.states.size() == wanted.size()) return asked;
+  auto states = asked.states;
+  const auto rest = unknown_of(wanted, asked);
+  states.insert(states.end(), rest.begin(), rest.end());
+  return in_order(at::cat({asked.y, known.of(rest)}), states);
 }
 
 }  // namespace
@@ -80,15 +101,17 @@ Frozen Finetune::freeze(const Collected& sampled, const Guidance& guidance) {
   }
   out.old_evaluations =
       known ? 0 : std::ssize(out.old.states) + std::ssize(out.present.states);
-  out.reference = outputs(
-      Copy::reference,
-      reference_states(options_.method, rollout, guidance.trained, seed));
+  const auto wanted =
+      reference_states(options_.method, rollout, guidance.trained, seed);
+  const auto asked =
+      outputs(Copy::reference, unknown_of(wanted, rollout.reference));
+  out.reference = with_known(asked, rollout.reference, wanted);
   const auto& pull = options_.method.regularisation;
   if (pull.has_own_reference()) {
     out.guided_reference = outputs(Copy::guided_reference, guidance.trained);
   }
-  out.reference_evaluations = std::ssize(out.reference.states) +
-                              std::ssize(out.guided_reference.states);
+  out.reference_evaluations =
+      std::ssize(asked.states) + std::ssize(out.guided_reference.states);
   out.map = OutputMap::of(options_.method, rollout);
   if (!known) {
     if (out.map.changes()) {

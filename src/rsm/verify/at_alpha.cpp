@@ -4,8 +4,7 @@
 #include <cmath>
 
 #include "rsm/base/error.h"
-#include "rsm/objective/rows.h"
-#include "rsm/objective/strength.h"
+#include "rsm/objective/temperature.h"
 #include "rsm/plot/format.h"
 #include "rsm/rollouts/plan.h"
 
@@ -55,28 +54,7 @@ bool is_tempered_by_pull(const EstimatorKnobs& knobs) {
          (!knobs.is_of_pictures() || weight == Weight::advantage);
 }
 
-/** What a row's guidance is multiplied with beside g: its advantage's scale, or
- * a gradient's. */
-double guidance_share(const EstimatorKnobs& knobs, int64_t left,
-                      int64_t dimensions) {
-  const double of_sum = 0.5 * static_cast<double>(dimensions);
-  if (knobs.is_first_order()) {
-    const auto& gradient = knobs.gradient;
-    return (gradient.of_sum ? of_sum : 1) *
-           std::pow(gradient.discount, static_cast<double>(left));
-  }
-  if (!knobs.is_of_pictures()) return 1;
-  return knobs.pictures.follows_gradients() ? of_sum
-                                            : knobs.pictures.advantage_scale;
-}
-
-/** alpha of each trained step. The loss is at rest where
- *
- *     k_ref (y - y_ref) = g A m_y G / 2
- *
- * (G the reward's gradient, or E[A eps] / s in its place), which moves the
- * step's mean by s^2 G / alpha, as the exact tilt of a small step does, with
- * alpha = k_ref / (g A w^2 / 2). */
+/** Of each trained step. */
 std::vector<double> temperatures(const Method& method, const Path& path,
                                  int64_t dimensions) {
   const int64_t steps = steps_of(method);
@@ -86,12 +64,9 @@ std::vector<double> temperatures(const Method& method, const Path& path,
   for (int64_t i = 0; i < std::ssize(transitions); ++i) {
     const auto& step = transitions[i];
     if (method.estimator.rows_at(i, steps) == 0 || !(step.s > 0)) continue;
-    const double kl = kl_factor(method.regularisation, step);
-    const double guidance =
-        0.5 * strength(method.strength, step) * step.w() * step.w() *
-        guidance_share(method.estimator, std::ssize(transitions) - 1 - i,
-                       dimensions);
-    out.push_back(kl / guidance);
+    const double share = guidance_share(
+        method.estimator, std::ssize(transitions) - 1 - i, dimensions);
+    out.push_back(temperature(method, step, share));
   }
   return out;
 }
