@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <map>
 #include <mutex>
 #include <optional>
 
@@ -33,8 +34,9 @@ struct Setting {
   ToyPolicy policy;
   int64_t timestep;
   std::vector<ToyEstimator> estimators;
-  torch::Tensor states;                        ///< [points,2]
-  std::shared_ptr<Denoiser> learnt = nullptr;  ///< in place of exact scores
+  torch::Tensor states;  ///< [points,2]
+  /** In place of exact scores, of the policy and of the reference. */
+  std::shared_ptr<Denoiser> learnt = nullptr, learnt_reference = nullptr;
 };
 
 const GaussianMixture& mixture_of(const ThreeModes& world, ToyPolicy policy) {
@@ -107,10 +109,14 @@ class AtState {
     if (!paths_ || !paths_->serves(estimator)) {
       path_ = estimator.path();
       exact_.emplace(mixture_of(world_, setting_.policy), *path_);
+      exact_reference_.emplace(world_.reference(), *path_);
       const int64_t samples =
           estimator.random ? options_.samples * options_.repeats : 1;
       Denoiser& network = setting_.learnt ? *setting_.learnt : *exact_;
-      paths_.emplace(world_, network, estimator, state_, samples,
+      Denoiser& reference = setting_.learnt_reference
+                                ? *setting_.learnt_reference
+                                : *exact_reference_;
+      paths_.emplace(world_, network, reference, estimator, state_, samples,
                      options_.seed);
     }
     return paths_->estimates(estimator, sizes_of(estimator, options_));
@@ -121,7 +127,7 @@ class AtState {
   const EstimatorErrorOptions& options_;
   ToyState state_;
   std::shared_ptr<const Path> path_;
-  std::optional<MixtureDenoiser> exact_;
+  std::optional<MixtureDenoiser> exact_, exact_reference_;
   std::optional<ToyPaths> paths_;
 };
 
@@ -184,18 +190,23 @@ std::vector<EstimatorError> estimator_errors(
   check(options);
   const ThreeModes world;
   std::vector<Setting> settings;
+  std::map<ToyPolicy, std::shared_ptr<Denoiser>> learnt;
   for (const auto policy : options.policies) {
-    std::shared_ptr<Denoiser> learnt;
-    if (options.learning) {
-      learnt = std::make_shared<LearntNoise>(mixture_of(world, policy),
-                                             toy_alpha_bars(),
-                                             *options.learning, progress);
+    for (const auto whose : {policy, ToyPolicy::reference}) {
+      if (!options.learning || learnt[whose]) continue;
+      learnt[whose] = std::make_shared<LearntNoise>(
+          mixture_of(world, whose), toy_alpha_bars(), *options.learning,
+          progress);
     }
     for (const int64_t timestep : options.timesteps) {
       auto estimators = toy_estimators(timestep, options.lookaheads);
+      std::erase_if(estimators, [&](const ToyEstimator& each) {
+        return each.only && *each.only != policy;
+      });
       const double signal = std::sqrt(ThreeModes::alpha_bars()[timestep]);
       settings.push_back({policy, timestep, std::move(estimators),
-                          world.states(options.points, signal), learnt});
+                          world.states(options.points, signal), learnt[policy],
+                          learnt[ToyPolicy::reference]});
     }
   }
   const int64_t jobs = std::ssize(settings) * options.points;

@@ -11,10 +11,6 @@
 
 namespace rsm {
 
-/** Whose paths are measured: those of the model before training, or of what it
- * should become. */
-enum class ToyPolicy { tilted, reference };
-
 struct EstimatorErrorOptions {
   std::vector<int64_t> timesteps = kToyTimesteps;
   std::vector<ToyPolicy> policies = {ToyPolicy::tilted};
@@ -24,7 +20,8 @@ struct EstimatorErrorOptions {
   int64_t repeats = 2;      ///< estimates with the largest K, 2 or more
   uint64_t seed = 0;
   int64_t threads = 1;
-  /** Networks that learn the policies' scores; none: these are exact. */
+  /** Networks that learn the policies' scores, and the reference's where it is
+   * asked; none: these are exact. */
   std::optional<NoiseLearning> learning = {};
 };
 

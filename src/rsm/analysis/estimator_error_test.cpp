@@ -110,8 +110,13 @@ TEST(EstimatorErrors, HaveALineForEverySetting) {
   EXPECT_EQ((samples[{"FO", "0.9", "", "", "149", "tilted", "none"}]), every);
   EXPECT_EQ((samples[{"DPS", "", "", "", "149", "tilted", "none"}]),
             (std::set<std::string>{"1"}));
-  // Of 16 estimators, 4 without samples, FO without Omega, 11 with three.
-  EXPECT_EQ(samples.size(), 2U * (4 + 1 + 3 * 11));
+  EXPECT_EQ((samples[{"SOFTRETURN", "", "", "", "149", "tilted", "one"}]),
+            every);
+  EXPECT_EQ((samples[{"EXPREWARD", "", "", "", "149", "ref", "step"}]), every);
+  EXPECT_EQ((samples[{"FOSOFT", "", "", "", "149", "tilted", "none"}]), every);
+  // Of 16 estimators, 4 without samples, FO without Omega, 11 with three; and
+  // SOFTRETURN and FOSOFT of one policy, EXPREWARD of the other.
+  EXPECT_EQ(samples.size(), 2U * (4 + 1 + 3 * 11) + 3 + 1 + 3);
 }
 
 TEST(EstimatorErrors, AreWrittenAsATableAndPlots) {
@@ -120,7 +125,7 @@ TEST(EstimatorErrors, AreWrittenAsATableAndPlots) {
   const auto errors = measured(options);
   const TemporaryFolder folder;
   const auto files = write_estimator_errors(errors, folder / "a/b");
-  EXPECT_EQ(files.size(), 6U);  // two tables, four plots
+  EXPECT_EQ(files.size(), 7U);  // two tables, five plots
   for (const auto& file : files) {
     const auto text = read_file(file);
     EXPECT_FALSE(text.empty()) << file;

@@ -149,7 +149,15 @@ std::vector<EstimatorPlot> estimator_plots(const Errors& errors,
        true,
        {{"GRPO", "SDE", 0, 0},
         {"MIX 1", "SDE & ODE, 1 step", 1, 0},
-        {"MIX 4", "SDE & ODE, 4 steps", 2, 0}}}};
+        {"MIX 4", "SDE & ODE, 4 steps", 2, 0}}},
+      {"soft",
+       "Hard and soft returns",
+       true,
+       {{"GRPO", "GRPO, hard", 0, 0},
+        {"SOFTRETURN", "GRPO, soft", 1, 0},
+        {"EXPREWARD", "GRPO, exponential", 1, 1},
+        {"FOSOFT", "first order, soft", 2, 0}},
+       {"DPS"}}};
   const auto alpha_bar = ThreeModes::alpha_bars()[timestep];
   const auto setting = cat(to_string(policy), " policy, alpha_bar ",
                            report::format_short(alpha_bar));

@@ -6,6 +6,7 @@
 #include "rsm/base/error.h"
 #include "rsm/paths/ddim_path.h"
 #include "rsm/plot/format.h"
+#include "rsm/rollouts/running_cost.h"
 #include "rsm/worlds/three_modes.h"
 
 namespace rsm {
@@ -128,6 +129,25 @@ ToyEstimator first_lookahead(double rho, bool where_it_leads, Grid grid) {
   return out;
 }
 
+/** Of temperature 1 at every step. */
+ToyEstimator with_return(ToyEstimator out, const std::string& name,
+                         Knobs::Return returns, ToyPolicy only) {
+  out.name = name;
+  out.only = only;
+  out.method.estimator.returns = returns;
+  out.method.strength.shape = StrengthKnobs::Shape::constant;
+  out.method.regularisation.beta = 1;
+  return out;
+}
+
+/** The whole path's, in the state itself. */
+ToyEstimator first_soft(Grid grid) {
+  auto out = first("FOSOFT", GradientKnobs::At::adjoint, std::move(grid));
+  out.random = true;
+  out.method.estimator.gradient.stochastic = true;
+  return with_return(out, out.name, Knobs::Return::soft, ToyPolicy::tilted);
+}
+
 void check(int64_t timestep, const std::vector<double>& lookaheads) {
   const auto last = std::ssize(ThreeModes::alpha_bars()) - 1;
   if (timestep < kLeastTimestep || timestep > last ||
@@ -170,6 +190,8 @@ int64_t ToyEstimator::evaluations(int64_t samples) const {
   const auto steps = plan();
   int64_t a_root = steps.nodes_at(steps.steps - 1);
   for (int64_t i = 1; i < steps.steps; ++i) a_root += steps.nodes_at(i);
+  a_root += cost_evaluations_per_root(steps);
+  if (is_first_order() && method.estimator.is_soft()) a_root += steps.steps;
   return a_root * samples / leaves();
 }
 
@@ -182,7 +204,7 @@ std::string ToyEstimator::label() const {
 bool ToyEstimator::draws_like(const ToyEstimator& other) const {
   const auto &one = method.estimator, &two = other.method.estimator;
   return grid == other.grid && one.source == two.source &&
-         one.tree == two.tree &&
+         one.tree == two.tree && one.returns == two.returns &&
          one.gradient.stochastic == two.gradient.stochastic;
 }
 
@@ -216,6 +238,11 @@ std::vector<ToyEstimator> toy_estimators(
        {std::pair<int64_t, int64_t>{2, 2}, {3, 2}, {4, 2}, {2, 4}}) {
     out.push_back(tree(splits, children, timestep, whole));
   }
+  out.push_back(with_return(zeroth("", whole), "SOFTRETURN",
+                            Knobs::Return::soft, ToyPolicy::tilted));
+  out.push_back(with_return(zeroth("", whole), "EXPREWARD",
+                            Knobs::Return::exponential, ToyPolicy::reference));
+  out.push_back(first_soft(whole));
   return out;
 }
 

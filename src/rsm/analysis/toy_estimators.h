@@ -12,6 +12,10 @@
 
 namespace rsm {
 
+/** Whose paths are measured: those of the model before training, or of what it
+ * should become. */
+enum class ToyPolicy { tilted, reference };
+
 /** An estimator of the value gradient at a state of one time of the world of
  * three modes, as the engine's own knobs: where its paths go, and what the loss
  * makes of them.
@@ -27,6 +31,11 @@ namespace rsm {
  * DPS         that of the picture predicted in the state itself
  * SQDF2       that of the one predicted halfway on the ODE
  * ODEFULL     that at the end of the ODE
+ * SOFTRETURN  GRPO whose rewards pay for the KL of the path's later steps to
+ *             the reference
+ * EXPREWARD   GRPO of e^r over its mean, of the reference's paths
+ * FOSOFT      the gradient, in the state itself, of the reward at the path's
+ * end less what all its steps pay
  *
  * Lookahead rho: paths go on while their timestep is above rho times the first.
  * Source: figure 2 of arXiv 2604.17415 and its public scripts. */
@@ -41,6 +50,7 @@ struct ToyEstimator {
   std::vector<int64_t> grid = {};
   bool random = true;    ///< else one sample says all
   bool carried = false;  ///< whether Omega carries its gradient one step back
+  std::optional<ToyPolicy> only = {};  ///< whose paths it is for; none: both
 
   bool is_first_order() const { return method.estimator.is_first_order(); }
   std::shared_ptr<const Path> path() const;
@@ -48,7 +58,7 @@ struct ToyEstimator {
   /** Samples one root leads to. */
   int64_t leaves() const;
   /** Network evaluations of `samples`, of which the common first state counts
-   * once for each noise drawn in it. */
+   * once for each noise drawn in it; those of the reference with them. */
   int64_t evaluations(int64_t samples) const;
   /** "LA0 0.9", "BRANCH 2x4" */
   std::string label() const;

@@ -43,7 +43,12 @@ TEST(ToyEstimators, CostWhatIsPublished) {
       {"BRANCH 2x2", {29, 11}},
       {"BRANCH 3x2", {22.75, 8.75}},
       {"BRANCH 4x2", {17.75, 6.5}},
-      {"BRANCH 2x4", {24, 9}}};
+      {"BRANCH 2x4", {24, 9}},
+      // And the reference at all states of the path but its first, whose own
+      // step is not behind it, and its last, which draws no noise.
+      {"SOFTRETURN", {39 + 37, 15 + 13}},
+      {"EXPREWARD", {39, 15}},
+      {"FOSOFT", {2 * 39, 2 * 15}}};
   const std::map<std::string, std::pair<int64_t, int64_t>> alone = {
       {"ZERO", {0, 0}},
       {"DPS", {1, 1}},

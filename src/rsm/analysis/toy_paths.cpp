@@ -3,6 +3,7 @@
 #include "rsm/analysis/loss_guidance.h"
 #include "rsm/base/error.h"
 #include "rsm/estimators/estimators.h"
+#include "rsm/estimators/soft_return.h"
 #include "rsm/rollouts/sampler.h"
 
 namespace rsm {
@@ -11,6 +12,11 @@ namespace {
 /** [c,2,F,1] fields as points [F c,2,1,1], those of one place together. */
 torch::Tensor apart(const torch::Tensor& fields) {
   return fields.flatten(2).permute({2, 0, 1}).reshape({-1, 2, 1, 1});
+}
+
+/** [c,F,1] costs of fields as those of their points, [F c,1,1]. */
+torch::Tensor costs_apart(const torch::Tensor& fields) {
+  return fields.flatten(1).t().reshape({-1, 1, 1});
 }
 
 }  // namespace
@@ -28,12 +34,13 @@ double factor_of(ToyOmega omega, const ToyEstimator& estimator) {
 }
 
 ToyPaths::ToyPaths(const ThreeModes& world, Denoiser& network,
-                   const ToyEstimator& estimator, const ToyState& state,
-                   int64_t samples, uint64_t seed)
+                   Denoiser& reference, const ToyEstimator& estimator,
+                   const ToyState& state, int64_t samples, uint64_t seed)
     : drawn_(estimator),
       path_(estimator.path()),
       plan_(estimator.plan()),
       network_(network),
+      reference_(reference),
       reward_(world) {
   const int64_t leaves = estimator.leaves();
   RSM_CHECK(samples >= leaves && samples % leaves == 0, "[toy] ", samples,
@@ -51,7 +58,8 @@ ToyPaths::ToyPaths(const ThreeModes& world, Denoiser& network,
                       .expand({1, 2, roots, 1})
                       .contiguous();
   fields_.conditions = request.conditions;
-  fields_.rollout = roll_out(network, *path_, plan_, request);
+  fields_.rollout = roll_out(network, *path_, plan_, request, {},
+                             running_cost(estimator.method, reference));
   const auto& rollout = fields_.rollout;
   fields_.scores = reward_.score(decoder_.pictures(rollout.latents), {});
   if (estimator.is_first_order()) return;
@@ -59,6 +67,9 @@ ToyPaths::ToyPaths(const ThreeModes& world, Denoiser& network,
   points_.y = apart(rollout.y.slice(0, 0, 1));
   points_.x_next = apart(rollout.x_next.slice(0, 0, plan_.branches_at(0)));
   points_.latents = apart(rollout.latents);
+  if (rollout.cost.defined()) {
+    points_.cost = costs_apart(rollout.cost.slice(0, 0, plan_.branches_at(0)));
+  }
   scores_ = reward_.score(decoder_.pictures(points_.latents), {}).value;
 }
 
@@ -86,12 +97,15 @@ Sampled ToyPaths::first_steps(int64_t roots, int64_t blocks) const {
   index.y = points_.y.slice(0, 0, all);
   index.x_next = points_.x_next.slice(0, 0, all * rows);
   index.latents = points_.latents.slice(0, 0, all * leaves);
+  if (points_.cost.defined()) {
+    index.cost = points_.cost.slice(0, 0, all * rows);
+  }
   out.scores.value = scores_.slice(0, 0, all * leaves);
   return out;
 }
 
 GradientParts ToyPaths::parts() const {
-  return {reward_, decoder_, *path_, network_, network_};
+  return {reward_, decoder_, *path_, network_, reference_};
 }
 
 torch::Tensor ToyPaths::zeroth(const ToyEstimator& estimator, int64_t roots,

@@ -38,9 +38,10 @@ struct ToyBlocks {
  * (toy_parts.h), and what estimators and loss make of them. */
 class ToyPaths {
  public:
-  /** `samples` of them, for estimators that draw like this one. The network and
-   * the world must outlive it; the network is of estimator.path(). */
-  ToyPaths(const ThreeModes& world, Denoiser& network,
+  /** `samples` of them, for estimators that draw like this one. The networks
+   * and the world must outlive it; they are of estimator.path(). The reference
+   * is asked by soft returns alone. */
+  ToyPaths(const ThreeModes& world, Denoiser& network, Denoiser& reference,
            const ToyEstimator& estimator, const ToyState& state,
            int64_t samples, uint64_t seed);
 
@@ -70,6 +71,7 @@ class ToyPaths {
   std::shared_ptr<const Path> path_;
   RolloutPlan plan_;
   Denoiser& network_;
+  Denoiser& reference_;
   FieldReward reward_;
   FieldDecoder decoder_;
   Sampled fields_;

@@ -6,6 +6,7 @@
 #include "rsm/cli/output_paths.h"
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/methods/catalogue.h"
+#include "rsm/methods/names.h"
 #include "rsm/verify/report.h"
 
 namespace rsm {
@@ -13,6 +14,7 @@ namespace {
 
 struct VerifyArguments {
   std::vector<std::string> methods;
+  std::vector<std::string> returns = {"hard"};
   double alpha = 1;
   verify::Budget budget;
   std::string output;
@@ -23,8 +25,12 @@ int verify_methods(const VerifyArguments& args) {
   if (!args.output.empty()) check_output_folder("--out", args.output);
   watch_for_interrupts();
   TerminalProgress progress;
+  std::vector<EstimatorKnobs::Return> returns;
+  for (const auto& word : args.returns) {
+    returns.push_back(parse<EstimatorKnobs::Return>(word));
+  }
   const auto report =
-      verify::verify(args.methods, args.alpha, args.budget, progress);
+      verify::verify(args.methods, args.alpha, args.budget, progress, returns);
   std::vector<std::string> files;
   if (!args.output.empty()) files = verify::write_report(report, args.output);
   if (args.json) {
@@ -68,6 +74,13 @@ void add_verify(CLI::App& app, Action& action) {
       ->add_option("--alpha", args->alpha,
                    "reward that one unit of KL is worth")
       ->check(CLI::Range(1e-3, 1e3))
+      ->capture_default_str();
+  command
+      ->add_option("--return", args->returns,
+                   "what methods aim at (method.estimator.return), one after "
+                   "the other; without names those that can")
+      ->delimiter(',')
+      ->check(CLI::IsMember(words<EstimatorKnobs::Return>()))
       ->capture_default_str();
   command->add_option("--epochs", args->budget.epochs, "updates of each")
       ->check(CLI::Range(1, 1000000))

@@ -168,7 +168,7 @@ void add_of_pictures(const PictureKnobs& knobs, double old,
       "mean over all tilts up to it: the same for normal data and linear r");
 }
 
-void add_of_gradients(const GradientKnobs& knobs,
+void add_of_gradients(const GradientKnobs& knobs, bool is_soft,
                       std::vector<std::string>& out) {
   using At = GradientKnobs::At;
   if (knobs.value.kind != ValueKnobs::Kind::none) {
@@ -199,7 +199,7 @@ void add_of_gradients(const GradientKnobs& knobs,
         "normal data the same times always");
   }
   if (knobs.through == GradientKnobs::Through::policy &&
-      knobs.at == At::adjoint) {
+      knobs.at == At::adjoint && !is_soft) {
     out.emplace_back("the path's own pull is not carried back with the reward");
   }
   if (knobs.positive_only) {
@@ -215,10 +215,15 @@ void add_of_steps(const EstimatorKnobs& knobs, std::vector<std::string>& out) {
     out.emplace_back(
         "a branch goes on along the ODE, which does not keep E[r] where noise "
         "is large");
-  } else {
+  } else if (knobs.returns == EstimatorKnobs::Return::hard) {
     out.emplace_back(
         "returns are hard: r at the end, without the KL that later steps "
         "still pay; the same for normal data and linear r");
+  }
+  if (knobs.returns == EstimatorKnobs::Return::exponential) {
+    out.emplace_back(
+        "e^(r / alpha) is averaged over the present policy's paths, where the "
+        "value's are the reference's: what was learnt counts again");
   }
   if (knobs.source == Source::tree && knobs.tree.split_noise != 1) {
     out.emplace_back("splits draw more noise than the sampler");
@@ -261,7 +266,7 @@ std::vector<std::string> known_biases(const Tempered& tempered, Family family) {
     return out;
   }
   if (knobs.is_first_order()) {
-    add_of_gradients(knobs.gradient, out);
+    add_of_gradients(knobs.gradient, knobs.is_soft(), out);
   } else {
     add_of_steps(knobs, out);
   }

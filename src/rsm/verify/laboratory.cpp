@@ -22,6 +22,8 @@
 namespace rsm::verify {
 namespace {
 
+using Return = EstimatorKnobs::Return;
+
 /** Rows of a network call: latents are tiny, calls are not. */
 constexpr int64_t kTile = 256;
 /** Prompts of an epoch, where there are roots enough: rewards are compared
@@ -195,12 +197,46 @@ std::string to_string(Verification::Verdict verdict) {
   throw Error("[verify] a verdict outside its enum");
 }
 
+namespace {
+
+/** Entries with each of some returns, the names telling which. */
+std::vector<Method> methods_with(const std::vector<std::string>& names,
+                                 const std::vector<Return>& returns,
+                                 double alpha) {
+  std::vector<Method> entries, out;
+  for (const auto& name : names) entries.push_back(find_method(name));
+  if (names.empty()) entries = catalogue();
+  for (const auto& entry : entries) {
+    for (const auto kind : returns) {
+      auto method = entry;
+      method.estimator.returns = kind;
+      if (kind == Return::hard) {
+        out.push_back(method);
+        continue;
+      }
+      method.name += cat(" ", rsm::to_string(kind));
+      const auto family = entry.family.value_or(Family::flow);
+      try {
+        const auto tempered = at_alpha(for_family(method, family), alpha,
+                                       *path_of(family), /*dimensions=*/2);
+        check_method(tempered.method, steps_of(tempered.method));
+      } catch (const UsageError&) {
+        if (!names.empty()) throw;
+        continue;
+      }
+      out.push_back(method);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 Report verify(const std::vector<std::string>& names, double alpha,
-              const Budget& budget, Progress& progress) {
+              const Budget& budget, Progress& progress,
+              const std::vector<Return>& returns) {
   const Clock clock;
-  std::vector<Method> methods;
-  for (const auto& name : names) methods.push_back(find_method(name));
-  if (names.empty()) methods = catalogue();
+  const auto methods = methods_with(names, returns, alpha);
   Report out{.alpha = alpha, .budget = budget};
   progress.begin("verify", std::ssize(methods));
   for (const auto& entry : methods) {

@@ -75,10 +75,14 @@ struct Report {
   double seconds = 0;
 };
 
-/** Verifies methods of the catalogue, all where none is named. A black box asks
- * for no gradient: methods that need one are not tried on it. Throws
- * rsm::UsageError for unknown names. */
+/** Verifies methods of the catalogue, all where none is named, with each of
+ * some returns: others than hard ones are named behind the method. A black box
+ * asks for no gradient: methods that need one are not tried on it. Throws
+ * rsm::UsageError for unknown names, and for named methods that cannot have
+ * such a return; where none is named, those are passed over. */
 Report verify(const std::vector<std::string>& names, double alpha,
-              const Budget& budget, Progress& progress);
+              const Budget& budget, Progress& progress,
+              const std::vector<EstimatorKnobs::Return>& returns = {
+                  EstimatorKnobs::Return::hard});
 
 }  // namespace rsm::verify
