@@ -98,7 +98,7 @@ TEST(ToyPaths, ManySamplesLeadToTheGoldenLimits) {
 TEST(ToyPaths, SoftReturnsLeadToTheValuesOwnGradient) {
   // Where GRPO is off by 0.06 and 0.046 for good.
   const std::vector<double> truth = {-0.2425307830674, -0.0981493871187};
-  constexpr double kOfSteps = 0.008;  // what steps of this size leave
+  constexpr double kOfSteps = 0.012;  // what steps of this size leave
   constexpr int64_t kSamples = 512;
   struct Case {
     std::string label;
@@ -107,7 +107,7 @@ TEST(ToyPaths, SoftReturnsLeadToTheValuesOwnGradient) {
   };
   for (const auto& [label, tilted, count] :
        {Case{"SOFTRETURN", true, 256}, Case{"EXPREWARD", false, 256},
-        Case{"FOSOFT", true, 16}}) {
+        Case{"FOSOFT", true, 32}}) {
     SCOPED_TRACE(label);
     const Drawn drawn(label, 389, kSamples * count, tilted);
     const double left = drawn.estimator.is_first_order()
@@ -117,7 +117,7 @@ TEST(ToyPaths, SoftReturnsLeadToTheValuesOwnGradient) {
     const auto error = estimates.std(0) / std::sqrt(static_cast<double>(count));
     for (int64_t c = 0; c < 2; ++c) {
       const double doubt = 4.5 * error[c].item<double>() + kOfSteps;
-      EXPECT_LT(doubt, 0.04);
+      EXPECT_LT(doubt, 0.045);
       EXPECT_NEAR(estimates.mean(0)[c].item<double>(), truth[c], doubt);
     }
   }
@@ -291,7 +291,7 @@ TEST(ToyPaths, ServeThoseWhoDrawAlike) {
         label == "PPO" || label == "GRPO" || label == "BRANCH 1x1";
     EXPECT_EQ(drawn.paths->serves(estimator), alike) << label;
   }
-  const auto other = Drawn("BRANCH 2x4", 149, 8).estimator;
+  const auto other = Drawn("BRANCH 2x4", 149, 16).estimator;
   EXPECT_THROW(drawn.paths->estimates(other, {{16, 1}}), Error);
   // Whatever else is drawn, the first paths are the same.
   const Drawn again("GRPO", 149, 32);
