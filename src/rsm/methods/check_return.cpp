@@ -10,16 +10,15 @@ void check_return(const Method& method) {
   const auto& knobs = method.estimator;
   if (knobs.returns == Return::hard) return;
   const auto is = "return: " + to_string(knobs.returns);
-  require(
-      !knobs.is_of_pictures() && !knobs.is_of_pairs() && !knobs.has_flow() &&
-          !knobs.forward.is_on(),
-      method, is, " with ",
-      knobs.has_flow()         ? "a flow, which is one already"
-      : knobs.is_of_pairs()    ? "source: pairs, whose pictures alone differ"
-      : knobs.is_of_pictures() ? "source: pictures, which have no later "
-                                 "steps"
-                               : "forward.rows, which have no later steps",
-      "; set return: hard");
+  require(!knobs.is_of_pictures() && !knobs.is_of_pairs() &&
+              !knobs.has_flow() && !knobs.forward.is_on(),
+          method, is, " with ",
+          knobs.has_flow()      ? "a flow, which is one already"
+          : knobs.is_of_pairs() ? "source: pairs, whose pictures alone differ"
+          : knobs.is_of_pictures() ? "source: pictures, which have no later "
+                                     "steps"
+                                   : "forward.rows, which have no later steps",
+          "; set return: hard");
   require(!knobs.judges_every_step(), method, is,
           " with baseline: previous_step: what steps gain is told by "
           "pictures, not by what is still to pay; set baseline: mean");

@@ -98,9 +98,9 @@ class Part {
   }
 
   torch::Tensor of(const std::string& name, const torch::Tensor& all) const {
-    const int64_t count = name == "latents"  ? images_
+    const int64_t count = name == "latents"                    ? images_
                           : name == "x_next" || name == "cost" ? rows_
-                                             : states_;
+                                                               : states_;
     return all.narrow(0, 0, std::min(count, all.size(0)));  // some have none
   }
 

@@ -5,7 +5,6 @@
 #include <thread>
 
 #include "rsm/base/error.h"
-#include "rsm/judges/all_rewards.h"
 #include "rsm/methods/check_method.h"
 #include "rsm/methods/method_config.h"
 #include "rsm/methods/names.h"
@@ -16,6 +15,7 @@
 #include "rsm/runs/lora_options.h"
 #include "rsm/runs/memory_plan.h"
 #include "rsm/runs/noise_options.h"
+#include "rsm/runs/reward_options.h"
 #include "rsm/runs/solver_options.h"
 
 namespace rsm {
@@ -25,7 +25,6 @@ constexpr double kSmallest = 1e-6;            // of numbers that must be above 0
 constexpr double kLargest = 1e30;             // float32 still holds it
 constexpr int64_t kMostCounted = 1000000000;  // epochs, updates
 constexpr int64_t kMostPictures = 10000000;   // of an epoch
-constexpr double kMostSeconds = 1e6;          // of a judge's answer
 constexpr double kMostMinutes = 1e9;
 
 torch::ScalarType parse_type(const Config& section, const std::string& key,
@@ -48,82 +47,11 @@ void read_prompts(const Config& section, RunOptions& o) {
   o.cache_gb = section.real("cache_gb", o.cache_gb, 0, kLargest);
 }
 
-RewardSpec read_reward(const Config& section) {
-  RewardSpec spec;
-  spec.name = section.text("name");
-  spec.weight = section.real("weight", spec.weight, -kLargest, kLargest);
-  spec.timeout_seconds =
-      section.real("timeout_seconds", spec.timeout_seconds, 1e-3, kMostSeconds);
-  spec.batch = section.integer("batch", spec.batch, 1, kMostPictures);
-  spec.retries = section.integer("retries", spec.retries, 0, 100);
-  spec.requests = section.integer("requests", spec.requests, 1, 1024);
-  spec.groups = section.flag("groups", spec.groups);
-  spec.device = section.text("device", "");
-  section.check("device", [&] {
-    if (!spec.device.empty()) device_named(spec.device);
-  });
-  spec.type = section.choice("type", spec.type, type_names());
-  return spec;
-}
-
-/** `reward: NAME`, or `rewards:` with a list of sections. */
-void read_rewards(const Config& config, RunOptions& o) {
-  if (!config.has("rewards")) {
-    RewardSpec spec;
-    spec.name = config.text("reward", "shapes");
-    o.rewards = {spec};
-    config.check("reward", [&] { make_any_rewards(o.rewards, NoProgress()); });
-    return;
-  }
-  if (config.has("reward")) {
-    config.text("reward", "shapes");
-    config.note("reward", "stands beside `rewards`; give one of them");
-  }
-  bool trained = false;
-  for (const auto& section : config.sections("rewards")) {
-    o.rewards.push_back(read_reward(section));
-    trained = trained || o.rewards.back().weight != 0;
-  }
-  if (!trained) {
-    config.note("rewards",
-                "no reward has a weight other than 0, so nothing would be "
-                "trained; weight 0 only logs");
-  }
-  config.check("rewards", [&] { make_any_rewards(o.rewards, NoProgress()); });
-}
-
-/** Notes a reward that sees groups where a method asks of pictures alone. */
-void check_groups_of(const Config& config, const RunOptions& o) {
-  if (!o.method.estimator.has_flow()) return;
-  const char* key = config.has("rewards") ? "rewards" : "reward";
-  if (config.is_wrong(key)) return;
-  const auto reward = make_any_rewards(o.rewards, NoProgress());
-  if (!reward->sees_groups()) return;
-  config.note(key, cat("\"", reward->name(),
-                       "\" sees groups, and this method judges what a path "
-                       "leads to state by state, alone; allowed: rewards of a "
-                       "picture alone, or a method without a learnt flow"));
-}
-
 /** Notes what does not add up: knobs that contradict, steps that the family
  * does not have, plans that cannot be drawn. */
 void check_whole(const Config& config, const Path& path, const RunOptions& o) {
   config.check("method", [&] { check_method(o.method, o.steps); });
-  if (o.method.estimator.needs_gradients()) {
-    config.check(config.has("rewards") ? "rewards" : "reward", [&] {
-      const auto reward = make_any_rewards(o.rewards, NoProgress());
-      if (!reward->is_differentiable()) reward->value_of({}, {});  // says so
-    });
-  }
-  if (o.method.regularisation.gate.is_on() &&
-      std::all_of(o.rewards.begin(), o.rewards.end(),
-                  [](const RewardSpec& spec) { return spec.weight != 0; })) {
-    config.note(config.has("rewards") ? "rewards" : "reward",
-                "no reward has weight 0, and method.regularisation.gate holds "
-                "samples that such rewards like less than what is trained; "
-                "list one in `rewards`: {name: ..., weight: 0}");
-  }
-  check_groups_of(config, o);
+  check_rewards(config, o);
   const auto sampling = config.section("sampling");
   sampling.check("noise_level",
                  [&] { path.noisy_steps(path.times(o.steps), o.noise); });
