@@ -135,8 +135,7 @@ class AtStep {
     }
     const double drawn = clock.seconds();
     out.scores = judged(out.rollout, parts_.decoder, parts_.reward, 0,
-                        out.rollout.images(),
-                        judging_of(parts_.reward, out.rollout, plan.estimator));
+                        out.rollout.images());
     spent.draw_seconds += drawn;
     spent.reward_seconds += clock.seconds() - drawn;
     return out;

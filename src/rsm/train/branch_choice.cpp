@@ -84,8 +84,7 @@ BranchChoice choose_branches(const RunOptions& options,
     check_finite(rollout.latents, options.folder);
     out.images += rollout.images();
     out.evaluations += rollout.evaluations;
-    return judged(rollout, decoder, reward, 0, rollout.images(),
-                  judging_of(reward, rollout, plan.estimator))
+    return judged(rollout, decoder, reward, 0, rollout.images())
         .value.to(at::kDouble)
         .view({-1, options.steps - 1, kLeastBranches});
   };
