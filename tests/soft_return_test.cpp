@@ -5,6 +5,7 @@
 #include "red_judge.h"
 #include "rsm/base/error.h"
 #include "rsm/base/testing.h"
+#include "rsm/io/run_log.h"
 #include "rsm/io/testing.h"
 #include "rsm/runs/forecast.h"
 #include "rsm/train/testing.h"
@@ -126,6 +127,10 @@ TEST_P(SoftReturnOn, KeepTheirCostsWithPicturesThatWait) {
   judge.set_mood("");
   run_to_end(options("mended"));
   expect_same_weights(folder / "whole", folder / "mended", repeats_its_bits());
+  const auto evaluations = [&](const char* name) {
+    return read_log(folder / name / "log.jsonl").back().at("evals");
+  };
+  EXPECT_EQ(evaluations("mended"), evaluations("whole"));
 }
 
 }  // namespace

@@ -9,9 +9,10 @@
 
 namespace rsm {
 
-// The steps by which this program changes what lies on a disk. All that a run
-// writes goes through them, so that tests can refuse any of them, tear it, or
-// let a process end there. They fail as the system's calls do: false (a handle
+// The steps by which this program changes what lies on a disk. What a run
+// writes goes through them (making and removing whole folders and the lock's
+// text do not), so that tests can refuse any of them, tear it, or let a process
+// end there. They fail as the system's calls do: false (a handle
 // that is not open), and errno says why.
 
 enum class WriteStep { open, write, sync, rename, link, remove };

@@ -13,6 +13,7 @@ namespace rsm {
 namespace {
 
 constexpr const char* kChecksum = "checksum";
+constexpr const char* kReference = "reference";
 /** Prompts that were drawn, where these are not all. */
 constexpr const char* kDrawn = "drawn";
 
@@ -132,6 +133,14 @@ int64_t fill(Rollout& rollout, const SafetensorsFile& file) {
             found->second.sizes() == part.of(name, rollout.*member).sizes(),
         "its tensor \"", name, "\" is not of the epoch's rollout");
   }
+  auto& reference = rollout.reference;
+  if (!reference.states.empty()) {
+    const auto found = file.tensors.find(kReference);
+    RSM_CHECK(found != file.tensors.end() &&
+                  found->second.sizes() == reference.y.sizes(),
+              "its tensor \"", kReference, "\" is not of the epoch's rollout");
+    reference.y = found->second;
+  }
   for (const auto& [name, member] : tensors_of(rollout)) {
     auto& to = rollout.*member;
     if (drawn == prompts) {
@@ -144,7 +153,6 @@ int64_t fill(Rollout& rollout, const SafetensorsFile& file) {
   if (rollout.cost.defined()) {
     rollout.reference_evaluations =
         number_at(file.metadata, "reference_evaluations");
-    rollout.reference = {};  // asked again
   }
   return drawn;
 }
@@ -164,6 +172,9 @@ void save_pending(const std::string& run_folder, int64_t epoch,
   StateDict tensors;
   for (const auto& [name, member] : tensors_of(rollout)) {
     tensors[name] = part.of(name, rollout.*member);
+  }
+  if (!rollout.reference.states.empty()) {
+    tensors[kReference] = rollout.reference.y;
   }
   Metadata metadata = {{"epoch", std::to_string(epoch)},
                        {"evaluations", std::to_string(rollout.evaluations)},

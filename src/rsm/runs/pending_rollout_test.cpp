@@ -89,12 +89,12 @@ TEST_F(PendingRollout, OfSomePromptsLeavesTheOthersRoomAsItIs) {
 }
 
 TEST_F(PendingRollout, OfPromptsThatAreNotThereIsNamedAndDrawnAgain) {
-  auto file = read_safetensors(path_);
-  for (const char* drawn : {"0", "3", "-1", "many"}) {
-    file.metadata["drawn"] = drawn;
-    write_safetensors(path_, file.tensors, file.metadata);
+  for (const int64_t drawn : {0, -1}) {
+    save_pending(folder_.path(), 3, kept_, drawn, notes_);
     EXPECT_FALSE(load(3)) << drawn;
-    expect_parts(notes_.said.back(), {"warning", path_, "again"});
+    expect_parts(
+        notes_.said.back(),
+        {"warning", path_, cat("it is of ", drawn, " prompts of 2"), "again"});
   }
 }
 

@@ -196,8 +196,9 @@ nlohmann::json Finetune::train_epoch() {
     auto guidance = with_memory_advice("comparing rewards", rollout,
                                        [&] { return guide(sampled); });
     log_choice(guidance);
-    const auto frozen = with_memory_advice(
-        "y_old and y_ref", train, [&] { return freeze(sampled, guidance); });
+    const auto frozen = with_memory_advice("y_old and y_ref", train, [&] {
+      return freeze_or_keep(sampled, guidance);
+    });
     estimator_->reject(
         [&] {
           return target_distances(options_.method, sampled.rollout, frozen,

@@ -68,11 +68,9 @@ class Finetune {
    * the epoch's line of the log, but for its counters. */
   nlohmann::json train_epoch();
   Collector collector(const RolloutPlan& plan) const;
-  /** Where the method chooses its branches and it is time: how many from this
-   * epoch on. */
+  /** Where it is time to choose branches: how many from this epoch on. */
   void choose();
-  /** Adds the branches, and why they were chosen, to what the log has by step.
-   */
+  /** Adds the branches, and why they are so many, to the log's by step. */
   void log_choice(Guidance& guidance) const;
   /** The branches as they were chosen before a run goes on, by its log. */
   void continue_branches();
@@ -81,11 +79,12 @@ class Finetune {
   /** prompts -> rollout -> rewards; some of epochs before, where the method
    * replays them. */
   Collected collect();
-  /** rewards -> guidance. What fails here leaves the pictures to be judged
-   * again. */
+  /** rewards -> guidance. Where that fails, pictures wait to be judged. */
   Guidance guide(const Collected& sampled);
   /** What frozen copies say at the states: y_old, what pulls, drift. */
   Frozen freeze(const Collected& sampled, const Guidance& guidance);
+  /** The same; where it is stopped, pictures wait to be judged again. */
+  Frozen freeze_or_keep(const Collected& sampled, const Guidance& guidance);
   /** guidance -> loss -> update */
   UpdateLog update(const Prepared& epoch);
   /** After an epoch's updates: the reference that pulls becomes the policy
