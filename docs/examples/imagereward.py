@@ -127,7 +127,9 @@ class ImageReward(torch.nn.Module):
         height = size * images.size(2) // shorter
         width = size * images.size(3) // shorter
         images = torch.nn.functional.interpolate(images, [height, width], mode="bicubic", antialias=True)
-        top, left = (height - size + 1) // 2, (width - size + 1) // 2
+        images = images.clamp(0, 1)  # which bytes are by themselves
+        down, right = height - size, width - size  # halves go to even numbers
+        top, left = (down + int(down % 4 == 3)) // 2, (right + int(right % 4 == 3)) // 2
         pixels = (images[:, :, top:top + size, left:left + size] - self.mean) / self.deviation
         ids = self.words(prompts).to(images.device)
         return self.network(pixels, ids, (ids != 0).to(torch.long))

@@ -91,7 +91,7 @@ def main(out):
     images = torch.randint(0, 256, (len(PROMPTS), 3, 40, 56)) / 255
     images.requires_grad_(True)
     resized = torch.nn.functional.interpolate(
-        images, (32, 44), mode="bicubic", antialias=True)[:, :, :, 6:38]
+        images, (32, 44), mode="bicubic", antialias=True)[:, :, :, 6:38].clamp(0, 1)
     mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
     deviation = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
     scores = []

@@ -125,6 +125,10 @@ torch::Tensor brisque_features(const torch::Tensor& picture) {
       {scale_features(grey), scale_features(half.view({height, width}))});
 }
 
+std::string brisque_range_of(const std::string& model) {
+  return (std::filesystem::path(model).parent_path() / kRange).string();
+}
+
 Brisque::Brisque(const std::string& model) {
   Numbers svm(model);
   svm.find("gamma");
@@ -145,8 +149,7 @@ Brisque::Brisque(const std::string& model) {
   rho_ = svm.one();
   svm.find("alpha");
   weights_ = svm.list_of(count);
-  const auto beside = std::filesystem::path(model).parent_path() / kRange;
-  Numbers range(beside.string());
+  Numbers range(brisque_range_of(model));
   range.find("data");
   const auto ends = range.list_of(2 * kFeatures).view({2, kFeatures});
   lowest_ = ends[0];

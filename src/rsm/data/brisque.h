@@ -27,6 +27,9 @@ class Brisque {
   torch::Tensor lowest_, highest_;  ///< [36] of the features
 };
 
+/** Where the ranges of a model's features lie, beside it. */
+std::string brisque_range_of(const std::string& model);
+
 /** [36], not finite without contrast: of both scales the shape and mean square
  * of the coefficients, and of their products with the neighbours to the right,
  * below and at both corners to the right the shape, mean, left and right mean

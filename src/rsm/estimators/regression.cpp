@@ -63,11 +63,11 @@ torch::Tensor losses_at(const Method& method, const Rollout& rollout,
 Guidance Regression::guide(const Sampled& sampled, int64_t epoch) {
   auto out = ZerothOrder::guide(sampled, epoch);
   auto& a = out.advantages;
-  const auto& knobs = method_.estimator.pictures;
-  const double least = method_.regularisation.least_pull;
+  const auto& knobs = method().estimator.pictures;
+  const double least = method().regularisation.least_pull;
   if (least < 1) {
     const auto good =
-        a.value.to(at::kDouble) / (2 * method_.regularisation.advantage_clip) +
+        a.value.to(at::kDouble) / (2 * method().regularisation.advantage_clip) +
         0.5;
     a.pull = least + (1 - least) * good;
   }
@@ -83,20 +83,20 @@ Guidance Regression::guide(const Sampled& sampled, int64_t epoch) {
 
 void Regression::weigh(const Sampled& sampled, const Outputs& outputs,
                        Guidance& guidance) const {
-  const auto& knobs = method_.estimator.pictures;
+  const auto& knobs = method().estimator.pictures;
   if (!knobs.compares_outputs()) return;
   const auto& rollout = sampled.rollout;
   auto& value = guidance.advantages.value;
   const auto group = labels_of(rollout, guidance.advantages);
   const auto a = value.to(at::kDouble);
-  const auto now = losses_at(method_, rollout, outputs.now());
+  const auto now = losses_at(method(), rollout, outputs.now());
   if (knobs.coefficient == Coefficient::centred) {
-    const auto delta = losses_at(method_, rollout, outputs.old) - now;
+    const auto delta = losses_at(method(), rollout, outputs.old) - now;
     value = (a + over_groups(knobs.sharpness * delta - a, group, true))
                 .to(at::kFloat);
     return;
   }
-  const auto further = now - losses_at(method_, rollout, outputs.reference);
+  const auto further = now - losses_at(method(), rollout, outputs.reference);
   if (knobs.weight == Weight::pairs) {
     // The pair's A are 1 and -1: the sum is what the better one is behind by.
     const auto behind = over_groups(a * further, group, false);
@@ -109,7 +109,7 @@ void Regression::weigh(const Sampled& sampled, const Outputs& outputs,
 }
 
 void Regression::at_output(const torch::Tensor& y, LossTerms& terms) const {
-  const auto& knobs = method_.estimator.pictures;
+  const auto& knobs = method().estimator.pictures;
   auto& rows = terms.rows;
   if (knobs.coefficient == Coefficient::linear || rows.state.numel() == 0) {
     return;

@@ -17,17 +17,13 @@ namespace rsm {
  * least + (1 - least) (A / advantage_clip + 1) / 2 of the whole. */
 class Regression : public ZerothOrder {
  public:
-  Regression(const Method& method, uint64_t seed)
-      : ZerothOrder(method, seed), method_(method) {}
+  Regression(const Method& method, uint64_t seed) : ZerothOrder(method, seed) {}
 
   /** Weights of pictures in place of advantages. */
   Guidance guide(const Sampled& sampled, int64_t epoch) override;
   void weigh(const Sampled& sampled, const Outputs& outputs,
              Guidance& guidance) const override;
   void at_output(const torch::Tensor& y, LossTerms& terms) const override;
-
- private:
-  Method method_;
 };
 
 }  // namespace rsm

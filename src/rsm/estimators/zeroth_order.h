@@ -20,6 +20,9 @@ class ZerothOrder : public Estimator {
   StateDict state() const override;
   void load_state(const StateDict& state) override;
 
+ protected:
+  const Method& method() const { return method_; }
+
  private:
   Method method_;
   uint64_t seed_;

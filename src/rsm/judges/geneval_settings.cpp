@@ -101,6 +101,10 @@ std::vector<std::string> places_of(const std::string& path) {
   const Settings s = read_settings(path);
   std::vector<std::string> places = {file_of(path), s.detector, s.classes};
   if (!s.clip.empty()) places.push_back(s.clip);
+  if (is_onnx(s)) {  // where large exports keep their weights
+    places.push_back(s.detector + ".data");
+    places.push_back(s.detector + "_data");
+  }
   return places;
 }
 

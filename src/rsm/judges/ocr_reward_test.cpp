@@ -21,7 +21,8 @@ constexpr int64_t kSide = 256;  // of its pictures: a tenth of the usual time
 constexpr const char* kDetector = "models/ch_PP-OCRv4_det_infer.onnx";
 constexpr const char* kRecogniser = "models/ch_PP-OCRv4_rec_infer.onnx";
 
-/** The peer's pictures and networks, for all tests. */
+/** The peer's pictures and networks, once a process: ctest starts one a test.
+ */
 class OcrJudge : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -85,9 +86,7 @@ TEST_F(OcrJudge, ScoresWhatRapidOcrReads) {
   some.images = pictures_.images.narrow(0, 0, 4);
   some.prompts = {pictures_.prompts.begin(), pictures_.prompts.begin() + 4};
   expect_each_picture_alone(*reward, some);
-}
-
-TEST_F(OcrJudge, ReadsNothingWhereNothingIsSureEnough) {
+  // Nothing is read where nothing is sure enough.
   TestPictures asked;
   asked.images =
       at::cat({at::full({1, 3, 64, 80}, 0.5F), at::zeros({1, 3, 64, 80})});
@@ -96,12 +95,10 @@ TEST_F(OcrJudge, ReadsNothingWhereNothingIsSureEnough) {
   asked.images = pictures_.images.narrow(0, 0, 2);
   EXPECT_TRUE(
       score(*made({{"box_threshold", 1}}), asked).value.equal(at::zeros({2})));
-}
-
-TEST_F(OcrJudge, PromptsThatQuoteNothingAreNamed) {
-  auto asked = pictures_;
+  // Prompts that quote nothing are named.
+  asked = pictures_;
   asked.prompts[2].text = "a sign";
-  expect_parts(score_error(*made(), asked), {"\"a sign\"", "double quotes"});
+  expect_parts(score_error(*reward, asked), {"\"a sign\"", "double quotes"});
 }
 
 TEST_F(OcrJudge, WrongFilesAreRefusedBeforeARun) {

@@ -154,6 +154,8 @@ Seen GridDetector::see_one(const torch::Tensor& image) const {
   const auto boxes =
       (at::cat({centres - sizes / 2, centres + sizes / 2}, 1) / scale)
           .contiguous();
+  RSM_CHECK(boxes.isfinite().all().item<bool>(), "[", who_,
+            "] its boxes are not all finite; mend ", file_);
   const auto [chance, kind] =
       rows.narrow(1, kBoxNumbers, classes_).max(/*dim=*/1);
   const auto score = chance * rows.select(1, 4);

@@ -11,7 +11,8 @@
 namespace rsm::geneval {
 
 /** How an ONNX detector is shown pictures, and what it says of them. Those of
- * YOLOX by default (Ge et al., 2021, arXiv 2107.08430; its ONNX demo). */
+ * YOLOX by default (Ge et al., 2021, arXiv 2107.08430; its ONNX demo;
+ * suppression within a class, as in its evaluation). */
 struct GridSettings {
   OnnxPixels pixels = {.range = 255, .bgr = true};
   /** Of the square it is shown, in pixels, where the network takes any. A

@@ -15,7 +15,7 @@
 namespace rsm {
 namespace {
 
-/** The peer's networks, written once for all tests. */
+/** The peer's networks, written once a process: ctest starts one a test. */
 class OnnxJudge : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -95,10 +95,7 @@ TEST_F(OnnxJudge, IsCheckedBeforeARun) {
   expect_parts(check_error("grey.onnx"), {"takes [?,1,?,?]", "[B,3,H,W]"});
   expect_parts(check_error("two.onnx"),
                {"2 tensors", "other, scores", "output"});
-}
-
-TEST_F(OnnxJudge, FilesOfOtherKindsAreRefused) {
-  RSM_NEEDS_ONNX();
+  // Files of other kinds.
   expect_parts(check_error("none.onnx"), {"no file", "torch.onnx.export"});
   expect_parts(check_error("pickle.onnx"), {"pickle", "any code"});
   const std::string whole = read_file(file("open.onnx"));

@@ -258,12 +258,13 @@ std::vector<std::string> docs_tables() {
     return cat("<!-- ", name, ": begin -->\n", text, "<!-- ", name,
                ": end -->\n");
   };
-  return {marked("KNOBS", knobs_table()),
-          marked("CATALOGUE",
-                 entries_table() +
-                     "\nh(t), normalised to sum 1, of ten steps (step 0 is the "
-                     "noisiest; a gradient alone trains the last):\n\n" +
-                     strength_table())};
+  return {
+      marked("KNOBS", knobs_table()),
+      marked("CATALOGUE",
+             entries_table() +
+                 "\nh(t), normalised to sum 1, of ten steps (step 0 is the "
+                 "noisiest; a gradient or a pair alone trains the last):\n\n" +
+                 strength_table())};
 }
 
 }  // namespace rsm

@@ -23,7 +23,7 @@ void expect_round_trip(size_t values) {
 }
 
 TEST(Names, EveryValueHasOneWord) {
-  expect_round_trip<EstimatorKnobs::Source>(5);
+  expect_round_trip<EstimatorKnobs::Source>(6);
   expect_round_trip<PictureKnobs::Guidance>(3);
   expect_round_trip<PictureKnobs::Times>(4);
   expect_round_trip<PictureKnobs::Weight>(4);
@@ -45,7 +45,8 @@ TEST(Names, EveryValueHasOneWord) {
   expect_round_trip<EstimatorKnobs::Spread>(3);
   expect_round_trip<EstimatorKnobs::Combine>(3);
   expect_round_trip<EstimatorKnobs::Return>(3);
-  expect_round_trip<SamplerNoise>(5);
+  expect_round_trip<EstimatorKnobs::Diversity>(3);
+  expect_round_trip<SamplerNoise>(6);
   expect_round_trip<Solver>(3);
   expect_round_trip<StrengthKnobs::Shape>(15);
   expect_round_trip<RegularisationKnobs::KlForm>(7);

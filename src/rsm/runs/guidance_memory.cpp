@@ -8,12 +8,24 @@
 #include "rsm/models/loading.h"
 #include "rsm/models/small_unet.h"
 #include "rsm/models/unet.h"
+#include "rsm/rewards/rewards.h"
 #include "rsm/runs/memory_forecast.h"
 #include "rsm/runs/memory_parts.h"
 
 namespace rsm {
 
 using namespace memory;
+
+namespace {
+
+/** Of a judge that computes there whatever its device. */
+bool is_on_cpu(const std::string& reward) {
+  const std::string judge = judge_of(reward);
+  return judge.starts_with("onnx:") || judge == "ocr" ||
+         judge.starts_with("ocr:");
+}
+
+}  // namespace
 
 void MemoryCount::read_value(const StateDict& weights, const RunOptions& o) {
   const auto& knobs = o.method.estimator.gradient.value;
@@ -44,6 +56,7 @@ void MemoryCount::read_judges(const RunOptions& o) {
     const auto place =
         device_named(reward.device.empty() ? "cpu" : reward.device);
     if (place.type() != o.device.type()) continue;
+    if (!o.device.is_cpu() && is_on_cpu(reward.name)) continue;
     const auto memory = judge_memory(reward, pictures);
     judges_ += memory.weights;
     if (reward.weight != 0) judging_ += memory.gradient;

@@ -49,7 +49,8 @@ void check_groups(const Config& config, const Method& method,
 
 /** Notes a gate that has nothing to look at. */
 void check_gate(const Config& config, const RunOptions& o) {
-  if (!o.method.regularisation.gate.is_on() ||
+  if (config.is_wrong(key_of(config)) ||
+      !o.method.regularisation.gate.is_on() ||
       std::any_of(o.rewards.begin(), o.rewards.end(),
                   [](const RewardSpec& spec) { return spec.weight == 0; })) {
     return;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "rsm/base/error.h"
+#include "rsm/data/brisque.h"
 #include "rsm/data/prompts.h"
 #include "rsm/io/files.h"
 #include "rsm/io/json_fields.h"
@@ -167,6 +168,9 @@ RunInputs run_inputs(const RunOptions& options) {
   }
   for (const auto& path : options.beside.given()) {
     add_network(path, out.judges);
+  }
+  if (!options.beside.brisque.empty()) {
+    add_network(brisque_range_of(options.beside.brisque), out.judges);
   }
   return out;
 }
