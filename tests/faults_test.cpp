@@ -225,7 +225,9 @@ TEST_P(Faults, WhereverARunWritesItLosesNothingAndEndsInTheSameBytes) {
   }
   // Pictures and what only shows the log are no reason to end a run.
   EXPECT_GT(ended, tries / 4);
-  if (GetParam() == Kind::full) EXPECT_LT(ended, tries);
+  if (GetParam() == Kind::full) {
+    EXPECT_LT(ended, tries);
+  }
 }
 
 /** As reports and exports are written, too. */
