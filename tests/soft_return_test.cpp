@@ -128,7 +128,7 @@ TEST_P(SoftReturnOn, KeepTheirCostsWithPicturesThatWait) {
   run_to_end(options("mended"));
   expect_same_weights(folder / "whole", folder / "mended", repeats_its_bits());
   const auto evaluations = [&](const char* name) {
-    return read_log(folder / name / "log.jsonl").back().at("evals");
+    return read_log(folder / cat(name, "/log.jsonl")).back().at("evals");
   };
   EXPECT_EQ(evaluations("mended"), evaluations("whole"));
 }
