@@ -119,8 +119,11 @@ void prepare_flow(const Config& section, EstimatorKnobs& knobs) {
 void prepare_window(const Config& section, WindowKnobs& knobs) {
   auto next = knobs;
   KnobReader{section}("size", next.size, kSamplerSteps, "");
+  if (next.size == 0) {
+    knobs = {};
+    return;
+  }
   KnobReader{section}("move", next.move, "");
-  if (next.size == 0) knobs = {};
   if (next.move == WindowKnobs::Move::frozen) knobs.every = WindowKnobs().every;
 }
 

@@ -128,9 +128,10 @@ int64_t fill(Rollout& rollout, const SafetensorsFile& file) {
   const Part part(rollout, drawn);
   for (const auto& [name, member] : tensors_of(rollout)) {
     const auto found = file.tensors.find(name);
+    const auto& all = rollout.*member;
+    const auto wanted = drawn == prompts ? all : part.of(name, all);
     RSM_CHECK(
-        found != file.tensors.end() &&
-            found->second.sizes() == part.of(name, rollout.*member).sizes(),
+        found != file.tensors.end() && found->second.sizes() == wanted.sizes(),
         "its tensor \"", name, "\" is not of the epoch's rollout");
   }
   auto& reference = rollout.reference;
