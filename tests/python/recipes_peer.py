@@ -46,7 +46,7 @@ SHORTER = {
        if "scorer" in words else ""),
 }
 NOT_RUN = [
-    (r"rsm compare runs/methods", "compares the runs of a sweep of hours; "
+    (r"rsm compare runs/(methods|first-order)", "compares the runs of a sweep of hours; "
      "other recipes compare runs"),
     (r"\b(configs|runs)/sd(15|35)", "need models that do not ship; "
      "paper_configs_test runs these configs on small ones"),
