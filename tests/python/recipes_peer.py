@@ -38,7 +38,9 @@ SHORTER = {
         " --points 1 --samples 16"
         if "estimators" in words and "--points" not in words else "")
     + (" --roots 3 --branches 2 --blocks 3" if "signal" in words else ""),
-    "verify": lambda words: f"{words} --epochs 1 --points 64",
+    # Every entry is tried by Laboratory.EveryEntryIsTried.
+    "verify": lambda words: re.sub(r"verify(?= --|$)", "verify rsm-flow ram",
+                                   words) + " --epochs 1 --points 64",
     "pretrain": lambda words: f"{words} --set train.images=64 "
     f"--set output=again/{pathlib.Path(words.split()[2]).stem}/model"
     + (" --set data.samples=12 --set data.calibration=12 "
