@@ -47,6 +47,15 @@ Prompts load_prompts(const std::string& what) {
   return read_prompt_file(what);
 }
 
+std::map<int64_t, std::vector<int64_t>> places_by_prompt(
+    const Prompts& prompts) {
+  std::map<int64_t, std::vector<int64_t>> out;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    out[prompts[i].id].push_back(static_cast<int64_t>(i));
+  }
+  return out;
+}
+
 std::vector<int64_t> epoch_prompts(uint64_t run_seed, int64_t epoch,
                                    const Prompts& prompts, int64_t count) {
   RSM_CHECK(epoch >= 0 && !prompts.empty() && count >= 0,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,10 @@ namespace rsm {
  * Throws rsm::UsageError where `what` names nothing, and as read_prompt_file.
  */
 Prompts load_prompts(const std::string& what);
+
+/** Of each prompt's id where it stands in `prompts`, rising. */
+std::map<int64_t, std::vector<int64_t>> places_by_prompt(
+    const Prompts& prompts);
 
 /** Which of `prompts` an epoch uses, `count` indices: categories take turns, in
  * an order of the epoch's own, and each goes through a permutation of its

@@ -8,6 +8,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/judges/foreign_errors.h"
 
 #ifdef RSM_OPENVINO
 #include <openvino/frontend/manager.hpp>
@@ -66,19 +67,6 @@ std::string said_by(const std::exception& error) {
   return line == std::string::npos ? text : text.substr(line + 1);
 }
 
-/** Runs what throws exceptions of the runtime, as an rsm::Error. */
-template <typename Action>
-auto asked(const std::string& before, const std::string& after,
-           const Action& action) {
-  try {
-    return action();
-  } catch (const Error&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw Error(cat(before, said_by(error), after));
-  }
-}
-
 /** What pickles begin with: as such, or in the zip file of torch.save(). */
 void refuse_pickle_bytes(const std::string& who, const std::string& file) {
   std::ifstream start(file, std::ios::binary);
@@ -98,7 +86,8 @@ std::shared_ptr<ov::Model> read_model(const std::string& who,
   refuse_pickle_bytes(who, file);
   return asked(
       cat("[", who, "] ", file, " cannot be read as ONNX: "),
-      cat("; a file that is cut short is to be copied again: ", kExport), [&] {
+      cat("; a file that is cut short is to be copied again: ", kExport),
+      said_by, [&] {
         // By its name: others would guess at what the file is.
         ov::frontend::FrontEndManager readers;
         const auto reader = readers.load_by_framework("onnx");
@@ -188,8 +177,8 @@ OnnxNetwork::OnnxNetwork(std::string who, std::string file, int64_t threads)
                           ov::num_streams(cores),
                           ov::hint::inference_precision(ov::element::f32),
                           ov::hint::enable_cpu_pinning(false)};
-  runtime_->compiled =
-      asked(cat("[", who_, "] OpenVINO cannot run ", file_, ": "), "", [&] {
+  runtime_->compiled = asked(
+      cat("[", who_, "] OpenVINO cannot run ", file_, ": "), "", said_by, [&] {
         return runtime_->core.compile_model(runtime_->model, "CPU", how);
       });
 }
@@ -208,7 +197,7 @@ std::vector<torch::Tensor> OnnxNetwork::run(const torch::Tensor& input) const {
   return asked(
       cat("[", who_, "] ", file_, ", which takes ", shown_shape(input_.shape),
           ", fails at ", in.sizes(), ": "),
-      "", [&] {
+      "", said_by, [&] {
         auto request = runtime_->compiled.create_infer_request();
         const auto type = runtime_->compiled.input().get_element_type();
         request.set_input_tensor(ov::Tensor(type, shape, in.data_ptr()));

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
 
 #include "rsm/base/error.h"
+#include "rsm/data/prompts.h"
 #include "rsm/io/files.h"
 #include "rsm/judges/clip_pixels.h"
 #include "rsm/judges/clip_towers.h"
@@ -98,13 +98,9 @@ std::vector<double> feature_diversity(const torch::Tensor& features,
   RSM_CHECK(features.dim() == 2 && features.size(0) == std::ssize(prompts),
             "[features] ", features.sizes(), " of ", prompts.size(),
             " pictures; [B,F] of each is needed");
-  std::map<int64_t, std::vector<int64_t>> of_prompt;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    of_prompt[prompts[i].id].push_back(static_cast<int64_t>(i));
-  }
   std::vector<double> out(prompts.size(),
                           std::numeric_limits<double>::quiet_NaN());
-  for (const auto& [id, index] : of_prompt) {
+  for (const auto& [id, index] : places_by_prompt(prompts)) {
     if (index.size() < 2) continue;
     const auto own = features.index_select(0, torch::tensor(index, at::kLong))
                          .to(at::kDouble);

@@ -7,6 +7,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/files.h"
+#include "rsm/judges/foreign_errors.h"
 #include "rsm/judges/network_reward.h"
 
 namespace rsm {
@@ -23,19 +24,6 @@ std::string said_by(const std::exception& error) {
   while (text.ends_with('\n')) text.pop_back();
   return text.ends_with(kMarker) ? text.substr(0, text.find('\n'))
                                  : text.substr(text.rfind('\n') + 1);
-}
-
-/** Runs what throws exceptions of the interpreter, as an rsm::Error. */
-template <typename Action>
-auto asked(const std::string& before, const std::string& after,
-           const Action& action) {
-  try {
-    return action();
-  } catch (const Error&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw Error(cat(before, said_by(error), after));
-  }
 }
 
 /** A file of torch.save() lacks the code that one of save() has. */
@@ -58,7 +46,7 @@ torch::jit::Module load(const std::string& who, const std::string& file,
       cat("; a file that is cut short is to be copied again, and a pickle of "
           "torch.save() is not read: ",
           kExportScript),
-      [&] { return torch::jit::load(file, device); });
+      said_by, [&] { return torch::jit::load(file, device); });
 }
 
 }  // namespace
@@ -91,7 +79,7 @@ c10::IValue run_script(const std::string& who, torch::jit::Module& module,
       cat("[", who, "] it fails at pictures ", images.sizes(), " on ",
           images.device(), ": "),
       "; it may be traced for another size, number of pictures or device",
-      [&] { return module.forward(std::move(inputs)); });
+      said_by, [&] { return module.forward(std::move(inputs)); });
 }
 
 torch::Tensor pictures_to_try(const std::string& who,

@@ -10,6 +10,7 @@
 #include "rsm/io/image.h"
 #include "rsm/io/json_text.h"
 #include "rsm/rewards/answers.h"
+#include "rsm/rewards/asked_reward.h"
 #include "rsm/rewards/child_process.h"
 #include "rsm/rewards/requests.h"
 
@@ -28,16 +29,15 @@ constexpr const char* kFlush =
 /** One line of JSON; what is no UTF-8 is replaced. */
 std::string line_of(const json& value) { return json_line(value) + "\n"; }
 
-class ExecReward : public Reward {
+class ExecReward : public AskedReward {
  public:
   ExecReward(ExecOptions options, const Progress& progress)
-      : options_(std::move(options)),
-        progress_(progress),
-        who_(cat("reward ", name())) {}
+      : AskedReward(cat("reward exec:", options.command), options.batch,
+                    options.groups),
+        options_(std::move(options)),
+        progress_(progress) {}
 
   std::string name() const override { return cat("exec:", options_.command); }
-
-  bool is_remote() const override { return true; }
 
   void check() const override {
     const std::lock_guard lock(mutex_);
@@ -46,35 +46,17 @@ class ExecReward : public Reward {
     }
   }
 
-  RewardScores score(const torch::Tensor& images,
-                     const Prompts& prompts) const override {
-    check_pictures(who_, images, prompts);
-    return judge_all(images, prompts,
-                     picture_ranges(images.size(0), options_.batch), {});
-  }
-
-  bool sees_groups() const override { return options_.groups; }
-
-  RewardScores score_groups(const torch::Tensor& images, const Prompts& prompts,
-                            const std::vector<int64_t>& group) const override {
-    if (!options_.groups) return score(images, prompts);
-    check_pictures(who_, images, prompts);
-    check_groups(who_, images.size(0), group);
-    return judge_all(images, prompts, group_ranges(group, options_.batch),
-                     group);
-  }
-
  private:
   RewardScores judge_all(const torch::Tensor& images, const Prompts& prompts,
                          const std::vector<PictureRange>& ranges,
-                         const std::vector<int64_t>& group) const {
+                         const std::vector<int64_t>& group) const override {
     const std::lock_guard lock(mutex_);
     restarts_ = 0;
     std::vector<RewardScores> scores;
     for (const auto& range : ranges) {
       scores.push_back(judge(images, prompts, range, group));
     }
-    RewardScores all = join_scores(who_, scores);
+    RewardScores all = join_scores(who(), scores);
     add_mended(all, std::exchange(mended_, {}));
     return all;
   }
@@ -84,7 +66,7 @@ class ExecReward : public Reward {
                      const std::vector<int64_t>& group) const {
     const auto pixels =
         picture_bytes(images.narrow(0, range.first, range.count));
-    json header = told_of(who_, prompts, range, group);
+    json header = told_of(who(), prompts, range, group);
     header.update({{"count", range.count},
                    {"height", pixels.size(1)},
                    {"width", pixels.size(2)},
@@ -120,16 +102,16 @@ class ExecReward : public Reward {
   RewardScores read_reply(const ChildProcess::Reply& reply,
                           const PictureRange& range,
                           const Prompts& prompts) const {
-    const json answer = parse_answer(who_, reply.line);
+    const json answer = parse_answer(who(), reply.line);
     const json id = answer.is_object() ? answer.value("id", json()) : json();
     const bool failed = !error_in(answer).is_null();
-    RSM_CHECK(failed || id == last_id_, "[", who_, "] answered with the id ",
+    RSM_CHECK(failed || id == last_id_, "[", who(), "] answered with the id ",
               id.dump(), "; the request's is ", last_id_,
               ": print one line for each request, and nothing else, on its "
               "standard output; ",
               kMendReward);
-    auto scores = read_scores(who_, answer, range, prompts);
-    RSM_CHECK(reply.took_all, "[", who_, "] answered for ", range.text(),
+    auto scores = read_scores(who(), answer, range, prompts);
+    RSM_CHECK(reply.took_all, "[", who(), "] answered for ", range.text(),
               " before it had read them; read count x height x width x "
               "channels bytes after each line; ",
               kMendReward);
@@ -149,14 +131,14 @@ class ExecReward : public Reward {
       case ChildProcess::Outcome::answered:
         break;
       case ChildProcess::Outcome::late:
-        throw Error(cat("[", who_, "] was not ready within ",
+        throw Error(cat("[", who(), "] was not ready within ",
                         options_.start_seconds, " s", unended(reply), "; ",
                         kFlush, needed, words(*process)));
       case ChildProcess::Outcome::ended:
-        throw Error(cat("[", who_, "] ", process->ending(),
+        throw Error(cat("[", who(), "] ", process->ending(),
                         " before it was ready", needed, words(*process)));
     }
-    RSM_CHECK(says_ready(reply.line), "[", who_, "] began with \"",
+    RSM_CHECK(says_ready(reply.line), "[", who(), "] began with \"",
               quoted(reply.line), "\"", needed, words(*process));
     return process;
   }
@@ -167,11 +149,11 @@ class ExecReward : public Reward {
                          const PictureRange& range) const {
     const bool late = reply.outcome == ChildProcess::Outcome::late;
     throw Error(cat(
-        "[", who_, "] ", failure, " while it judged ", range.text(), ", after ",
-        restarts_, restarts_ == 1 ? " restart" : " restarts", unended(reply),
-        "; one line {\"id\": ", last_id_, ", \"scores\": [...]} is needed",
-        late ? cat(" in time: ", kFlush) : "", "; ", kMendReward,
-        words(process)));
+        "[", who(), "] ", failure, " while it judged ", range.text(),
+        ", after ", restarts_, restarts_ == 1 ? " restart" : " restarts",
+        unended(reply), "; one line {\"id\": ", last_id_,
+        ", \"scores\": [...]} is needed", late ? cat(" in time: ", kFlush) : "",
+        "; ", kMendReward, words(process)));
   }
 
   /** Why no line came. It waits for the end of a program that ends, so that
@@ -207,7 +189,6 @@ class ExecReward : public Reward {
 
   const ExecOptions options_;
   const Progress& progress_;
-  const std::string who_;  ///< begins errors
   mutable std::mutex mutex_;
   mutable Process process_;
   mutable int64_t last_id_ = 0;

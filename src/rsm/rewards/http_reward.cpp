@@ -19,6 +19,7 @@
 #include "rsm/io/image.h"
 #include "rsm/io/json_text.h"
 #include "rsm/rewards/answers.h"
+#include "rsm/rewards/asked_reward.h"
 #include "rsm/rewards/http_client.h"
 #include "rsm/rewards/patience.h"
 #include "rsm/rewards/requests.h"
@@ -87,19 +88,18 @@ void work_at_once(int64_t threads, const std::function<void()>& work) {
   work();
 }
 
-class HttpReward : public Reward {
+class HttpReward : public AskedReward {
  public:
   HttpReward(HttpOptions options, const Progress& progress)
-      : options_(std::move(options)),
+      : AskedReward(cat("reward ", options.address), options.batch,
+                    options.groups),
+        options_(std::move(options)),
         progress_(progress),
         turns_(options_.turns ? options_.turns
                               : std::make_shared<Turns>(options_.requests)),
-        address_(parse_http_address(options_.address)),
-        who_(cat("reward ", name())) {}
+        address_(parse_http_address(options_.address)) {}
 
   std::string name() const override { return options_.address; }
-
-  bool is_remote() const override { return true; }
 
   void check() const override {
     HttpAddress health = address_;
@@ -108,28 +108,10 @@ class HttpReward : public Reward {
         "status 200 is needed; start the server, or correct the address");
   }
 
-  RewardScores score(const torch::Tensor& images,
-                     const Prompts& prompts) const override {
-    check_pictures(who_, images, prompts);
-    return judge_all(images, prompts,
-                     picture_ranges(images.size(0), options_.batch), {});
-  }
-
-  bool sees_groups() const override { return options_.groups; }
-
-  RewardScores score_groups(const torch::Tensor& images, const Prompts& prompts,
-                            const std::vector<int64_t>& group) const override {
-    if (!options_.groups) return score(images, prompts);
-    check_pictures(who_, images, prompts);
-    check_groups(who_, images.size(0), group);
-    return judge_all(images, prompts, group_ranges(group, options_.batch),
-                     group);
-  }
-
  private:
   RewardScores judge_all(const torch::Tensor& images, const Prompts& prompts,
                          const std::vector<PictureRange>& ranges,
-                         const std::vector<int64_t>& group) const {
+                         const std::vector<int64_t>& group) const override {
     std::vector<RewardScores> scores(ranges.size());
     std::vector<std::exception_ptr> failures(ranges.size());
     std::atomic<size_t> next{0};
@@ -147,7 +129,7 @@ class HttpReward : public Reward {
     for (const auto& failure : failures) {
       if (failure) std::rethrow_exception(failure);
     }
-    RewardScores all = join_scores(who_, scores);
+    RewardScores all = join_scores(who(), scores);
     const std::lock_guard lock(mutex_);
     add_mended(all, std::exchange(mended_, {}));
     return all;
@@ -156,11 +138,11 @@ class HttpReward : public Reward {
   RewardScores judge(const torch::Tensor& images, const Prompts& prompts,
                      const PictureRange& range,
                      const std::vector<int64_t>& group) const {
-    json body = told_of(who_, prompts, range, group);
+    json body = told_of(who(), prompts, range, group);
     body["images"] = pngs_of(images, range);
     const auto answer =
         ask({"POST", address_, json_line(body)}, range.text(), kMendReward);
-    return read_scores(who_, parse_answer(who_, answer.body), range, prompts);
+    return read_scores(who(), parse_answer(who(), answer.body), range, prompts);
   }
 
   /** The answer of status 200 to 299, sooner or later. */
@@ -175,7 +157,7 @@ class HttpReward : public Reward {
         return answer;
       }
       if (!may_pass(answer) || tried > options_.retries) {
-        throw Error(cat("[", who_, "] ", describe(answer), " for ", about,
+        throw Error(cat("[", who(), "] ", describe(answer), " for ", about,
                         ", asked ", tried, tried == 1 ? " time" : " times",
                         "; ", what_to_do));
       }
@@ -195,7 +177,6 @@ class HttpReward : public Reward {
   const Progress& progress_;
   const std::shared_ptr<Turns> turns_;
   const HttpAddress address_;
-  const std::string who_;  ///< begins errors
   mutable std::mutex mutex_;
   /** As RewardScores has it, of requests whose scores are not yet given. */
   mutable std::map<std::string, int64_t> mended_;

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "rsm/base/doubles.h"
 #include "rsm/base/error.h"
 #include "rsm/data/picture_watch.h"
+#include "rsm/data/prompts.h"
 #include "rsm/rewards/answers.h"
 #include "rsm/rewards/weighted_reward.h"
 #include "rsm/rollouts/sampler.h"
@@ -114,13 +116,9 @@ EvaluationSet make_evaluation_set(const Prompts& prompts, int64_t images,
 
 std::vector<double> picture_diversity(const torch::Tensor& images,
                                       const Prompts& prompts) {
-  std::map<int64_t, std::vector<int64_t>> of_prompt;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    of_prompt[prompts[i].id].push_back(static_cast<int64_t>(i));
-  }
   std::vector<double> out(prompts.size(),
                           std::numeric_limits<double>::quiet_NaN());
-  for (const auto& [id, index] : of_prompt) {
+  for (const auto& [id, index] : places_by_prompt(prompts)) {
     if (index.size() < 2) continue;
     const auto flat = images.index_select(0, torch::tensor(index, at::kLong))
                           .flatten(1)
