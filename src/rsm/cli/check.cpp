@@ -7,6 +7,7 @@
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 #include "rsm/runs/forecast.h"
+#include "rsm/runs/machine.h"
 #include "rsm/runs/memory_advice.h"
 #include "rsm/runs/memory_forecast.h"
 #include "rsm/runs/memory_plan.h"
@@ -169,14 +170,20 @@ int check_config(const CheckArguments& args) {
   nlohmann::json out = to_json(counted);
   out["memory"] = to_json(memory);
   out["memory"]["chosen"] = options.memory_choice;
-  out["warnings"] = options.warnings;
+  auto warnings = options.warnings;
+  if (auto slow = rollout_type_warning(options.device, options.rollout_type,
+                                       has_fast_bfloat16());
+      !slow.empty()) {
+    warnings.push_back(std::move(slow));
+  }
+  out["warnings"] = warnings;
   const auto pull = pull_text(options.method.regularisation);
   out["reference"] = pull;
   if (!args.json) {
     print_forecast(options, counted);
     if (!pull.empty()) std::printf("  %s\n", pull.c_str());
     print_memory(options, memory);
-    for (const auto& warning : options.warnings) {
+    for (const auto& warning : warnings) {
       std::printf("  warning: %s\n", warning.c_str());
     }
   }

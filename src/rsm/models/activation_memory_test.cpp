@@ -14,6 +14,7 @@
 #include "rsm/models/sd3_transformer.h"
 #include "rsm/models/testing.h"
 #include "rsm/models/unet.h"
+#include "rsm/runs/machine.h"
 
 namespace rsm {
 namespace {
@@ -21,16 +22,6 @@ namespace {
 /** A count may miss what kernels hold for themselves, and counts what the first
  * block, before which nothing is trained, does not keep. */
 constexpr double kTolerance = 0.12;
-
-/** Whether LibTorch convolves bfloat16 as such: CPUs without these instructions
- * hold copies in float32 beside, which are not counted. */
-bool convolves_bfloat16() {
-#ifdef __x86_64__
-  return __builtin_cpu_supports("avx512bw") != 0;
-#else
-  return true;
-#endif
-}
 
 /** Counts what this thread asks LibTorch's allocator for. */
 class Allocations : public c10::MemoryReportingInfoBase {
@@ -144,7 +135,7 @@ void compare_all(NetworkModule& network, const Config& config,
   at::set_num_threads(1);
   compare(network, config, asked, {"all", {}}, torch::kFloat);
   compare(network, config, asked, {"linear", {kAllLinear}}, torch::kFloat);
-  if (network.part() == "unet" && !convolves_bfloat16()) {
+  if (network.part() == "unet" && !has_fast_bfloat16()) {
     GTEST_SKIP() << "this CPU convolves no bfloat16: float32 alone is compared";
   }
   compare(network, config, asked, {"linear", {kAllLinear}}, torch::kBFloat16);
@@ -189,7 +180,7 @@ TEST(ActivationMemory, OfDecodingIsWhatIsAllocated) {
   config.block_out_channels = {32, 64, 64};
   config.layers_per_block = 2;
   for (const auto type : {torch::kFloat, torch::kBFloat16}) {
-    if (type == torch::kBFloat16 && !convolves_bfloat16()) {
+    if (type == torch::kBFloat16 && !has_fast_bfloat16()) {
       GTEST_SKIP()
           << "this CPU convolves no bfloat16: float32 alone is compared";
     }

@@ -52,4 +52,22 @@ std::string machine_fingerprint(torch::Device device, int64_t tile) {
   return text;
 }
 
+bool has_fast_bfloat16() {
+#ifdef __x86_64__
+  return __builtin_cpu_supports("avx512bw") != 0 &&
+         __builtin_cpu_supports("avx512vl") != 0 &&
+         __builtin_cpu_supports("avx512dq") != 0;
+#else
+  return true;
+#endif
+}
+
+std::string rollout_type_warning(torch::Device device,
+                                 torch::ScalarType rollout_type, bool fast) {
+  if (!device.is_cpu() || rollout_type != torch::kBFloat16 || fast) return "";
+  return "compute.rollout_type is bfloat16, which this CPU has no instructions "
+         "for (AVX-512): sampling may take several times as long as in "
+         "float32; compute.rollout_type: float32 is another run, and sooner";
+}
+
 }  // namespace rsm

@@ -112,8 +112,11 @@ void render_into(const std::vector<Object>& objects, float* image) {
 Spec random_spec(Engine& engine) {
   const auto& specs = all_specs();
   const auto category = static_cast<Category>(uniform_int(engine, kCategories));
-  const auto [first, last] =
-      std::ranges::equal_range(specs, category, {}, &Spec::category);
+  // Not ranges::equal_range, whose answer clang 14 cannot read.
+  const auto first =
+      std::ranges::lower_bound(specs, category, {}, &Spec::category);
+  const auto last =
+      std::ranges::upper_bound(specs, category, {}, &Spec::category);
   return first[uniform_int(engine, static_cast<int>(last - first))];
 }
 
