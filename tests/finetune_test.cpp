@@ -150,13 +150,15 @@ TEST_P(FinetuneOn, ThreadsAndCheckpointingChangeNothingBitForBit) {
 TEST_P(FinetuneOn, HalfPrecisionRolloutsLeaveTheFirstRatioExactlyOne) {
   // The rollout's gap shows that there was one to bridge.
   const TemporaryFolder folder;
-  const auto half = run_to_end(options_of(folder / "half", {"train.epochs=2"}));
+  const auto half = run_to_end(options_of(
+      folder / "half", {"train.epochs=2", "compute.rollout_type=bfloat16"}));
   EXPECT_GT(half[2].at("rollout_gap").get<double>(), 0);
   expect_no_gap(half[2]);
   for (const std::string checkpointing : {"false", "true"}) {
     const auto trained = run_to_end(
         options_of(folder / ("trained" + checkpointing),
-                   {"train.epochs=2", "compute.training_type=bfloat16",
+                   {"train.epochs=2", "compute.rollout_type=bfloat16",
+                    "compute.training_type=bfloat16",
                     "compute.activation_checkpointing=" + checkpointing}));
     EXPECT_NE(trained[2].at("grad_norm"), half[2].at("grad_norm"));
     expect_no_gap(trained[2]);

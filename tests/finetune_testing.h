@@ -37,6 +37,8 @@ evaluation:
 checkpoint:
   every: 1
 compute:
+  rollout_tile: 4
+  train_tile: 4
   threads: 2
 )";
 }

@@ -17,7 +17,9 @@ namespace fs = std::filesystem;
 RunOptions small_lora_options(const std::string& folder) {
   return options_of(
       folder, {"train.epochs=2", "train.lora.rank=1",
-               "train.lora.targets=[norm_out.linear]", "checkpoint.every=10"});
+               "train.lora.targets=[norm_out.linear]", "checkpoint.every=10",
+               "sampling.steps=3", "sampling.guidance_scale=1",
+               "method.estimator.branches=[3, 0, 0]", "evaluation.images=6"});
 }
 
 TEST(FullDisk, WhereverItEndsARunMoreSpaceLetsItGoOnToTheSameEnd) {

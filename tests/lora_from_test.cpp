@@ -71,7 +71,7 @@ TEST_F(LoraFrom, ItsFirstScoresAreThoseThatEvaluateGives) {
   const auto log = run_to_end(from(first(), "run", {"train.epochs=0"}));
   const std::string command =
       cat(RSM_BINARY_DIR, "/rsm evaluate ", kModel, " --lora ", first(),
-          " --guidance 1 --steps 2 --tile 8 --type bfloat16 --images 6 "
+          " --guidance 1 --steps 2 --tile 8 --images 6 "
           "--seed 42 --reward jpeg-compressibility --json > ",
           folder_ / "scores.json", " 2> ", folder_ / "said");
   ASSERT_EQ(std::system(command.c_str()), 0) << read_file(folder_ / "said");

@@ -87,9 +87,9 @@ TEST_P(ValueNetworkOn, ResumesInTheSameBytes) {
   const TemporaryFolder folder;
   for (const auto& [method, kind, overrides] : cases) {
     SCOPED_TRACE(cat(method, " ", kind));
-    const auto run = [&](const std::string& name) {
-      return valued_run(folder / (method + kind + name), method, kind,
-                        on_device(overrides));
+    const auto run = [&, &m = method, &k = kind,
+                      &o = overrides](const std::string& name) {
+      return valued_run(folder / (m + k + name), m, k, on_device(o));
     };
     const auto saved =
         expect_resumes(run("whole"), run("parts"), repeats_its_bits());

@@ -216,7 +216,10 @@ StateDict open_clip_names(const StateDict& named) {
   StateDict out;
   for (const auto& [name, tensor] : named) {
     if (std::count(kUnused.begin(), kUnused.end(), name) > 0) continue;
-    const auto same = [&](const Renames& names) { return names.first == name; };
+    // Bound anew: clang 14 captures no structured binding.
+    const auto same = [&own = name](const Renames& names) {
+      return names.first == own;
+    };
     const auto whole = std::find_if(kNames.begin(), kNames.end(), same);
     const auto turned =
         std::find_if(kProjections.begin(), kProjections.end(), same);

@@ -153,7 +153,7 @@ TEST(ClipVisionConfig, NamesTheKeyItCannotTake) {
   };
   for (const auto& [value, said] : wrong) {
     expect_parts(
-        error_of([&] { ClipVisionConfig::from_json(value, "my.json"); }),
+        error_of([&, &v = value] { ClipVisionConfig::from_json(v, "my.json"); }),
         {"my.json", said});
   }
 }

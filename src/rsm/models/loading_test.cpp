@@ -1,6 +1,7 @@
 #include "rsm/models/loading.h"
 
 #include <gtest/gtest.h>
+#include <torch/cuda.h>
 
 #include <functional>
 #include <set>

@@ -57,7 +57,9 @@ TEST(Policy, KeepsItsLoraWhereTheReferenceThrows) {
 
 TEST(Policy, EveryCopyIsLedAwayFromTheNegativePrompt) {
   const Asked asked;
-  const auto& [model, x, t, condition] = asked;
+  const auto& model = asked.model;
+  const auto &x = asked.x, &t = asked.t;
+  const auto& condition = asked.condition;
   PolicyOptions options;
   options.lora = LoraConfig{.rank = 2, .alpha = 4};
   options.guidance_scale = 3;
@@ -82,7 +84,9 @@ TEST(Policy, EveryCopyIsLedAwayFromTheNegativePrompt) {
  * the others. */
 TEST(Policy, TheGuidedReferenceIsTheModelBeforeTrainingAtItsOwnScale) {
   const Asked asked;
-  const auto& [model, x, t, condition] = asked;
+  const auto& model = asked.model;
+  const auto &x = asked.x, &t = asked.t;
+  const auto& condition = asked.condition;
   const auto empty = model.text->encode({""});
   PolicyOptions options;
   options.lora = LoraConfig{.rank = 2, .alpha = 4};
@@ -116,7 +120,9 @@ TEST(Policy, TheGuidedReferenceIsTheModelBeforeTrainingAtItsOwnScale) {
 /** The model before training stays what it was. */
 TEST(Policy, TheReferenceThatPullsIsWhatItWasResetTo) {
   const Asked asked;
-  const auto& [model, x, t, condition] = asked;
+  const auto& model = asked.model;
+  const auto &x = asked.x, &t = asked.t;
+  const auto& condition = asked.condition;
   for (const bool lora : {false, true}) {
     PolicyOptions options;
     if (lora) options.lora = LoraConfig{.rank = 2, .alpha = 4};
@@ -163,7 +169,9 @@ TEST(Policy, AReferenceThatNothingPullsToIsNotReset) {
  * sees all its copies, each with weights of its own, under the training's. */
 TEST(Policy, OnlyTheRolloutIsGuidedAsSamplesAre) {
   const Asked asked;
-  const auto& [model, x, t, condition] = asked;
+  const auto& model = asked.model;
+  const auto &x = asked.x, &t = asked.t;
+  const auto& condition = asked.condition;
   const auto empty = model.text->encode({""});
   PolicyOptions options;
   options.guidance_scale = 3;

@@ -1,5 +1,7 @@
 #include "rsm/pretrain/learner.h"
 
+#include <torch/nn/utils/clip_grad.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>

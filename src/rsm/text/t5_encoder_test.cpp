@@ -170,8 +170,9 @@ TEST(T5Config, NamesTheKeyItCannotTake) {
       {json::array(), "my.json holds: array"},
   };
   for (const auto& [value, said] : wrong) {
-    expect_parts(error_of([&] { T5Config::from_json(value, "my.json"); }),
-                 {"my.json", said});
+    expect_parts(
+        error_of([&, &v = value] { T5Config::from_json(v, "my.json"); }),
+        {"my.json", said});
   }
 }
 

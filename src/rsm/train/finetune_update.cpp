@@ -42,8 +42,9 @@ UpdateLog Finetune::update(const Prepared& epoch) {
 std::vector<torch::Tensor> Finetune::gradients_of(
     const Prepared& epoch, const UpdateWeights& weights,
     const std::vector<int64_t>& states, UpdateLog& log) {
-  const auto& [sampled, guidance, frozen] = epoch;
-  const auto& rollout = sampled.rollout;
+  const auto& guidance = epoch.guidance;
+  const auto& frozen = epoch.frozen;
+  const auto& rollout = epoch.sampled.rollout;
   const auto all = all_states(rollout);
   const bool first =
       log.updates == 0 && !options_.method.estimator.pictures.old.is_kept();
