@@ -76,10 +76,8 @@ std::string warnings_html(const RunSummary& summary) {
   std::vector<std::string> shown, rest;
   // The summary's own, which come last, weigh most.
   for (size_t i = summary.warnings.size(); i-- > 0;) {
-    const auto epochs = epochs_text(summary.warnings[i]);
     (shown.size() < kMostWarnings ? shown : rest)
-        .push_back(summary.warnings[i].text +
-                   (epochs.empty() ? "" : " (" + epochs + ")"));
+        .push_back(warning_text(summary.warnings[i]));
   }
   if (shown.empty()) return "";
   return "<div class=\"warnings\"><strong>Warnings</strong>\n" +
@@ -141,6 +139,11 @@ std::string report_html(const RunRecord& record) {
           section("Over training", strip_html(record)) +
           section("What changed", plots(result_figures(record, summary))) +
           section("How it got there", plots(curve_figures(record, summary))) +
+          section("Each reward alone", reward_figures(record, summary),
+                  "Means over the pictures of training. Correlations are "
+                  "within groups, of what a reward adds: to the trained total, "
+                  "and to what the others add; they and its share of the "
+                  "total's square are means over epochs.") +
           section("Is it still the same model?",
                   table_html(metric_table(summary)) +
                       plots(safety_figures(record))) +

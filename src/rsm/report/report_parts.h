@@ -12,6 +12,9 @@ namespace rsm::report {
 std::string result_figures(const RunRecord& record, const RunSummary& summary);
 /** Scores against epochs and drift. */
 std::string curve_figures(const RunRecord& record, const RunSummary& summary);
+/** Each of several rewards alone: its course, how it stands to the others, and
+ * what the log warns of it. */
+std::string reward_figures(const RunRecord& record, const RunSummary& summary);
 /** Drift from the reference, and what training should not raise. */
 std::string safety_figures(const RunRecord& record);
 /** The method at each sampler step: guidance strength, clipping, spread. */

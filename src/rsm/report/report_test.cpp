@@ -89,6 +89,50 @@ TEST(Report, ShowsAValueNetworkBesideTheRewardsGradient) {
                 "value network, epoch 2 0.5 at ", "gradient, epoch 2 8 at "});
 }
 
+TEST(Report, ShowsEachOfSeveralRewardsAlone) {
+  EXPECT_EQ(example_report().find("Each reward"), std::string::npos);
+  auto log = example_log();
+  for (const size_t epoch : {1, 2}) {
+    log[epoch]["rewards"] = example_rewards(0.25 * (1.0 + epoch));
+  }
+  log[2]["warnings"] = {"plain falls where the total rises", "plainly not its"};
+  const auto page = report_of(log);
+  EXPECT_EQ(tag_problem(page), "");
+  const auto row = [](const std::string& name, const std::string& cells) {
+    std::string out = "<tr><th scope=\"row\">" + name + "</th>";
+    for (size_t at = 0, end = 0; end != std::string::npos; at = end + 1) {
+      end = cells.find('|', at);
+      out += "<td>" + cells.substr(at, end - at) + "</td>";
+    }
+    return out + "</tr>";
+  };
+  // A negative weight is best where its reward is lowest; what weighs nothing
+  // has the total for the others.
+  expect_parts(
+      page,
+      {"<h2>Each reward alone",
+       row("beauty", "1|0.5|0.75|0.75 (epoch 2)|+0.80|-0.32|0.80"),
+       row("plain", "-0.5|-0.5|-0.75|-0.75 (epoch 2)|+0.32|-0.32|0.20"),
+       row("aside", "0|3|3|3 (epoch 1)|-0.50|-0.50|0.00"),
+       ">Each reward by epoch <", "beauty 1 at 2 epoch", "plain -1 at 2 epoch",
+       ">Correlation with the others <", "aside -0.5 at 2 epoch"});
+  EXPECT_EQ(occurrences(page, "plain falls where the total rises (in epoch 2)"),
+            2);
+  EXPECT_EQ(occurrences(page, "plainly not its"), 1);
+}
+
+TEST(Report, ARewardThatAloneTrainsHasNoOthers) {
+  auto log = example_log();
+  log[1]["rewards"] = example_rewards(0.5);
+  auto& one = log[1]["rewards"];
+  one.erase("plain");
+  one["beauty"]["share"] = one["beauty"]["correlation"] = 1.0;
+  const auto page = report_of(log);
+  EXPECT_EQ(tag_problem(page), "");
+  expect_parts(page, {"<td>+1.00</td><td>n/a</td><td>1.00</td>"});
+  EXPECT_EQ(page.find(">Each reward by epoch"), std::string::npos);
+}
+
 TEST(Report, StandsAloneAndDependsOnTheFolderAlone) {
   const auto page = example_report();
   EXPECT_EQ(page, example_report());

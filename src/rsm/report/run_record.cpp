@@ -114,6 +114,12 @@ EpochRecord epoch_of(const JsonFields& line) {
       out.by_step[key] = by_step.numbers(key);
     }
   }
+  if (line.has("rewards")) {
+    const auto rewards = line.object("rewards");
+    for (const auto& name : rewards.keys()) {
+      out.rewards[name] = numbers_of(rewards.object(name));
+    }
+  }
   if (line.has("eval")) out.evaluation = evaluation_of(line.object("eval"));
   return out;
 }

@@ -52,6 +52,7 @@ struct EpochRecord {
   int64_t epoch = 0;
   std::map<std::string, double> numbers;  ///< "reward", "kl", "wall_s", ...
   std::map<std::string, std::vector<double>> by_step;  ///< with NaN
+  std::map<std::string, Scores::Numbers> rewards;      ///< each of several
   std::optional<EvaluationRecord> evaluation;
   std::vector<std::string> warnings;
 

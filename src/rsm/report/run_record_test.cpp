@@ -127,6 +127,7 @@ TEST(RunRecord, OddValuesAreRefusedByFileAndKeyOrShown) {
   });
   write_plain(folder / "run.json", run.dump());
   auto log = example_log();
+  log[1]["rewards"] = example_rewards(0.5);
   for (auto& line : log) {
     for_each_with(values, line, [&](const std::string& key) {
       folder.write(log);

@@ -121,8 +121,9 @@ std::string change_word(const Change& change, size_t statements);
  */
 TextTable metric_table(const RunSummary& summary);
 
-/** "in 3 epochs, 2 to 9", "in epoch 4"; "" for the run as a whole. */
-std::string epochs_text(const WarningGroup& warning);
+/** Its text with "(in 3 epochs, 2 to 9)" or "(in epoch 4)" behind it; alone of
+ * the run as a whole. */
+std::string warning_text(const WarningGroup& warning);
 
 /** For a terminal of 80 columns, in ASCII, with a final newline. */
 std::string summary_text(const RunRecord& record);

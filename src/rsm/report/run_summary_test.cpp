@@ -278,8 +278,8 @@ TEST(RunSummary, WarningsThatDifferInNumbersAreOne) {
   EXPECT_EQ(summary.warnings[0].epochs, 2);
   EXPECT_EQ(summary.warnings[0].first_epoch, 1);
   EXPECT_EQ(summary.warnings[0].last_epoch, 2);
-  EXPECT_EQ(epochs_text(summary.warnings[0]), "in 2 epochs, 1 to 2");
-  EXPECT_EQ(epochs_text(summary.warnings[1]), "in epoch 1");
+  expect_parts(warning_text(summary.warnings[0]), {" (in 2 epochs, 1 to 2)"});
+  expect_parts(warning_text(summary.warnings[1]), {" (in epoch 1)"});
 }
 
 TEST(RunSummary, WarningsOfTheRunAsAWholeAreShown) {

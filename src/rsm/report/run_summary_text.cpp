@@ -201,11 +201,11 @@ TextTable metric_table(const RunSummary& summary) {
   return out;
 }
 
-std::string epochs_text(const WarningGroup& warning) {
-  if (warning.epochs == 0) return "";
-  if (warning.epochs == 1) return cat("in epoch ", warning.last_epoch);
-  return cat("in ", warning.epochs, " epochs, ", warning.first_epoch, " to ",
-             warning.last_epoch);
+std::string warning_text(const WarningGroup& warning) {
+  const auto& [text, epochs, first, last] = warning;
+  if (epochs == 0) return text;
+  if (epochs == 1) return cat(text, " (in epoch ", last, ")");
+  return cat(text, " (in ", epochs, " epochs, ", first, " to ", last, ")");
 }
 
 std::string summary_text(const RunRecord& record) {
@@ -229,9 +229,7 @@ std::string summary_text(const RunRecord& record) {
                      summary.epoch));
   out += capital(join(rest, "; ")) + ".\n";
   for (const auto& warning : summary.warnings) {
-    const auto epochs = epochs_text(warning);
-    out += "warning: " + warning.text +
-           (epochs.empty() ? "" : " (" + epochs + ")") + "\n";
+    out += "warning: " + warning_text(warning) + "\n";
   }
   return plain_signs(out);
 }

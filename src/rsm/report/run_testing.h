@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -90,6 +91,21 @@ inline std::vector<nlohmann::json> example_log() {
   last.update(training);
   last["warnings"] = {"gap of 0.1"};
   return {evaluation_line(0, 0.40, 0.20, 2e-4), between, last};
+}
+
+/** What an epoch's line says of three rewards, the last of weight 0: what
+ * "beauty" adds has the total's square, what "plain" adds 0.4 of it. */
+inline nlohmann::json example_rewards(double beauty) {
+  const auto said = [](double weight, double mean, double correlation,
+                       double share) -> nlohmann::json {
+    return {{"weight", weight}, {"mean", mean},
+            {"std", 0.25},      {"groups", 40},
+            {"dead_groups", 2}, {"correlation", correlation},
+            {"share", share}};
+  };
+  return {{"beauty", said(1, beauty, 0.8, 0.8)},
+          {"plain", said(-0.5, -beauty, 0.2 / std::sqrt(0.4), 0.2)},
+          {"aside", said(0, 3, -0.5, 0)}};
 }
 
 inline nlohmann::json example_run() {
