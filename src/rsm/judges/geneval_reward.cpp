@@ -22,6 +22,11 @@ using geneval::Found;
 using geneval::Part;
 using geneval::Task;
 
+/** Pictures that are looked at and coloured together, and whose masks are held:
+ * a hundred of each are usual. A multiple of networks' tiles, which stay the
+ * same. */
+constexpr int64_t kHeld = 4 * NetworkReward::kTile;
+
 /** What GenEval's verdict is called. */
 const char* verdict_of(const geneval::Settings& settings) {
   return settings.published ? "geneval" : "geneval-like";
@@ -50,6 +55,8 @@ class GenevalReward : public Reward {
   };
 
   const Parts& parts() const;
+  std::vector<Found> find(const Parts& p, const torch::Tensor& images,
+                          const Task* tasks) const;
   void colour(const Parts& p, const std::vector<Part>& parts,
               const std::vector<Detection*>& objects) const;
   std::string who() const { return "reward " + spec_.name; }
@@ -102,14 +109,10 @@ void GenevalReward::colour(const Parts& p, const std::vector<Part>& parts,
   }
 }
 
-RewardScores GenevalReward::score(const torch::Tensor& images,
-                                  const Prompts& prompts) const {
-  check_pictures(who(), images, prompts);
-  const Parts& p = parts();
-  std::vector<Task> tasks;
-  for (const auto& prompt : prompts) {
-    tasks.push_back(geneval::read_task(who(), prompt, p.classes));
-  }
+/** What counts in each picture for its task, with colours. */
+std::vector<Found> GenevalReward::find(const Parts& p,
+                                       const torch::Tensor& images,
+                                       const Task* tasks) const {
   const auto seen = p.detector->see(images);
   std::vector<Found> found;
   std::vector<Detection*> objects;  // of `found`, which moves no more
@@ -128,7 +131,25 @@ RewardScores GenevalReward::score(const torch::Tensor& images,
     }
   }
   colour(p, parts_of_objects, objects);
+  return found;
+}
+
+RewardScores GenevalReward::score(const torch::Tensor& images,
+                                  const Prompts& prompts) const {
+  check_pictures(who(), images, prompts);
+  const Parts& p = parts();
+  std::vector<Task> tasks;
+  for (const auto& prompt : prompts) {
+    tasks.push_back(geneval::read_task(who(), prompt, p.classes));
+  }
   const int64_t count = images.size(0);
+  std::vector<Found> found;
+  for (int64_t first = 0; first < count; first += kHeld) {
+    for (auto& one :
+         find(p, images.slice(0, first, first + kHeld), tasks.data() + first)) {
+      found.push_back(std::move(one));
+    }
+  }
   const auto correct = at::empty({count}, at::kFloat);
   const auto strict = at::empty({count}, at::kFloat);
   const auto graded = at::empty({count}, at::kFloat);
