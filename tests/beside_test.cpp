@@ -1,7 +1,6 @@
 // Runs whose evaluations measure more than the reward.
 
 #include <gtest/gtest.h>
-#include <torch/script.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -9,6 +8,7 @@
 #include "rsm/io/files.h"
 #include "rsm/io/json_text.h"
 #include "rsm/io/testing.h"
+#include "rsm/judges/script_testing.h"
 #include "rsm/runs/run_inputs.h"
 #include "rsm/train/testing.h"
 
@@ -16,13 +16,10 @@ namespace rsm {
 namespace {
 
 std::string write_features(const TemporaryFolder& folder) {
-  torch::jit::Module module("features");
-  module.define(R"(
+  return write_forward(folder / "features.pt", R"(
 def forward(self, images: Tensor) -> Tensor:
   return images.flatten(1) + 0.1
 )");
-  module.save(folder / "features.pt");
-  return folder / "features.pt";
 }
 
 /** Two prompts of three pictures each. */

@@ -1,12 +1,12 @@
 // Runs on rewards that are networks, of both orders.
 
 #include <gtest/gtest.h>
-#include <torch/script.h>
 
 #include "gradient_run_testing.h"
 #include "rsm/base/testing.h"
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
+#include "rsm/judges/script_testing.h"
 #include "rsm/judges/testing.h"
 #include "rsm/runs/run_inputs.h"
 #include "rsm/train/testing.h"
@@ -46,14 +46,12 @@ TEST_P(JudgedRunOn, TrainsOnARandomClipByItsGradient) {
  * point of a picture's means say. */
 void write_clock_detector(const std::string& folder) {
   make_folders(folder);
-  torch::jit::Module module("detector");
-  module.define(R"(
+  write_forward(folder + "/detector.pt", R"(
 def forward(self, images: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
   scores = torch.frac(images.mean([2, 3]) * 1000)
   boxes = torch.ones([images.size(0), 3, 4], device=images.device)
   return boxes, scores, torch.zeros_like(scores, dtype=4)
 )");
-  module.save(folder + "/detector.pt");
   write_file_atomic(folder + "/classes.txt", "clock\nvase\n");
 }
 

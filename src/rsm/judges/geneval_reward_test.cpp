@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
-#include <torch/script.h>
 
 #include <array>
 #include <filesystem>
@@ -14,6 +13,7 @@
 #include "rsm/judges/all_rewards.h"
 #include "rsm/judges/geneval_colours.h"
 #include "rsm/judges/judge_memory.h"
+#include "rsm/judges/script_testing.h"
 #include "rsm/judges/testing.h"
 #include "rsm/rewards/testing.h"
 
@@ -120,14 +120,12 @@ TestPictures pictures_of(const Cases& cases) {
   return out;
 }
 
-/** A module by the body of its forward, saved; others need no Python. */
+/** A detector by the body of its forward. */
 void write_module(const std::string& file, const std::string& result,
                   const std::string& body,
                   const std::string& more_arguments = "") {
-  torch::jit::Module module("detector");
-  module.define("def forward(self, images: Tensor" + more_arguments + ") -> " +
-                result + ":\n" + body);
-  module.save(file);
+  write_forward(file, "def forward(self, images: Tensor" + more_arguments +
+                          ") -> " + result + ":\n" + body);
 }
 
 /** Two objects in each picture as whole tensors: a bench as sure as the picture
@@ -197,6 +195,15 @@ TEST_P(GenevalOn, JudgesTheSixTasks) {
         << name << scores.metrics.at(name);
   }
   expect_each_picture_alone(*reward, asked);
+  // More pictures than are looked at together.
+  auto many = asked;
+  many.images = asked.images.repeat({3, 1, 1, 1});
+  for (int64_t i = 1; i < 3; ++i) {
+    many.prompts.insert(many.prompts.end(), asked.prompts.begin(),
+                        asked.prompts.end());
+  }
+  ASSERT_GT(std::ssize(many.prompts), 32);
+  EXPECT_TRUE(score(*reward, many).value.equal(scores.value.repeat({3})));
 }
 
 TEST_P(GenevalOn, TakesWholeTensorsAndThresholdsOfOnesOwn) {

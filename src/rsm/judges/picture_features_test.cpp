@@ -1,7 +1,6 @@
 #include "rsm/judges/picture_features.h"
 
 #include <gtest/gtest.h>
-#include <torch/script.h>
 
 #include <cmath>
 
@@ -12,6 +11,7 @@
 #include "rsm/judges/clip_pixels.h"
 #include "rsm/judges/clip_towers.h"
 #include "rsm/judges/picture_metrics.h"
+#include "rsm/judges/script_testing.h"
 #include "rsm/judges/testing.h"
 
 namespace rsm {
@@ -89,11 +89,9 @@ TEST_P(PictureFeaturesOn, AreClipsAndOfEachPictureAlone) {
 /** Features that are a picture's mean red, green and blue. */
 std::string write_script(const TemporaryFolder& folder,
                          const std::string& body) {
-  torch::jit::Module module("features");
-  module.define("def forward(self, images: Tensor) -> Tensor:\n  return " +
-                body + "\n");
-  module.save(folder / "features.pt");
-  return folder / "features.pt";
+  return write_forward(
+      folder / "features.pt",
+      "def forward(self, images: Tensor) -> Tensor:\n  return " + body + "\n");
 }
 
 TEST_P(PictureFeaturesOn, AreAScriptsToo) {
