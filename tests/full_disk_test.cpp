@@ -38,8 +38,8 @@ TEST(FullDisk, WhereverItEndsARunMoreSpaceLetsItGoOnToTheSameEnd) {
     }
   };
   // In small steps where config.yaml fits and run.json, a little larger, not.
-  for (uint64_t bytes = 512; !fits(bytes);
-       bytes += bytes < 4096 ? bytes / 4 : bytes) {
+  for (uint64_t bytes = 2048; !fits(bytes);
+       bytes += bytes < 8192 ? bytes / 16 : bytes) {
     ASSERT_LT(bytes, uint64_t{1} << 24) << errors;
   }
   expect_parts(errors,
