@@ -2,12 +2,12 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
-#include <map>
 #include <mutex>
 
 #include "rsm/base/error.h"
 #include "rsm/base/workers.h"
 #include "rsm/io/printable.h"
+#include "rsm/models/ordered_sum.h"
 
 namespace rsm {
 namespace {
@@ -19,37 +19,6 @@ torch::Tensor padded(const torch::Tensor& rows, int64_t tile) {
              ? rows
              : at::cat({rows, rows.slice(0, count - 1).expand({tile - count})});
 }
-
-/** Adds up gradients in the order of their numbers as they arrive. */
-class OrderedSum {
- public:
-  void add(int64_t number, std::vector<torch::Tensor> part) {
-    const std::lock_guard lock(mutex_);
-    waiting_[number] = std::move(part);
-    for (auto it = waiting_.find(next_); it != waiting_.end();
-         it = waiting_.find(++next_)) {
-      accumulate(it->second);
-      waiting_.erase(it);
-    }
-  }
-  std::vector<torch::Tensor> take() { return std::move(sum_); }
-
- private:
-  void accumulate(std::vector<torch::Tensor>& part) {
-    if (sum_.empty()) {
-      sum_ = std::move(part);
-      return;
-    }
-    for (size_t i = 0; i < part.size(); ++i) {
-      sum_[i] += part[i];
-    }
-  }
-
-  std::mutex mutex_;
-  std::map<int64_t, std::vector<torch::Tensor>> waiting_;
-  int64_t next_ = 0;
-  std::vector<torch::Tensor> sum_;
-};
 
 }  // namespace
 
@@ -76,13 +45,35 @@ GuidedNetwork::GuidedNetwork(Network network, Condition unconditional,
 
 void GuidedNetwork::for_each_tile(
     int64_t rows, const std::function<void(int64_t, int64_t)>& work) const {
-  run_jobs(tiles_.calls(rows), tiles_.workers, [&](int64_t call) {
-    if (progress_ != nullptr) {
+  for_each_tile(rows, {0, tiles_.calls(rows)}, work);
+}
+
+void GuidedNetwork::for_each_tile(
+    int64_t rows, Share tiles,
+    const std::function<void(int64_t, int64_t)>& work) const {
+  run_jobs(tiles.count(), tiles_.workers, [&](int64_t job) {
+    if (progress_ != nullptr && !is_shared()) {
       progress_->stop_point();
     }
-    const int64_t first = call * tiles_.tile;
+    const int64_t first = (tiles.first + job) * tiles_.tile;
     work(first, std::min(tiles_.tile, rows - first));
   });
+}
+
+void GuidedNetwork::stop_together() const {
+  const bool stopping = progress_ != nullptr && progress_->stopping();
+  if (ranks_->any(stopping)) throw Interrupted("interrupted");
+}
+
+void GuidedNetwork::gather_tiles(torch::Tensor& out) const {
+  const int64_t rows = out.size(0), tiles = tiles_.calls(rows);
+  std::vector<Share> shares;
+  for (int64_t r = 0; r < ranks_->size(); ++r) {
+    const auto share = share_of(tiles, r, ranks_->size());
+    shares.push_back({std::min(share.first * tiles_.tile, rows),
+                      std::min(share.last * tiles_.tile, rows)});
+  }
+  ranks_->gather_rows(out, shares);
 }
 
 torch::Tensor GuidedNetwork::tile_of(const torch::Tensor& x,
@@ -123,17 +114,25 @@ torch::Tensor GuidedNetwork::predict(const torch::Tensor& x,
                                      const ConditionRows& conditions) {
   torch::Tensor out;
   std::once_flag known;  // how large an output is
-  for_each_tile(x.size(0), [&](int64_t first, int64_t count) {
+  Share own = {0, tiles_.calls(x.size(0))};
+  if (is_shared()) {
+    stop_together();
+    own = ranks_->share_of(own.count());
+    out = at::empty(x.sizes(), x.options().dtype(at::kFloat));
+  }
+  for_each_tile(x.size(0), own, [&](int64_t first, int64_t count) {
     const torch::NoGradGuard no_grad;
     const auto rows = at::arange(first, first + count);
     const auto y = run_tile(tile_of(x, rows), t, conditions, rows);
     std::call_once(known, [&] {
+      if (out.defined()) return;
       auto shape = y.sizes().vec();
       shape[0] = x.size(0);
       out = at::empty(shape, x.options().dtype(at::kFloat));
     });
     out.slice(0, first, first + count).copy_(y);
   });
+  if (is_shared()) gather_tiles(out);
   return out.defined() ? out : at::empty_like(x, at::kFloat);
 }
 
@@ -160,21 +159,31 @@ std::vector<torch::Tensor> GuidedNetwork::gradients(
     const std::vector<torch::Tensor>& parameters,
     const OutputGradient& output_gradient, const torch::Tensor& rows) {
   const auto all = rows.defined() ? rows : at::arange(x.size(0));
-  OrderedSum sum;
-  for_each_tile(all.size(0), [&](int64_t first, int64_t count) {
-    const auto own = all.slice(0, first, first + count);
-    const auto y = run_tile(tile_of(x, own), t, conditions, own);
-    const auto seed = output_gradient(first, count, y.detach());
-    auto part = torch::autograd::grad({y}, parameters, {seed},
-                                      /*retain_graph=*/false,
-                                      /*create_graph=*/false,
-                                      /*allow_unused=*/true);
-    for (size_t i = 0; i < part.size(); ++i) {
-      if (!part[i].defined()) {
-        part[i] = at::zeros_like(parameters[i]);
+  const auto of_tiles = [&](Share tiles, const TakePart& take) {
+    for_each_tile(all.size(0), tiles, [&](int64_t first, int64_t count) {
+      const auto own = all.slice(0, first, first + count);
+      const auto y = run_tile(tile_of(x, own), t, conditions, own);
+      const auto seed = output_gradient(first, count, y.detach());
+      auto part = torch::autograd::grad({y}, parameters, {seed},
+                                        /*retain_graph=*/false,
+                                        /*create_graph=*/false,
+                                        /*allow_unused=*/true);
+      for (size_t i = 0; i < part.size(); ++i) {
+        if (!part[i].defined()) {
+          part[i] = at::zeros_like(parameters[i]);
+        }
       }
-    }
-    sum.add(first / tiles_.tile, std::move(part));
+      take(first / tiles_.tile, std::move(part));
+    });
+  };
+  const int64_t tiles = tiles_.calls(all.size(0));
+  if (is_shared()) {
+    stop_together();
+    return sum_over_ranks(*ranks_, tiles, tiles_.workers, parameters, of_tiles);
+  }
+  OrderedSum sum;
+  of_tiles({0, tiles}, [&](int64_t tile, std::vector<torch::Tensor> part) {
+    sum.add(tile, std::move(part));
   });
   return sum.take();
 }

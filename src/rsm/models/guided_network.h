@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "rsm/base/communicator.h"
 #include "rsm/base/denoiser.h"
 #include "rsm/base/progress.h"
 #include "rsm/models/network.h"
@@ -41,6 +42,12 @@ class GuidedNetwork : public Denoiser {
    * to outlive that; nullptr: no more. */
   void watch(const Progress* progress) { progress_ = progress; }
 
+  /** From now on predict() and gradients() are collective calls of these ranks,
+   * with the same arguments on each: they share out the tiles, and all have the
+   * whole, in the bits of one alone. The ranks have to outlive that, and a stop
+   * is heard before a call, by all of them; nullptr: no more. */
+  void share(Communicator* ranks) { ranks_ = ranks; }
+
   /** From now on no gradient goes through the unconditional half: an output's
    * derivative is `scale` times that of the conditional one. Source: the
    * release of VGG-Flow, arXiv 2512.05116. */
@@ -69,9 +76,16 @@ class GuidedNetwork : public Denoiser {
   Network network() const { return network_; }
 
  private:
-  /** work(first, count) for the rows of every tile. */
+  /** work(first, count) for the rows of every tile, or of some tiles. */
   void for_each_tile(int64_t rows,
                      const std::function<void(int64_t, int64_t)>& work) const;
+  void for_each_tile(int64_t rows, Share tiles,
+                     const std::function<void(int64_t, int64_t)>& work) const;
+  bool is_shared() const { return ranks_ != nullptr && !ranks_->is_sole(); }
+  /** Where ranks begin a call together: throws Interrupted on all of them. */
+  void stop_together() const;
+  /** Fills what others computed of the rows of `out`. */
+  void gather_tiles(torch::Tensor& out) const;
   /** Outputs of `rows`, at most a tile of them, where x [tile,...] is theirs
    * and fills the tile. */
   torch::Tensor run_tile(const torch::Tensor& x, const torch::Tensor& t,
@@ -88,6 +102,7 @@ class GuidedNetwork : public Denoiser {
   bool stops_unconditional_ = false;
   TileOptions tiles_;
   const Progress* progress_ = nullptr;
+  Communicator* ranks_ = nullptr;
 };
 
 }  // namespace rsm

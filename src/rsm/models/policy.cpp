@@ -154,6 +154,13 @@ void Policy::watch(const Progress* progress) {
   if (guided_reference_) guided_reference_->watch(progress);
 }
 
+void Policy::share(Communicator* ranks) {
+  training_->share(ranks);
+  rollout_->share(ranks);
+  if (evaluation_) evaluation_->share(ranks);
+  if (guided_reference_) guided_reference_->share(ranks);
+}
+
 StateDict Policy::trainable() const {
   StateDict values;
   for (size_t i = 0; i < names_.size(); ++i) {

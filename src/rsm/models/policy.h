@@ -112,6 +112,10 @@ class Policy {
    * `progress`, which has to outlive that; nullptr: no more. */
   void watch(const Progress* progress);
 
+  /** From now on ranks share out the work of every copy's predict() and of the
+   * trained network's gradients(), see GuidedNetwork; nullptr: no more. */
+  void share(Communicator* ranks);
+
   /** Brings the rollout copy, and with it the evaluation's, to the present
    * weights of another copy. */
   void sample_with(Copy which);
