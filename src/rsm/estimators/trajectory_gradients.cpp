@@ -297,11 +297,53 @@ int64_t gradients_at_once(const Decoder& decoder,
                            decoder.scale());
 }
 
+namespace {
+
+/** Which nodes (rising) ranks take: whole trajectories. */
+std::vector<Share> shares_of(const std::vector<int64_t>& nodes,
+                             const PathNodes& of, int64_t ranks) {
+  const int64_t count = std::ssize(nodes);
+  std::vector<Share> out;
+  int64_t first = 0;
+  for (int64_t r = 0; r < ranks; ++r) {
+    int64_t last = std::max(first, share_of(count, r, ranks).last);
+    while (last > 0 && last < count &&
+           of.root(nodes[last]) == of.root(nodes[last - 1])) {
+      ++last;
+    }
+    out.push_back({first, last});
+    first = last;
+  }
+  return out;
+}
+
+}  // namespace
+
 RewardGradient gradients_at(const std::vector<int64_t>& nodes,
                             const Sampled& sampled, const GradientKnobs& knobs,
                             const GradientParts& parts,
                             const GradientEpoch& epoch) {
-  return Taker(sampled, knobs, parts, epoch).at_nodes(nodes);
+  const Taker taker(sampled, knobs, parts, epoch);
+  if (parts.ranks == nullptr || parts.ranks->is_sole()) {
+    return taker.at_nodes(nodes);
+  }
+  auto& ranks = *parts.ranks;
+  const PathNodes of = {std::ssize(sampled.rollout.transitions)};
+  const auto shares = shares_of(nodes, of, ranks.size());
+  const auto own = shares[ranks.rank()];
+  auto shape = sampled.rollout.latents.sizes().vec();
+  shape[0] = std::ssize(nodes);
+  RewardGradient out = {at::empty({shape[0]}, at::kFloat),
+                        at::empty(shape, at::kFloat)};
+  if (own.count() > 0) {
+    const auto some =
+        taker.at_nodes({nodes.begin() + own.first, nodes.begin() + own.last});
+    out.value.slice(0, own.first, own.last).copy_(some.value);
+    out.gradient.slice(0, own.first, own.last).copy_(some.gradient);
+  }
+  ranks.gather_rows(out.value, shares);
+  ranks.gather_rows(out.gradient, shares);
+  return out;
 }
 
 }  // namespace rsm

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "rsm/base/communicator.h"
 #include "rsm/base/decoder.h"
 #include "rsm/base/denoiser.h"
 #include "rsm/base/estimator.h"
@@ -30,6 +31,8 @@ struct GradientParts {
   std::shared_ptr<LearntScalar> learnt = nullptr;
   /** A consistency model, of gradients through one alone. */
   Denoiser* predictor = nullptr;
+  /** That take gradients at their trajectories, each at some; null: alone. */
+  Communicator* ranks = nullptr;
 };
 
 /** Numbers of all that trajectories of `steps` steps go through: the state of
@@ -94,7 +97,8 @@ int64_t gradients_at_once(int64_t pixels);
  *
  *     sum over steps l from the node's on of costs[l] |y(x_l) - y_ref(x_l)|^2,
  *
- * the path's noise held fixed. Throws what reward_gradient() does. */
+ * the path's noise held fixed. Where there are ranks, a collective call with
+ * the same arguments on all. Throws what reward_gradient() does. */
 RewardGradient gradients_at(const std::vector<int64_t>& nodes,
                             const Sampled& sampled, const GradientKnobs& knobs,
                             const GradientParts& parts,
