@@ -5,13 +5,10 @@
 #include <limits>
 #include <map>
 
-#include "rsm/base/doubles.h"
 #include "rsm/base/error.h"
-#include "rsm/data/picture_watch.h"
 #include "rsm/data/prompts.h"
-#include "rsm/rewards/answers.h"
-#include "rsm/rewards/weighted_reward.h"
 #include "rsm/rollouts/sampler.h"
+#include "rsm/runs/evaluation_parts.h"
 
 namespace rsm {
 namespace {
@@ -171,111 +168,23 @@ struct PartPrompts {
   }
 };
 
-torch::Tensor thumbnail(const torch::Tensor& picture) {
-  const int64_t height = picture.size(1), width = picture.size(2);
-  const int64_t side = std::max(height, width);
-  const int64_t most = std::min(side, kThumbnail);
-  const auto scaled = [&](int64_t length) {
-    return std::max<int64_t>(1, length * most / side);
-  };
-  return at::adaptive_avg_pool2d(picture, {scaled(height), scaled(width)});
-}
-
-void append(const std::vector<double>& more, std::vector<double>& all) {
-  all.insert(all.end(), more.begin(), more.end());
-}
-
-/** An evaluation while its pictures are drawn. */
-class Scoring {
- public:
-  Scoring(const EvaluationSet& set, const PictureMetrics* beside)
-      : set_(set), beside_(beside) {
-    for (size_t k = 0; k < set.shown.size(); ++k) {
-      place_[set.shown[k]] = k;
-    }
-    thumbnails_.resize(set.shown.size());
-  }
-
-  void add(const std::vector<int64_t>& pictures, const torch::Tensor& images,
-           const Prompts& prompts, const Reward& reward) {
-    scores_.push_back(reward.score(images, prompts));
-    order_.insert(order_.end(), pictures.begin(), pictures.end());
-    append(picture_diversity(images, prompts), diversity_);
-    const auto watch = watch_pictures(images);
-    append(watch.edges, watch_.edges);
-    append(watch.colours, watch_.colours);
-    append(watch.saturation, watch_.saturation);
-    if (beside_ != nullptr) {
-      for (const auto& [name, values] : beside_->of(images, prompts)) {
-        append(values, measured_[name]);
-      }
-    }
-    for (size_t k = 0; k < pictures.size(); ++k) {
-      const auto found = place_.find(pictures[k]);
-      if (found == place_.end()) continue;
-      thumbnails_[found->second] = thumbnail(images[static_cast<int64_t>(k)]);
-    }
-  }
-
-  Evaluation finish(const std::string& reward) {
-    const auto scores = join_scores(cat("reward ", reward), scores_);
-    Evaluation out;
-    for (const auto& text : suspicious(scores)) {
-      out.warnings.push_back("in the evaluation, " + text);
-    }
-    out.pictures = pictures_of(set_.prompts, set_.members, set_.seed);
-    auto& metrics = out.pictures.metrics;
-    metrics["reward"] = in_order(doubles_of(scores.value));
-    for (const auto& [name, values] : scores.metrics) {
-      metrics.emplace(name, in_order(doubles_of(values)));
-    }
-    metrics.emplace("diversity", in_order(diversity_));
-    out.watch = {{"edges", mean_of(watch_.edges)},
-                 {"colours", mean_of(watch_.colours)},
-                 {"saturation", mean_of(watch_.saturation)}};
-    const double diversity = mean_of(diversity_);
-    if (!std::isnan(diversity)) out.watch["diversity"] = diversity;
-    for (const auto& [name, values] : measured_) {
-      metrics.emplace(name, in_order(values));
-      const double mean = mean_of(values);
-      if (!std::isnan(mean)) out.watch[name] = mean;
-    }
-    out.thumbnails = at::stack(thumbnails_);
-    return out;
-  }
-
- private:
-  std::vector<double> in_order(const std::vector<double>& values) const {
-    std::vector<double> out(values.size());
-    for (size_t k = 0; k < values.size(); ++k) {
-      out[order_[k]] = values[k];
-    }
-    return out;
-  }
-
-  const EvaluationSet& set_;
-  const PictureMetrics* beside_;
-  std::map<int64_t, size_t> place_;  ///< among the thumbnails
-  std::vector<torch::Tensor> thumbnails_;
-  std::vector<RewardScores> scores_;
-  std::vector<int64_t> order_;
-  std::vector<double> diversity_;
-  PictureWatch watch_;
-  std::map<std::string, std::vector<double>> measured_;
-};
-
 }  // namespace
 
 Evaluation evaluate(Denoiser& denoiser, const Drawing& drawing,
                     const EvaluationSet& set, const Reward& reward,
                     const std::function<void(int64_t)>& on_images,
-                    const PictureMetrics* beside) {
-  Scoring scoring(set, beside);
+                    const PictureMetrics* beside, Communicator* ranks) {
+  Communicator sole;
+  auto& all = ranks == nullptr ? sole : *ranks;
   const auto times = drawing.solving.times(drawing.path, drawing.times);
-  int64_t done = 0;
-  const int64_t count =
+  const int64_t held =
       std::min(kChunk, pictures_at_once(drawing.decoder, set.latent_shape));
-  for (const auto& part : by_prompts(set, count)) {
+  const int64_t share = (set.size() + all.size() - 1) / all.size();
+  const auto parts = by_prompts(set, std::min(held, share));
+  const auto own = all.share_of(std::ssize(parts));
+  int64_t done = 0;
+  std::vector<PartScores> seen;
+  const auto judge = [&](const std::vector<int64_t>& part) {
     const PartPrompts prompts(set, part);
     const auto conditions = drawing.conditioner.encode(prompts.texts);
     const auto noise = [&](int64_t number) {
@@ -285,14 +194,25 @@ Evaluation evaluate(Denoiser& denoiser, const Drawing& drawing,
         sample_by(drawing.solving, denoiser, drawing.path, times, noise(0),
                   {conditions, torch::tensor(prompts.index, at::kLong)},
                   [&](int64_t step) { return noise(step + 1); });
-    scoring.add(part, drawing.decoder.decode(latents), prompts.of_pictures,
-                reward);
+    seen.push_back(part_scores(set, part, drawing.decoder.decode(latents),
+                               prompts.of_pictures, reward, beside));
     done += std::ssize(part);
     if (on_images) {
       on_images(done);
     }
+  };
+  bool stopped = false;
+  try {
+    for (int64_t p = own.first; p < own.last; ++p) judge(parts[p]);
+  } catch (const Interrupted&) {
+    if (all.is_sole()) throw;
+    stopped = true;
   }
-  auto out = scoring.finish(reward.name());
+  if (!all.is_sole()) {
+    if (all.any(stopped)) throw Interrupted("interrupted");
+    seen = gathered(all, seen);
+  }
+  auto out = joined(set, seen, reward.name());
   out.all = summary_of(out.pictures);
   for (const auto& category : out.pictures.categories) {
     if (out.by_category.contains(category)) continue;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "rsm/base/communicator.h"
 #include "rsm/base/conditioner.h"
 #include "rsm/base/decoder.h"
 #include "rsm/base/denoiser.h"
@@ -90,11 +91,14 @@ std::vector<double> picture_diversity(const torch::Tensor& images,
 
 /** Samples and scores, some prompts with all their pictures at a
  * time: what is held at once does not grow with the set. What `beside` measures
- * stands among the metrics, and its means among `watch`. */
+ * stands among the metrics, and its means among `watch`. Where there are ranks,
+ * each draws and judges its share, by a network that they do not share, and all
+ * have the whole; a stop of one is a stop of all. */
 Evaluation evaluate(Denoiser& denoiser, const Drawing& drawing,
                     const EvaluationSet& set, const Reward& reward,
                     const std::function<void(int64_t)>& on_images = {},
-                    const PictureMetrics* beside = nullptr);
+                    const PictureMetrics* beside = nullptr,
+                    Communicator* ranks = nullptr);
 
 /** How far a denoiser is from the reference at the states of its ODE path. */
 struct PathDrift {
