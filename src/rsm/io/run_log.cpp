@@ -13,12 +13,12 @@ namespace rsm {
 RunLog::RunLog(std::string path, const std::string& text)
     : path_(std::move(path)) {
   for (const auto& line : log_lines(text)) lines_.emplace_back(line.text);
-  write_file_atomic(path_, text);
+  if (!path_.empty()) write_file_atomic(path_, text);
 }
 
 void RunLog::append(const nlohmann::json& line) {
   const std::string added = json_line(line);
-  append_to_file(path_, added + "\n");
+  if (!path_.empty()) append_to_file(path_, added + "\n");
   lines_.push_back(added);
 }
 
@@ -32,7 +32,7 @@ void RunLog::amend(const nlohmann::json& line) {
             "; only the last epoch's line can say more");
   auto lines = lines_;
   lines.back() = json_line(line);
-  write_file_atomic(path_, join(lines, "\n") + "\n");
+  if (!path_.empty()) write_file_atomic(path_, join(lines, "\n") + "\n");
   lines_ = std::move(lines);
 }
 

@@ -11,8 +11,9 @@ namespace rsm {
  * an integer "epoch" that grows from line to line. */
 class RunLog {
  public:
-  /** Begins the file anew with the lines of `text`, as mend_log() gives it.
-   * Throws rsm::Error naming the file where it cannot be written. */
+  /** Begins the file anew with the lines of `text`, as mend_log() gives it. An
+   * empty path keeps the lines in memory alone, as where another process
+   * writes. Throws rsm::Error naming the file where it cannot be written. */
   RunLog(std::string path, const std::string& text);
 
   /** Appends one line (json_line, io/json_text.h); it is on the disk when this

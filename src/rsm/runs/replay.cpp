@@ -81,6 +81,7 @@ Replay::Epoch Replay::kept(const Sampled& sampled) {
 }
 
 void Replay::write(int64_t epoch, Epoch& kept) const {
+  if (!writes_) return;
   make_folders(folder_);
   kept.sha256 =
       write_safetensors(path_of(epoch), kept.tensors,
@@ -88,7 +89,7 @@ void Replay::write(int64_t epoch, Epoch& kept) const {
 }
 
 void Replay::remove_before(int64_t epoch) const {
-  if (!is_on()) return;
+  if (!is_on() || !writes_) return;
   std::error_code none;
   for (int64_t e = epoch - knobs_.replay - 1;
        e >= 0 && std::filesystem::remove(path_of(e), none); --e) {

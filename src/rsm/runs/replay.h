@@ -35,6 +35,9 @@ class Replay {
    * checkpoint `says`; one that says nothing is of an earlier version. */
   void load(int64_t epoch, const Checksums& says);
 
+  /** From now on other processes write the files, and this one none. */
+  void leave_writing() { writes_ = false; }
+
   /** As many trajectories as `fresh`, the epoch's own, has: drawn by `seed`
    * from them and all that are held, as the knobs say. Keeps `fresh`, and
    * writes its file. An epoch that is taken again gives the same. */
@@ -75,6 +78,7 @@ class Replay {
 
   std::string folder_;
   GradientKnobs knobs_;
+  bool writes_ = true;
   std::map<int64_t, Epoch> held_;
 };
 

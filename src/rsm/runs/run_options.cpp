@@ -172,7 +172,7 @@ torch::ScalarType read_training_type(const Config& section,
   return type;
 }
 
-void read_compute(const Config& section, RunOptions& o) {
+void read_compute(const Config& section, int64_t cores, RunOptions& o) {
   o.device = read_device(section);
   // CPUs gain little by half precision, and those without AVX-512 lose much.
   o.rollout_type = parse_type(section, "rollout_type",
@@ -180,7 +180,9 @@ void read_compute(const Config& section, RunOptions& o) {
   o.training_type = read_training_type(section, o);
   o.text_type = parse_type(section, "text_type", "float32");
   o.vae_type = parse_type(section, "vae_type", "float32");
-  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
+  if (cores == 0) {
+    cores = static_cast<int64_t>(std::thread::hardware_concurrency());
+  }
   const bool cpu = o.device.is_cpu();
   o.rollout_tiles.workers = o.train_tiles.workers = section.integer(
       "threads", cpu ? std::max<int64_t>(cores, 1) : 1, 1, 1024);
@@ -190,6 +192,7 @@ void read_compute(const Config& section, RunOptions& o) {
         cat(o.train_tiles.workers, " network calls at once on ", o.device.str(),
             ": they would wait for each ", "other; allowed on a GPU: 1"));
   }
+  o.rank_timeout = section.real("rank_timeout", o.rank_timeout, 1, 1e6);
   read_memory_keys(section, o);
 }
 
@@ -276,7 +279,7 @@ torch::Device read_device(const Config& section) {
   return device;
 }
 
-RunOptions read_run_options(const Config& config) {
+RunOptions read_run_options(const Config& config, int64_t cores) {
   RunOptions o;
   o.name = read_name(config);
   o.folder = config.text("folder", "runs/" + o.name);
@@ -308,7 +311,7 @@ RunOptions read_run_options(const Config& config) {
       config.section("checkpoint")
           .integer("every", o.checkpoint_every, 1, kMostCounted);
   o.tensorboard = config.section("log").flag("tensorboard", o.tensorboard);
-  read_compute(config.section("compute"), o);
+  read_compute(config.section("compute"), cores, o);
   for (auto& spec : o.rewards) {
     if (spec.device.empty()) spec.device = o.device.str();
     // On a GPU, `threads` is of its calls.

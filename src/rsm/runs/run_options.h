@@ -91,6 +91,7 @@ struct RunOptions {
   torch::ScalarType text_type = torch::kFloat32;
   torch::ScalarType vae_type = torch::kFloat32;
   TileOptions rollout_tiles, train_tiles;
+  double rank_timeout = 1800;  ///< seconds that ranks wait for each other
   std::string memory;         ///< "24GB": a target the two above are chosen for
   std::string memory_choice;  ///< what was chosen, for people; empty: nothing
 
@@ -119,8 +120,9 @@ void check_text(const Config& section, const std::string& key,
 torch::Device read_device(const Config& section);
 
 /** Reads a run's config and checks it as a whole. Throws one UsageError with
- * file, line and key of every mistake. Asks nothing of the device: that is
+ * file, line and key of every mistake. `cores` are the threads of a CPU by
+ * default; 0: all cores of the machine. Asks nothing of the device: that is
  * require_device's (models/loading.h). */
-RunOptions read_run_options(const Config& config);
+RunOptions read_run_options(const Config& config, int64_t cores = 0);
 
 }  // namespace rsm

@@ -44,10 +44,12 @@ std::unique_ptr<const Conditioner> prepared_conditions(
 
 }  // namespace
 
-RunParts open_parts(const RunOptions& options, Progress& progress) {
+RunParts open_parts(const RunOptions& options, Progress& progress, bool locks) {
   RunParts out;
-  out.lock =
-      std::make_unique<FolderLock>(options.folder, "[finetune]", progress);
+  if (locks) {
+    out.lock =
+        std::make_unique<FolderLock>(options.folder, "[finetune]", progress);
+  }
   out.inputs = run_inputs(options);
   out.model = ImageModel::load(options.model, options.model_options());
   out.reward = make_any_rewards(options.rewards, progress);

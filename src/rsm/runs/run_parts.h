@@ -17,7 +17,7 @@ namespace rsm {
 
 /** What a run works with: all that its config names, loaded. */
 struct RunParts {
-  std::unique_ptr<FolderLock> lock;  ///< of the run folder
+  std::unique_ptr<FolderLock> lock;  ///< of the run folder; rank 0 has it
   RunInputs inputs;
   ImageModel model;
   std::unique_ptr<const Conditioner> conditions;
@@ -29,9 +29,11 @@ struct RunParts {
   std::vector<std::string> warnings;
 };
 
-/** Takes the run folder and loads everything; texts are encoded as far as their
- * conditions can be kept. Throws rsm::Error where something is missing, a
- * reward is not there to judge, or another process has the folder. */
-RunParts open_parts(const RunOptions& options, Progress& progress);
+/** Takes the run folder (a rank that does not write leaves it) and loads
+ * everything; texts are encoded as far as their conditions can be kept. Throws
+ * rsm::Error where something is missing, a reward is not there to judge, or
+ * another process has the folder. */
+RunParts open_parts(const RunOptions& options, Progress& progress,
+                    bool locks = true);
 
 }  // namespace rsm

@@ -28,6 +28,57 @@ int64_t rollout_parts(const Rollout& rollout, int64_t prompts, bool is_remote) {
       prompts, std::max(is_remote ? kParts : 1, (held + kBytes - 1) / kBytes));
 }
 
+/** Judges pictures, a remote reward's while others are drawn. */
+class Collector::Judges {
+ public:
+  Judges(const Collector& of, const Rollout& rollout)
+      : of_(of),
+        rollout_(rollout),
+        how_(judging_of(of.reward_, rollout, of.plan_.estimator)),
+        of_prompt_(rollout.images() / std::ssize(rollout.prompts)) {}
+
+  /** Pictures of prompts [first, first + count), which have to stay. */
+  void judge(int64_t first, int64_t count) {
+    const int64_t image = first * of_prompt_, images = count * of_prompt_;
+    check_finite(rollout_.latents.slice(0, image, image + images),
+                 of_.options_.folder);
+    const auto when =
+        of_.reward_.is_remote() ? std::launch::async : std::launch::deferred;
+    judging_.emplace_back(image, std::async(when, [=, this] {
+                            return judged(rollout_, *of_.model_.decoder,
+                                          of_.reward_, image, images, how_);
+                          }));
+  }
+
+  /** Their scores, in the order in which they came. */
+  ScoresFrom scores() {
+    ScoresFrom out;
+    for (auto& [image, part] : judging_) {
+      of_.progress_.stop_point();
+      out.emplace_back(image, part.get());
+    }
+    return out;
+  }
+
+  /** Until nothing refers to the rollout. */
+  void wait() {
+    for (auto& [image, part] : judging_) {
+      // A deferred one would only begin now.
+      if (part.valid() && part.wait_for(std::chrono::seconds(0)) !=
+                              std::future_status::deferred) {
+        part.wait();
+      }
+    }
+  }
+
+ private:
+  const Collector& of_;
+  const Rollout& rollout_;
+  Judging how_;  ///< of one prompt each, so that a part has them whole
+  int64_t of_prompt_;
+  std::vector<std::pair<int64_t, std::future<RewardScores>>> judging_;
+};
+
 Collected Collector::collect(int64_t epoch, Denoiser& denoiser,
                              Denoiser& reference) {
   Collected out;
@@ -36,10 +87,11 @@ Collected Collector::collect(int64_t epoch, Denoiser& denoiser,
   out.rollout = make_room(*model_.path, plan_, whole);
   const int64_t kept =
       load_pending(options_.folder, epoch, out.rollout, progress_);
+  ranks_.check_same("how many prompts' pictures wait", std::to_string(kept));
   if (kept == std::ssize(whole.prompts)) {
     progress_.say(cat("epoch ", epoch + 1,
                       ": the pictures drawn before are judged again"));
-    judge_kept(out);
+    judge_kept(out, epoch);
     return out;
   }
   if (kept > 0) {
@@ -65,12 +117,12 @@ RolloutRequest Collector::request(int64_t epoch) const {
   return out;
 }
 
-void Collector::judge_kept(Collected& out) {
+void Collector::judge_kept(Collected& out, int64_t epoch) {
   const Clock clock;
-  check_finite(out.rollout.latents, options_.folder);
-  out.scores =
-      judged(out.rollout, *model_.decoder, reward_, 0, out.rollout.images(),
-             judging_of(reward_, out.rollout, plan_.estimator));
+  Judges judges(*this, out.rollout);
+  const auto own = ranks_.share_of(std::ssize(out.rollout.prompts));
+  if (own.count() > 0) judges.judge(own.first, own.count());
+  out.scores = all_scores(out.rollout, epoch, /*is_kept=*/true, judges);
   out.reward_seconds = clock.seconds();
 }
 
@@ -79,67 +131,100 @@ void Collector::draw_and_judge(Collected& out, const RolloutRequest& whole,
                                Denoiser& reference) {
   const Clock clock;
   auto& rollout = out.rollout;
+  const int64_t before = rollout.evaluations,
+                reference_before = rollout.reference_evaluations;
+  Judges judges(*this, rollout);
+  const auto kept_here = ranks_.share_of(kept);
+  if (kept_here.count() > 0) judges.judge(kept_here.first, kept_here.count());
+  auto own = ranks_.share_of(std::ssize(whole.prompts) - kept);
+  own = {own.first + kept, own.last + kept};
+  bool stopped = false;
+  try {
+    draw_prompts(rollout, whole, own, kept, denoiser, reference, judges);
+  } catch (const Interrupted&) {
+    if (ranks_.is_sole()) throw;
+    stopped = true;
+  }
+  if (ranks_.any(stopped)) {
+    judges.wait();
+    throw Interrupted("interrupted");
+  }
+  gather_rollout(ranks_, kept, rollout,
+                 {rollout.evaluations - before,
+                  rollout.reference_evaluations - reference_before});
+  progress_.end();
+  out.rollout_seconds = clock.seconds();
+  out.scores = all_scores(rollout, whole.epoch, /*is_kept=*/false, judges);
+  out.reward_seconds = clock.seconds() - out.rollout_seconds;
+}
+
+void Collector::draw_prompts(Rollout& rollout, const RolloutRequest& whole,
+                             Share own, int64_t kept, Denoiser& denoiser,
+                             Denoiser& reference, Judges& judges) {
   const auto prompts = std::ssize(whole.prompts);
-  const int64_t left = prompts - kept;
+  const int64_t left = own.count();
   const int64_t parts =
       std::min(left, rollout_parts(rollout, prompts, reward_.is_remote()));
-  const int64_t of_prompt = rollout.images() / prompts;
   progress_.begin(cat("epoch ", whole.epoch + 1, " rollout"),
                   prompts * whole.members * plan_.evaluations_per_root());
-  // Of one prompt each, so that a part has them whole.
-  const auto how = judging_of(reward_, rollout, plan_.estimator);
   const auto cost = running_cost(options_.method, reference);
-  std::vector<std::future<RewardScores>> judging;
-  const auto judge = [&](int64_t first, int64_t count) {
-    const int64_t image = first * of_prompt, images = count * of_prompt;
-    check_finite(rollout.latents.slice(0, image, image + images),
-                 options_.folder);
-    judging.push_back(std::async(
-        reward_.is_remote() ? std::launch::async : std::launch::deferred,
-        [=, this, &rollout, &how] {
-          return judged(rollout, *model_.decoder, reward_, image, images, how);
-        }));
-  };
-  if (kept > 0) judge(0, kept);
   for (int64_t p = 0; p < parts; ++p) {
-    const int64_t first = kept + left * p / parts;
-    const int64_t count = kept + left * (p + 1) / parts - first;
+    const int64_t first = own.first + left * p / parts;
+    const int64_t count = own.first + left * (p + 1) / parts - first;
     const int64_t before = rollout.evaluations;
     try {
       draw(
           denoiser, *model_.path, plan_, whole, {first, count}, rollout,
-          [&](int64_t done) { progress_.update(before + done, ""); }, cost);
+          [&](int64_t done) {
+            progress_.update(before + done * ranks_.size(), "");
+          },
+          cost);
     } catch (const Interrupted&) {
       rollout.evaluations = before;
-      // What soft returns know of the reference is not kept.
-      if (first > kept && !rollout.cost.defined()) {
+      // What soft returns know of the reference is not kept, nor what ranks
+      // drew: the first prompts are.
+      if (first > kept && !rollout.cost.defined() && ranks_.is_sole()) {
         save_pending(options_.folder, whole.epoch, rollout, first, progress_);
       }
       throw;
     }
-    judge(first, count);
+    judges.judge(first, count);
   }
-  progress_.end();
-  out.rollout_seconds = clock.seconds();
+}
+
+RewardScores Collector::all_scores(const Rollout& rollout, int64_t epoch,
+                                   bool is_kept, Judges& judges) {
+  const auto keep = [&] {
+    if (is_kept || !ranks_.is_first()) return;
+    save_pending(options_.folder, epoch, rollout, progress_);
+  };
+  ScoresFrom own;
+  bool stopped = false;
+  std::string failure;
   try {
-    std::vector<RewardScores> scores;
-    for (auto& part : judging) {
-      progress_.stop_point();
-      scores.push_back(part.get());
+    own = judges.scores();
+  } catch (const std::exception& failed) {
+    judges.wait();
+    if (ranks_.is_sole()) {
+      keep();
+      throw;
     }
-    out.scores = join_scores(cat("reward ", reward_.name()), scores);
-  } catch (...) {
-    for (auto& part : judging) {
-      // A deferred one would only begin now.
-      if (part.valid() && part.wait_for(std::chrono::seconds(0)) !=
-                              std::future_status::deferred) {
-        part.wait();
-      }
-    }
-    save_pending(options_.folder, whole.epoch, rollout, progress_);
-    throw;
+    stopped = dynamic_cast<const Interrupted*>(&failed) != nullptr;
+    if (!stopped) failure = failed.what();
   }
-  out.reward_seconds = clock.seconds() - out.rollout_seconds;
+  if (!ranks_.is_sole()) {
+    const auto all = gather_scores(ranks_, own, stopped, failure);
+    if (all.stopped || !all.failure.empty()) {
+      keep();
+      ranks_.barrier();  // the file is there before a rank ends the others
+      if (all.failure.empty()) throw Interrupted("interrupted");
+      throw Error(all.failure);
+    }
+    own = all.scores;
+  }
+  std::vector<RewardScores> scores;
+  for (auto& [image, some] : own) scores.push_back(std::move(some));
+  return join_scores(cat("reward ", reward_.name()), scores);
 }
 
 }  // namespace rsm

@@ -62,8 +62,9 @@ struct Setting {
         policy(model.network, model.text->encode({""}), options.policy()) {}
 
   Collected collect(const Reward& reward) {
+    Communicator sole;
     return Collector(options, *model.text, model, plan, reward, prompts, shape,
-                     silent)
+                     silent, sole)
         .collect(3, policy.copy(Copy::rollout), policy.copy(Copy::reference));
   }
 

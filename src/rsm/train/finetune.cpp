@@ -17,8 +17,8 @@
 #include "rsm/runs/machine.h"
 #include "rsm/runs/memory_advice.h"
 #include "rsm/runs/pending_rollout.h"
+#include "rsm/runs/ranks.h"
 #include "rsm/runs/run_folder.h"
-#include "rsm/runs/samples.h"
 #include "rsm/train/health.h"
 #include "rsm/train/scalar_network.h"
 #include "rsm/values/value_gradient.h"
@@ -74,18 +74,25 @@ std::unique_ptr<GuidedNetwork> predictor_of(const RunOptions& options,
 
 }  // namespace
 
-Finetune::Finetune(const RunOptions& options, Progress& progress)
-    : Finetune(options, open_parts(options, progress), progress) {}
+Finetune::Finetune(const RunOptions& options, Progress& progress,
+                   Communicator* ranks)
+    : Finetune(
+          options,
+          open_parts(options, progress, ranks == nullptr || ranks->is_first()),
+          progress, ranks) {}
 
 Finetune::Finetune(const RunOptions& options, RunParts parts,
-                   Progress& progress)
+                   Progress& progress, Communicator* ranks)
     : options_(options),
       progress_(progress),
+      ranks_(ranks == nullptr ? sole_ : *ranks),
       parts_(std::move(parts)),
       eval_times_(parts_.model.path->times(options.eval_steps)),
       plan_(options.plan()),
       replay_(options.folder, options.method.estimator.gradient),
       transitions_(plan_.transitions(*parts_.model.path)) {
+  check_same_run(ranks_, options_, parts_.inputs);
+  if (!ranks_.is_first()) replay_.leave_writing();
   policy_ = std::make_unique<Policy>(
       std::exchange(parts_.model.network, {}),
       parts_.conditions->encode({options.negative_prompt}), options.policy());
@@ -95,12 +102,13 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
   GradientParts asked = {*parts_.reward, *parts_.model.decoder,
                          *parts_.model.path, policy_->copy(Copy::training),
                          policy_->copy(Copy::reference)};
+  asked.ranks = &ranks_;
   if (options.method.estimator.has_flow()) {
     const auto network = policy_->trained_network().network();
     unguided_ =
         std::make_unique<GuidedNetwork>(network, Condition(),
                                         /*scale=*/1, options.train_tiles);
-    unguided_->watch(&progress_);
+    if (ranks_.is_sole()) unguided_->watch(&progress_);
     asked.plain = unguided_.get();
   }
   asked.learnt = learnt_beside(*policy_->trained_network().network(), options,
@@ -135,9 +143,11 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
     progress_.say("warning: " + warning);
   }
   policy_->watch(&progress_);
-  if (predictor_) predictor_->watch(&progress_);
+  policy_->share(&ranks_);
+  if (predictor_ && ranks_.is_sole()) predictor_->watch(&progress_);
   start_or_continue();
-  if (options.tensorboard) {
+  check_same_weights(ranks_, state_.epoch, policy_->parameters());
+  if (options.tensorboard && ranks_.is_first()) {
     tensorboard_ = std::make_unique<TensorBoard>(options.folder);
   }
   show_log();
@@ -167,9 +177,11 @@ nlohmann::json Finetune::run_epoch() {
   const double before = state_.spent.train_seconds;
   auto line = train_epoch();
   ++state_.epoch;
+  check_same_weights(ranks_, state_.epoch, policy_->parameters());
   auto& spent = state_.spent;
-  spent.train_seconds += clock.seconds();
-  spent.wall_seconds += clock.seconds();
+  const double seconds = ranks_.first_says(clock.seconds());
+  spent.train_seconds += seconds;
+  spent.wall_seconds += seconds;
   line.update({{"epoch", state_.epoch},
                {"images", spent.images},
                {"evals", spent.evaluations},
@@ -177,7 +189,7 @@ nlohmann::json Finetune::run_epoch() {
                {"train_s", spent.train_seconds},
                {"wall_s", spent.wall_seconds},
                {"peak_memory_mb", peak_memory_mb(options_.device)}});
-  state_.line = std::move(line);
+  state_.line = said_by_first(line);
   state_.evaluation_due = evaluation_is_due(before);
   if (state_.epoch % options_.checkpoint_every == 0 || state_.evaluation_due) {
     save();
@@ -249,7 +261,7 @@ bool Finetune::evaluation_is_due(double seconds_before) const {
           periods(state_.spent.train_seconds) > periods(seconds_before));
 }
 
-Collector Finetune::collector(const RolloutPlan& plan) const {
+Collector Finetune::collector(const RolloutPlan& plan) {
   return {options_,
           *parts_.conditions,
           parts_.model,
@@ -257,15 +269,19 @@ Collector Finetune::collector(const RolloutPlan& plan) const {
           *parts_.reward,
           parts_.train_prompts,
           parts_.evaluation_set.latent_shape,
-          progress_};
+          progress_,
+          ranks_};
 }
 
 Collected Finetune::collect() {
   const auto plan = plan_of_epoch(plan_, state_.epoch, options_.seed);
-  auto out = collector(plan).collect(
-      state_.epoch,
-      scaled_residual_ ? *scaled_residual_ : policy_->copy(Copy::rollout),
-      policy_->copy(Copy::reference));
+  Collected out;
+  apart([&] {
+    out = collector(plan).collect(
+        state_.epoch,
+        scaled_residual_ ? *scaled_residual_ : policy_->copy(Copy::rollout),
+        policy_->copy(Copy::reference));
+  });
   const auto& drawn = out.rollout;
   out.reference_evaluations =
       drawn.reference_evaluations + (scaled_residual_ ? drawn.evaluations : 0);
@@ -301,63 +317,14 @@ Guidance Finetune::guide(const Collected& sampled) {
                             kl_of(state_.line), options_.folder);
     if (!dead.empty()) out.warnings.push_back(dead);
   } catch (...) {
-    if (!sampled.is_replayed) {
+    if (!sampled.is_replayed && ranks_.is_first()) {
       save_pending(options_.folder, state_.epoch, sampled.rollout, progress_);
     }
     throw;
   }
-  remove_pending(options_.folder, state_.epoch);
+  if (ranks_.is_first()) remove_pending(options_.folder, state_.epoch);
   out.seconds = clock.seconds();
   return out;
-}
-
-Evaluation Finetune::evaluate_now(const std::string& samples) {
-  const Clock clock;
-  const Drawing drawing = {*parts_.conditions, *parts_.model.path,
-                           *parts_.model.decoder, eval_times_,
-                           options_.eval_solving};
-  progress_.begin("evaluation", parts_.evaluation_set.size());
-  Evaluation result;
-  const auto work = [&] {
-    policy_->sample_with(Copy::average);
-    result = evaluate(
-        policy_->copy(Copy::evaluation), drawing, parts_.evaluation_set,
-        *parts_.reward, [&](int64_t done) { progress_.update(done, ""); },
-        parts_.beside.get());
-    const auto apart =
-        path_drift(policy_->copy(Copy::average), policy_->copy(Copy::reference),
-                   drawing, parts_.evaluation_set, options_.eval_drift_steps);
-    result.kl = apart.kl;
-    result.watch["outputs"] = apart.log_output_ratio;
-  };
-  try {
-    with_memory_advice(
-        "an evaluation",
-        cat("lower compute.rollout_tile (", options_.rollout_tiles.tile,
-            ") or compute.train_tile (", options_.train_tiles.tile,
-            "), compute.threads (", options_.rollout_tiles.workers,
-            ") or evaluation.images (", options_.eval_images, ")"),
-        work);
-  } catch (...) {
-    sample_as_trained();
-    throw;
-  }
-  progress_.end();
-  sample_as_trained();
-  result.pictures.epoch = state_.epoch;
-  keep_evaluation(options_.folder, samples, parts_.reward->main_metric(),
-                  parts_.evaluation_set, result);
-  state_.spent.wall_seconds += clock.seconds();
-  return result;
-}
-
-void Finetune::add_evaluation(nlohmann::json& line,
-                              const Evaluation& evaluation) const {
-  line["eval"] = to_json(evaluation);
-  line["eval_reward"] = evaluation.all.means.at("reward");
-  for (const auto& text : evaluation.warnings) {
-    line["warnings"].push_back(text);
-  }
 }
 
 }  // namespace rsm

@@ -2,11 +2,13 @@
 
 #include <torch/optim/adamw.h>
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "rsm/base/communicator.h"
 #include "rsm/base/progress.h"
 #include "rsm/io/run_log.h"
 #include "rsm/objective/rows.h"
@@ -26,16 +28,18 @@ namespace rsm {
  * loss -> update -> log. The run folder holds config.yaml, run.json, log.jsonl,
  * checkpoints/, samples/ and, in the end, final/. Making a run of a folder that
  * has checkpoints continues it, with the same numbers as if it had never
- * stopped. */
+ * stopped. Several ranks make the same calls each; rank 0 writes. */
 class Finetune {
  public:
   /** Loads everything and evaluates the model as it is (or reads where a run
    * before stopped). Throws rsm::Error where something is missing, another
    * process has the folder, or it holds a run that can't go on so: see
    * find_start (runs/run_start.h). */
-  Finetune(const RunOptions& options, Progress& progress);
+  Finetune(const RunOptions& options, Progress& progress,
+           Communicator* ranks = nullptr);
   /** The same of parts that are loaded, or made otherwise. */
-  Finetune(const RunOptions& options, RunParts parts, Progress& progress);
+  Finetune(const RunOptions& options, RunParts parts, Progress& progress,
+           Communicator* ranks = nullptr);
   ~Finetune();
 
   bool finished() const;
@@ -49,6 +53,9 @@ class Finetune {
    * two epochs and can be saved. An epoch whose updates began is finished. */
   nlohmann::json run_epoch();
 
+  /** Throws Interrupted on all ranks where one is to stop. */
+  void stop_point();
+
   /** Writes what was learnt (`final/`) and marks the run as finished. */
   void finish();
 
@@ -58,26 +65,22 @@ class Finetune {
  private:
   void start_or_continue();
   void continue_from(const Checkpoint& checkpoint);
-  /** Draws the grid of samples of an epoch again where it is lost, as the
-   * average is now, and says so. Where that fails, the run goes on without. */
+  /** Draws an epoch's grid of samples again, as the average is now, if lost. */
   void redraw(const std::string& samples, int64_t epoch);
-  /** run.json */
-  void describe(bool finished) const;
+  void write_config() const;           ///< config.yaml
+  void describe(bool finished) const;  ///< run.json
 
-  /** The stations below, or nothing where one before the updates fails. Returns
-   * the epoch's line of the log, but for its counters. */
+  /** The stations below, or nothing where one before the updates fails: the
+   * epoch's line of the log, but for its counters. */
   nlohmann::json train_epoch();
-  Collector collector(const RolloutPlan& plan) const;
-  /** Where it is time to choose branches: how many from this epoch on. */
-  void choose();
-  /** Adds the branches, and why they are so many, to the log's by step. */
+  Collector collector(const RolloutPlan& plan);
+  void choose();  ///< where it is time, how many branches from now on
+  /** Adds them, and why they are so many, to the log's by step. */
   void log_choice(Guidance& guidance) const;
-  /** The branches as they were chosen before a run goes on, by its log. */
-  void continue_branches();
+  void continue_branches();  ///< those chosen before, by the log
   /** The branches of rollouts from now on, in run.json too. */
   void set_branches(std::vector<int64_t> branches);
-  /** prompts -> rollout -> rewards; some of epochs before, where the method
-   * replays them. */
+  /** prompts -> rollout -> rewards; replayed ones, where the method does so. */
   Collected collect();
   /** rewards -> guidance. Where that fails, pictures wait to be judged. */
   Guidance guide(const Collected& sampled);
@@ -85,10 +88,8 @@ class Finetune {
   Frozen freeze(const Collected& sampled, const Guidance& guidance);
   /** The same; where it is stopped, pictures wait to be judged again. */
   Frozen freeze_or_keep(const Collected& sampled, const Guidance& guidance);
-  /** guidance -> loss -> update */
-  UpdateLog update(const Prepared& epoch);
-  /** After an epoch's updates: the reference that pulls becomes the policy
-   * where the method says so; adds to the line of the log. */
+  UpdateLog update(const Prepared& epoch);  ///< guidance -> loss -> update
+  /** After updates: what pulls becomes the policy where the method says so. */
   void reset_reference(const Frozen& frozen, nlohmann::json& line);
   /** Of the weighted mean over some states' rows and pulls. */
   std::vector<torch::Tensor> gradients_of(const Prepared& epoch,
@@ -98,34 +99,33 @@ class Finetune {
   /** An update of the weights, or none where a gradient is not finite. */
   void step(std::vector<torch::Tensor> gradients, const Prepared& epoch,
             UpdateLog& log);
-  /** Counts and names an update whose gradient is not finite. Throws rsm::Error
-   * where there were too many in a row. */
+  /** Counts and names one that is not finite; throws for many in a row. */
   void skip(const std::vector<torch::Tensor>& gradients, const Prepared& epoch,
             UpdateLog& log);
 
-  /** Evaluates, and adds that to the last line of the log. Returns its
-   * warnings, which are there too. */
+  /** Adds an evaluation to the log's last line; returns its warnings. */
   std::vector<std::string> add_due_evaluation();
-  /** The same at the start, before an epoch's line tells the warnings. */
-  void evaluate_first();
+  void evaluate_first();  ///< so too at the start, telling its warnings
   Evaluation evaluate_now(const std::string& samples);
   void add_evaluation(nlohmann::json& line, const Evaluation& evaluation) const;
-  /** Adds to the last line of the log what the watchdog says of its evaluation
-   * (runs/watch.h), and whether that ends the run; returns the words. */
+  /** Adds what the watchdog says, and whether it ends the run; returns it. */
   std::string add_watch();
   /** best/ becomes that of the log so far; where it can't, the run goes on. */
   void settle_best();
-  /** The event file follows the log; where it can't, the run goes on. */
-  void show_log();
-  /** Whether the watchdog ended the run after the last epoch. */
-  bool was_stopped() const;
-  /** The rollout copy becomes what epochs are drawn from. */
-  void sample_as_trained();
+  void show_log();           ///< the event file follows; so too of it
+  bool was_stopped() const;  ///< by the watchdog, after the last epoch
+  void sample_as_trained();  ///< the rollout copy is what epochs draw from
+  /** Rank 0's line of the log, clocks and all. */
+  nlohmann::json said_by_first(const nlohmann::json& line);
+  /** Work on a rank's own prompts, by networks that are not shared. */
+  void apart(const std::function<void()>& work);
   bool budget_is_spent() const;
   bool evaluation_is_due(double seconds_before) const;
 
   RunOptions options_;
   Progress& progress_;
+  Communicator sole_;
+  Communicator& ranks_;
   RunParts parts_;  ///< but for the model's network, which the policy has
   std::unique_ptr<Policy> policy_;
   Condition empty_prompt_;                   ///< where the method drops prompts

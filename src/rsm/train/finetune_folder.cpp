@@ -26,7 +26,9 @@ std::vector<nlohmann::json> objects_of(const std::vector<std::string>& lines) {
 
 void Finetune::start_or_continue() {
   const auto start = find_start(options_, parts_.inputs, progress_);
-  const std::string log = options_.folder + "/log.jsonl";
+  ranks_.barrier();  // all have read what is written from here on
+  const std::string log =
+      ranks_.is_first() ? options_.folder + "/log.jsonl" : "";
   if (start.checkpoint) {
     // At epoch 0 it is the evaluation that is due, or was made since.
     if (start.checkpoint->epoch > 0) redraw("before", 0);
@@ -35,7 +37,7 @@ void Finetune::start_or_continue() {
     return;
   }
   log_ = std::make_unique<RunLog>(log, "");
-  write_file_atomic(options_.folder + "/config.yaml", options_.resolved);
+  write_config();
   describe(false);
   state_.line = {{"epoch", 0},
                  {"images", 0},
@@ -60,6 +62,7 @@ std::vector<std::string> Finetune::add_due_evaluation() {
   auto said = evaluation.warnings;
   if (const auto text = add_watch(); !text.empty()) said.push_back(text);
   state_.line["wall_s"] = state_.spent.wall_seconds;
+  state_.line = said_by_first(state_.line);
   log_->amend(state_.line);
   state_.evaluation_due = false;
   settle_best();
@@ -77,7 +80,7 @@ std::string Finetune::add_watch() {
 
 void Finetune::settle_best() {
   const auto& watch = options_.watch;
-  if (!watch.is_on() || !watch.keep_best) return;
+  if (!watch.is_on() || !watch.keep_best || !ranks_.is_first()) return;
   try {
     keep_best(options_.folder, best_epoch(watch, objects_of(log_->lines())),
               state_.epoch);
@@ -104,8 +107,10 @@ bool Finetune::was_stopped() const {
 void Finetune::continue_from(const Checkpoint& checkpoint) {
   state_ = from_checkpoint(checkpoint, *policy_, *optimiser_, *estimator_);
   sample_as_trained();
-  if (parts_.lock->held()) tidy_run(options_.folder, state_.epoch, progress_);
-  write_file_atomic(options_.folder + "/config.yaml", options_.resolved);
+  if (parts_.lock && parts_.lock->held()) {
+    tidy_run(options_.folder, state_.epoch, progress_);
+  }
+  write_config();
   describe(false);
   progress_.say(
       cat("continuing ", options_.folder, " after epoch ", state_.epoch));
@@ -131,7 +136,7 @@ void Finetune::continue_from(const Checkpoint& checkpoint) {
   settle_best();
   if (now) {
     redraw(state_.epoch == 0 ? "before" : "after", state_.epoch);
-  } else if (last_evaluated > 0 &&
+  } else if (last_evaluated > 0 && ranks_.is_first() &&
              is_lost(options_.folder, "after", last_evaluated)) {
     progress_.say(cat("warning: ", options_.folder,
                       "/samples/after.png is missing or damaged; the next "
@@ -140,7 +145,9 @@ void Finetune::continue_from(const Checkpoint& checkpoint) {
 }
 
 void Finetune::redraw(const std::string& samples, int64_t epoch) {
-  if (!is_lost(options_.folder, samples, epoch)) return;
+  const bool lost =
+      ranks_.is_first() && is_lost(options_.folder, samples, epoch);
+  if (!ranks_.any(lost)) return;
   const std::string path = cat(options_.folder, "/samples/", samples, ".png");
   progress_.say(cat("warning: ", path,
                     ", or what prompts.json says of it, is missing or damaged; "
@@ -157,13 +164,23 @@ void Finetune::redraw(const std::string& samples, int64_t epoch) {
   }
 }
 
+void Finetune::write_config() const {
+  if (!ranks_.is_first()) return;
+  write_file_atomic(options_.folder + "/config.yaml", options_.resolved);
+}
+
 void Finetune::describe(bool finished) const {
+  if (!ranks_.is_first()) return;
   write_description(options_, transitions_, parts_.train_prompts,
                     parts_.evaluation_set, *parts_.reward, finished);
 }
 
 void Finetune::save() {
   if (saved_epoch_ == state_.epoch) {
+    return;
+  }
+  if (!ranks_.is_first()) {
+    saved_epoch_ = state_.epoch;
     return;
   }
   auto checkpoint = to_checkpoint(state_, *policy_, *optimiser_, *estimator_);
@@ -184,6 +201,7 @@ void Finetune::save() {
 }
 
 void Finetune::finish() {
+  if (!ranks_.is_first()) return;
   const auto best = kept_best(options_.folder);
   if (was_stopped() && best &&
       options_.watch.action == WatchOptions::Action::rollback) {

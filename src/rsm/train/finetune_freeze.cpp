@@ -62,7 +62,7 @@ Frozen Finetune::freeze_or_keep(const Collected& sampled,
   try {
     return freeze(sampled, guidance);
   } catch (const Interrupted&) {
-    if (!sampled.is_replayed) {
+    if (!sampled.is_replayed && ranks_.is_first()) {
       save_pending(options_.folder, state_.epoch, sampled.rollout, progress_);
     }
     throw;

@@ -31,6 +31,8 @@ UpdateLog Finetune::update(const Prepared& epoch) {
   log.lr = learning_rate(options_, state_.epoch);
   for (const auto& [weights, states] : updates_of(
            options_, state_.epoch, epoch.sampled.rollout, epoch.guidance)) {
+    ranks_.check_same("how many states an update has",
+                      std::to_string(states.size()));
     if (states.empty()) continue;
     step(gradients_of(epoch, weights, states, log), epoch, log);
   }
@@ -80,7 +82,7 @@ std::vector<torch::Tensor> Finetune::gradients_of(
         return map.backward(result.gradient);
       },
       torch::tensor(states, at::kLong));
-  recorder.finish();
+  recorder.finish(ranks_);
   if (first && log.first_gap > 0) {
     log.warnings.push_back(
         cat("before the first update a log-ratio is ", log.first_gap,

@@ -62,7 +62,25 @@ void UpdateRecorder::record(const std::vector<int64_t>& part,
   parts_[place_.at(part.front())] = std::move(out);
 }
 
-void UpdateRecorder::finish() {
+void UpdateRecorder::gather(Communicator& ranks) {
+  std::vector<double> own;
+  for (const auto& [place, part] : parts_) {
+    own.insert(own.end(),
+               {static_cast<double>(place), part.policy, part.kl, part.gap});
+    own.insert(own.end(), part.rows.begin(), part.rows.end());
+    own.insert(own.end(), part.clipped.begin(), part.clipped.end());
+  }
+  const auto all = ranks.gather(own);
+  const auto steps = std::ssize(log_.step_rows);
+  for (auto at = all.begin(); at != all.end(); at += 4 + 2 * steps) {
+    const auto rows = at + 4, clipped = rows + steps;
+    parts_[static_cast<int64_t>(at[0])] = {
+        at[1], at[2], at[3], {rows, clipped}, {clipped, clipped + steps}};
+  }
+}
+
+void UpdateRecorder::finish(Communicator& ranks) {
+  if (!ranks.is_sole()) gather(ranks);
   for (const auto& [place, part] : parts_) {
     log_.policy_loss += part.policy;
     log_.kl_loss += part.kl;

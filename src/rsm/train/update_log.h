@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "rsm/base/communicator.h"
 #include "rsm/base/rollout.h"
 #include "rsm/objective/loss.h"
 
@@ -44,14 +45,17 @@ class UpdateRecorder {
    * first_gap() where it was asked for. */
   void record(const std::vector<int64_t>& part, const LossResult& result,
               double gap);
-  /** Adds the update to the epoch's log. */
-  void finish();
+  /** Adds the update, of which ranks saw some tiles each, to the epoch's log.
+   * Collective. */
+  void finish(Communicator& ranks);
 
  private:
   struct Part {
     double policy, kl, gap;
     std::vector<int64_t> rows, clipped;  ///< by step index
   };
+
+  void gather(Communicator& ranks);
 
   const RolloutIndex& rollout_;
   UpdateLog& log_;
