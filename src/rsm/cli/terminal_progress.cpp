@@ -34,7 +34,8 @@ std::string duration_text(double seconds) {
   return cat(whole / 3600, " h ", whole / 60 % 60, " min");
 }
 
-TerminalProgress::TerminalProgress() : terminal_(isatty(STDERR_FILENO) == 1) {}
+TerminalProgress::TerminalProgress(bool is_silent)
+    : silent_(is_silent), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 TerminalProgress::~TerminalProgress() { clear(); }
 
@@ -58,6 +59,7 @@ void TerminalProgress::update(int64_t done, const std::string& note) {
 }
 
 void TerminalProgress::draw(bool last) {
+  if (silent_) return;
   const double seconds =
       std::chrono::duration<double>(Clock::now() - started_).count();
   const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
@@ -101,6 +103,7 @@ void TerminalProgress::end() { clear(); }
 bool TerminalProgress::stopping() const { return interrupted(); }
 
 void TerminalProgress::say(const std::string& line) {
+  if (silent_) return;
   clear();
   std::fprintf(stderr, "%s\n", line.c_str());
 }

@@ -12,7 +12,9 @@ namespace rsm {
  * and in a pipe one plain line every half minute. */
 class TerminalProgress : public Progress {
  public:
-  TerminalProgress();
+  /** A silent one only hears what should stop it: of the ranks of a run one
+   * speaks. */
+  explicit TerminalProgress(bool is_silent = false);
   ~TerminalProgress() override;
 
   void begin(const std::string& task, int64_t total) override;
@@ -30,7 +32,7 @@ class TerminalProgress : public Progress {
   void draw(bool last);
   void clear();
 
-  bool terminal_;
+  bool silent_, terminal_;
   bool shown_ = false;
   std::string context_, task_, note_;
   int64_t total_ = 0, done_ = 0;

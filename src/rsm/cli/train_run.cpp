@@ -56,12 +56,12 @@ std::string context_text(const Finetune& run, const RunOptions& options,
 }
 
 /** Epoch by epoch, telling each. Throws Interrupted between two of them. */
-void run_epochs(Finetune& run, const RunOptions& options,
+void run_epochs(Finetune& run, const RunOptions& options, bool reports,
                 TerminalProgress& progress, const std::string& title) {
   const std::string before = title.empty() ? "" : title + " | ";
   double spent = run.spent().train_seconds;
   while (!run.finished()) {
-    progress.stop_point();
+    run.stop_point();
     const auto line = run.run_epoch();
     const double seconds = run.spent().train_seconds - spent;
     spent = run.spent().train_seconds;
@@ -70,7 +70,7 @@ void run_epochs(Finetune& run, const RunOptions& options,
       progress.say("  warning: " + warning.get<std::string>());
     }
     progress.set_context(before + context_text(run, options, seconds));
-    if (line.contains("eval")) {
+    if (reports && line.contains("eval")) {
       report::write_report(options.folder);
     }
   }
@@ -86,15 +86,16 @@ void check_before(const RunOptions& options) {
 }
 
 bool train_run(const RunOptions& options, TerminalProgress& progress,
-               const std::string& title) {
+               const std::string& title, Communicator* ranks) {
+  const bool reports = ranks == nullptr || ranks->is_first();
   progress.set_context(title);
   check_before(options);
   if (!options.memory_choice.empty()) progress.say(options.memory_choice);
   std::unique_ptr<Finetune> run;
   try {
-    run = std::make_unique<Finetune>(options, progress);
-    report::write_report(options.folder);
-    run_epochs(*run, options, progress, title);
+    run = std::make_unique<Finetune>(options, progress, ranks);
+    if (reports) report::write_report(options.folder);
+    run_epochs(*run, options, reports, progress, title);
   } catch (const Interrupted&) {
     progress.end();
     if (run) {
@@ -106,7 +107,7 @@ bool train_run(const RunOptions& options, TerminalProgress& progress,
     return false;
   }
   run->finish();
-  report::write_report(options.folder);
+  if (reports) report::write_report(options.folder);
   return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "rsm/base/communicator.h"
 #include "rsm/cli/terminal_progress.h"
 #include "rsm/runs/run_options.h"
 
@@ -13,8 +14,9 @@ void check_before(const RunOptions& options);
 
 /** Trains a run to its end, or until the user interrupts it, telling each epoch
  * and keeping report.html up to date. `title` stands before every progress
- * line. False where it was interrupted: it is saved then. */
+ * line. False where it was interrupted: it is saved then. Of several ranks each
+ * calls it, and rank 0 writes the report. */
 bool train_run(const RunOptions& options, TerminalProgress& progress,
-               const std::string& title = "");
+               const std::string& title = "", Communicator* ranks = nullptr);
 
 }  // namespace rsm
