@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
@@ -11,6 +12,7 @@
 #include "rsm/runs/memory_advice.h"
 #include "rsm/runs/memory_forecast.h"
 #include "rsm/runs/memory_plan.h"
+#include "rsm/runs/rank_forecast.h"
 
 namespace rsm {
 namespace {
@@ -20,6 +22,7 @@ constexpr double kMiB = 1 << 20;
 struct CheckArguments : ConfigArguments {
   bool quick = false;
   bool json = false;
+  int64_t ranks = 1;
 };
 
 nlohmann::json to_json(const Forecast& f) {
@@ -165,7 +168,8 @@ int check_config(const CheckArguments& args) {
   add_truncation(*text, "evaluation.prompts", texts_of(eval_prompts), advice);
   add_truncation(*text, "sampling.negative_prompt", {options.negative_prompt},
                  advice);
-  const auto memory = MemoryCount(options).of(options);
+  const MemoryCount count(options);
+  const auto memory = count.of(options);
   add_memory(options, memory, advice);
   nlohmann::json out = to_json(counted);
   out["memory"] = to_json(memory);
@@ -187,16 +191,24 @@ int check_config(const CheckArguments& args) {
       std::printf("  warning: %s\n", warning.c_str());
     }
   }
+  std::optional<EpochCost> cost;
   if (!args.quick) {
     require_device(options.device);
-    const auto cost = measure_cost(options, counted);
-    out["cost"] = to_json(cost);
-    for (const auto& one : advise_on_time(options, counted, cost)) {
+    cost = measure_cost(options, counted);
+    out["cost"] = to_json(*cost);
+    for (const auto& one : advise_on_time(options, counted, *cost)) {
       advice.push_back(one);
     }
     if (!args.json) {
-      print_cost(options, counted, cost);
+      print_cost(options, counted, *cost);
     }
+  }
+  if (args.ranks > 1) {
+    const auto shared = rank_forecast(
+        options, counted, {count.trained_numbers(), count.latent_numbers()},
+        args.ranks, cost);
+    out["ranks"] = to_json(shared);
+    if (!args.json) std::printf("%s", to_text(shared).c_str());
   }
   out["advice"] = nlohmann::json::array();
   for (const auto& one : advice) {
@@ -220,12 +232,18 @@ void add_check(CLI::App& app, Action& action) {
       "evaluations, seconds, memory, and what does not add up.\n\n"
       "  rsm check configs/shapes/demo.yaml\n"
       "  rsm check configs/shapes/demo.yaml --set prompts.per_epoch=40\n"
-      "  rsm check configs/shapes/demo.yaml --quick --json\n");
+      "  rsm check configs/shapes/demo.yaml --quick --json\n"
+      "  rsm check configs/shapes/demo.yaml --quick --ranks 8\n");
   args->add_to(*command);
   command->add_flag("--quick", args->quick,
                     "count and look into the model folder's configs only: no "
                     "weights are loaded, nothing is timed");
   command->add_flag("--json", args->json, "for machines");
+  command
+      ->add_option("--ranks", args->ranks,
+                   "also for so many processes under mpirun or srun: what "
+                   "divides, what they send, and how fast that may be")
+      ->check(CLI::Range(int64_t{1}, int64_t{100000}));
   command->callback(
       [args, &action] { action = [args] { return check_config(*args); }; });
 }

@@ -92,6 +92,8 @@ MemoryCount::MemoryCount(const RunOptions& o)
   read_judges(o);
 }
 
+double MemoryCount::latent_numbers() const { return product(latent_shape_); }
+
 void MemoryCount::read_network(const std::string& folder, const RunOptions& o) {
   const auto weights = view_sharded(folder, kNetworkWeights).tensors;
   network_.add(weights);

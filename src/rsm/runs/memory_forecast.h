@@ -38,6 +38,10 @@ class MemoryCount {
    * checkpointing. */
   MemoryForecast of(const RunOptions& options) const;
 
+  /** Numbers of the weights that are trained, and of one latent. */
+  double trained_numbers() const { return trained_; }
+  double latent_numbers() const;
+
  private:
   struct Part {
     double numbers = 0, bytes = 0;  ///< bytes: in the files
