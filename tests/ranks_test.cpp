@@ -1,0 +1,245 @@
+// Runs on several processes, under mpirun, are those of one.
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "command_testing.h"
+#include "program.h"
+#include "rsm/base/error.h"
+#include "rsm/io/run_log.h"
+#include "rsm/io/testing.h"
+#include "rsm/runs/checkpoint.h"
+
+namespace rsm {
+namespace {
+
+namespace fs = std::filesystem;
+
+#ifdef RSM_MPIRUN
+constexpr const char* kMpirun = RSM_MPIRUN;
+#else
+constexpr const char* kMpirun = "";
+#endif
+
+/** The least that has every station: two epochs of two updates. */
+std::string small_config(const std::string& folder, const std::string& method,
+                         const std::string& more = "") {
+  return cat("name: test\nfolder: ", folder,
+             "\nmodel: models/shapes-flow\nmethod:\n  name: ", method,
+             "\nprompts:\n  per_epoch: 3\n  samples_per_prompt: 4\n"
+             "sampling:\n  steps: 4\n"
+             "train:\n  epochs: 2\n  lora: {rank: 4, alpha: 8}\n"
+             "evaluation:\n  images: 12\n  every: 2\n  steps: 4\n"
+             "checkpoint:\n  every: 1\n"
+             "compute:\n  train_tile: 4\n  rollout_tile: 4\n  threads: 1\n",
+             more);
+}
+
+class Ranks : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (*kMpirun == '\0') GTEST_SKIP() << "built without MPI";
+    ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+    ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+  }
+
+  std::string run_folder(const std::string& name) const {
+    return folder_ / name;
+  }
+  std::string config(const std::string& name, const std::string& method,
+                     const std::string& more = "") const {
+    const std::string path = folder_ / (name + ".yaml");
+    write_file_atomic(path, small_config(run_folder(name), method, more));
+    return path;
+  }
+  static std::string launcher(int64_t ranks) {
+    return cat(kMpirun, " --oversubscribe --bind-to none -n ", ranks, " ",
+               RSM_BINARY_DIR, "/rsm finetune ");
+  }
+  /** Its exit status and what it says, on any number of processes; 0: without
+   * a launcher. */
+  Command run_on(int64_t ranks, const std::string& arguments) const {
+    const std::string before =
+        ranks == 0 ? cat(RSM_BINARY_DIR, "/rsm finetune ") : launcher(ranks);
+    const int result = std::system(
+        cat(before, arguments, " > /dev/null 2> ", folder_ / "said").c_str());
+    return {WEXITSTATUS(result), read_file(folder_ / "said")};
+  }
+  /** The log without its times and what depends on the process. */
+  static std::vector<nlohmann::json> timeless(const std::string& run) {
+    auto log = read_log(run + "/log.jsonl");
+    for (auto& line : log) {
+      for (const char* key :
+           {"wall_s", "train_s", "seconds", "peak_memory_mb"}) {
+        line.erase(key);
+      }
+    }
+    return log;
+  }
+  static void expect_same_runs(const std::string& a, const std::string& b) {
+    EXPECT_EQ(timeless(a), timeless(b));
+    EXPECT_EQ(latest_checkpoint(a)->epoch, latest_checkpoint(b)->epoch);
+    for (const char* file :
+         {"final/adapter_model.safetensors", "samples/before.png",
+          "samples/after.png", "samples/scores-after.json",
+          "checkpoints/epoch-000002.safetensors"}) {
+      EXPECT_EQ(read_file(a + "/" + file), read_file(b + "/" + file)) << file;
+    }
+  }
+  void expect_same_on(const std::vector<int64_t>& counts,
+                      const std::string& method,
+                      const std::string& more = "") const {
+    const auto alone = run_on(0, config("0", method, more));
+    ASSERT_EQ(alone.status, 0) << alone.said;
+    for (const int64_t ranks : counts) {
+      const auto name = std::to_string(ranks);
+      const auto done = run_on(ranks, config(name, method, more));
+      ASSERT_EQ(done.status, 0) << method << done.said;
+      expect_same_runs(run_folder("0"), run_folder(name));
+    }
+  }
+
+  const TemporaryFolder folder_;
+};
+
+TEST_F(Ranks, DrawPathsAsOneProcess) { expect_same_on({1, 2, 4}, "flow-grpo"); }
+
+TEST_F(Ranks, DrawBranchesAsOneProcess) {
+  expect_same_on({2}, "tempflow-grpo");
+}
+
+TEST_F(Ranks, ChooseStrengthAsOneProcess) { expect_same_on({2}, "rsm-flow"); }
+
+TEST_F(Ranks, TrainOnCleanPicturesAsOneProcess) {
+  expect_same_on({2}, "diffusion-nft");
+}
+
+TEST_F(Ranks, FollowAGradientAsOneProcess) {
+  expect_same_on({3}, "vgg-flow", "rewards: [{name: shapes-soft}]\n");
+}
+
+TEST_F(Ranks, ThatDisagreeAreNamed) {
+  const auto a = config("a", "flow-grpo");
+  const std::string b = folder_ / "b.yaml";
+  write_file_atomic(b, read_file(a) + "seed: 7\n");
+  const auto done =
+      run_on(1, cat(a, " : -n 1 ", RSM_BINARY_DIR, "/rsm finetune ", b));
+  EXPECT_NE(done.status, 0);
+  expect_parts(done.said, {"[ranks]", "rank 1", "config", "seed", "7"});
+}
+
+TEST_F(Ranks, AreNotTakenForRunsOfTheirOwn) {
+  // As under a launcher of another MPI.
+  ::setenv("PMI_SIZE", "4", 1);
+  const auto done = run_on(0, config("a", "flow-grpo"));
+  ::unsetenv("PMI_SIZE");
+  EXPECT_EQ(done.status, 2);
+  expect_parts(done.said, {"[ranks]", "4 processes", "MPI"});
+  EXPECT_FALSE(fs::exists(run_folder("a")));
+}
+
+/** mpirun, as a process that can be sent signals. */
+class Launched {
+ public:
+  Launched(const std::string& command, const std::string& said)
+      : id_(fork()), said_(said) {
+    if (id_ == 0) {
+      const auto line = cat("exec ", command, " > /dev/null 2> ", said);
+      execl("/bin/sh", "sh", "-c", line.c_str(), nullptr);
+      _exit(127);
+    }
+  }
+  ~Launched() {
+    if (!ended_) kill(id_, SIGKILL);
+  }
+
+  void wait_for_lines(const std::string& run, int64_t lines) const {
+    const std::string log = run + "/log.jsonl";
+    for (int k = 0; k < 3000; ++k) {
+      const auto text = fs::exists(log) ? read_file(log) : "";
+      if (std::count(text.begin(), text.end(), '\n') >= lines) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    FAIL() << "no " << lines << " lines in " << log << ": " << read_file(said_);
+  }
+  void signal(int number) const { kill(id_, number); }
+  /** To the process of a rank. */
+  void signal_rank(int64_t rank, int number) const {
+    const auto wanted = cat("OMPI_COMM_WORLD_RANK=", rank);
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+      std::ifstream file(entry.path() / "environ");
+      std::string all{std::istreambuf_iterator<char>(file), {}};
+      std::ifstream stat(entry.path() / "stat");
+      std::string pid, name, state, parent;
+      stat >> pid >> name >> state >> parent;
+      if (parent == std::to_string(id_) &&
+          (all + '\0').find(wanted + '\0') != std::string::npos) {
+        kill(std::stoi(pid), number);
+        return;
+      }
+    }
+    FAIL() << "no process is rank " << rank;
+  }
+  /** Its exit status; -1 where it does not end in time. */
+  int ends_within(int seconds) {
+    for (int k = 0; k < 50 * seconds; ++k) {
+      int status = 0;
+      if (waitpid(id_, &status, WNOHANG) == id_) {
+        ended_ = true;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return -1;
+  }
+
+ private:
+  pid_t id_;
+  std::string said_;
+  bool ended_ = false;
+};
+
+TEST_F(Ranks, EndWhereOneIsKilledAndGoOnOnAnotherNumberOfThem) {
+  ASSERT_EQ(run_on(0, config("whole", "flow-grpo")).status, 0);
+  const auto path = config("killed", "flow-grpo");
+  const std::string said = folder_ / "said-killed";
+  Launched run(launcher(2) + path, said);
+  run.wait_for_lines(run_folder("killed"), 2);
+  run.signal_rank(1, SIGKILL);
+  const int status = run.ends_within(30);
+  EXPECT_NE(status, -1);
+  EXPECT_NE(status, 0);
+  expect_parts(read_file(said), {"rank 1"});
+  ASSERT_EQ(run_on(3, path).status, 0);
+  expect_same_runs(run_folder("whole"), run_folder("killed"));
+}
+
+TEST_F(Ranks, EndWhereOneHangs) {
+  const std::string said = folder_ / "said-hung";
+  Launched run(launcher(2) + config("hung", "flow-grpo", "  rank_timeout: 2\n"),
+               said);
+  run.wait_for_lines(run_folder("hung"), 2);
+  run.signal_rank(1, SIGSTOP);
+  const int status = run.ends_within(30);
+  EXPECT_NE(status, -1);
+  EXPECT_NE(status, 0);
+  expect_parts(read_file(said), {"rank 0", "rank 1", "compute.rank_timeout"});
+}
+
+TEST_F(Ranks, StopTogetherAndGoOnAlone) {
+  ASSERT_EQ(run_on(0, config("whole", "flow-grpo")).status, 0);
+  const auto path = config("stopped", "flow-grpo");
+  Launched run(launcher(2) + path, folder_ / "said-stopped");
+  run.wait_for_lines(run_folder("stopped"), 2);
+  run.signal(SIGUSR1);
+  EXPECT_EQ(run.ends_within(60), 75);
+  ASSERT_EQ(run_on(0, path).status, 0);
+  expect_same_runs(run_folder("whole"), run_folder("stopped"));
+}
+
+}  // namespace
+}  // namespace rsm
