@@ -245,8 +245,7 @@ class MpiRanks : public Communicator {
 int64_t launched_processes() {
   // Of srun's step: a batch script has SLURM_NTASKS though it is one process.
   return std::max({int64_t{1}, number_of("OMPI_COMM_WORLD_SIZE"),
-                   number_of("PMI_SIZE"), number_of("MPI_LOCALNRANKS"),
-                   number_of("SLURM_STEP_NUM_TASKS")});
+                   number_of("PMI_SIZE"), number_of("SLURM_STEP_NUM_TASKS")});
 }
 
 std::unique_ptr<Communicator> join_ranks() {

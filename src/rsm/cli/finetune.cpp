@@ -45,6 +45,7 @@ int among_ranks(const std::function<int(Communicator&)>& work) {
   constexpr auto kFirst = std::chrono::seconds(3);
   watch_for_interrupts();
   const auto ranks = join_ranks();
+  keep_cores_of_kernels();
   if (ranks->is_sole()) return work(*ranks);
   int status = kFailed;
   std::string failure;

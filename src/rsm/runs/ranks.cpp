@@ -1,12 +1,15 @@
 #include "rsm/runs/ranks.h"
 
+#include <ATen/Parallel.h>
+#include <sched.h>
 #include <torch/cuda.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <thread>
+#include <set>
 
 #include "rsm/base/error.h"
 #include "rsm/io/config_values.h"
@@ -87,12 +90,47 @@ void check_same_weights(Communicator& ranks, int64_t epoch,
                    std::to_string(sum));
 }
 
-int64_t threads_of_rank(const Communicator& ranks) {
-  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
-  // A process that is bound to some cores sees these alone.
-  const auto all = static_cast<int64_t>(sysconf(_SC_NPROCESSORS_ONLN));
-  const bool is_bound = cores < all;
-  return std::max<int64_t>(1, is_bound ? cores : cores / ranks.local_size());
+int64_t threads_of_rank(Communicator& ranks) {
+  cpu_set_t own;
+  CPU_ZERO(&own);
+  sched_getaffinity(0, sizeof own, &own);
+  std::string host(256, '\0'), cores;
+  gethostname(host.data(), host.size());
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    cores += CPU_ISSET(core, &own) ? '1' : '0';
+  }
+  std::string all(cores.size(), '0');
+  int64_t ranks_here = 0;
+  for (const auto& other : ranks.gather(host + cores)) {
+    if (other.substr(0, host.size()) != host) continue;
+    ++ranks_here;
+    for (size_t core = 0; core < all.size(); ++core) {
+      if (other[host.size() + core] == '1') all[core] = '1';
+    }
+  }
+  const auto count = std::count(all.begin(), all.end(), '1');
+  return std::max<int64_t>(1, count / ranks_here);
+}
+
+void keep_cores_of_kernels() {
+  const auto is_set = [](const char* name) {
+    return std::getenv(name) != nullptr;
+  };
+  const bool launched = launched_processes() > 1 || is_set("PMI_SIZE") ||
+                        is_set("OMPI_COMM_WORLD_SIZE");
+  if (!launched || is_set("OMP_NUM_THREADS")) return;
+  cpu_set_t own;
+  CPU_ZERO(&own);
+  sched_getaffinity(0, sizeof own, &own);
+  std::set<std::string> cores;  // by their threads
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &own)) continue;
+    const auto file = cat("/sys/devices/system/cpu/cpu", cpu,
+                          "/topology/thread_siblings_list");
+    cores.insert(is_there(file) ? read_file(file) : std::to_string(cpu));
+  }
+  at::get_num_threads();  // or its first look would undo the setting
+  at::set_num_threads(std::max(1, static_cast<int>(cores.size())));
 }
 
 void take_device(const Communicator& ranks, RunOptions& options) {

@@ -18,9 +18,15 @@ void check_same_run(Communicator& ranks, const RunOptions& options,
 void check_same_weights(Communicator& ranks, int64_t epoch,
                         const std::vector<torch::Tensor>& weights);
 
-/** The threads of a rank by default: its part of the cores that this process
- * may use and others of this machine use too. */
-int64_t threads_of_rank(const Communicator& ranks);
+/** The threads of a rank by default: its part of the cores that the ranks of
+ * its machine may use, whichever they are bound to. Collective. */
+int64_t threads_of_rank(Communicator& ranks);
+
+/** Lets LibTorch's own kernels take as many cores as in a process without a
+ * launcher, unless OMP_NUM_THREADS says: MKL gives it fewer where it sees
+ * that of MPI, and long sums have other last bits on another number. Nothing
+ * where no launcher is seen. */
+void keep_cores_of_kernels();
 
 /** Gives a rank its GPU, and the judges that would share it: "cuda" is that of
  * its number among the ranks of its machine, in turn where these are more. A

@@ -159,6 +159,7 @@ void Finetune::redraw(const std::string& samples, int64_t epoch) {
   } catch (const Interrupted&) {
     throw;
   } catch (const Error& failure) {
+    if (!ranks_.is_sole()) throw;  // others may have drawn it
     progress_.say(
         cat("warning: ", path, " could not be drawn again: ", failure.what()));
   }
