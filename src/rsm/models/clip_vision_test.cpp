@@ -152,9 +152,10 @@ TEST(ClipVisionConfig, NamesTheKeyItCannotTake) {
       {json::array(), "my.json holds: array"},
   };
   for (const auto& [value, said] : wrong) {
-    expect_parts(
-        error_of([&, &v = value] { ClipVisionConfig::from_json(v, "my.json"); }),
-        {"my.json", said});
+    expect_parts(error_of([&, &v = value] {
+                   ClipVisionConfig::from_json(v, "my.json");
+                 }),
+                 {"my.json", said});
   }
 }
 

@@ -37,8 +37,7 @@ TEST(Health, DeadGroupsBlameTheRewardOnlyWhereTheModelIsWhole) {
                {"[reward mine]", "graded reward", "0.5"});
   for (const auto& [size, kl] : std::vector<std::pair<double, double>>{
            {40, 0.1}, {0.5, 10}, {0.5, NAN}, {INFINITY, 0.1}}) {
-    const auto error =
-        error_of([&, s = size, k = kl] { said_of(4, s, k); });
+    const auto error = error_of([&, s = size, k = kl] { said_of(4, s, k); });
     expect_parts(error, {"[finetune]", "broken", "--from runs/a"});
     EXPECT_EQ(error.find("graded"), std::string::npos);
   }
