@@ -29,7 +29,9 @@ constexpr const char* kMpirun = "";
 std::string small_config(const std::string& folder, const std::string& method,
                          const std::string& more = "") {
   return cat("name: test\nfolder: ", folder,
-             "\nmodel: models/shapes-flow\nmethod:\n  name: ", method,
+             "\nmodel: models/shapes-flow\nreward: shapes-soft\n"
+             "method:\n  name: ",
+             method,
              "\nprompts:\n  per_epoch: 3\n  samples_per_prompt: 4\n"
              "sampling:\n  steps: 4\n"
              "train:\n  epochs: 2\n  lora: {rank: 4, alpha: 8}\n"
@@ -112,15 +114,15 @@ TEST_F(Ranks, DrawBranchesAsOneProcess) {
   expect_same_on({2}, "tempflow-grpo");
 }
 
-TEST_F(Ranks, ChooseStrengthAsOneProcess) { expect_same_on({2}, "rsm-flow"); }
+TEST_F(Ranks, ChooseStrengthAsOneProcess) {
+  expect_same_on({2}, "rsm-flow\n  estimator: {branches: [3, 2, 0, 0]}");
+}
 
 TEST_F(Ranks, TrainOnCleanPicturesAsOneProcess) {
   expect_same_on({2}, "diffusion-nft");
 }
 
-TEST_F(Ranks, FollowAGradientAsOneProcess) {
-  expect_same_on({3}, "vgg-flow", "rewards: [{name: shapes-soft}]\n");
-}
+TEST_F(Ranks, FollowAGradientAsOneProcess) { expect_same_on({3}, "vgg-flow"); }
 
 TEST_F(Ranks, ThatDisagreeAreNamed) {
   const auto a = config("a", "flow-grpo");
