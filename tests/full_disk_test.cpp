@@ -16,10 +16,11 @@ namespace fs = std::filesystem;
 /** A LoRA so small that a checkpoint does not hide what other files need. */
 RunOptions small_lora_options(const std::string& folder) {
   return options_of(
-      folder, {"train.epochs=2", "train.lora.rank=1",
-               "train.lora.targets=[norm_out.linear]", "checkpoint.every=10",
-               "sampling.steps=3", "sampling.guidance_scale=1",
-               "method.estimator.branches=[3, 0, 0]", "evaluation.images=6"});
+      folder,
+      {"train.epochs=2", "train.lora.rank=1",
+       "train.lora.targets=[norm_out.linear]", "checkpoint.every=10",
+       "sampling.steps=6", "sampling.guidance_scale=1",
+       "method.estimator.branches=[3, 0, 0, 0, 0, 0]", "evaluation.images=6"});
 }
 
 TEST(FullDisk, WhereverItEndsARunMoreSpaceLetsItGoOnToTheSameEnd) {
