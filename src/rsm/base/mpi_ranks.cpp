@@ -103,42 +103,33 @@ class MpiRanks : public Communicator {
       RSM_CHECK(call.bytes == bytes, "[ranks] ", call.bytes, " and ", bytes,
                 " bytes of one tensor: ranks hold other states");
     }
-    std::vector<MPI_Request> requests;
-    for (int64_t at = 0; at < bytes; at += kMostBytes) {
-      requests.emplace_back();
-      MPI_Ibcast(data + at, static_cast<int>(std::min(kMostBytes, bytes - at)),
-                 MPI_BYTE, static_cast<int>(from), MPI_COMM_WORLD,
-                 &requests.back());
-    }
-    finish(requests, cat("while rank ", from, " handed on tensors"));
+    in_messages(bytes, cat("while rank ", from, " handed on tensors"),
+                [&](int64_t at, int count, MPI_Request* request) {
+                  MPI_Ibcast(data + at, count, MPI_BYTE, static_cast<int>(from),
+                             MPI_COMM_WORLD, request);
+                });
     if (from == rank_) sent_ += bytes;
   }
 
   void send(const torch::Tensor& values, int64_t to) override {
     const auto bytes = static_cast<int64_t>(values.nbytes());
     const auto* data = static_cast<const char*>(values.const_data_ptr());
-    std::vector<MPI_Request> requests;
-    for (int64_t at = 0; at < bytes; at += kMostBytes) {
-      requests.emplace_back();
-      MPI_Isend(data + at, static_cast<int>(std::min(kMostBytes, bytes - at)),
-                MPI_BYTE, static_cast<int>(to), kDataTag, MPI_COMM_WORLD,
-                &requests.back());
-    }
-    finish(requests, cat("while rank ", to, " was to take a sum"));
+    in_messages(bytes, cat("while rank ", to, " was to take a sum"),
+                [&](int64_t at, int count, MPI_Request* request) {
+                  MPI_Isend(data + at, count, MPI_BYTE, static_cast<int>(to),
+                            kDataTag, MPI_COMM_WORLD, request);
+                });
     sent_ += bytes;
   }
 
   void receive(torch::Tensor& values, int64_t from) override {
     auto* data = static_cast<char*>(values.data_ptr());
-    const auto bytes = static_cast<int64_t>(values.nbytes());
-    std::vector<MPI_Request> requests;
-    for (int64_t at = 0; at < bytes; at += kMostBytes) {
-      requests.emplace_back();
-      MPI_Irecv(data + at, static_cast<int>(std::min(kMostBytes, bytes - at)),
-                MPI_BYTE, static_cast<int>(from), kDataTag, MPI_COMM_WORLD,
-                &requests.back());
-    }
-    finish(requests, cat("while rank ", from, " was to hand on a sum"));
+    in_messages(static_cast<int64_t>(values.nbytes()),
+                cat("while rank ", from, " was to hand on a sum"),
+                [&](int64_t at, int count, MPI_Request* request) {
+                  MPI_Irecv(data + at, count, MPI_BYTE, static_cast<int>(from),
+                            kDataTag, MPI_COMM_WORLD, request);
+                });
   }
 
   void leave() override {
@@ -204,6 +195,20 @@ class MpiRanks : public Communicator {
     }
     if (missing.empty()) return;
     throw rsm::Error(cat("[ranks] ", error(cat("rank ", join(missing)))));
+  }
+
+  /** Begins what moves `bytes` bytes in messages as long as MPI counts, and
+   * waits for them: begin(first byte, how many, request). */
+  template <typename Begin>
+  void in_messages(int64_t bytes, const std::string& what,
+                   const Begin& begin) const {
+    std::vector<MPI_Request> requests;
+    for (int64_t at = 0; at < bytes; at += kMostBytes) {
+      requests.emplace_back();
+      begin(at, static_cast<int>(std::min(kMostBytes, bytes - at)),
+            &requests.back());
+    }
+    finish(requests, what);
   }
 
   /** Waits for requests that all ranks are at. */

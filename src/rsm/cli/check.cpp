@@ -8,7 +8,6 @@
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 #include "rsm/runs/forecast.h"
-#include "rsm/runs/machine.h"
 #include "rsm/runs/memory_advice.h"
 #include "rsm/runs/memory_forecast.h"
 #include "rsm/runs/memory_plan.h"
@@ -174,20 +173,14 @@ int check_config(const CheckArguments& args) {
   nlohmann::json out = to_json(counted);
   out["memory"] = to_json(memory);
   out["memory"]["chosen"] = options.memory_choice;
-  auto warnings = options.warnings;
-  if (auto slow = rollout_type_warning(options.device, options.rollout_type,
-                                       has_fast_bfloat16());
-      !slow.empty()) {
-    warnings.push_back(std::move(slow));
-  }
-  out["warnings"] = warnings;
+  out["warnings"] = options.warnings;
   const auto pull = pull_text(options.method.regularisation);
   out["reference"] = pull;
   if (!args.json) {
     print_forecast(options, counted);
     if (!pull.empty()) std::printf("  %s\n", pull.c_str());
     print_memory(options, memory);
-    for (const auto& warning : warnings) {
+    for (const auto& warning : options.warnings) {
       std::printf("  warning: %s\n", warning.c_str());
     }
   }

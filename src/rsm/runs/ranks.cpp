@@ -82,9 +82,9 @@ void check_same_weights(Communicator& ranks, int64_t epoch,
   if (ranks.is_sole()) return;
   uint64_t sum = 0;
   for (const auto& one : weights) {
-    const auto bits = one.detach().contiguous().view(at::kByte).to(at::kLong);
+    const auto bytes = one.detach().contiguous().view(at::kByte);
     sum = sum * 1099511628211U +
-          static_cast<uint64_t>(bits.sum().item<int64_t>());
+          static_cast<uint64_t>(bytes.sum(at::kLong).item<int64_t>());
   }
   ranks.check_same(cat("the sum of the weights after epoch ", epoch),
                    std::to_string(sum));

@@ -13,6 +13,7 @@
 #include "rsm/runs/average.h"
 #include "rsm/runs/evaluation_options.h"
 #include "rsm/runs/lora_options.h"
+#include "rsm/runs/machine.h"
 #include "rsm/runs/memory_plan.h"
 #include "rsm/runs/noise_options.h"
 #include "rsm/runs/reward_options.h"
@@ -177,6 +178,11 @@ void read_compute(const Config& section, int64_t cores, RunOptions& o) {
   // CPUs gain little by half precision, and those without AVX-512 lose much.
   o.rollout_type = parse_type(section, "rollout_type",
                               o.device.is_cpu() ? "float32" : "bfloat16");
+  if (auto slow =
+          rollout_type_warning(o.device, o.rollout_type, has_fast_bfloat16());
+      !slow.empty()) {
+    o.warnings.push_back(std::move(slow));
+  }
   o.training_type = read_training_type(section, o);
   o.text_type = parse_type(section, "text_type", "float32");
   o.vae_type = parse_type(section, "vae_type", "float32");

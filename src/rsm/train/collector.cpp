@@ -224,7 +224,13 @@ RewardScores Collector::all_scores(const Rollout& rollout, int64_t epoch,
   }
   std::vector<RewardScores> scores;
   for (auto& [image, some] : own) scores.push_back(std::move(some));
-  return join_scores(cat("reward ", reward_.name()), scores);
+  try {
+    return join_scores(cat("reward ", reward_.name()), scores);
+  } catch (const Error&) {
+    keep();
+    ranks_.barrier();  // as above: it is the same on all of them
+    throw;
+  }
 }
 
 }  // namespace rsm

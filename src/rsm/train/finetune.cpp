@@ -14,7 +14,6 @@
 #include "rsm/objective/scaled_residual.h"
 #include "rsm/objective/targets.h"
 #include "rsm/rewards/weighted_reward.h"
-#include "rsm/runs/machine.h"
 #include "rsm/runs/memory_advice.h"
 #include "rsm/runs/pending_rollout.h"
 #include "rsm/runs/ranks.h"
@@ -134,11 +133,6 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
   auto& warnings = options_.warnings;
   warnings.insert(warnings.end(), parts_.warnings.begin(),
                   parts_.warnings.end());
-  if (auto slow = rollout_type_warning(options.device, options.rollout_type,
-                                       has_fast_bfloat16());
-      !slow.empty()) {
-    warnings.push_back(std::move(slow));
-  }
   for (const auto& warning : warnings) {
     progress_.say("warning: " + warning);
   }

@@ -74,7 +74,7 @@ class Finetune {
    * epoch's line of the log, but for its counters. */
   nlohmann::json train_epoch();
   Collector collector(const RolloutPlan& plan);
-  void choose();  ///< where it is time, how many branches from now on
+  void choose();  ///< how many branches from now on, where it is time
   /** Adds them, and why they are so many, to the log's by step. */
   void log_choice(Guidance& guidance) const;
   void continue_branches();  ///< those chosen before, by the log
@@ -105,14 +105,14 @@ class Finetune {
 
   /** Adds an evaluation to the log's last line; returns its warnings. */
   std::vector<std::string> add_due_evaluation();
-  void evaluate_first();  ///< so too at the start, telling its warnings
+  void evaluate_first();  ///< the same at the start; says its warnings
   Evaluation evaluate_now(const std::string& samples);
   void add_evaluation(nlohmann::json& line, const Evaluation& evaluation) const;
   /** Adds what the watchdog says, and whether it ends the run; returns it. */
   std::string add_watch();
   /** best/ becomes that of the log so far; where it can't, the run goes on. */
   void settle_best();
-  void show_log();           ///< the event file follows; so too of it
+  void show_log();           ///< TensorBoard's file follows the log
   bool was_stopped() const;  ///< by the watchdog, after the last epoch
   void sample_as_trained();  ///< the rollout copy is what epochs draw from
   /** Rank 0's line of the log, clocks and all. */
