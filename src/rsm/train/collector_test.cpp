@@ -25,7 +25,7 @@ class Mean : public Reward {
   bool is_remote() const override { return remote_; }
   RewardScores score(const torch::Tensor& images,
                      const Prompts& prompts) const override {
-    ++calls;
+    const int call = ++calls;
     std::vector<float> length;
     for (const auto& prompt : prompts) {
       length.push_back(static_cast<float>(prompt.text.size()));
@@ -35,10 +35,11 @@ class Mean : public Reward {
     out.metrics["length"] = torch::tensor(length);
     out.parts = {{"mean", 1, out.value}};
     if (broken) throw Error("[mean] broken");
+    if (fickle) out.metrics[cat("call ", call)] = out.value;
     return out;
   }
   mutable std::atomic<int> calls = 0;
-  bool broken = false;
+  bool broken = false, fickle = false;
 
  private:
   bool remote_;
@@ -158,6 +159,18 @@ TEST(Collector, KeepsTheRolloutOfAFailedRewardForTheNextTime) {
     remove_pending(folder.path(), 3);
     EXPECT_FALSE(waiting(3));
   }
+}
+
+TEST(Collector, KeepsTheRolloutWhosePartsWereScoredByOtherMetrics) {
+  const TemporaryFolder folder;
+  Setting setting(folder.path());
+  Mean reward(true);
+  const auto whole = setting.collect(reward);
+  reward.fickle = true;
+  expect_parts(error_of([&] { setting.collect(reward); }), {"reward mean"});
+  EXPECT_TRUE(is_file(folder / "pending-rollout.safetensors"));
+  reward.fickle = false;
+  expect_same(whole, setting.collect(reward));
 }
 
 TEST(Collector, GivesRewardsWholeGroupsHoweverItIsChunked) {
