@@ -34,7 +34,9 @@ int64_t number_of(const char* variable) {
 constexpr int64_t kMostBytes = int64_t{1} << 30;
 /** What other ranks wait longer, so that rank 0 is the one that names. */
 constexpr double kLater = 5;
-constexpr int kMeetTag = 1, kDataTag = 2;
+/** What a rank that is asked whether it is there has to say so. */
+constexpr double kAnswer = 2;
+constexpr int kMeetTag = 1, kDataTag = 2, kAskTag = 3, kHereTag = 4;
 
 using Clock = std::chrono::steady_clock;
 
@@ -185,16 +187,59 @@ class MpiRanks : public Communicator {
       if (done != 0) return;
       const double waited = seconds_since(start);
       if (waited > most) break;
+      answer();
       pause(waited);
     }
-    std::vector<std::string> missing;
+    const auto missing = unfinished(requests);
+    if (missing.empty()) return;
+    throw rsm::Error(cat("[ranks] ", error("rank " + join(missing))));
+  }
+
+  /** The ranks whose requests are not done. */
+  static std::vector<std::string> unfinished(
+      std::vector<MPI_Request>& requests) {
+    std::vector<std::string> out;
     for (size_t r = 0; r < requests.size(); ++r) {
       int done = 0;
       MPI_Test(&requests[r], &done, MPI_STATUS_IGNORE);
-      if (done == 0) missing.push_back(std::to_string(r));
+      if (done == 0) out.push_back(std::to_string(r));
     }
-    if (missing.empty()) return;
-    throw rsm::Error(cat("[ranks] ", error(cat("rank ", join(missing)))));
+    return out;
+  }
+
+  /** Says that this rank is there where another asks. */
+  static void answer() {
+    int is_asked = 0;
+    MPI_Status asked;
+    MPI_Iprobe(MPI_ANY_SOURCE, kAskTag, MPI_COMM_WORLD, &is_asked, &asked);
+    if (is_asked == 0) return;
+    MPI_Recv(nullptr, 0, MPI_BYTE, asked.MPI_SOURCE, kAskTag, MPI_COMM_WORLD,
+             MPI_STATUS_IGNORE);
+    MPI_Request told;
+    MPI_Isend(nullptr, 0, MPI_BYTE, asked.MPI_SOURCE, kHereTag, MPI_COMM_WORLD,
+              &told);
+    MPI_Request_free(&told);
+  }
+
+  /** Asks all others; who of them does not say that it is there. */
+  std::string who_is_silent() const {
+    std::vector<MPI_Request> hear(size_, MPI_REQUEST_NULL);
+    for (int r = 0; r < size_; ++r) {
+      if (r == rank_) continue;
+      MPI_Request told;
+      MPI_Irecv(nullptr, 0, MPI_BYTE, r, kHereTag, MPI_COMM_WORLD, &hear[r]);
+      MPI_Isend(nullptr, 0, MPI_BYTE, r, kAskTag, MPI_COMM_WORLD, &told);
+      MPI_Request_free(&told);
+    }
+    const auto start = Clock::now();
+    auto silent = unfinished(hear);
+    while (!silent.empty() && seconds_since(start) < kAnswer) {
+      answer();
+      pause(seconds_since(start));
+      silent = unfinished(hear);
+    }
+    return silent.empty() ? "every rank answers, so that messages are slow"
+                          : cat("rank ", join(silent), " does not answer");
   }
 
   /** Begins what moves `bytes` bytes in messages as long as MPI counts, and
@@ -220,10 +265,11 @@ class MpiRanks : public Communicator {
       MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done,
                   MPI_STATUSES_IGNORE);
       if (done != 0) return;
-      RSM_CHECK(seconds_since(start) < most, "[ranks] a rank was lost ", what,
-                ": ", timeout_,
-                " s (compute.rank_timeout) went by; the same "
-                "command goes on from the last checkpoint");
+      RSM_CHECK(seconds_since(start) < most, "[ranks] rank ", rank_, " waited ",
+                timeout_, " s (compute.rank_timeout) ", what, ": ",
+                who_is_silent(),
+                "; the same command goes on from the last checkpoint");
+      answer();
       sched_yield();
     }
   }

@@ -148,9 +148,10 @@ std::vector<ImportanceSpread> measured_spread(const StrengthArguments& args,
   before.steps = args.options.steps;
   auto after = before;
   after.lora = args.moved;
+  Communicator sole;
   Rollout rollout;
   {
-    const auto loaded = load_for_sampling(before);
+    const auto loaded = load_for_sampling(before, sole);
     loaded.warn_of(texts_of(request.prompts), progress);
     request.latent_shape = loaded.latent_shape;
     request.conditions = loaded.model.text->encode(texts_of(request.prompts));
@@ -160,7 +161,7 @@ std::vector<ImportanceSpread> measured_spread(const StrengthArguments& args,
                        [&](int64_t done) { progress.update(done, ""); });
     progress.end();
   }
-  const auto loaded = load_for_sampling(after);
+  const auto loaded = load_for_sampling(after, sole);
   const ConditionRows conditions(
       request.conditions, torch::tensor(rollout.state_prompt, at::kLong));
   const auto y = loaded.denoiser->predict(

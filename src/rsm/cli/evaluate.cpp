@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "rsm/base/error.h"
+#include "rsm/cli/among_ranks.h"
 #include "rsm/cli/commands.h"
 #include "rsm/cli/model_arguments.h"
 #include "rsm/cli/terminal_progress.h"
@@ -8,6 +9,7 @@
 #include "rsm/judges/all_rewards.h"
 #include "rsm/models/loading.h"
 #include "rsm/runs/evaluation.h"
+#include "rsm/runs/ranks.h"
 
 namespace rsm {
 namespace {
@@ -50,20 +52,20 @@ void print_table(const Evaluation& evaluation) {
   print_row("standard error", "", columns, errors);
 }
 
-int run_evaluation(const EvaluateArguments& args) {
+int run_evaluation(const EvaluateArguments& args, Communicator& ranks) {
   const auto prompts = load_prompts(args.prompts);
-  TerminalProgress progress;
+  TerminalProgress progress(/*is_silent=*/!ranks.is_first());
+  const auto device = device_of_rank(ranks, device_named(args.device));
   RewardSpec spec;
   spec.name = args.reward;
-  spec.device = args.device;
+  spec.device = device.str();
   const auto reward = make_any_reward(spec, progress);
   reward->check();
   std::unique_ptr<const PictureMetrics> beside;
   if (!args.beside.given().empty()) {
-    beside = std::make_unique<PictureMetrics>(args.beside,
-                                              device_named(args.device));
+    beside = std::make_unique<PictureMetrics>(args.beside, device);
   }
-  const auto loaded = load_for_sampling(args);
+  const auto loaded = load_for_sampling(args, ranks);
   auto set = make_evaluation_set(prompts, args.images, args.seed);
   set.latent_shape = loaded.latent_shape;
   loaded.warn_of(texts_of(set.prompts), progress);
@@ -73,8 +75,9 @@ int run_evaluation(const EvaluateArguments& args) {
       {*loaded.model.text, *loaded.model.path, *loaded.model.decoder,
        loaded.times, loaded.solving},
       set, *reward, [&](int64_t done) { progress.update(done, ""); },
-      beside.get());
+      beside.get(), &ranks);
   progress.end();
+  if (!ranks.is_first()) return kDone;
   for (const auto& text : evaluation.warnings) {
     progress.say("warning: " + text);
   }
@@ -94,7 +97,8 @@ void add_evaluate(CLI::App& app, Action& action) {
       "evaluate",
       "Score a model on prompts, by category, with fixed noise.\n\n"
       "  rsm evaluate models/shapes-flow\n"
-      "  rsm evaluate models/shapes-flow --lora runs/my-lora/final --json\n");
+      "  rsm evaluate models/shapes-flow --lora runs/my-lora/final --json\n"
+      "  mpirun -n 4 --bind-to none rsm evaluate models/shapes-flow\n");
   args->add_to(*command);
   command
       ->add_option("--prompts", args->prompts,
@@ -115,8 +119,12 @@ void add_evaluate(CLI::App& app, Action& action) {
   command->add_option("--brisque", args->beside.brisque,
                       "brisque_model_live.yml: measure BRISQUE");
   command->add_flag("--json", args->json, "print the scores as JSON");
-  command->callback(
-      [args, &action] { action = [args] { return run_evaluation(*args); }; });
+  command->callback([args, &action] {
+    action = [args] {
+      return among_ranks(
+          [&](Communicator& ranks) { return run_evaluation(*args, ranks); });
+    };
+  });
 }
 
 }  // namespace rsm

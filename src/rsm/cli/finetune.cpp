@@ -1,11 +1,9 @@
-#include <chrono>
 #include <cstdio>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <thread>
 
 #include "rsm/base/error.h"
+#include "rsm/cli/among_ranks.h"
 #include "rsm/cli/commands.h"
 #include "rsm/cli/config_arguments.h"
 #include "rsm/cli/train_run.h"
@@ -36,34 +34,6 @@ int finetune(const RunOptions& options, bool json, Communicator& ranks) {
                 options.folder.c_str());
   }
   return kDone;
-}
-
-/** Work of all processes that the launcher started, or of this one alone. What
- * one of them can't go on from ends them all; rank 0 is given the time to say
- * it, and to finish what it writes, where it meets the same. */
-int among_ranks(const std::function<int(Communicator&)>& work) {
-  constexpr auto kFirst = std::chrono::seconds(3);
-  watch_for_interrupts();
-  const auto ranks = join_ranks();
-  keep_cores_of_kernels();
-  if (ranks->is_sole()) return work(*ranks);
-  int status = kFailed;
-  std::string failure;
-  try {
-    status = work(*ranks);
-    ranks->leave();
-    return status;
-  } catch (const UsageError& error) {
-    status = kUsage;
-    failure = error.what();
-  } catch (...) {
-    failure = failure_text();
-  }
-  if (!ranks->is_first()) std::this_thread::sleep_for(kFirst);
-  std::fprintf(stderr, "rsm: rank %lld: %s\n",
-               static_cast<long long>(ranks->rank()), failure.c_str());
-  ranks->abort(status);
-  return status;
 }
 
 }  // namespace
@@ -105,10 +75,11 @@ void add_finetune(CLI::App& app, Action& action) {
                     "print the last line of the run log instead of a summary");
   command->callback([args, &action] {
     action = [args] {
+      watch_for_interrupts();
       return among_ranks([&](Communicator& ranks) {
         auto options = read_run_options(
             args->load(), ranks.is_sole() ? 0 : threads_of_rank(ranks));
-        take_device(ranks, options);
+        take_devices(ranks, options);
         ranks.set_timeout(options.rank_timeout);
         if (!args->from.empty()) {
           if (ranks.is_first()) {

@@ -1,14 +1,16 @@
 #include "rsm/cli/model_arguments.h"
 
 #include <charconv>
-#include <thread>
 
 #include "rsm/base/error.h"
+#include "rsm/io/files.h"
 #include "rsm/io/plain_text.h"
 #include "rsm/io/printable.h"
 #include "rsm/methods/names.h"
 #include "rsm/models/loading.h"
 #include "rsm/models/lora_formats.h"
+#include "rsm/runs/ranks.h"
+#include "rsm/runs/run_inputs.h"
 #include "rsm/runs/solver_options.h"
 
 namespace rsm {
@@ -27,6 +29,20 @@ void check_guidance(const ModelArguments& args) {
   const auto idle =
       idle_negative_prompt(args.negative_prompt, args.guidance_scale);
   if (!idle.empty()) throw UsageError("[--negative] " + idle);
+}
+
+/** Throws rsm::Error naming the first rank that has another model or LoRA. */
+void check_same_model(Communicator& ranks, const ModelArguments& args) {
+  if (ranks.is_sole()) return;
+  std::string sums;
+  for (const auto& [name, sum] : model_checksums(args.model)) {
+    sums += cat(name, " ", sum, "\n");
+  }
+  ranks.check_same("the model's checksum", checksum(sums));
+  if (args.lora.empty()) return;
+  sums.clear();
+  for (const auto& file : lora_files(args.lora)) sums += file_checksum(file);
+  ranks.check_same("the LoRA's checksum", checksum(sums));
 }
 
 }  // namespace
@@ -97,8 +113,9 @@ void ModelArguments::add_to(CLI::App& command) {
       ->capture_default_str();
 }
 
-SamplingModel load_for_sampling(const ModelArguments& arguments) {
-  const auto device = device_named(arguments.device);
+SamplingModel load_for_sampling(const ModelArguments& arguments,
+                                Communicator& ranks) {
+  const auto device = device_of_rank(ranks, device_named(arguments.device));
   require_device(device);
   check_guidance(arguments);
   const auto size = read_size(arguments.size);
@@ -111,9 +128,8 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
   reading.device = device;
   TileOptions tiles;
   tiles.tile = arguments.tile;
-  if (device.is_cpu()) {
-    tiles.workers = std::max<int64_t>(1, std::thread::hardware_concurrency());
-  }
+  const int64_t threads = threads_of_rank(ranks);
+  if (device.is_cpu()) tiles.workers = threads;
   reading.vae_workers = tiles.workers;
   reading.vae_type = type_named(arguments.vae_type);
   SamplingModel out{ImageModel::load(arguments.model, reading), nullptr, {}, {},
@@ -133,6 +149,7 @@ SamplingModel load_for_sampling(const ModelArguments& arguments) {
   const auto& path = *out.model.path;
   out.solving = {parse<Solver>(arguments.solver), usual_adams(path.family())};
   out.times = out.solving.times(path, path.times(arguments.steps));
+  check_same_model(ranks, arguments);
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "rsm/base/communicator.h"
 #include "rsm/base/progress.h"
 #include "rsm/models/guided_network.h"
 #include "rsm/models/image_model.h"
@@ -58,8 +59,9 @@ struct SamplingModel {
                Progress& progress) const;
 };
 
-/** Throws rsm::UsageError for what can be refused before a model is loaded;
- * what loading throws. */
-SamplingModel load_for_sampling(const ModelArguments& arguments);
+/** On the device and the cores of a rank. Throws rsm::UsageError for what can
+ * be refused before a model is loaded; what loading throws. */
+SamplingModel load_for_sampling(const ModelArguments& arguments,
+                                Communicator& ranks);
 
 }  // namespace rsm

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
+#include "rsm/cli/among_ranks.h"
 #include "rsm/cli/commands.h"
 #include "rsm/cli/model_arguments.h"
 #include "rsm/cli/output_paths.h"
@@ -117,14 +118,19 @@ torch::Tensor noise_of_seeds(const SampleArguments& args,
   return at::cat(noise).repeat({std::ssize(args.prompts), 1, 1, 1});
 }
 
-/** Latents of all pictures, prompt by prompt, on the CPU. */
+/** Latents of some of all pictures, which stand prompt by prompt, on the CPU.
+ */
 torch::Tensor draw_latents(const SampleArguments& args,
-                           const SamplingModel& loaded,
+                           const SamplingModel& loaded, Share pictures,
                            TerminalProgress& progress) {
+  const auto own = [&](const torch::Tensor& all) {
+    return all.slice(0, pictures.first, pictures.last);
+  };
   const auto start =
       args.noise.empty()
           ? noise_of_seeds(args, loaded.latent_shape)
           : read_noise(args.noise, args.samples(), loaded.latent_shape);
+  if (pictures.count() == 0) return own(start);
   const auto conditions = loaded.model.text->encode(args.prompts);
   const auto rows =
       at::arange(std::ssize(args.prompts)).repeat_interleave(args.count);
@@ -132,9 +138,9 @@ torch::Tensor draw_latents(const SampleArguments& args,
   const auto latents =
       sample_by(
           loaded.solving, *loaded.denoiser, *loaded.model.path, loaded.times,
-          start.to(loaded.device), {conditions, rows},
+          own(start).to(loaded.device), {conditions, own(rows)},
           [&](int64_t step) {
-            return noise_of_seeds(args, loaded.latent_shape, step + 1)
+            return own(noise_of_seeds(args, loaded.latent_shape, step + 1))
                 .to(loaded.device);
           },
           [&](int64_t step, const torch::Tensor&, const torch::Tensor&) {
@@ -149,12 +155,28 @@ torch::Tensor draw_latents(const SampleArguments& args,
 torch::Tensor decoded_bytes(const SamplingModel& loaded,
                             const torch::Tensor& latents) {
   const auto& decoder = *loaded.model.decoder;
-  std::vector<torch::Tensor> out;
-  for (const auto& part :
-       latents.split(pictures_at_once(decoder, loaded.latent_shape))) {
-    out.push_back(picture_bytes(decoder.decode(part)).permute({0, 3, 1, 2}));
+  auto out = at::empty({latents.size(0), 3, loaded.height(), loaded.width()},
+                       at::kByte);
+  const int64_t held = pictures_at_once(decoder, loaded.latent_shape);
+  for (int64_t i = 0; i < latents.size(0); i += held) {
+    const auto part = latents.slice(0, i, i + held);
+    out.slice(0, i, i + held)
+        .copy_(picture_bytes(decoder.decode(part)).permute({0, 3, 1, 2}));
   }
-  return at::cat(out);
+  return out;
+}
+
+/** What every rank has of some pictures: those of all. */
+torch::Tensor of_all_ranks(Communicator& ranks, int64_t pictures,
+                           const torch::Tensor& own) {
+  if (ranks.is_sole()) return own;
+  auto shape = own.sizes().vec();
+  shape[0] = pictures;
+  auto all = at::empty(shape, own.options());
+  const auto share = ranks.share_of(pictures);
+  all.slice(0, share.first, share.last).copy_(own);
+  ranks.gather_parts(all, pictures);
+  return all;
 }
 
 /** As people call what draws pictures. */
@@ -223,18 +245,22 @@ void say_what_was_written(const SampleArguments& args) {
   }
 }
 
-int sample(const SampleArguments& args) {
+int sample(const SampleArguments& args, Communicator& ranks) {
   check_arguments(args);
-  const auto loaded = load_for_sampling(args);
+  const auto loaded = load_for_sampling(args, ranks);
   check_grid(args, loaded);
-  TerminalProgress progress;
+  TerminalProgress progress(/*is_silent=*/!ranks.is_first());
   loaded.warn_of(args.prompts, progress);
-  const auto latents = draw_latents(args, loaded, progress);
+  const auto own =
+      draw_latents(args, loaded, ranks.share_of(args.samples()), progress);
+  const auto latents = of_all_ranks(ranks, args.samples(), own);
+  const auto images =
+      of_all_ranks(ranks, args.samples(), decoded_bytes(loaded, own));
+  if (!ranks.is_first()) return kDone;
   if (!args.latents.empty()) {
     make_parent(args.latents);
     write_safetensors(args.latents, {{"latents", latents}});
   }
-  const auto images = decoded_bytes(loaded, latents);
   const auto settings = settings_of(args, loaded);
   make_parent(args.output);
   write_png(args.output,
@@ -258,7 +284,9 @@ void add_sample(CLI::App& app, Action& action) {
       "  rsm sample models/shapes-diffusion \"a cross\" --negative blue "
       "--size 32x48 --count 4 --pictures circles\n"
       "  rsm sample models/shapes-flow \"a cross\" --noise x.safetensors "
-      "--latents y.safetensors\n\n"
+      "--latents y.safetensors\n"
+      "  mpirun -n 4 --bind-to none rsm sample models/shapes-flow \"a cross\" "
+      "--count 64\n\n"
       "Picture k of a prompt is that of the seed SEED + k, whatever else is "
       "drawn: --seed 7 --count 4 are the pictures of --seed 7, 8, 9 and 10. "
       "PNG files carry their settings: \"parameters\", as web interfaces read "
@@ -284,8 +312,12 @@ void add_sample(CLI::App& app, Action& action) {
                    "128 pixels or so)")
       ->check(CLI::Range(1, 64));
   command->add_flag("--json", args->json, "say in JSON what was written");
-  command->callback(
-      [args, &action] { action = [args] { return sample(*args); }; });
+  command->callback([args, &action] {
+    action = [args] {
+      return among_ranks(
+          [&](Communicator& ranks) { return sample(*args, ranks); });
+    };
+  });
 }
 
 }  // namespace rsm

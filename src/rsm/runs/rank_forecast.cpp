@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
 #include "rsm/models/ordered_sum.h"
+#include "rsm/plot/format.h"
 
 namespace rsm {
 namespace {
+
+using report::format_fixed;
 
 constexpr double kNumber = 4;  // bytes of a float32
 constexpr double kMiB = 1 << 20;
@@ -28,14 +30,8 @@ double part(int64_t all, int64_t most) {
   return static_cast<double>(most) / static_cast<double>(all);
 }
 
-std::string fixed(double number, int digits) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f", digits, number);
-  return text;
-}
-
 std::string mib(double bytes) {
-  return fixed(bytes / kMiB, bytes < 10 * kMiB ? 2 : 0) + " MiB";
+  return format_fixed(bytes / kMiB, bytes < 10 * kMiB ? 2 : 0) + " MiB";
 }
 
 }  // namespace
@@ -104,8 +100,9 @@ std::string to_text(const RankForecast& f) {
     const double left = 100 * idle(all, most, f.ranks);
     return cat("  ", what, ": ", all, " over ", f.ranks, " ranks, at most ",
                most, " each: ",
-               left < 0.5 ? "all are busy"
-                          : cat(fixed(left, 0), " % of their time is idle"),
+               left < 0.5
+                   ? "all are busy"
+                   : cat(format_fixed(left, 0), " % of their time is idle"),
                "\n");
   };
   std::string out = cat("on ", f.ranks, " ranks (the same numbers):\n",
@@ -118,8 +115,8 @@ std::string to_text(const RankForecast& f) {
           f.rounds, f.rounds == 1 ? " round" : " rounds", " an update\n");
   if (f.seconds) {
     out +=
-        cat("  predicted: ", fixed(*f.seconds, 2), " s an epoch, ",
-            fixed(100 * *f.efficiency, 0),
+        cat("  predicted: ", format_fixed(*f.seconds, 2), " s an epoch, ",
+            format_fixed(100 * *f.efficiency, 0),
             " % of what as many sole processes would do; with ranks as fast "
             "as this process, messages at 100 Gb/s that hide behind nothing, "
             "and without what every rank does itself\n");

@@ -133,16 +133,21 @@ void keep_cores_of_kernels() {
   at::set_num_threads(std::max(1, static_cast<int>(cores.size())));
 }
 
-void take_device(const Communicator& ranks, RunOptions& options) {
-  auto& device = options.device;
+torch::Device device_of_rank(const Communicator& ranks,
+                             const torch::Device& device) {
   const auto all = static_cast<int64_t>(torch::cuda::device_count());
   if (ranks.is_sole() || all == 0 || !device.is_cuda() || device.has_index()) {
-    return;  // of no GPU at all require_device says so
+    return device;  // of no GPU at all require_device says so
   }
-  const std::string shared = device.str();
-  device.set_index(static_cast<torch::DeviceIndex>(ranks.local_rank() % all));
+  return {device.type(),
+          static_cast<torch::DeviceIndex>(ranks.local_rank() % all)};
+}
+
+void take_devices(const Communicator& ranks, RunOptions& options) {
+  const std::string shared = options.device.str();
+  options.device = device_of_rank(ranks, options.device);
   for (auto& spec : options.rewards) {
-    if (spec.device == shared) spec.device = device.str();
+    if (spec.device == shared) spec.device = options.device.str();
   }
 }
 

@@ -28,9 +28,13 @@ int64_t threads_of_rank(Communicator& ranks);
  * where no launcher is seen. */
 void keep_cores_of_kernels();
 
-/** Gives a rank its GPU, and the judges that would share it: "cuda" is that of
- * its number among the ranks of its machine, in turn where these are more. A
- * sole process, and what names another device, stays as it is. */
-void take_device(const Communicator& ranks, RunOptions& options);
+/** The GPU of a rank where "cuda" is asked for: that of its number among the
+ * ranks of its machine, in turn where these are more. A sole process, and what
+ * names another device, stays as it is. */
+torch::Device device_of_rank(const Communicator& ranks,
+                             const torch::Device& device);
+
+/** Gives a rank its GPU, and the judges that would share it. */
+void take_devices(const Communicator& ranks, RunOptions& options);
 
 }  // namespace rsm
