@@ -33,6 +33,7 @@ train:
   lr: 0.001
 evaluation:
   images: 12
+  steps: 4
   every: 2
 checkpoint:
   every: 1

@@ -56,8 +56,10 @@ void expect_every_entry_gains(Family family, const std::string& lr,
     overrides.insert(
         overrides.end(),
         {"prompts={per_epoch: 2, samples_per_prompt: 2}", "train.lr=" + lr});
-    const auto log =
-        run_to_end(colour_run(folder / method.name, method, family, overrides));
+    const auto options =
+        colour_run(folder / method.name, method, family, overrides);
+    const auto log = run_to_end(options);
+    expect_as_forecast(log[1], options);
     const double before = log.front().at("eval_reward");
     const double after = log.back().at("eval_reward");
     EXPECT_GT(after, before + 0.02);

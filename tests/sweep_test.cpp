@@ -24,18 +24,19 @@ const std::string kProgram = std::string(RSM_BINARY_DIR) + "/rsm";
 
 std::string write_sweep(const TemporaryFolder& folder,
                         const std::string& name) {
-  write_file_atomic(folder / "base.yaml",
-                    "name: base\n"
-                    "model: models/shapes-flow\n"
-                    "method:\n"
-                    "  name: tempflow-grpo\n"
-                    "  estimator:\n"
-                    "    branches: [3, 0, 3, 0, 0, 0, 0, 0, 0]\n"
-                    "prompts: {per_epoch: 3}\n"
-                    "sampling: {guidance_scale: 1, continuation_steps: 2}\n"
-                    "train: {epochs: 2, lr: 0.001}\n"
-                    "evaluation: {images: 6, every: 2}\n"
-                    "checkpoint: {every: 1}\n");
+  write_file_atomic(
+      folder / "base.yaml",
+      "name: base\n"
+      "model: models/shapes-flow\n"
+      "method:\n"
+      "  name: tempflow-grpo\n"
+      "  estimator:\n"
+      "    branches: [3, 2, 0, 0]\n"
+      "prompts: {per_epoch: 3}\n"
+      "sampling: {steps: 5, guidance_scale: 1, continuation_steps: 2}\n"
+      "train: {epochs: 2, lr: 0.001}\n"
+      "evaluation: {images: 6, steps: 4, every: 2}\n"
+      "checkpoint: {every: 1}\n");
   const std::string path = folder / (name + ".yaml");
   write_file_atomic(path, cat("name: ", name, "\nfolder: ", folder / name,
                               "\nconfig: ", folder / "base.yaml",

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "rsm/io/config.h"
 #include "rsm/io/run_log.h"
 #include "rsm/runs/checkpoint.h"
+#include "rsm/runs/forecast.h"
 #include "rsm/train/finetune.h"
 
 namespace rsm {
@@ -50,6 +52,21 @@ inline std::vector<nlohmann::json> run_to_end(const RunOptions& options) {
   }
   run.finish();
   return read_log(options.folder + "/log.jsonl");
+}
+
+/** A run's first epoch has cost what was forecast, and has learnt something: a
+ * first update whose ratios are not exactly 1 would have stopped it. */
+inline void expect_as_forecast(const nlohmann::json& epoch,
+                               const RunOptions& options) {
+  EXPECT_GT(epoch.at("grad_norm").get<double>(), 0);
+  EXPECT_TRUE(std::isfinite(epoch.at("loss").get<double>()));
+  const auto f = forecast(options);
+  EXPECT_EQ(epoch.at("evaluations").at("rollout"), f.evaluations.rollout);
+  EXPECT_EQ(epoch.at("evaluations").at("guidance"), f.evaluations.guidance);
+  EXPECT_EQ(epoch.at("evaluations").at("reference"), f.evaluations.reference);
+  EXPECT_EQ(epoch.at("evaluations").at("old"), f.evaluations.old);
+  EXPECT_EQ(epoch.at("images"), f.images);
+  EXPECT_EQ(epoch.at("rows"), f.rows);
 }
 
 /** Two runs have learnt the same, by their newest checkpoints: every byte where
