@@ -12,8 +12,6 @@ namespace rsm::shapes {
 namespace {
 
 constexpr int kPixels = kSize * kSize;
-constexpr int kColors = static_cast<int>(kColorNames.size());
-constexpr int kShapes = static_cast<int>(kShapeNames.size());
 constexpr int kBackgroundIndex = kColors;
 
 constexpr float kForeground = 0.30f;  // squared RGB distance

@@ -11,12 +11,6 @@
 namespace rsm::shapes {
 namespace {
 
-constexpr int kShapes = static_cast<int>(kShapeNames.size());
-constexpr int kColors = static_cast<int>(kColorNames.size());
-constexpr int kRelations = static_cast<int>(kRelationNames.size());
-constexpr int kCategories = static_cast<int>(kCategoryNames.size());
-constexpr int kMaxCount = 4;
-
 /** Smallest and largest radius by the number of objects. */
 constexpr std::pair<double, double> kRadii[] = {
     {6.0, 9.0}, {5.0, 7.0}, {4.6, 5.6}, {4.5, 5.2}};

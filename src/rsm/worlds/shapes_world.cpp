@@ -13,11 +13,6 @@
 namespace rsm::shapes {
 namespace {
 
-constexpr int kShapes = static_cast<int>(kShapeNames.size());
-constexpr int kColors = static_cast<int>(kColorNames.size());
-constexpr int kRelations = static_cast<int>(kRelationNames.size());
-constexpr int kCategories = static_cast<int>(kCategoryNames.size());
-
 constexpr int kPalette[kColors][3] = {
     {214, 48, 44},  {46, 160, 67},  {44, 92, 214},  {246, 206, 48},
     {146, 58, 184}, {244, 128, 28}, {58, 200, 214}, {34, 34, 38}};
@@ -25,7 +20,6 @@ constexpr int kBackground[3] = {244, 242, 236};
 
 constexpr const char* kNumbers[] = {"two", "three", "four"};
 constexpr int kMinCount = 2;
-constexpr int kMaxCount = 4;
 
 std::array<float, 3> to_unit(const int (&rgb)[3]) {
   std::array<float, 3> out{};

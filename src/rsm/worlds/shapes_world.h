@@ -28,6 +28,12 @@ inline constexpr std::array<const char*, 6> kCategoryNames = {
     "single_object", "two_object", "counting",
     "colors",        "position",   "color_attr"};
 
+inline constexpr int kShapes = static_cast<int>(kShapeNames.size());
+inline constexpr int kColors = static_cast<int>(kColorNames.size());
+inline constexpr int kRelations = static_cast<int>(kRelationNames.size());
+inline constexpr int kCategories = static_cast<int>(kCategoryNames.size());
+inline constexpr int kMaxCount = 4;  ///< of a picture's objects
+
 /** In the order of kCategoryNames. */
 enum class Category {
   single_object,
