@@ -14,7 +14,6 @@
 namespace rsm::report {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr int kTargetDecimals = 2;
 constexpr int kMostDecimals = 6;

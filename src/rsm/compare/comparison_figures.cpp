@@ -12,10 +12,8 @@
 namespace rsm::report {
 namespace {
 
-constexpr size_t kColors = 5;  ///< of the palette, without grey
-/** Letters of a name in a plot. */
-constexpr size_t kLegendLetters = 46;
-constexpr size_t kLabelLetters = 22;
+constexpr size_t kColors = 5;         ///< of the palette, without grey
+constexpr size_t kLabelLetters = 22;  ///< of a name beside a plot
 
 using CurveOf = std::function<Curve(const ComparedRun&)>;
 

@@ -10,10 +10,7 @@
 namespace rsm::report {
 namespace {
 
-/** Scores are shown to the third decimal, as in a run's own report. */
-constexpr int kDecimals = 3;
-
-std::string score(double value) { return format_fixed(value, kDecimals); }
+std::string score(double value) { return format_fixed(value, kScoreDecimals); }
 
 std::string count_text(double value) {
   return std::isfinite(value) ? format_count(std::llround(value)) : "n/a";
@@ -57,7 +54,7 @@ std::string setting_gain(const SettingResult& setting, Width width) {
   if (known && width == Width::page && setting.runs.size() == 1) {
     return run_gain(first) + "*";
   }
-  return format_signed(setting.gain.mean, kDecimals);
+  return format_signed(setting.gain.mean, kScoreDecimals);
 }
 
 std::string ratio_text(double ratio) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,11 @@
 #include "rsm/plot/text_table.h"
 
 namespace rsm::report {
+
+/** Scores are shown to the third decimal, as in a run's own report. */
+inline constexpr int kScoreDecimals = 3;
+/** Letters of a name in a plot's legend. */
+inline constexpr size_t kLegendLetters = 46;
 
 /** How much a table's cells may say. */
 enum class Width { terminal, page };

@@ -16,9 +16,6 @@
 namespace rsm::report {
 namespace {
 
-constexpr int kDecimals = 3;
-constexpr size_t kLegendLetters = 46;
-
 const WatchNumbers& first_watch(const ComparedRun& run) {
   return run.evaluated().front()->evaluation->watch;
 }
@@ -80,14 +77,14 @@ std::optional<FrontPoint> point_of(const Comparison& comparison, size_t setting,
   return std::isfinite(out.score) ? std::optional(out) : std::nullopt;
 }
 
-std::string ratio_text(double ratio) {
+std::string kept_text(double ratio) {
   return std::isfinite(ratio) ? format_fixed(ratio, 2) + "×" : "n/a";
 }
 
-using Cost = std::function<double(const FrontPoint&)>;
+using CostOf = std::function<double(const FrontPoint&)>;
 
 std::string front_plot(const Comparison& comparison, LinePlot plot,
-                       const Cost& cost, bool FrontPoint::*is_best) {
+                       const CostOf& cost, bool FrontPoint::*is_best) {
   auto points = front_points(comparison);
   const auto names = short_names(comparison, kLegendLetters);
   PlotSeries front = {.name = "front", .color = 0, .points = false, .dash = 1};
@@ -169,8 +166,9 @@ TextTable front_table(const Comparison& comparison) {
               "drift",   "kept",  "front by"};
   for (const auto& point : points) {
     out.rows.push_back({comparison.settings[point.setting].label(),
-                        cat(point.epoch), format_fixed(point.score, kDecimals),
-                        format_short(point.kl), ratio_text(point.kept),
+                        cat(point.epoch),
+                        format_fixed(point.score, kScoreDecimals),
+                        format_short(point.kl), kept_text(point.kept),
                         !point.best_by_loss    ? "drift"
                         : !point.best_by_drift ? "loss"
                                                : "both"});
@@ -195,7 +193,7 @@ TextTable watch_table(const Comparison& comparison) {
         ratios.push_back(watch_ratio(name, first_watch(run),
                                      evaluated.back()->evaluation->watch));
       }
-      row.push_back(ratio_text(statistics_of(ratios).mean));
+      row.push_back(kept_text(statistics_of(ratios).mean));
     }
   }
   return out;

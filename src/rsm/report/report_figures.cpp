@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <limits>
 
 #include "rsm/base/error.h"
 #include "rsm/plot/format.h"
@@ -11,8 +10,6 @@
 
 namespace rsm::report {
 namespace {
-
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 /** A number of a line; NaN where it has none. */
 using Reader = std::function<double(const EpochRecord&)>;

@@ -1,5 +1,4 @@
 #include <cmath>
-#include <limits>
 #include <optional>
 #include <set>
 
@@ -13,7 +12,6 @@
 namespace rsm::report {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 constexpr size_t kColors = 5;
 
 /** What an epoch's line says of one of several rewards, or NaN. */

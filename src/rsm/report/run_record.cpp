@@ -4,7 +4,6 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
@@ -20,8 +19,6 @@ namespace rsm::report {
 namespace {
 
 using nlohmann::json;
-
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 constexpr const char* kAdvice =
     "; bring back what the run wrote, or leave the folder out";
@@ -103,7 +100,7 @@ EvaluationRecord evaluation_of(const JsonFields& eval) {
   return out;
 }
 
-EpochRecord epoch_of(const JsonFields& line) {
+EpochRecord read_epoch(const JsonFields& line) {
   EpochRecord out;
   out.epoch = line.integer("epoch");
   out.numbers = numbers_of(line);
@@ -154,7 +151,7 @@ void read_log_lines(const std::string& path, RunRecord& record) {
     // The half-written last line of a killed run.
     if (value.is_discarded()) break;
     const auto where = cat("[run] ", path, ":", line.number);
-    auto epoch = epoch_of(JsonFields(value, where));
+    auto epoch = read_epoch(JsonFields(value, where));
     const auto* before =
         record.epochs.empty() ? nullptr : &record.epochs.back();
     check_growth(before, epoch, where);

@@ -12,6 +12,9 @@
 
 namespace rsm::report {
 
+/** A number that a run does not have. */
+inline constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+
 /** What training raises, in every evaluation. */
 inline constexpr const char* kTrainedMetric = "reward";
 
@@ -41,10 +44,9 @@ struct EvaluationRecord {
 
 /** What training took, totals so far; NaN where the log doesn't say. */
 struct Cost {
-  double seconds =
-      std::numeric_limits<double>::quiet_NaN();              ///< no evaluations
-  double images = std::numeric_limits<double>::quiet_NaN();  ///< sampled
-  double evaluations = std::numeric_limits<double>::quiet_NaN();  ///< network's
+  double seconds = kMissing;      ///< no evaluations
+  double images = kMissing;       ///< sampled
+  double evaluations = kMissing;  ///< network's
 };
 
 /** One line of the log. */

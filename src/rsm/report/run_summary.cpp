@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <limits>
 #include <map>
 
 #include "rsm/base/error.h"
@@ -13,7 +12,6 @@
 namespace rsm::report {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 /** Of a score: a float32 is not known more exactly. */
 constexpr double kRounding = 1e-7;
 
