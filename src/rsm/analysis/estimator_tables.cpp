@@ -16,7 +16,7 @@ namespace {
 
 using Errors = std::vector<EstimatorError>;
 
-constexpr int kDigits = 4;  ///< decimals of errors in tables
+constexpr int kErrorDecimals = 4;  ///< in tables
 
 std::string number(double value) {
   char text[32];
@@ -57,9 +57,10 @@ std::vector<int64_t> shown_samples(const Errors& errors) {
 }
 
 std::string error_text(const EstimatorError& error) {
-  const auto value = report::format_fixed(error.rmse, kDigits);
+  const auto value = report::format_fixed(error.rmse, kErrorDecimals);
   return error.estimator.random
-             ? cat(value, " ± ", report::format_fixed(error.rmse_se, kDigits))
+             ? cat(value, " ± ",
+                   report::format_fixed(error.rmse_se, kErrorDecimals))
              : value;
 }
 

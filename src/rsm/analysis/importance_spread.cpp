@@ -11,7 +11,7 @@
 namespace rsm {
 namespace {
 
-constexpr int kDigits = 8;  ///< about those of ratios in float32
+constexpr int kRatioDigits = 8;  ///< about those of ratios in float32
 
 /** The plain ratio of densities, of rows that all count alike. */
 Method ratio_method() {
@@ -51,7 +51,9 @@ double variance(const torch::Tensor& values) {
                             : values.var().item<double>();
 }
 
-std::string cell(double value) { return report::format_digits(value, kDigits); }
+std::string ratio_cell(double value) {
+  return report::format_digits(value, kRatioDigits);
+}
 
 }  // namespace
 
@@ -98,9 +100,11 @@ report::TextTable importance_table(const std::vector<ImportanceSpread>& steps) {
                 "ratio_by_element",
                 "linear_by_element"};
   for (const auto& s : steps) {
-    table.rows.push_back({cat(s.step), cell(s.t), cat(s.rows), cell(s.kl),
-                          cell(s.ratio), cell(s.linear), cell(s.ratio_expected),
-                          cell(s.ratio_by_element), cell(s.linear_by_element)});
+    table.rows.push_back({cat(s.step), ratio_cell(s.t), cat(s.rows),
+                          ratio_cell(s.kl), ratio_cell(s.ratio),
+                          ratio_cell(s.linear), ratio_cell(s.ratio_expected),
+                          ratio_cell(s.ratio_by_element),
+                          ratio_cell(s.linear_by_element)});
   }
   return table;
 }

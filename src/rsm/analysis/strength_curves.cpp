@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kColors = 5;  ///< of the palette, without grey
 constexpr size_t kDashes = 3;
-constexpr int kDigits = 12;
+constexpr int kFactorDigits = 12;
 
 StrengthCurve curve_of(const Method& entry, const Path& path,
                        const StrengthOptions& options) {
@@ -37,7 +37,9 @@ StrengthCurve curve_of(const Method& entry, const Path& path,
   return {method.name, factors_by_time(method, plan.transitions(path))};
 }
 
-std::string cell(double value) { return report::format_digits(value, kDigits); }
+std::string factor_cell(double value) {
+  return report::format_digits(value, kFactorDigits);
+}
 
 std::vector<double> times_of(const StrengthCurve& curve) {
   std::vector<double> out;
@@ -121,10 +123,12 @@ report::TextTable strength_table(const std::vector<StrengthCurve>& curves,
         normalised(pull_of(curve, options.pull), options.normalised);
     for (size_t i = 0; i < curve.at.size(); ++i) {
       const auto& at = curve.at[i];
-      table.rows.push_back({curve.name, cat(at.step), cell(at.t), cat(at.rows),
-                            cell(at.g), cell(at.h), cell(h[i]), cell(at.c1),
-                            cell(at.gamma), cell(at.c2), cell(at.c2_relative),
-                            cell(pull[i]), cell(at.clip)});
+      table.rows.push_back({curve.name, cat(at.step), factor_cell(at.t),
+                            cat(at.rows), factor_cell(at.g), factor_cell(at.h),
+                            factor_cell(h[i]), factor_cell(at.c1),
+                            factor_cell(at.gamma), factor_cell(at.c2),
+                            factor_cell(at.c2_relative), factor_cell(pull[i]),
+                            factor_cell(at.clip)});
     }
   }
   return table;
