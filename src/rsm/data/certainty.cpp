@@ -11,7 +11,7 @@
 namespace rsm {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 /** Probability of a normal number beyond +-z. */
 double tails(double z) { return std::erfc(z / std::numbers::sqrt2); }
@@ -140,7 +140,7 @@ double t_tails(double t, double freedom) {
 
 double t_quantile(double two_sided_tail, double freedom) {
   if (!(freedom > 0 && two_sided_tail > 0 && two_sided_tail < 1)) {
-    return kMissing;
+    return kUnknown;
   }
   constexpr int kHalvings = 60;
   double low = 0, high = 1;
@@ -180,7 +180,7 @@ double mean_of(const std::vector<double>& values) {
     sum += value;
     ++count;
   }
-  return count > 0 ? sum / static_cast<double>(count) : kMissing;
+  return count > 0 ? sum / static_cast<double>(count) : kUnknown;
 }
 
 MeanError error_of_mean(const std::vector<double>& values,

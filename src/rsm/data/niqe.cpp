@@ -12,12 +12,12 @@
 namespace rsm {
 namespace {
 
-constexpr int64_t kBlock = 96;     // pixels of a side
-constexpr int64_t kFeatures = 36;  // of both scales
-constexpr double kContrast = 1;    // grey levels
+constexpr int64_t kBlock = 96;          // pixels of a side
+constexpr int64_t kBlockFeatures = 36;  // of both scales
+constexpr double kBlockContrast = 1;    // grey levels
 
 /** Down and to the right, by which a neighbour is moved. */
-constexpr std::array<std::pair<int64_t, int64_t>, 4> kMoves = {
+constexpr std::array<std::pair<int64_t, int64_t>, 4> kBlockMoves = {
     {{0, 1}, {1, 0}, {1, 1}, {1, -1}}};
 
 /** [H,W] in blocks of a side: [N,side,side], row by row. */
@@ -29,11 +29,11 @@ torch::Tensor blocks_of(const torch::Tensor& grey, int64_t side) {
 }
 
 /** [N,18] of one scale. */
-torch::Tensor scale_features(const torch::Tensor& blocks) {
+torch::Tensor block_features(const torch::Tensor& blocks) {
   const auto fit = fit_asymmetric_gaussian(blocks.flatten(1));
   std::vector<torch::Tensor> out = {
       fit.shape, (fit.left + fit.right) / 2 * fit.scale_factor()};
-  for (const auto& [down, right] : kMoves) {
+  for (const auto& [down, right] : kBlockMoves) {
     // A block's edge meets its opposite one, as in the release.
     const auto product = blocks * at::roll(blocks, {down, right}, {1, 2});
     const auto pair = fit_asymmetric_gaussian(product.flatten(1));
@@ -51,7 +51,7 @@ torch::Tensor niqe_features(const torch::Tensor& picture) {
   const int64_t height = grey.size(0) / kBlock * kBlock;
   const int64_t width = grey.size(1) / kBlock * kBlock;
   if (height == 0 || width == 0) {
-    return at::empty({0, kFeatures}, at::kDouble);
+    return at::empty({0, kBlockFeatures}, at::kDouble);
   }
   grey = grey.slice(0, 0, height).slice(1, 0, width).contiguous();
   // MATLAB's imresize: bicubic with antialiasing.
@@ -59,11 +59,11 @@ torch::Tensor niqe_features(const torch::Tensor& picture) {
                                                {height / 2, width / 2},
                                                /*align_corners=*/false)
                         .view({height / 2, width / 2});
-  return at::cat(
-      {scale_features(blocks_of(contrast_normalised(grey, kContrast), kBlock)),
-       scale_features(
-           blocks_of(contrast_normalised(half, kContrast), kBlock / 2))},
-      1);
+  return at::cat({block_features(blocks_of(
+                      contrast_normalised(grey, kBlockContrast), kBlock)),
+                  block_features(blocks_of(
+                      contrast_normalised(half, kBlockContrast), kBlock / 2))},
+                 1);
 }
 
 Niqe::Niqe(const std::string& file) {
@@ -77,9 +77,9 @@ Niqe::Niqe(const std::string& file) {
               "niqe_image_params.mat");
     return found->second;
   };
-  mean_ = find("pop_mu", kFeatures).flatten();
-  covariance_ =
-      find("pop_cov", kFeatures * kFeatures).view({kFeatures, kFeatures});
+  mean_ = find("pop_mu", kBlockFeatures).flatten();
+  covariance_ = find("pop_cov", kBlockFeatures * kBlockFeatures)
+                    .view({kBlockFeatures, kBlockFeatures});
 }
 
 double Niqe::of(const torch::Tensor& picture) const {

@@ -12,8 +12,8 @@
 namespace rsm {
 namespace {
 
-constexpr size_t kHeader = 128;  // bytes
-constexpr size_t kTag = 8;       // bytes
+constexpr size_t kMatHeader = 128;  // bytes
+constexpr size_t kMatTag = 8;       // bytes
 // Types of elements, and the class of an array of float64.
 constexpr uint32_t kInt8 = 1, kInt32 = 5, kUint32 = 6, kDouble = 9;
 constexpr uint32_t kMatrix = 14, kCompressed = 15;
@@ -40,18 +40,18 @@ class Elements {
   bool any() const { return !bytes_.empty(); }
 
   Element next() {
-    need(kTag);
+    need(kMatTag);
     const uint32_t first = word_at(bytes_, 0);
     const uint32_t small = first >> 16;
     if (small != 0) {  // up to four bytes, within the tag
       RSM_CHECK(small <= 4, "[mat] ", path_, " has an element of ", small,
                 " bytes in a tag that holds 4; it is damaged: copy it again");
       const Element out = {first & 0xffff, bytes_.substr(4, small)};
-      bytes_.remove_prefix(kTag);
+      bytes_.remove_prefix(kMatTag);
       return out;
     }
     const size_t size = word_at(bytes_, 4);
-    bytes_.remove_prefix(kTag);
+    bytes_.remove_prefix(kMatTag);
     need(size);
     const Element out = {first, bytes_.substr(0, size)};
     // Elements begin at multiples of 8; the last one's padding may be missing.
@@ -101,14 +101,14 @@ void read_matrix(const std::string& path, std::string_view bytes,
 
 std::map<std::string, torch::Tensor> read_mat(const std::string& path) {
   const std::string bytes = read_file(path);
-  const bool is_mat = bytes.size() >= kHeader &&
+  const bool is_mat = bytes.size() >= kMatHeader &&
                       bytes.compare(0, 10, "MATLAB 5.0") == 0 &&
                       bytes.compare(124, 4, std::string("\x00\x01IM", 4)) == 0;
   RSM_CHECK(is_mat, "[mat] ", path,
             " is no little-endian MATLAB 5 file; write it by scipy.io.savemat, "
             "or by MATLAB's save -v6");
   std::map<std::string, torch::Tensor> out;
-  Elements elements(path, std::string_view(bytes).substr(kHeader));
+  Elements elements(path, std::string_view(bytes).substr(kMatHeader));
   while (elements.any()) {
     const auto element = elements.next();
     RSM_CHECK(element.type != kCompressed, "[mat] ", path,

@@ -16,7 +16,6 @@ namespace {
 using nlohmann::json;
 
 constexpr double kMostBeta = 0.9999;  ///< below 1: no noise takes all signal
-constexpr int64_t kMostSteps = 1'000'000;
 
 /** A key with one supported value, and what its absence means. */
 struct FixedKey {
@@ -47,7 +46,7 @@ const std::set<std::string>& idle_keys() {
   return keys;
 }
 
-std::vector<std::string> own_keys() {
+std::vector<std::string> ddim_keys() {
   std::vector<std::string> own = {"beta_start", "beta_end",
                                   "num_train_timesteps", "steps_offset"};
   for (const auto& fixed : fixed_keys()) {
@@ -58,7 +57,7 @@ std::vector<std::string> own_keys() {
 }
 
 void check_keys(const json& config, const JsonFields& fields) {
-  leftover_keys(config, own_keys());
+  leftover_keys(config, ddim_keys());
   for (const auto& [key, needed, absent] : fixed_keys()) {
     const json& given = fields.has(key) ? fields.value(key) : absent;
     fields.only(key, given == needed, needed.dump());
@@ -108,7 +107,7 @@ DdimSchedule DdimSchedule::from_json(const json& config) {
 }
 
 std::vector<std::string> DdimSchedule::leftovers(const json& config) {
-  return leftover_keys(config, own_keys());
+  return leftover_keys(config, ddim_keys());
 }
 
 json DdimSchedule::to_json() const {

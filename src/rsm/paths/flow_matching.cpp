@@ -16,7 +16,6 @@ namespace rsm {
 namespace {
 
 constexpr double kLargestShift = 1e6;  ///< beyond, all steps but one are noise
-constexpr int64_t kMostSteps = 1'000'000;
 
 double shifted(double u, double shift) {
   // Exactly 1 at 1, whatever rounding does: the first step tests for it.
@@ -31,7 +30,7 @@ constexpr std::array kOptions = {
 
 /** All keys of the class; others than the options and the first two have no
  * effect while dynamic shifting is off. */
-const std::vector<std::string>& own_keys() {
+const std::vector<std::string>& flow_keys() {
   static const std::vector<std::string> keys = [] {
     std::vector<std::string> all = {
         "shift",          "num_train_timesteps", "base_shift",
@@ -72,7 +71,7 @@ Transition with_diffusion(Transition step, double diffusion) {
 FlowMatchSchedule FlowMatchSchedule::from_json(const nlohmann::json& config) {
   const JsonFields fields(config, "[scheduler_config]");
   fields.check("_class_name", fields.value("_class_name") == kClass, kClass);
-  leftover_keys(config, own_keys());
+  leftover_keys(config, flow_keys());
   for (const char* key : kOptions) {
     const auto& value = fields.value(key);
     fields.only(key, value.is_null() || value == false, "false");
@@ -86,7 +85,7 @@ FlowMatchSchedule FlowMatchSchedule::from_json(const nlohmann::json& config) {
 
 std::vector<std::string> FlowMatchSchedule::leftovers(
     const nlohmann::json& config) {
-  return leftover_keys(config, own_keys());
+  return leftover_keys(config, flow_keys());
 }
 
 nlohmann::json FlowMatchSchedule::to_json() const {

@@ -17,7 +17,7 @@ double normal_quantile(double u) {
   return at::special_ndtri(at::scalar_tensor(u, at::kDouble)).item<double>();
 }
 
-double shifted(double t, double shift) {
+double shifted_time(double t, double shift) {
   return shift * t / (1 + (shift - 1) * t);
 }
 
@@ -56,16 +56,17 @@ double drawn_time(const PictureKnobs& knobs, const std::vector<double>& grid,
   const double a = knobs.t_min, b = knobs.t_max;
   switch (knobs.times) {
     case Times::uniform:
-      return shifted(a + (b - a) * u, knobs.shift);
+      return shifted_time(a + (b - a) * u, knobs.shift);
     case Times::power: {
       const double k = knobs.power + 1;
       const double low = std::pow(a, k);
-      return shifted(std::pow(low + (std::pow(b, k) - low) * u, 1 / k),
-                     knobs.shift);
+      return shifted_time(std::pow(low + (std::pow(b, k) - low) * u, 1 / k),
+                          knobs.shift);
     }
     case Times::logit_normal:
       return std::clamp(
-          shifted(1 / (1 + std::exp(-normal_quantile(u))), knobs.shift), a, b);
+          shifted_time(1 / (1 + std::exp(-normal_quantile(u))), knobs.shift), a,
+          b);
     case Times::grid: {
       const auto steps = times_within(knobs, grid);
       const auto count = static_cast<double>(steps.size());

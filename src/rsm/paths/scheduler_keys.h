@@ -1,10 +1,14 @@
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 namespace rsm {
+
+/** Steps of a training schedule, num_train_timesteps. */
+inline constexpr int64_t kMostSteps = 1'000'000;
 
 /** Keys of a scheduler_config.json that are left from another scheduler:
  * diffusers' from_config carries them along and its class, here the one the
