@@ -51,6 +51,11 @@ torch::Tensor times_of(const RolloutIndex& rollout,
   return torch::tensor(times, at::kFloat);
 }
 
+torch::Tensor picked(const torch::Tensor& all,
+                     const std::vector<int64_t>& places) {
+  return all.index_select(0, torch::tensor(places, at::kLong));
+}
+
 torch::Tensor StateOutputs::of(const std::vector<int64_t>& some) const {
   std::vector<int64_t> place;
   for (const int64_t state : some) {

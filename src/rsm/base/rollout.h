@@ -96,6 +96,10 @@ struct Rollout : RolloutIndex {
 torch::Tensor times_of(const RolloutIndex& rollout,
                        const std::vector<int64_t>& states);
 
+/** The entries of a tensor at some places of its first dimension. */
+torch::Tensor picked(const torch::Tensor& all,
+                     const std::vector<int64_t>& places);
+
 /** What frozen copies of the policy say at a rollout's states. */
 struct Outputs {
   /** Of the training copy before updates, or of its slower copy where there is

@@ -15,7 +15,7 @@ namespace {
 using Baseline = EstimatorKnobs::Baseline;
 
 /** Rows whose noise is looked at at once. */
-constexpr int64_t kAtOnce = 256;
+constexpr int64_t kRowsAtOnce = 256;
 
 /** [B,C,H,W] the noise of rows first, first + 1, ... */
 torch::Tensor noise_of(const Rollout& rollout, int64_t first, int64_t count) {
@@ -40,8 +40,8 @@ torch::Tensor noise_of(const Rollout& rollout, int64_t first, int64_t count) {
 /** [R] float64 q of every row. */
 torch::Tensor products(const Rollout& rollout, const StateOutputs& slopes) {
   auto out = at::empty({rollout.rows()}, at::kDouble);
-  for (int64_t first = 0; first < rollout.rows(); first += kAtOnce) {
-    const int64_t count = std::min(kAtOnce, rollout.rows() - first);
+  for (int64_t first = 0; first < rollout.rows(); first += kRowsAtOnce) {
+    const int64_t count = std::min(kRowsAtOnce, rollout.rows() - first);
     const auto states = rollout.row_state.begin() + first;
     const auto slope = slopes.of({states, states + count});
     const auto noise = noise_of(rollout, first, count);

@@ -31,7 +31,7 @@ std::vector<int64_t> doubled_ranks(const std::vector<double>& values) {
   return out;
 }
 
-double mean_of(const std::vector<double>& values) {
+double plain_mean(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) /
          static_cast<double>(values.size());
 }
@@ -54,7 +54,7 @@ std::vector<double> of_rows(const RolloutIndex& rollout,
     const int64_t count =
         rollout.row_images.empty() ? 1 : rollout.row_images[r];
     const auto first = of_images.begin() + rollout.row_image[r];
-    out.push_back(mean_of({first, first + count}));
+    out.push_back(plain_mean({first, first + count}));
   }
   return out;
 }
@@ -105,7 +105,7 @@ void Gate::hold(const RolloutIndex& rollout, const RewardScores& scores,
   std::copy_if(of_images.begin(), of_images.end(),
                std::back_inserter(suspicious),
                [](double one) { return one >= 0; });
-  const double mean = mean_of(suspicious);
+  const double mean = plain_mean(suspicious);
   move(mean);
   const double least = threshold_of(suspicious, share_);
   const auto rows = of_rows(rollout, of_images);

@@ -8,7 +8,7 @@
 namespace rsm {
 namespace {
 
-constexpr int64_t kAtOnce = 64;  // states
+constexpr int64_t kStatesAtOnce = 64;
 
 /** How far the picture moves with the output at a row. */
 double reach(const Path& path, const Transition& row,
@@ -35,8 +35,8 @@ Guidance NoisedGradients::guide(const Sampled& sampled, int64_t /*epoch*/) {
         reach(parts_.path, rollout.transition_of(r), knobs_.guidance)));
   }
   const auto by_y = torch::tensor(reaches);
-  for (int64_t first = 0; first < rows; first += kAtOnce) {
-    const int64_t last = std::min(first + kAtOnce, rows);
+  for (int64_t first = 0; first < rows; first += kStatesAtOnce) {
+    const int64_t last = std::min(first + kStatesAtOnce, rows);
     std::vector<int64_t> states(last - first);
     std::iota(states.begin(), states.end(), first);
     Prompts prompts;

@@ -11,19 +11,12 @@
 namespace rsm {
 namespace {
 
-using At = SurrogateKnobs::At;
-
 constexpr const char* kPrefix = "surrogate.";
 constexpr const char* kFit = "fit";
-constexpr const char* kRewards = "rewards";
+constexpr const char* kRewardMoments = "rewards";
 
 /** Pictures of an update, at most. */
 constexpr int64_t kPictures = 32;
-
-torch::Tensor picked(const torch::Tensor& all,
-                     const std::vector<int64_t>& some) {
-  return all.index_select(0, torch::tensor(some, at::kLong));
-}
 
 /** [K,1,1,1] float32 of a number of each state's step. */
 template <typename F>
@@ -158,7 +151,7 @@ StateOutputs Surrogate::slopes(const Sampled& sampled) const {
   const auto& rollout = sampled.rollout;
   const auto states = states_with_rows(rollout);
   torch::Tensor slope;
-  if (knobs_.surrogate.at == At::network) {
+  if (knobs_.surrogate.at == SurrogateKnobs::At::network) {
     slope = through_network(sampled, states);
   } else {
     const auto by_x = column(rollout, states, [&](const Transition& step) {
@@ -246,7 +239,7 @@ void Surrogate::learn(const Sampled& sampled, const Outputs&) {
 StateDict Surrogate::state() const {
   auto own = parts_.learnt->state();
   own[kFit] = fit_.state();
-  own[kRewards] = rewards_.state();
+  own[kRewardMoments] = rewards_.state();
   auto out = zeroth_order_.state();
   add_with_prefix(out, kPrefix, own);
   return out;
@@ -258,15 +251,17 @@ void Surrogate::load_state(const StateDict& state) {
       others, [](const auto& item) { return item.first.starts_with(kPrefix); });
   auto own = with_prefix(state, kPrefix);
   fit_.load_state(saved(own, kFit));
-  rewards_.load_state(saved(own, kRewards));
+  rewards_.load_state(saved(own, kRewardMoments));
   own.erase(kFit);
-  own.erase(kRewards);
+  own.erase(kRewardMoments);
   zeroth_order_.load_state(others);
   parts_.learnt->load_state(own);
 }
 
 int64_t passes_for(const RolloutIndex& rollout, const SurrogateKnobs& knobs) {
-  return knobs.at == At::network ? std::ssize(states_with_rows(rollout)) : 0;
+  return knobs.at == SurrogateKnobs::At::network
+             ? std::ssize(states_with_rows(rollout))
+             : 0;
 }
 
 }  // namespace rsm

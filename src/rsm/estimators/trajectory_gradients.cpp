@@ -13,10 +13,6 @@ using At = GradientKnobs::At;
 using Through = GradientKnobs::Through;
 using Nodes = std::vector<int64_t>;
 
-torch::Tensor picked(const torch::Tensor& all, const Nodes& places) {
-  return all.index_select(0, torch::tensor(places, at::kLong));
-}
-
 class Taker {
  public:
   Taker(const Sampled& sampled, const GradientKnobs& knobs,
