@@ -22,7 +22,7 @@ double area(float left, float top, float right, float bottom) {
          std::max(double{bottom} - top + 1, 0.0);
 }
 
-double overlap(const Box& a, const Box& b) {
+double pixel_overlap(const Box& a, const Box& b) {
   const double shared =
       area(std::max(a.left, b.left), std::max(a.top, b.top),
            std::min(a.right, b.right), std::min(a.bottom, b.bottom));
@@ -36,7 +36,7 @@ Objects apart(const Objects& objects, double most) {
   Objects out;
   for (const auto& object : objects) {
     const bool free = std::all_of(out.begin(), out.end(), [&](const auto& o) {
-      return overlap(o.box, object.box) < most;
+      return pixel_overlap(o.box, object.box) < most;
     });
     if (free) out.push_back(object);
   }

@@ -31,7 +31,8 @@ float overlap(const Box& a, const Box& b) {
 }
 
 /** The surest first, without those that overlap a surer one of their class. */
-std::vector<Detection> apart(std::vector<Detection> objects, double most) {
+std::vector<Detection> surest_apart(std::vector<Detection> objects,
+                                    double most) {
   std::stable_sort(
       objects.begin(), objects.end(),
       [](const auto& a, const auto& b) { return a.score > b.score; });
@@ -167,7 +168,7 @@ Seen GridDetector::see_one(const torch::Tensor& image) const {
     if (scores[i] < kLeastScore) continue;
     objects.push_back({kinds[i], scores[i], {box[0], box[1], box[2], box[3]}});
   }
-  return {apart(std::move(objects), settings_.overlap), {}};
+  return {surest_apart(std::move(objects), settings_.overlap), {}};
 }
 
 std::vector<Seen> GridDetector::see(const torch::Tensor& images) const {

@@ -58,7 +58,7 @@ constexpr const char* kExport =
 constexpr const char* kMetadata = "framework";
 
 /** The last line that says something: places in the runtime come before. */
-std::string said_by(const std::exception& error) {
+std::string runtime_words(const std::exception& error) {
   std::string text = error.what();
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) {
     text.pop_back();
@@ -87,7 +87,7 @@ std::shared_ptr<ov::Model> read_model(const std::string& who,
   return asked(
       cat("[", who, "] ", file, " cannot be read as ONNX: "),
       cat("; a file that is cut short is to be copied again: ", kExport),
-      said_by, [&] {
+      runtime_words, [&] {
         // By its name: others would guess at what the file is.
         ov::frontend::FrontEndManager readers;
         const auto reader = readers.load_by_framework("onnx");
@@ -177,10 +177,11 @@ OnnxNetwork::OnnxNetwork(std::string who, std::string file, int64_t threads)
                           ov::num_streams(cores),
                           ov::hint::inference_precision(ov::element::f32),
                           ov::hint::enable_cpu_pinning(false)};
-  runtime_->compiled = asked(
-      cat("[", who_, "] OpenVINO cannot run ", file_, ": "), "", said_by, [&] {
-        return runtime_->core.compile_model(runtime_->model, "CPU", how);
-      });
+  runtime_->compiled =
+      asked(cat("[", who_, "] OpenVINO cannot run ", file_, ": "), "",
+            runtime_words, [&] {
+              return runtime_->core.compile_model(runtime_->model, "CPU", how);
+            });
 }
 
 OnnxNetwork::~OnnxNetwork() = default;
@@ -197,7 +198,7 @@ std::vector<torch::Tensor> OnnxNetwork::run(const torch::Tensor& input) const {
   return asked(
       cat("[", who_, "] ", file_, ", which takes ", shown_shape(input_.shape),
           ", fails at ", in.sizes(), ": "),
-      "", said_by, [&] {
+      "", runtime_words, [&] {
         auto request = runtime_->compiled.create_infer_request();
         const auto type = runtime_->compiled.input().get_element_type();
         request.set_input_tensor(ov::Tensor(type, shape, in.data_ptr()));

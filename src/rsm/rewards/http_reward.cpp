@@ -31,7 +31,7 @@ using nlohmann::json;
 
 constexpr double kLongestPause = 8;  // seconds
 constexpr double kMostAsked = 60;    // seconds of a server's Retry-After
-constexpr std::chrono::milliseconds kBetweenLooks{100};  // whether to stop
+constexpr std::chrono::milliseconds kBetweenTries{100};  // to take a turn
 constexpr int kRequestTimeout = 408, kTooManyRequests = 429, kServerError = 500;
 
 std::string describe(const HttpAnswer& answer) {
@@ -55,7 +55,7 @@ class Turn {
  public:
   /** Waits for it. */
   Turn(Turns& turns, const Progress& progress) : turns_(turns) {
-    while (!turns_.try_acquire_for(kBetweenLooks)) {
+    while (!turns_.try_acquire_for(kBetweenTries)) {
       progress.stop_point();
     }
   }
