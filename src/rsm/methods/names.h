@@ -83,7 +83,8 @@ RSM_WORDS(RegularisationKnobs::Mask, policy, rows, none, whole)
 
 /** The word of a value. */
 template <typename Enum>
-requires std::is_enum_v<Enum> std::string to_string(Enum value) {
+requires std::is_enum_v<Enum> && requires(Enum value) { words_of(value); }
+std::string to_string(Enum value) {
   for (const auto& [word, known] : words_of(value)) {
     if (known == value) return word;
   }

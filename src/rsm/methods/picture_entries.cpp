@@ -13,7 +13,6 @@ using Importance = RegularisationKnobs::Importance;
 using Mask = RegularisationKnobs::Mask;
 using Coefficient = PictureKnobs::Coefficient;
 using Distance = PictureKnobs::Distance;
-using Sampled = PictureKnobs::Sampled;
 using Times = PictureKnobs::Times;
 using Weight = PictureKnobs::Weight;
 
@@ -70,7 +69,7 @@ Method diffusion_nft() {
                           "good and bad branches mirrored at a slower copy");
   auto& pictures = m.estimator.pictures;
   m.estimator.spread = Spread::global;
-  pictures.sampled = Sampled::old;
+  pictures.sampled = PictureKnobs::Sampled::old;
   pictures.old = {.start = 0, .rate = 1e-3, .cap = 0.5};
   pictures.draws = 9;
   pictures.times = Times::grid;
@@ -106,7 +105,7 @@ Method ram() {
   auto m = picture_method("ram", "arXiv 2605.10759",
                           "the reference's output, moved by A (y_c - y_old)");
   auto& pictures = m.estimator.pictures;
-  pictures.sampled = Sampled::old;
+  pictures.sampled = PictureKnobs::Sampled::old;
   pictures.old = {.start = 0, .rate = 0.01, .cap = 0.9};
   pictures.draws = 8;
   pictures.times = Times::power;
@@ -182,7 +181,7 @@ Method crd() {
   auto m = picture_method("crd", "arXiv 2603.14128",
                           "differences of log-ratios are fitted to rewards'");
   auto& pictures = m.estimator.pictures;
-  pictures.sampled = Sampled::old;
+  pictures.sampled = PictureKnobs::Sampled::old;
   pictures.old = {.start = 0.25, .rate = 5e-3, .cap = 0.999};
   pictures.coefficient = Coefficient::centred;
   pictures.distance = Distance::relative;
