@@ -20,11 +20,11 @@ namespace {
 using torch::nn::GroupNorm;
 using torch::nn::ModuleList;
 
-constexpr double kNormEps = 1e-6;
+constexpr double kVaeNormEps = 1e-6;
 
 GroupNorm norm_of(const AutoencoderKlConfig& config, int64_t channels) {
   return GroupNorm(torch::nn::GroupNormOptions(config.norm_num_groups, channels)
-                       .eps(kNormEps));
+                       .eps(kVaeNormEps));
 }
 
 /** diffusers' ResnetBlock2D without a time. */

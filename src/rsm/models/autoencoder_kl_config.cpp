@@ -4,6 +4,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/json_fields.h"
+#include "rsm/models/config_limits.h"
 #include "rsm/models/fixed_fields.h"
 
 namespace rsm {
@@ -11,25 +12,20 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kDown = "DownEncoderBlock2D";
-constexpr const char* kUp = "UpDecoderBlock2D";
+constexpr const char* kDownBlock = "DownEncoderBlock2D";
+constexpr const char* kUpBlock = "UpDecoderBlock2D";
 
 /** diffusers' fields of which only the default is supported. */
-const json& fixed_fields() {
+const json& kl_fixed_fields() {
   static const json fields = {{"act_fn", "silu"},
-                              {"down_block_types", kDown},
+                              {"down_block_types", kDownBlock},
                               {"latents_mean", nullptr},
                               {"latents_std", nullptr},
-                              {"up_block_types", kUp}};
+                              {"up_block_types", kUpBlock}};
   return fields;
 }
 
-/** Beyond all models there are, and far below what overflows. */
-constexpr int64_t kWidest = 65536;
-constexpr int64_t kMostLayers = 64;  ///< of a block
-constexpr int64_t kMostLevels = 16;
-constexpr int64_t kLargestSide = 1 << 16;
-constexpr double kMostFactor = 1e6;
+constexpr int64_t kLargestPicture = 1 << 16;  ///< its side
 
 /** One block a level: without a list, diffusers has one level. */
 void check_levels(const JsonFields& fields, const AutoencoderKlConfig& c) {
@@ -62,7 +58,8 @@ AutoencoderKlConfig AutoencoderKlConfig::from_json(const json& from,
                                                    const std::string& origin) {
   const JsonFields fields(from, "[AutoencoderKlConfig] " + origin);
   AutoencoderKlConfig c;
-  check_fixed_fields(fields, c.to_json(), fixed_fields(), "Stable Diffusion");
+  check_fixed_fields(fields, c.to_json(), kl_fixed_fields(),
+                     "Stable Diffusion");
   fields.integer("in_channels", c.in_channels, 3, 3);
   fields.integer("out_channels", c.out_channels, 3, 3);
   fields.integer("latent_channels", c.latent_channels, 1, kWidest);
@@ -70,7 +67,7 @@ AutoencoderKlConfig AutoencoderKlConfig::from_json(const json& from,
                   kMostLevels);
   fields.integer("layers_per_block", c.layers_per_block, 1, kMostLayers);
   fields.integer("norm_num_groups", c.norm_num_groups, 1, kWidest);
-  fields.integer("sample_size", c.sample_size, 1, kLargestSide);
+  fields.integer("sample_size", c.sample_size, 1, kLargestPicture);
   fields.number_above("scaling_factor", c.scaling_factor, 0, kMostFactor);
   if (!fields.value("shift_factor").is_null()) {
     fields.number_above("shift_factor", c.shift_factor, -kMostFactor,
@@ -112,8 +109,8 @@ json AutoencoderKlConfig::to_json() const {
       {"out_channels", out_channels},
       {"latent_channels", latent_channels},
       {"block_out_channels", block_out_channels},
-      {"down_block_types", std::vector<std::string>(levels, kDown)},
-      {"up_block_types", std::vector<std::string>(levels, kUp)},
+      {"down_block_types", std::vector<std::string>(levels, kDownBlock)},
+      {"up_block_types", std::vector<std::string>(levels, kUpBlock)},
       {"layers_per_block", layers_per_block},
       {"norm_num_groups", norm_num_groups},
       {"sample_size", sample_size},

@@ -14,6 +14,7 @@
 #include "rsm/io/json_fields.h"
 #include "rsm/io/printable.h"
 #include "rsm/layers/conv.h"
+#include "rsm/models/config_limits.h"
 #include "rsm/models/fixed_fields.h"
 #include "rsm/models/tiling.h"
 
@@ -31,19 +32,13 @@ constexpr std::array kWidths = {"encoder_block_out_channels",
                                 "block_out_channels"};
 
 /** diffusers' fields of which only the default is supported. */
-const json& fixed_fields() {
+const json& tiny_fixed_fields() {
   static const json fields = {
       {"act_fn", "relu"},         {"force_upcast", false},
       {"in_channels", 3},         {"out_channels", 3},
       {"upsample_fn", "nearest"}, {"upsampling_scaling_factor", 2}};
   return fields;
 }
-
-/** Beyond all models there are, and far below what overflows. */
-constexpr int64_t kWidest = 65536;
-constexpr int64_t kMostLayers = 64;
-constexpr int64_t kMostLevels = 16;
-constexpr double kMostFactor = 1e6;
 
 /** TAEF2's pooled blocks: four times the width, in as many groups. */
 constexpr int64_t kPooledWidth = 4;
@@ -78,9 +73,9 @@ int64_t read_width(const JsonFields& fields, size_t levels, int64_t usual) {
   return *width;
 }
 
-class BlockImpl : public torch::nn::Module {
+class TinyBlockImpl : public torch::nn::Module {
  public:
-  BlockImpl(int64_t width, bool pooled) {
+  TinyBlockImpl(int64_t width, bool pooled) {
     conv_ =
         register_module("conv", Sequential(Conv(width, width, 3, 1, 1), ReLU(),
                                            Conv(width, width, 3, 1, 1), ReLU(),
@@ -100,11 +95,11 @@ class BlockImpl : public torch::nn::Module {
  private:
   Sequential conv_{nullptr}, pool_{nullptr};
 };
-TORCH_MODULE(Block);
+TORCH_MODULE(TinyBlock);
 
 void add_blocks(Sequential& layers, int64_t count, int64_t width, bool pooled) {
   for (int64_t i = 0; i < count; ++i) {
-    layers->push_back(Block(width, pooled));
+    layers->push_back(TinyBlock(width, pooled));
   }
 }
 
@@ -162,7 +157,7 @@ AutoencoderTinyConfig AutoencoderTinyConfig::from_json(
     const json& from, const std::string& origin) {
   const JsonFields fields(from, "[AutoencoderTinyConfig] " + origin);
   AutoencoderTinyConfig c;
-  check_fixed_fields(fields, c.to_json(), fixed_fields(), "TAESD");
+  check_fixed_fields(fields, c.to_json(), tiny_fixed_fields(), "TAESD");
   fields.integer("latent_channels", c.latent_channels, 1, kWidest);
   fields.integers("num_encoder_blocks", c.num_encoder_blocks, 0, kMostLayers,
                   kMostLevels);

@@ -21,10 +21,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kWeights = "diffusion_pytorch_model";
-
 /** Networks are asked at timesteps up to this. */
-constexpr int64_t kTimesteps = 1000;
+constexpr int64_t kTrainTimesteps = 1000;
 
 std::string scheduler_file(const std::string& folder) {
   return folder + "/scheduler/scheduler_config.json";
@@ -40,9 +38,10 @@ std::shared_ptr<const Path> path_of(const ModelFolder& folder) {
   } catch (const Error& wrong) {
     throw Error(cat(wrong.what(), " (", file, ")"));
   }
-  int64_t timesteps = kTimesteps;
+  int64_t timesteps = kTrainTimesteps;
   JsonFields(scheduler, "[ImageModel] " + file)
-      .integer("num_train_timesteps", timesteps, kTimesteps, kTimesteps);
+      .integer("num_train_timesteps", timesteps, kTrainTimesteps,
+               kTrainTimesteps);
   RSM_CHECK(path->family() == folder.family, "[ImageModel] ", file,
             " is of another family than the network beside it; ",
             folder.family == Family::flow ? "FlowMatchEulerDiscreteScheduler"
@@ -56,7 +55,8 @@ template <typename Config>
 Config config_of(const std::string& folder) {
   const std::string path = folder + "/config.json";
   const auto config = Config::from_json(read_python_json(path), path);
-  check_shapes(config.anchors(), read_sharded_shapes(folder, kWeights), folder);
+  check_shapes(config.anchors(), read_sharded_shapes(folder, kDiffusersWeights),
+               folder);
   return config;
 }
 
@@ -118,7 +118,7 @@ void copy_part(const std::string& from, const std::string& to) {
 
 void write_network(const std::string& part, const StateDict& weights,
                    torch::ScalarType type) {
-  write_safetensors(part + "/" + kWeights + ".safetensors",
+  write_safetensors(part + "/" + kDiffusersWeights + ".safetensors",
                     converted(weights, type), {{"format", "pt"}});
 }
 
@@ -139,7 +139,8 @@ ImageModel ImageModel::load(const std::string& path,
                         ->with_limits({.workers = options.vae_workers});
   }
   model.network->to(options.network_type);
-  load_parameters(*model.network, view_sharded(part, kWeights).tensors, part);
+  load_parameters(*model.network, view_sharded(part, kDiffusersWeights).tensors,
+                  part);
   return model;
 }
 
@@ -155,7 +156,7 @@ std::shared_ptr<TextEncoders> check_model(const std::string& path,
 std::pair<std::string, StateDict> view_network(const std::string& path) {
   const auto folder = open_model_folder(path);
   return {layout_of(folder.family).network,
-          view_sharded(folder.network(), kWeights).tensors};
+          view_sharded(folder.network(), kDiffusersWeights).tensors};
 }
 
 void ImageModel::save(const std::string& folder, torch::ScalarType type) const {

@@ -9,6 +9,9 @@
 
 namespace rsm {
 
+/** What diffusers calls the files of a network's weights. */
+inline constexpr const char* kDiffusersWeights = "diffusion_pytorch_model";
+
 /** All parameters and buffers of a module by name, detached, not copied. */
 StateDict state_dict(const torch::nn::Module& module);
 

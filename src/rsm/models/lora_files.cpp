@@ -23,8 +23,6 @@ using nlohmann::json;
 constexpr int64_t kMostRank = 65536;
 constexpr size_t kLongestName = 1000;  // of a layer that a pattern is for
 constexpr size_t kLongestPattern = 256;
-constexpr const char* kPeftConfig = "/adapter_config.json";
-constexpr const char* kPeftWeights = "/adapter_model.safetensors";
 constexpr const char* kPeftPrefix = "base_model.model.";
 
 /** Fields of PEFT's LoraConfig that make it compute something else. */
@@ -299,17 +297,17 @@ void save_peft_adapter(const std::string& folder, const LoraConfig& config,
                        const StateDict& lora) {
   check_before_saving(config, lora);
   make_folders(folder);
-  write_safetensors(folder + kPeftWeights, with_names(kPeftPrefix, lora),
+  write_safetensors(folder + "/" + kPeftWeights, with_names(kPeftPrefix, lora),
                     {{"format", "pt"}});
-  write_json_atomic(folder + kPeftConfig, peft_fields(config, lora));
+  write_json_atomic(folder + "/" + kPeftConfig, peft_fields(config, lora));
 }
 
 LoraFile load_peft_adapter(const std::string& folder) {
-  const std::string path = folder + kPeftWeights;
+  const std::string path = folder + "/" + kPeftWeights;
   const StateDict tensors =
       without_prefix(kPeftPrefix, read_safetensors(path).tensors, path);
-  return from_peft(read_python_json(folder + kPeftConfig), folder + kPeftConfig,
-                   tensors, path);
+  return from_peft(read_python_json(folder + "/" + kPeftConfig),
+                   folder + "/" + kPeftConfig, tensors, path);
 }
 
 void save_diffusers_lora(const std::string& folder, const LoraConfig& config,

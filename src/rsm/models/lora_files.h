@@ -14,6 +14,10 @@ inline constexpr const char* kDiffusersLora =
     "pytorch_lora_weights.safetensors";
 inline constexpr const char* kDiffusersMetadata = "lora_adapter_metadata";
 
+/** The names of PEFT's files. */
+inline constexpr const char* kPeftConfig = "adapter_config.json";
+inline constexpr const char* kPeftWeights = "adapter_model.safetensors";
+
 /** A LoRA as read from a file: `tensors` named as LoraAdapter names them. */
 struct LoraFile {
   LoraConfig config;

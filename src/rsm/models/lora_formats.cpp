@@ -19,9 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kPeftConfig = "adapter_config.json";
-constexpr const char* kPeftWeights = "adapter_model.safetensors";
-
 enum class Half { down, up, alpha };
 
 struct Ending {

@@ -13,6 +13,9 @@
 
 namespace rsm {
 
+/** The longest period of sines and cosines of times and places, over 2 pi. */
+inline constexpr double kMaxPeriod = 10000;
+
 /** What all image networks have in common: SD3's transformer, Stable
  * Diffusion's UNet. Parameter names are diffusers'. */
 class NetworkModule : public torch::nn::Module {

@@ -4,16 +4,14 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/json_fields.h"
+#include "rsm/models/config_limits.h"
 
 namespace rsm {
 namespace {
 
 using nlohmann::json;
 
-/** Beyond all models there are, and far below what overflows. */
-constexpr int64_t kWidest = 65536;
-constexpr int64_t kMostLayers = 1024;
-constexpr int64_t kLargestSide = 4096;
+constexpr int64_t kMostJointBlocks = 1024;  ///< beyond all models there are
 
 void check_sizes(const Sd3Config& c, const std::string& where) {
   RSM_CHECK(c.caption_projection_dim == c.inner_dim(), where,
@@ -39,7 +37,7 @@ Sd3Config Sd3Config::from_json(const json& from, const std::string& origin) {
   fields.integer("sample_size", c.sample_size, 1, kLargestSide);
   fields.integer("patch_size", c.patch_size, 1, kLargestSide);
   fields.integer("in_channels", c.in_channels, 1, kWidest);
-  fields.integer("num_layers", c.num_layers, 1, kMostLayers);
+  fields.integer("num_layers", c.num_layers, 1, kMostJointBlocks);
   fields.integer("attention_head_dim", c.attention_head_dim, 1, kWidest);
   fields.integer("num_attention_heads", c.num_attention_heads, 1, kWidest);
   fields.integer("joint_attention_dim", c.joint_attention_dim, 1, kWidest);
@@ -53,7 +51,7 @@ Sd3Config Sd3Config::from_json(const json& from, const std::string& origin) {
     fields.integer("out_channels", c.out_channels, 1, kWidest);
   }
   fields.integers("dual_attention_layers", c.dual_attention_layers, 0,
-                  kMostLayers, kMostLayers);
+                  kMostJointBlocks, kMostJointBlocks);
   const json& norm = fields.value("qk_norm");
   fields.only("qk_norm", norm.is_null() || norm == "rms_norm",
               "null or \"rms_norm\"");

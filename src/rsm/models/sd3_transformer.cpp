@@ -13,7 +13,6 @@ namespace {
 
 constexpr double kNormEps = 1e-6;
 constexpr int64_t kTimeChannels = 256;  // diffusers' Timesteps(256)
-constexpr double kMaxPeriod = 10000;
 
 /** An empty module that only gives its children a prefix. */
 class ScopeImpl : public torch::nn::Module {};

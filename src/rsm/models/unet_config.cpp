@@ -6,6 +6,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/json_fields.h"
+#include "rsm/models/config_limits.h"
 #include "rsm/models/fixed_fields.h"
 
 namespace rsm {
@@ -18,7 +19,7 @@ constexpr std::string_view kPlainUp = "UpBlock2D";
 constexpr std::string_view kCross = "CrossAttn";
 
 /** diffusers' fields of which only the default is supported. */
-const json& fixed_fields() {
+const json& unet_fixed_fields() {
   static const json fields = {
       {"act_fn", "silu"},
       {"addition_embed_type", nullptr},
@@ -54,12 +55,6 @@ const json& fixed_fields() {
       {"use_linear_projection", false}};
   return fields;
 }
-
-/** Beyond all models there are, and far below what overflows. */
-constexpr int64_t kWidest = 65536;
-constexpr int64_t kMostLayers = 64;  ///< of a block
-constexpr int64_t kMostLevels = 16;
-constexpr int64_t kLargestSide = 4096;
 
 /** Names of blocks -> whether they attend to the text. */
 void read_blocks(const JsonFields& fields, const char* key,
@@ -122,7 +117,7 @@ json block_names(const std::vector<bool>& attention, std::string_view plain) {
 
 UnetConfig UnetConfig::from_json(const json& from, const std::string& origin) {
   const JsonFields fields(from, "[UnetConfig] " + origin);
-  check_fixed_fields(fields, UnetConfig().to_json(), fixed_fields(),
+  check_fixed_fields(fields, UnetConfig().to_json(), unet_fixed_fields(),
                      "Stable Diffusion 1.5");
   UnetConfig c;
   if (fields.has("sample_size") && !fields.value("sample_size").is_null()) {

@@ -2,10 +2,11 @@
 
 #include <cmath>
 
+#include "rsm/models/network.h"
+
 namespace rsm {
 namespace {
 
-constexpr double kMaxPeriod = 10000;
 /** Timesteps of the networks' training, 0 to 999. */
 constexpr double kTimesteps = 1000;
 

@@ -19,7 +19,6 @@ namespace {
 using nlohmann::json;
 using Ways = AutoencoderModule::Ways;
 
-constexpr const char* kWeights = "diffusion_pytorch_model";
 constexpr const char* kKl = "AutoencoderKL";
 constexpr const char* kTiny = "AutoencoderTiny";
 
@@ -29,7 +28,8 @@ template <typename Config, typename Module>
 Autoencoder empty_of(const json& config, const std::string& path,
                      const std::string& folder) {
   const auto read = Config::from_json(config, path);
-  check_shapes(read.anchors(), read_sharded_shapes(folder, kWeights), folder);
+  check_shapes(read.anchors(), read_sharded_shapes(folder, kDiffusersWeights),
+               folder);
   return std::make_shared<Module>(read);
 }
 
@@ -50,7 +50,8 @@ Autoencoder empty_autoencoder(const std::string& folder) {
 /** Views of a folder's weights, which are all that `empty` needs. */
 StateDict checked_weights(const AutoencoderModule& empty,
                           const std::string& folder) {
-  auto weights = autoencoder_kl_names(view_sharded(folder, kWeights).tensors);
+  auto weights =
+      autoencoder_kl_names(view_sharded(folder, kDiffusersWeights).tensors);
   // Copies into shapes without numbers: no weight is read.
   StateDict shapes;
   for (const auto& [name, tensor] : state_dict(empty)) {
