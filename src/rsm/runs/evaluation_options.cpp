@@ -7,9 +7,7 @@
 namespace rsm {
 namespace {
 
-constexpr int64_t kMostPictures = 10000000;
 constexpr int64_t kMostEpochs = 1000000000;
-constexpr double kMostMinutes = 1e9;
 
 }  // namespace
 

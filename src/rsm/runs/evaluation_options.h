@@ -5,6 +5,11 @@
 
 namespace rsm {
 
+/** Of an epoch, or of an evaluation. */
+inline constexpr int64_t kMostPictures = 10000000;
+/** Of a run, or between its evaluations. */
+inline constexpr double kMostMinutes = 1e9;
+
 /** Reads `evaluation` into options whose sampling is known. */
 void read_evaluation(const Config& section, Family family, RunOptions& options);
 

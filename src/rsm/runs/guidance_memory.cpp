@@ -71,7 +71,7 @@ void MemoryCount::read_judges(const RunOptions& o) {
 
 double MemoryCount::training(const RunOptions& o, const CallMemory& call,
                              double trained, int64_t rows) const {
-  const double gradients = kNumber * trained;
+  const double gradients = kFloatBytes * trained;
   const double activations = call.training(o.activation_checkpointing);
   // As backward goes on, gradients take the place of activations.
   const double one = o.activation_checkpointing
@@ -88,7 +88,7 @@ double MemoryCount::guidance(const RunOptions& o) const {
   constexpr double kCopies = 6;
   const double pictures = judging_ + static_cast<double>(count) *
                                          (decoding_gradient_(vae_bytes(o)) +
-                                          kCopies * 3 * kNumber * pixels);
+                                          kCopies * 3 * kFloatBytes * pixels);
   const bool within = knobs.at == GradientKnobs::At::network;
   const bool carried = knobs.at == GradientKnobs::At::adjoint &&
                        knobs.through != GradientKnobs::Through::linear;

@@ -23,10 +23,10 @@ constexpr const char* kNetworkWeights = "diffusion_pytorch_model";
 
 /** What the program and LibTorch's libraries hold of host memory: a run of the
  * smallest model, less what is counted of it. */
-constexpr double kProgram = 300 * kMiB;
+constexpr double kProgram = 300 * kMebibyte;
 
 /** Of what is kept of conditions in memory, see ConditionCacheOptions. */
-constexpr double kConditionCache = 256 * kMiB;
+constexpr double kConditionCache = 256 * kMebibyte;
 
 template <typename Config>
 Config config_in(const std::string& folder) {
@@ -42,8 +42,8 @@ struct EpochTensors {
 
 EpochTensors epoch_tensors(const std::vector<int64_t>& latent_shape,
                            const Forecast& f, const RunOptions& o) {
-  constexpr double kPart = 256 * kMiB;  // rollouts are drawn in parts
-  const double latent = kNumber * product(latent_shape);
+  constexpr double kPart = 256 * kMebibyte;  // rollouts are drawn in parts
+  const double latent = kFloatBytes * product(latent_shape);
   const auto latents = [&](int64_t count, double copies) {
     return static_cast<double>(count) * copies * latent;
   };
@@ -220,11 +220,11 @@ double MemoryCount::held(const RunOptions& o) const {
   const double copies = (o.lora ? 1 : 0) + 1 + 2 +
                         (!o.lora || o.reference_has_lora ? 1 : 0) +
                         (o.method.regularisation.reset.is_on() ? 1 : 0);
-  bytes += copies * kNumber * trained_;
+  bytes += copies * kFloatBytes * trained_;
   // The value network's weights, its LoRA and AdamW's two moments.
   const bool adapted =
       o.method.estimator.gradient.value.kind == ValueKnobs::Kind::lora;
-  bytes += kNumber * (value_.numbers + (adapted ? 3 : 2) * value_.trained);
+  bytes += kFloatBytes * (value_.numbers + (adapted ? 3 : 2) * value_.trained);
   bytes += judges_;
   bytes +=
       decoder_.numbers * static_cast<double>(vae_bytes(o)) + kept_conditions_;
@@ -240,10 +240,10 @@ double MemoryCount::decoding(const RunOptions& o) const {
       static_cast<double>(std::min(o.rollout_tiles.workers, pictures));
   const double calls = workers * decoding_(vae_bytes(o));
   if (!o.device.is_cpu()) return calls;
-  const double picture = 3 * kNumber * product(picture_);
+  const double picture = 3 * kFloatBytes * product(picture_);
   // A part of them, and the same again as they are put together.
   const double part = std::min(static_cast<double>(pictures) * picture,
-                               std::max(256 * kMiB, picture));
+                               std::max(256 * kMebibyte, picture));
   return calls + 2 * part;
 }
 
@@ -324,7 +324,7 @@ MemoryForecast MemoryCount::of(const RunOptions& o) const {
     // Copies of the weights, of AdamW's two moments and of a reference.
     const double copies = pull.reset.is_on() ? 4 : 3;
     out.stations.push_back({"a checkpoint",
-                            always + copies * kNumber * trained_,
+                            always + copies * kFloatBytes * trained_,
                             cat("train.lora.rank, ", types)});
   }
   return out;

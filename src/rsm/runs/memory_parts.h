@@ -13,8 +13,8 @@
 /** What counts of memory are put together from. */
 namespace rsm::memory {
 
-inline constexpr double kMiB = 1 << 20;
-inline constexpr int64_t kNumber = 4;  // bytes of a float32
+inline constexpr double kMebibyte = 1 << 20;
+inline constexpr int64_t kFloatBytes = 4;
 
 inline double size_of(torch::ScalarType type) {
   return static_cast<double>(at::elementSize(type));
@@ -60,7 +60,7 @@ inline double adapters_of(const StateDict& weights, const LoraConfig& lora) {
 /** Of a number of the VAE: most of them overflow in float16, and are float32.
  */
 inline int64_t vae_bytes(const RunOptions& o) {
-  return o.vae_type == torch::kHalf ? kNumber : at::elementSize(o.vae_type);
+  return o.vae_type == torch::kHalf ? kFloatBytes : at::elementSize(o.vae_type);
 }
 
 /** Calls of a network that are under way at once. */

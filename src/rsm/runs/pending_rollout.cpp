@@ -12,7 +12,7 @@
 namespace rsm {
 namespace {
 
-constexpr const char* kChecksum = "checksum";
+constexpr const char* kFileChecksum = "checksum";
 constexpr const char* kReference = "reference";
 /** Prompts that were drawn, where these are not all. */
 constexpr const char* kDrawn = "drawn";
@@ -50,7 +50,7 @@ std::string checksum_of(const StateDict& tensors, const Metadata& metadata) {
                "\n");
   }
   for (const auto& [key, value] : metadata) {
-    if (key != kChecksum) all += cat(key, " ", value, "\n");
+    if (key != kFileChecksum) all += cat(key, " ", value, "\n");
   }
   return checksum(all);
 }
@@ -113,7 +113,7 @@ class Part {
  * rsm::Error says what is wrong with the file. */
 int64_t fill(Rollout& rollout, const SafetensorsFile& file) {
   RSM_CHECK(checksum_of(file.tensors, file.metadata) ==
-                text_at(file.metadata, kChecksum),
+                text_at(file.metadata, kFileChecksum),
             "it has another checksum than it says");
   RSM_CHECK(checksum_of(rollout.prompts) == text_at(file.metadata, "prompts"),
             "it is of other prompts");
@@ -186,7 +186,7 @@ void save_pending(const std::string& run_folder, int64_t epoch,
     metadata["reference_evaluations"] =
         std::to_string(rollout.reference_evaluations);
   }
-  metadata[kChecksum] = checksum_of(tensors, metadata);
+  metadata[kFileChecksum] = checksum_of(tensors, metadata);
   write_safetensors(path_in(run_folder), tensors, metadata);
   progress.say(cat("the pictures of epoch ", epoch + 1,
                    drawn < prompts ? cat(", as far as they were drawn (", drawn,

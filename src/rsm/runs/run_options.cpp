@@ -24,8 +24,6 @@ namespace {
 
 constexpr double kLargest = 1e30;             // float32 still holds it
 constexpr int64_t kMostCounted = 1000000000;  // epochs, updates
-constexpr int64_t kMostPictures = 10000000;   // of an epoch
-constexpr double kMostMinutes = 1e9;
 
 torch::ScalarType parse_type(const Config& section, const std::string& key,
                              const std::string& fallback) {

@@ -8,7 +8,7 @@ namespace rsm {
 namespace {
 
 /** Of tensors that the reference was reset to. */
-constexpr const char* kReference = "reference.";
+constexpr const char* kReferencePrefix = "reference.";
 
 }  // namespace
 
@@ -23,7 +23,7 @@ Checkpoint to_checkpoint(const RunState& state, const Policy& policy,
   if (policy.options().has_old) {
     add_with_prefix(checkpoint.tensors, "old.", policy.old());
   }
-  add_with_prefix(checkpoint.tensors, kReference, policy.reset_weights());
+  add_with_prefix(checkpoint.tensors, kReferencePrefix, policy.reset_weights());
   add_with_prefix(checkpoint.tensors, "adamw.",
                   adamw_state(optimiser, policy.names()));
   add_with_prefix(checkpoint.tensors, "estimator.", estimator.state());
@@ -48,7 +48,7 @@ RunState from_checkpoint(const Checkpoint& checkpoint, Policy& policy,
   if (policy.options().has_old) {
     policy.load_old(with_prefix(checkpoint.tensors, "old."));
   }
-  if (const auto reset = with_prefix(checkpoint.tensors, kReference);
+  if (const auto reset = with_prefix(checkpoint.tensors, kReferencePrefix);
       !reset.empty()) {
     policy.load_reset(reset);
   }
