@@ -17,9 +17,9 @@ torch::Tensor activate(const torch::Tensor& x, bool quick) {
   return quick ? x * at::sigmoid(kQuickGelu * x) : at::gelu(x);
 }
 
-class SelfAttentionImpl : public torch::nn::Module {
+class ClipAttentionImpl : public torch::nn::Module {
  public:
-  SelfAttentionImpl(const ClipLayerConfig& c, bool causal)
+  ClipAttentionImpl(const ClipLayerConfig& c, bool causal)
       : heads_(c.num_attention_heads), causal_(causal) {
     const int64_t width = c.hidden_size;
     k_ = register_module("k_proj", Linear(width, width));
@@ -42,7 +42,7 @@ class SelfAttentionImpl : public torch::nn::Module {
   bool causal_;
   Linear k_{nullptr}, v_{nullptr}, q_{nullptr}, out_{nullptr};
 };
-TORCH_MODULE(SelfAttention);
+TORCH_MODULE(ClipAttention);
 
 class MlpImpl : public torch::nn::Module {
  public:
@@ -61,10 +61,10 @@ class MlpImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Mlp);
 
-class LayerImpl : public torch::nn::Module {
+class ClipLayerImpl : public torch::nn::Module {
  public:
-  LayerImpl(const ClipLayerConfig& c, bool causal) {
-    attention_ = register_module("self_attn", SelfAttention(c, causal));
+  ClipLayerImpl(const ClipLayerConfig& c, bool causal) {
+    attention_ = register_module("self_attn", ClipAttention(c, causal));
     norm1_ = register_module("layer_norm1", clip_norm(c));
     mlp_ = register_module("mlp", Mlp(c));
     norm2_ = register_module("layer_norm2", clip_norm(c));
@@ -75,11 +75,11 @@ class LayerImpl : public torch::nn::Module {
   }
 
  private:
-  SelfAttention attention_{nullptr};
+  ClipAttention attention_{nullptr};
   LayerNorm norm1_{nullptr}, norm2_{nullptr};
   Mlp mlp_{nullptr};
 };
-TORCH_MODULE(Layer);
+TORCH_MODULE(ClipLayer);
 
 }  // namespace
 
@@ -126,7 +126,7 @@ ClipEncoderImpl::ClipEncoderImpl(const ClipLayerConfig& config, bool causal) {
             config.num_attention_heads, " is needed");
   layers_ = register_module("layers", torch::nn::ModuleList());
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
-    layers_->push_back(Layer(config, causal));
+    layers_->push_back(ClipLayer(config, causal));
   }
 }
 
@@ -134,7 +134,7 @@ ClipEncoderOutput ClipEncoderImpl::forward(const torch::Tensor& x) {
   ClipEncoderOutput out = {x, x};
   for (const auto& layer : *layers_) {
     out.penultimate = out.last;
-    out.last = layer->as<Layer>()->forward(out.last);
+    out.last = layer->as<ClipLayer>()->forward(out.last);
   }
   return out;
 }

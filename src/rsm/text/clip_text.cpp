@@ -15,7 +15,7 @@ using nlohmann::json;
 using torch::nn::Embedding;
 
 constexpr int64_t kLegacyEos = 2;
-constexpr int64_t kMostTokens = 1 << 24;  // beyond all models there are
+constexpr int64_t kMostClipTokens = 1 << 24;  // beyond all models there are
 
 class EmbeddingsImpl : public torch::nn::Module {
  public:
@@ -66,13 +66,13 @@ ClipTextConfig ClipTextConfig::from_json(const json& from,
     c.read_projection(fields);
     return c;
   }
-  fields.integer("vocab_size", c.vocab_size, 1, kMostTokens);
+  fields.integer("vocab_size", c.vocab_size, 1, kMostClipTokens);
   c.read_layers(fields);
   fields.integer("max_position_embeddings", c.max_position_embeddings, 2,
                  kWidestClip);
-  fields.integer("pad_token_id", c.pad_token_id, 0, kMostTokens);
-  fields.integer("bos_token_id", c.bos_token_id, 0, kMostTokens);
-  fields.integer("eos_token_id", c.eos_token_id, 0, kMostTokens);
+  fields.integer("pad_token_id", c.pad_token_id, 0, kMostClipTokens);
+  fields.integer("bos_token_id", c.bos_token_id, 0, kMostClipTokens);
+  fields.integer("eos_token_id", c.eos_token_id, 0, kMostClipTokens);
   return c;
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -26,8 +25,6 @@ using nlohmann::json;
 
 const std::string kStart = "<|startoftext|>";
 const std::string kEnd = "<|endoftext|>";
-constexpr int64_t kLongest = 1 << 20;  // far above any text encoder's length
-constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
 
 /** A token that is looked for in the text before it is split: as it is
  * written or, where `normalized`, in normalised text. */
@@ -67,10 +64,10 @@ int64_t integer(const json& value, const std::string& where, int64_t low,
 int64_t read_length(const json& config, const std::string& path,
                     int64_t longest) {
   const json given = config.value("model_max_length", json());
-  const bool none =
-      given.is_null() || (given.is_number() && given.get<double>() > kLongest);
+  const bool none = given.is_null() ||
+                    (given.is_number() && given.get<double>() > kMostLength);
   if (none && longest >= 2) return longest;
-  return integer(given, path + ": model_max_length", 2, kLongest);
+  return integer(given, path + ": model_max_length", 2, kMostLength);
 }
 
 }  // namespace
@@ -93,7 +90,7 @@ struct ClipTokenizer::Tables {
               "; an object from token to id is needed");
     for (const auto& [token, id] : vocabulary.items()) {
       pairs.ids[token] =
-          integer(id, path + ": \"" + shown(token) + "\"", 0, kLargest);
+          integer(id, path + ": \"" + shown(token) + "\"", 0, kLargestTokenId);
       size = std::max(size, pairs.ids[token] + 1);
     }
   }
@@ -157,9 +154,9 @@ ClipTokenizer::Tables::AddedTokens ClipTokenizer::Tables::read_added_tokens(
   std::map<int64_t, std::string> by_id;
   for (const auto& value : added) {
     auto [content, token] = read_added_token(value, folder + ": added token");
-    token.id =
-        integer(value.is_object() ? value.value("id", json()) : json(),
-                folder + ": id of \"" + shown(content) + "\"", 0, kLargest);
+    token.id = integer(value.is_object() ? value.value("id", json()) : json(),
+                       folder + ": id of \"" + shown(content) + "\"", 0,
+                       kLargestTokenId);
     if (content.empty()) continue;
     known[content] = token;
     by_id[token.id] = content;

@@ -3,10 +3,15 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
 namespace rsm {
+
+/** Tokens of a text: far above any text encoder's length. */
+inline constexpr int64_t kMostLength = 1 << 20;
+inline constexpr int64_t kLargestTokenId = std::numeric_limits<int32_t>::max();
 
 /** A tokenizer's ids of texts [B] -> int64 [B,max_length()] on the CPU. */
 template <typename Tokenizer>

@@ -3,7 +3,6 @@
 #include <sentencepiece_processor.h>
 
 #include <algorithm>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
@@ -21,13 +20,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kPad = "<pad>";
-constexpr const char* kEnd = "</s>";
-constexpr const char* kUnknown = "<unk>";
+constexpr const char* kPadPiece = "<pad>";
+constexpr const char* kEndPiece = "</s>";
+constexpr const char* kUnknownPiece = "<unk>";
 constexpr int64_t kExtraIds = 100;  // T5's sentinels
 constexpr int64_t kMostExtraIds = 1 << 20;
-constexpr int64_t kLongest = 1 << 20;  // far above any text encoder's length
-constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
 
 /** White space to transformers, but not to SentencePiece. */
 constexpr std::string_view kNextLine = "\u0085";
@@ -48,9 +45,9 @@ void check_options(const JsonFields& config) {
                     std::count(allowed.begin(), allowed.end(), given) > 0,
                 allowed[0].dump());
   }
-  for (const auto& [key, content] : {std::pair{"pad_token", kPad},
-                                     {"eos_token", kEnd},
-                                     {"unk_token", kUnknown}}) {
+  for (const auto& [key, content] : {std::pair{"pad_token", kPadPiece},
+                                     {"eos_token", kEndPiece},
+                                     {"unk_token", kUnknownPiece}}) {
     const json& given = config.value(key);
     config.only(key, given.is_null() || token_content(given) == content,
                 json(content).dump());
@@ -58,7 +55,7 @@ void check_options(const JsonFields& config) {
 }
 
 /** The object of a file; an empty one where there is no such file. */
-json read_object(const std::string& path) {
+json read_if_there(const std::string& path) {
   json value = is_there(path) ? read_python_json(path) : json::object();
   JsonFields(value, "[T5Tokenizer] " + path);
   return value;
@@ -77,8 +74,8 @@ struct T5Tokenizer::Tables {
   void read(const std::string& folder) {
     const std::string config_path = folder + "/tokenizer_config.json";
     const std::string unified_path = folder + "/tokenizer.json";
-    const json config = read_object(config_path);
-    const json unified = read_object(unified_path);
+    const json config = read_if_there(config_path);
+    const json unified = read_if_there(unified_path);
     check_options(JsonFields(config, "[T5Tokenizer] " + config_path));
     read_model(folder, unified);
     if (config.contains("added_tokens_decoder")) {
@@ -109,8 +106,8 @@ struct T5Tokenizer::Tables {
     RSM_CHECK(status.ok(), "[T5Tokenizer] ", path,
               " is no SentencePiece model: ", status.ToString());
     size = pieces.GetPieceSize();
-    pad = piece(kPad, path);
-    end = piece(kEnd, path);
+    pad = piece(kPadPiece, path);
+    end = piece(kEndPiece, path);
   }
 
   int64_t piece(const std::string& name, const std::string& path) const {
@@ -131,7 +128,7 @@ struct T5Tokenizer::Tables {
     for (const auto& token : tokens) {
       const std::string content = token_content(token);
       RSM_CHECK(token.is_object() && !content.empty() &&
-                    is_integer(token.value("id", json()), 0, kLargest),
+                    is_integer(token.value("id", json()), 0, kLargestTokenId),
                 "[T5Tokenizer] ", path, ": an added token is ",
                 shown_json(token),
                 "; an object with \"content\" and \"id\" is needed");
@@ -149,9 +146,9 @@ struct T5Tokenizer::Tables {
   void add_sentinels(const JsonFields& config) {
     int64_t count = kExtraIds;
     config.integer("extra_ids", count, 0, kMostExtraIds);
-    add(kPad, pad);
-    add(kEnd, end);
-    add(kUnknown, pieces.unk_id());
+    add(kPadPiece, pad);
+    add(kEndPiece, end);
+    add(kUnknownPiece, pieces.unk_id());
     const int64_t last = pieces.GetPieceSize() + count - 1;
     for (int64_t i = 0; i < count; ++i) {
       const std::string name = cat("<extra_id_", i, ">");
@@ -182,9 +179,9 @@ T5Tokenizer::T5Tokenizer(std::shared_ptr<const Tables> tables)
     : tables_(std::move(tables)) {}
 
 T5Tokenizer T5Tokenizer::load(const std::string& folder, int64_t max_length) {
-  RSM_CHECK(max_length >= 1 && max_length <= kLongest,
+  RSM_CHECK(max_length >= 1 && max_length <= kMostLength,
             "[T5Tokenizer] max_length ", max_length, " arrived; from 1 to ",
-            kLongest, " is allowed");
+            kMostLength, " is allowed");
   auto tables = std::make_shared<Tables>();
   tables->max_length = max_length;
   tables->read(folder);
