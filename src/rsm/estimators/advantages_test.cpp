@@ -10,6 +10,7 @@
 #include "rsm/base/random.h"
 #include "rsm/estimators/testing.h"
 #include "rsm/io/testing.h"
+#include "rsm/paths/testing.h"
 
 namespace rsm {
 namespace {
@@ -17,10 +18,6 @@ namespace {
 using Baseline = EstimatorKnobs::Baseline;
 using Spread = EstimatorKnobs::Spread;
 
-// Published values have six digits.
-constexpr double kSixDigits = 5.1e-6;
-// Float32 values below 5: one unit in the last place.
-constexpr double kOneUlp = 4.8e-7;
 // Far above all advantages of these tests.
 constexpr double kNoClip = 1000;
 

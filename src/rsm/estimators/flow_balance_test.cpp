@@ -17,9 +17,9 @@
 namespace rsm {
 namespace {
 
-constexpr int64_t kSteps = 6;
-constexpr int64_t kRows = kSteps - 1;  // of a path
-constexpr double kRate = 0.01;         // of the plain flow's updates
+constexpr int64_t kBalanceSteps = 6;
+constexpr int64_t kBalanceRows = kBalanceSteps - 1;  // of a path
+constexpr double kRate = 0.01;  // of the plain flow's updates
 
 /** A black box. */
 class Brightness : public Reward {
@@ -63,8 +63,8 @@ class LinearFlow : public LearntScalar {
 };
 
 /** Stochastic paths of the Gaussian model, and what an entry says of them. */
-struct Setting {
-  Setting(const PathPointer& where, const std::string& entry)
+struct BalanceSetting {
+  BalanceSetting(const PathPointer& where, const std::string& entry)
       : path(where),
         denoiser(where),
         method(find_method(entry)),
@@ -74,7 +74,7 @@ struct Setting {
     method.estimator.flow.updates = 1;
     StepNoise noise;
     noise.level = usual_level(noise.kind, path->family());
-    plan = make_plan(method, kSteps, noise);
+    plan = make_plan(method, kBalanceSteps, noise);
     sampled.rollout = roll_out(denoiser, *path, plan, request);
     sampled.conditions = request.conditions;
     sampled.scores = reward.score(decoder.decode(rollout().latents), {});
@@ -142,7 +142,7 @@ torch::Tensor mean_log_density(const torch::Tensor& x,
          0.5 * std::log(2 * std::numbers::pi * variance);
 }
 
-torch::Tensor log_forward(const Setting& here, int64_t row,
+torch::Tensor log_forward(const BalanceSetting& here, int64_t row,
                           const torch::Tensor& y) {
   const auto& step = here.rollout().transition_of(row);
   const auto x = here.rollout().x[row].to(at::kDouble);
@@ -151,7 +151,7 @@ torch::Tensor log_forward(const Setting& here, int64_t row,
 }
 
 /** The noise between two times, as each family writes it. */
-torch::Tensor log_backward(const Setting& here, int64_t row) {
+torch::Tensor log_backward(const BalanceSetting& here, int64_t row) {
   const auto& step = here.rollout().transition_of(row);
   const auto x = here.rollout().x[row].to(at::kDouble);
   const auto next = here.rollout().x_next[row].to(at::kDouble);
@@ -172,8 +172,8 @@ torch::Tensor flow_of(const torch::Tensor& x, double t,
 }
 
 /** Of the picture that the network predicts at x. */
-double predicted_reward(Setting& here, int64_t row, const torch::Tensor& x,
-                        double t) {
+double predicted_reward(BalanceSetting& here, int64_t row,
+                        const torch::Tensor& x, double t) {
   const auto by = here.path->prediction(t);
   const auto y = here.denoiser.predict(x.unsqueeze(0),
                                        torch::tensor({static_cast<float>(t)}),
@@ -183,18 +183,18 @@ double predicted_reward(Setting& here, int64_t row, const torch::Tensor& x,
 }
 
 /** log F + log p_F - log p_B - log F' of a row. */
-torch::Tensor residual_of(Setting& here, int64_t row, const torch::Tensor& y,
-                          const torch::Tensor& phi) {
+torch::Tensor residual_of(BalanceSetting& here, int64_t row,
+                          const torch::Tensor& y, const torch::Tensor& phi) {
   const auto& rollout = here.rollout();
   const auto& step = rollout.transition_of(row);
   const double b = here.reward_scale();
   const auto flow = flow_of(rollout.x[row], step.t, phi) +
                     b * predicted_reward(here, row, rollout.x[row], step.t);
-  const bool last = row % kRows == kRows - 1;
+  const bool last = row % kBalanceRows == kBalanceRows - 1;
   const auto next =
-      last ? torch::tensor(
-                 b * here.sampled.scores.value[row / kRows].item<double>(),
-                 at::kDouble)
+      last ? torch::tensor(b * here.sampled.scores.value[row / kBalanceRows]
+                                   .item<double>(),
+                           at::kDouble)
            : flow_of(rollout.x_next[row], step.t_next, phi) +
                  b * predicted_reward(here, row, rollout.x_next[row],
                                       step.t_next);
@@ -202,7 +202,7 @@ torch::Tensor residual_of(Setting& here, int64_t row, const torch::Tensor& y,
 }
 
 /** [R] */
-torch::Tensor residuals_at(Setting& here, const torch::Tensor& y,
+torch::Tensor residuals_at(BalanceSetting& here, const torch::Tensor& y,
                            const torch::Tensor& phi) {
   std::vector<torch::Tensor> all;
   for (int64_t r = 0; r < here.rollout().rows(); ++r) {
@@ -212,7 +212,7 @@ torch::Tensor residuals_at(Setting& here, const torch::Tensor& y,
 }
 
 /** Mean over rows of (y - y_old)^2. */
-torch::Tensor held(const Setting& here, const torch::Tensor& y) {
+torch::Tensor held(const BalanceSetting& here, const torch::Tensor& y) {
   return here.method.regularisation.old *
          (y - here.outputs.old.y).square().mean();
 }
@@ -230,7 +230,7 @@ void expect_gradient(const torch::Tensor& got, const torch::Tensor& expected,
 
 TEST(FlowBalance, HasTheGradientOfItsSquaredResidualWhereverTheOutputIs) {
   for (const auto& path : both_paths()) {
-    Setting here(path, "dag-db");
+    BalanceSetting here(path, "dag-db");
     const auto guidance = here.estimator->guide(here.sampled, kLate);
     for (const double moved : {0.0, 0.3}) {
       auto y = here.moved_outputs(moved).requires_grad_(true);
@@ -250,7 +250,7 @@ TEST(FlowBalance, HasTheGradientOfItsSquaredResidualWhereverTheOutputIs) {
 }
 
 TEST(FlowBalance, BoundsTheResidualOfThePresentOutput) {
-  Setting here(diffusion_path(), "dag-db");
+  BalanceSetting here(diffusion_path(), "dag-db");
   here.method.regularisation.advantage_clip = 1e-3;
   const FlowBalance held(here.method, 1,
                          {here.reward, here.decoder, *here.path, here.denoiser,
@@ -267,7 +267,7 @@ TEST(FlowBalance, BoundsTheResidualOfThePresentOutput) {
 }
 
 /** PPO for what the balance lacks, compared with all other rows. */
-torch::Tensor ppo_loss(Setting& here, const torch::Tensor& y) {
+torch::Tensor ppo_loss(BalanceSetting& here, const torch::Tensor& y) {
   const auto& knobs = here.method.regularisation;
   const auto lacking =
       -residuals_at(here, here.outputs.old.y, here.flow->weights);
@@ -289,7 +289,7 @@ torch::Tensor ppo_loss(Setting& here, const torch::Tensor& y) {
 
 TEST(FlowBalance, AsAnAdvantageHasTheGradientOfTheClippedRatio) {
   for (const auto& path : both_paths()) {
-    Setting here(path, "dag-kl");
+    BalanceSetting here(path, "dag-kl");
     here.method.strength.scale = 0.7;
     const auto guidance = here.estimator->guide(here.sampled, kLate);
     auto y = here.moved_outputs(1e-3).requires_grad_(true);
@@ -304,7 +304,7 @@ TEST(FlowBalance, AsAnAdvantageHasTheGradientOfTheClippedRatio) {
 TEST(FlowBalance, TeachesItsFlowByTheSameSquareOfBothEnds) {
   for (const std::string entry : {"dag-db", "dag-kl"}) {
     for (const auto& path : both_paths()) {
-      Setting here(path, entry);
+      BalanceSetting here(path, entry);
       here.estimator->guide(here.sampled, kLate);
       // The training copy's outputs, not the rollout's, are what it learns of.
       here.outputs.old.y = here.moved_outputs(0.1);
@@ -320,7 +320,7 @@ TEST(FlowBalance, TeachesItsFlowByTheSameSquareOfBothEnds) {
 }
 
 TEST(FlowBalance, TeachesItInSharesOfThePaths) {
-  Setting here(flow_path(), "dag-db");
+  BalanceSetting here(flow_path(), "dag-db");
   const auto once = here.flow->weights;
   for (const auto& [wanted, taken] :
        {std::pair<int64_t, int64_t>{4, 4}, {100, here.rollout().images()}}) {
@@ -336,7 +336,7 @@ TEST(FlowBalance, TeachesItInSharesOfThePaths) {
 }
 
 TEST(FlowBalance, RaisesItsRewardsWeightWithTheEpochs) {
-  Setting here(flow_path(), "dag-kl");
+  BalanceSetting here(flow_path(), "dag-kl");
   for (const auto& [epoch, scale] : {std::pair<int64_t, double>{0, 0},
                                      {1, 0.75},
                                      {3, 2.25},
@@ -348,7 +348,7 @@ TEST(FlowBalance, RaisesItsRewardsWeightWithTheEpochs) {
 }
 
 TEST(FlowBalance, TrainsEveryRowOfEveryPath) {
-  Setting here(diffusion_path(), "dag-db");
+  BalanceSetting here(diffusion_path(), "dag-db");
   const auto guidance = here.estimator->guide(here.sampled, 0);
   EXPECT_EQ(guidance.trained, all_states(here.rollout()));
   EXPECT_TRUE(guidance.advantages.alive.all().item<bool>());
@@ -357,7 +357,7 @@ TEST(FlowBalance, TrainsEveryRowOfEveryPath) {
 }
 
 TEST(FlowBalance, RefusesWhatHasNoBalance) {
-  Setting here(flow_path(), "dag-db");
+  BalanceSetting here(flow_path(), "dag-db");
   auto sampled = here.sampled;
   sampled.rollout.row_state.pop_back();
   expect_parts(error_of([&] { here.estimator->guide(sampled, 0); }),

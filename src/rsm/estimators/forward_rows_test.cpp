@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "rsm/base/random.h"
+#include "rsm/estimators/picture_problem_testing.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/profiles.h"
 #include "rsm/objective/loss.h"
@@ -19,7 +20,7 @@
 namespace rsm {
 namespace {
 
-constexpr int64_t kSteps = 10, kDraws = 2, kRoots = 4;
+constexpr int64_t kForwardSteps = 10, kForwardDraws = 2, kRoots = 4;
 
 std::unique_ptr<Estimator> estimator_of(const Method& method) {
   if (method.estimator.forward.is_on()) {
@@ -36,9 +37,9 @@ struct Problem {
   Sampled sampled;
   torch::Tensor y, y_old, y_ref;  ///< [S,C,H,W]
 
-  explicit Problem(const Method& of) : method(fitted(of, kSteps)) {
+  explicit Problem(const Method& of) : method(fitted(of, kForwardSteps)) {
     const FlowPath path;
-    const auto plan = make_plan(method, kSteps, {.level = 0.7});
+    const auto plan = make_plan(method, kForwardSteps, {.level = 0.7});
     RolloutRequest request;
     request.prompts = {{10, "a", ""}, {11, "b", ""}};
     request.conditions.tokens = torch::zeros({2, 1, 1});
@@ -113,15 +114,11 @@ Method with_forward_rows(const std::string& name) {
   auto& forward = method.estimator.forward;
   forward.weight = 0.7;
   forward.beta = 0.3;
-  forward.pictures.draws = kDraws;
+  forward.pictures.draws = kForwardDraws;
   forward.pictures.advantage_scale = 0.1;
   forward.pictures.coefficient = PictureKnobs::Coefficient::residual;
   forward.pictures.distance = PictureKnobs::Distance::relative;
   return method;
-}
-
-torch::Tensor mean_of(const torch::Tensor& values) {
-  return values.flatten(1).mean(1);
 }
 
 /** 0.7 times the mean over forward rows of (0.1 A - delta) L + 0.3 <(v -
@@ -166,7 +163,7 @@ TEST(ForwardRows, AddTheirGradientToTheBranches) {
     const Problem problem(with_forward_rows(name));
     const auto alone = problem.without_forward_rows();
     ASSERT_EQ(problem.sampled.rollout.rows() - alone.sampled.rollout.rows(),
-              kDraws * alone.sampled.rollout.images());
+              kForwardDraws * alone.sampled.rollout.images());
     auto y = problem.y.clone().requires_grad_();
     auto expected = torch::autograd::grad({forward_loss(problem, y)}, {y})[0];
     const double of_forward = expected.norm().item<double>();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "rsm/base/random.h"
+#include "rsm/estimators/picture_problem_testing.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/objective/loss.h"
 #include "rsm/objective/rows.h"
@@ -19,11 +20,11 @@
 namespace rsm {
 namespace {
 
-constexpr int64_t kPrompts = 2, kMembers = 2, kSteps = 3;
+constexpr int64_t kPrompts = 2, kMembers = 2, kPairSteps = 3;
 constexpr int64_t kPairs = kPrompts * kMembers;
-constexpr int64_t kRows = 2 * kPairs * kSteps;
+constexpr int64_t kPairRows = 2 * kPairs * kPairSteps;
 
-torch::Tensor normal(int64_t count, uint64_t seed) {
+torch::Tensor random_outputs(int64_t count, uint64_t seed) {
   return counted_normal(seed, {count, 2, 3, 4}).to(torch::kFloat64);
 }
 
@@ -39,14 +40,14 @@ struct PairProblem {
 
   explicit PairProblem(const Method& from, const Path& path) : method(from) {
     auto& rollout = sampled.rollout;
-    const auto plan = make_plan(method, kSteps, {.level = 0.5});
+    const auto plan = make_plan(method, kPairSteps, {.level = 0.5});
     static_cast<RolloutIndex&>(rollout) =
         lay_out(plan, plan.transitions(path), Prompts(kPrompts), kMembers);
-    rollout.x = normal(kRows, 1);
-    rollout.latents = normal(2 * kPairs, 2);
-    y_old = normal(kRows, 3);
-    y = y_old + 0.05 * normal(kRows, 4);
-    y_ref = y_old + 0.2 * normal(kRows, 5);
+    rollout.x = random_outputs(kPairRows, 1);
+    rollout.latents = random_outputs(2 * kPairs, 2);
+    y_old = random_outputs(kPairRows, 3);
+    y = y_old + 0.05 * random_outputs(kPairRows, 4);
+    y_ref = y_old + 0.2 * random_outputs(kPairRows, 5);
     states = all_states(rollout);
     sampled.scores.value = reward.to(torch::kFloat32);
   }
@@ -65,15 +66,11 @@ struct PairProblem {
   }
 };
 
-torch::Tensor mean_of(const torch::Tensor& values) {
-  return values.flatten(1).mean(1);
-}
-
 /** [rows] of outputs, as FDFO's train loop has it. */
-torch::Tensor published(const PairProblem& p, const torch::Tensor& v) {
+torch::Tensor published_loss(const PairProblem& p, const torch::Tensor& v) {
   const double range = 0.03;
   std::vector<torch::Tensor> of_reward, towards;
-  for (int64_t r = 0; r < kRows; ++r) {
+  for (int64_t r = 0; r < kPairRows; ++r) {
     const int64_t own = p.sampled.rollout.row_image[r];
     const int64_t other = own % 2 == 0 ? own + 1 : own - 1;
     of_reward.push_back((p.reward[own] - p.reward[other]) / 2);
@@ -105,10 +102,11 @@ TEST(PairDifference, HasThePublishedGradient) {
   const auto result = p.loss();
   const auto excess = result.rows.scaled.neg().expm1().abs();
   ASSERT_GT((excess > 0.03).sum().item<int64_t>(), 0);
-  ASSERT_LT((excess > 0.03).sum().item<int64_t>(), kRows);
-  EXPECT_LT(relative(result.gradient, gradient_of(p, published)), 1e-6);
+  ASSERT_LT((excess > 0.03).sum().item<int64_t>(), kPairRows);
+  EXPECT_LT(relative(result.gradient, gradient_of(p, published_loss)), 1e-6);
   // Advantages are float32.
-  EXPECT_NEAR(result.policy, published(p, p.y).mean().item<double>(), 1e-6);
+  EXPECT_NEAR(result.policy, published_loss(p, p.y).mean().item<double>(),
+              1e-6);
 }
 
 /** Where nothing has moved yet the ratio's own part is all there is. */
@@ -120,7 +118,7 @@ TEST(PairDifference, BeginsWithTheDifferenceAlone) {
   const auto directions = guided.directions.value.index_select(
       0, torch::tensor(guided.directions.of_row, torch::kLong));
   const auto expected =
-      -2.0 / (kRows * p.y[0].numel()) * a.view({-1, 1, 1, 1}) * directions;
+      -2.0 / (kPairRows * p.y[0].numel()) * a.view({-1, 1, 1, 1}) * directions;
   EXPECT_LT(relative(p.loss().gradient, expected), 1e-9);
 }
 
@@ -129,7 +127,8 @@ TEST(PairDifference, MayBeHeldByTheReference) {
   method.regularisation.beta = 0.7;
   const PairProblem p(method, *flow_path());
   const auto held = [](const PairProblem& problem, const torch::Tensor& v) {
-    return published(problem, v) + 0.7 * mean_of((v - problem.y_ref).square());
+    return published_loss(problem, v) +
+           0.7 * mean_of((v - problem.y_ref).square());
   };
   EXPECT_LT(relative(p.loss().gradient, gradient_of(p, held)), 1e-6);
 }
@@ -145,7 +144,7 @@ TEST(PairDifference, TakesItsStrengthByTime) {
   // <d^2> and 2 <d D> are the same; U is what h multiplies.
   EXPECT_TRUE(at::allclose(log_ratio, flat.loss().rows.log_ratio()));
   const auto scaled = p.loss().rows.scaled;
-  for (int64_t r = 0; r < kRows; ++r) {
+  for (int64_t r = 0; r < kPairRows; ++r) {
     const double t = rollout.transition_of(rollout.row_state[r]).t;
     EXPECT_NEAR(scaled[r].item<double>(),
                 -2 * (1 - t) * log_ratio[r].item<double>(), 1e-12);
@@ -171,7 +170,7 @@ TEST(PairDifference, OfEqualRewardsAreDead) {
   EXPECT_EQ(guided.advantages.dead_groups, 1);
   const auto gradient = p.loss().gradient;
   const auto of_pair = [&](int64_t pair) {
-    return gradient.slice(0, pair * 2 * kSteps, (pair + 1) * 2 * kSteps)
+    return gradient.slice(0, pair * 2 * kPairSteps, (pair + 1) * 2 * kPairSteps)
         .abs()
         .max()
         .item<double>();

@@ -20,8 +20,6 @@ namespace {
 using Spread = EstimatorKnobs::Spread;
 
 constexpr int64_t kEpochs = 6;
-// Float32 values below 5: one unit in the last place.
-constexpr double kOneUlp = 4.8e-7;
 
 /** DDPO: paths, a buffer of 5 that counts from 4 rewards on. */
 EstimatorKnobs running_knobs() {

@@ -18,12 +18,7 @@ using Source = EstimatorKnobs::Source;
 using Spread = EstimatorKnobs::Spread;
 
 // Of small_tree: rows 0, 1 at step 0; 2 to 5 at step 1; 6 to 9 at step 2.
-constexpr size_t kRows = 10;
-
-Advantages rows_of(const Rollout& rollout, const RewardScores& of,
-                   const EstimatorKnobs& knobs) {
-  return row_advantages(rollout, of, knobs, 5, nullptr);
-}
+constexpr size_t kTreeRows = 10;
 
 TEST(TreeAdvantages, CompareMeansOfLeavesDepthByDepth) {
   const auto a = rows_of(small_tree(1), scores({1, 2, 3, 6}), tree_knobs());
@@ -32,11 +27,11 @@ TEST(TreeAdvantages, CompareMeansOfLeavesDepthByDepth) {
   const std::vector<double> expected = {
       -1.5 / 1.5001, 1.5 / 1.5001, -2 / leaf, -1 / leaf, 0,
       3 / leaf,      -2 / leaf,    -1 / leaf, 0,         3 / leaf};
-  ASSERT_EQ(values(a).size(), kRows);
-  for (size_t r = 0; r < kRows; ++r) {
+  ASSERT_EQ(values(a).size(), kTreeRows);
+  for (size_t r = 0; r < kTreeRows; ++r) {
     EXPECT_FLOAT_EQ(values(a)[r], static_cast<float>(expected[r]));
   }
-  EXPECT_EQ(alive(a), std::vector<bool>(kRows, true));
+  EXPECT_EQ(alive(a), std::vector<bool>(kTreeRows, true));
   EXPECT_EQ(a.groups(), 3);
   EXPECT_DOUBLE_EQ(a.deviation[0], 1.5);
   EXPECT_DOUBLE_EQ(a.deviation[1], std::sqrt(3.5));
@@ -48,8 +43,8 @@ TEST(TreeAdvantages, CompareRootsWithRootsByPrompt) {
   knobs.spread = Spread::none;
   const auto a =
       rows_of(small_tree(2), scores({1, 1, 1, 1, 3, 3, 3, 3}), knobs);
-  for (size_t r = 0; r < 2 * kRows; ++r) {
-    EXPECT_EQ(values(a)[r], r < kRows ? -1 : 1);
+  for (size_t r = 0; r < 2 * kTreeRows; ++r) {
+    EXPECT_EQ(values(a)[r], r < kTreeRows ? -1 : 1);
   }
   knobs.grouping = Grouping::seed;
   EXPECT_EQ(rows_of(small_tree(2), scores({1, 1, 1, 1, 3, 3, 3, 3}), knobs)
@@ -84,7 +79,7 @@ TEST(TreeAdvantages, SumToZeroAtEveryDepth) {
   const auto a =
       rows_of(small_tree(2), scores(counted_normal(2, {8})), tree_knobs());
   std::vector<double> sums(a.groups(), 0);
-  for (size_t r = 0; r < 2 * kRows; ++r) sums[a.group[r]] += values(a)[r];
+  for (size_t r = 0; r < 2 * kTreeRows; ++r) sums[a.group[r]] += values(a)[r];
   // A few float32 values of order 1.
   for (const double sum : sums) EXPECT_NEAR(sum, 0, 1e-6);
 }
@@ -128,7 +123,7 @@ TEST(TrainedRows, KeepTheBestOfEachRoot) {
   // Root 1 is worse throughout; in root 0 the first of equals is kept.
   const auto trained =
       trained_rows(small_tree(2), {9, 8, 9, 9, 1, 4, 2, 3}, knobs);
-  std::vector<bool> expected(2 * kRows, true);
+  std::vector<bool> expected(2 * kTreeRows, true);
   for (const size_t r : {7, 9, 16, 18}) expected[r] = false;
   EXPECT_EQ(trained, expected);
 }
@@ -137,7 +132,7 @@ TEST(TrainedRows, LeaveOutTheStepsToSkip) {
   auto knobs = tree_knobs().tree;
   knobs.skip_steps = {1, 7};
   const auto trained = trained_rows(small_tree(1), {1, 2, 3, 6}, knobs);
-  for (size_t r = 0; r < kRows; ++r) {
+  for (size_t r = 0; r < kTreeRows; ++r) {
     EXPECT_EQ(trained[r], r < 2 || r >= 6) << r;
   }
 }
@@ -200,7 +195,7 @@ TEST(PrunedAdvantages, KeepTheCreditOfTheRowsAbove) {
   const std::vector<bool> trained = {true,  true,  false, false, false,
                                      false, false, false, true,  true};
   EXPECT_EQ(alive(pruned), trained);
-  for (size_t r = 0; r < kRows; ++r) {
+  for (size_t r = 0; r < kTreeRows; ++r) {
     EXPECT_EQ(values(pruned)[r], trained[r] ? values(whole)[r] : 0) << r;
   }
   // What is left out is not what has no spread.

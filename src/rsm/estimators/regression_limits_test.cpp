@@ -18,8 +18,6 @@ using Grouping = EstimatorKnobs::Grouping;
 using Spread = EstimatorKnobs::Spread;
 using Weight = PictureKnobs::Weight;
 
-constexpr int64_t kDraws = PictureProblem::kDraws;
-
 void expect_published(const Method& method, const PictureProblem& problem,
                       const PublishedLoss& loss) {
   check_method(method, /*steps=*/10);
@@ -108,7 +106,7 @@ TEST(RegressionLimits, RwrMayLearnTheBatchsBest) {
   method.estimator.grouping = Grouping::batch;
   method.estimator.pictures.top = 0.375;
   const auto chosen = torch::tensor({0, 0, 1, 0, 1, 0, 1, 0}, torch::kFloat64)
-                          .repeat_interleave(kDraws);
+                          .repeat_interleave(PictureProblem::kDraws);
   ASSERT_TRUE(chosen.equal((problem.reward > 0.69).to(torch::kFloat64)));
   const PublishedLoss loss = [&](const PictureProblem&,
                                  const torch::Tensor& v) {

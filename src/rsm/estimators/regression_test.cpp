@@ -18,9 +18,6 @@
 namespace rsm {
 namespace {
 
-constexpr int64_t kRows = PictureProblem::kRows;
-constexpr int64_t kDraws = PictureProblem::kDraws;
-
 /** x0hat - x0: of flows x0hat = x_t - t v. */
 torch::Tensor picture_error(const PictureProblem& p, const torch::Tensor& v) {
   return -p.reach.view({-1, 1, 1, 1}) * (v - p.y_c);
@@ -100,7 +97,7 @@ torch::Tensor dgpo(const PictureProblem& p, const torch::Tensor& v) {
       torch::where(a > 0, ratio > 1 + range, ratio < 1 - range);
   const auto count = clipped.sum().item<int64_t>();
   EXPECT_GT(count, 0);
-  EXPECT_LT(count, kRows);
+  EXPECT_LT(count, PictureProblem::kRows);
   return w * a * torch::where(clipped, d.detach(), d) +
          1e-3 * to_reference(p, v);
 }
@@ -123,9 +120,9 @@ torch::Tensor dpo(const PictureProblem& p, const torch::Tensor& v) {
   const auto further = error(p, v) - error(p, p.y_ref);
   std::vector<torch::Tensor> out;
   for (const auto& [best, worst] : {std::pair{2, 1}, {4, 7}}) {
-    for (int64_t draw = 0; draw < kDraws; ++draw) {
-      const auto behind =
-          further[best * kDraws + draw] - further[worst * kDraws + draw];
+    for (int64_t draw = 0; draw < PictureProblem::kDraws; ++draw) {
+      const auto behind = further[best * PictureProblem::kDraws + draw] -
+                          further[worst * PictureProblem::kDraws + draw];
       out.push_back(-(-2000 * behind).sigmoid().log());
     }
   }
@@ -144,7 +141,7 @@ const std::map<std::string, PublishedLoss>& published() {
        [](const PictureProblem& p, const torch::Tensor& v) {
          const auto chosen =
              torch::tensor({1, 0, 1, 0, 1, 0, 1, 0}, torch::kFloat64)
-                 .repeat_interleave(kDraws);
+                 .repeat_interleave(PictureProblem::kDraws);
          return chosen * error(p, v);
        }},
       {"orw-cfm",
@@ -207,7 +204,7 @@ TEST(Regression, ModesChooseAdvantagesAsDiffusionNftDoes) {
   // Some are cut: a sign is 1 all the same.
   method.regularisation.advantage_clip = 0.5;
   const auto a = problem.by_all().clamp(-0.5, 0.5);
-  ASSERT_LT((a.abs() < 0.5).sum().item<int64_t>(), kRows);
+  ASSERT_LT((a.abs() < 0.5).sum().item<int64_t>(), PictureProblem::kRows);
   const std::map<Mode, torch::Tensor> left = {
       {Mode::all, a},
       {Mode::positive, a.clamp(0, 5)},

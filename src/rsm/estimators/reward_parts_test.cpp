@@ -23,7 +23,7 @@ RewardScores parted(const std::vector<RewardPart>& parts) {
   return out;
 }
 
-torch::Tensor normal(uint64_t seed, int64_t count) {
+torch::Tensor normal_rewards(uint64_t seed, int64_t count) {
   return counted_normal(seed, {count}).to(at::kFloat);
 }
 
@@ -41,7 +41,7 @@ EstimatorKnobs combining(Combine combine) {
 }
 
 TEST(RewardParts, OneRewardHasNone) {
-  const auto scores = parted({{"a", 1, normal(1, 8)}});
+  const auto scores = parted({{"a", 1, normal_rewards(1, 8)}});
   EXPECT_TRUE(part_standings(scores, eights(8), EstimatorKnobs()).empty());
 }
 
@@ -66,10 +66,10 @@ TEST(RewardParts, AreTheClosedFormOfTwoInOneGroup) {
 }
 
 TEST(RewardParts, SharesAddUpToOneHoweverRewardsAreCombined) {
-  const auto scores = parted({{"a", 1, normal(1, 64)},
-                              {"b", -3, normal(2, 64)},
-                              {"c", 0, normal(3, 64)},
-                              {"d", 0.1, 20 * normal(4, 64)}});
+  const auto scores = parted({{"a", 1, normal_rewards(1, 64)},
+                              {"b", -3, normal_rewards(2, 64)},
+                              {"c", 0, normal_rewards(3, 64)},
+                              {"d", 0.1, 20 * normal_rewards(4, 64)}});
   for (const auto combine :
        {Combine::rewards, Combine::advantages, Combine::normalised}) {
     double sum = 0;
@@ -82,7 +82,7 @@ TEST(RewardParts, SharesAddUpToOneHoweverRewardsAreCombined) {
 }
 
 TEST(RewardParts, UnitsMatterUnlessRewardsAreComparedOneByOne) {
-  const auto a = normal(1, 64), b = normal(2, 64);
+  const auto a = normal_rewards(1, 64), b = normal_rewards(2, 64);
   const auto share_of_a = [&](double unit, Combine combine) {
     return part_standings(parted({{"a", 1, a}, {"b", 1, unit * b}}), eights(64),
                           combining(combine))[0]
@@ -114,27 +114,29 @@ TEST(RewardParts, TotalIsWhatAdvantagesAre) {
 }
 
 TEST(RewardParts, DeadGroupsAreCountedAndSaid) {
-  auto b = normal(2, 32);
+  auto b = normal_rewards(2, 32);
   b.slice(0, 0, 16).fill_(0.25);  // two of four groups
   const auto knobs = combining(Combine::rewards);
-  auto all = part_standings(parted({{"a", 1, normal(1, 32)}, {"b", 1, b}}),
-                            eights(32), knobs);
+  auto all =
+      part_standings(parted({{"a", 1, normal_rewards(1, 32)}, {"b", 1, b}}),
+                     eights(32), knobs);
   EXPECT_EQ(all[0].dead_groups, 0);
   EXPECT_EQ(all[1].dead_groups, 2);
   EXPECT_EQ(all[1].groups, 4);
   const auto said = part_warnings(all);
   ASSERT_EQ(said.size(), 1u);
   expect_parts(said[0], {"b has no spread in 2 of 4 groups"});
-  b.slice(0, 8, 16).copy_(normal(3, 8));
-  all = part_standings(parted({{"a", 1, normal(1, 32)}, {"b", 1, b}}),
+  b.slice(0, 8, 16).copy_(normal_rewards(3, 8));
+  all = part_standings(parted({{"a", 1, normal_rewards(1, 32)}, {"b", 1, b}}),
                        eights(32), knobs);
   EXPECT_EQ(all[1].dead_groups, 1);
   EXPECT_TRUE(part_warnings(all).empty());
   // All the same is said elsewhere; what weighs nothing, nowhere.
   const auto same = at::full({32}, 2.f);
   for (const double weight : {1.0, 0.0}) {
-    all = part_standings(parted({{"a", 1, normal(1, 32)}, {"b", weight, same}}),
-                         eights(32), knobs);
+    all = part_standings(
+        parted({{"a", 1, normal_rewards(1, 32)}, {"b", weight, same}}),
+        eights(32), knobs);
     EXPECT_EQ(all[1].dead_groups, 4);
     EXPECT_TRUE(std::isnan(all[1].correlation));
     EXPECT_TRUE(part_warnings(all).empty());
@@ -142,7 +144,7 @@ TEST(RewardParts, DeadGroupsAreCountedAndSaid) {
 }
 
 TEST(RewardParts, OnesThatFallAgainstTheTotalAreNamed) {
-  const auto a = normal(1, 128), b = normal(2, 128);
+  const auto a = normal_rewards(1, 128), b = normal_rewards(2, 128);
   const auto knobs = combining(Combine::rewards);
   const auto said = [&](double weight, const torch::Tensor& other) {
     return part_warnings(part_standings(
@@ -174,10 +176,10 @@ TEST(RewardParts, FewPicturesSayNothing) {
 }
 
 TEST(RewardParts, AreOneNumberAPicture) {
-  EXPECT_THROW(
-      part_standings(parted({{"a", 1, normal(1, 8)}, {"b", 1, normal(2, 8)}}),
-                     eights(9), EstimatorKnobs()),
-      Error);
+  EXPECT_THROW(part_standings(parted({{"a", 1, normal_rewards(1, 8)},
+                                      {"b", 1, normal_rewards(2, 8)}}),
+                              eights(9), EstimatorKnobs()),
+               Error);
 }
 
 }  // namespace

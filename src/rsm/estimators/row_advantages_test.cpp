@@ -25,11 +25,6 @@ EstimatorKnobs path_knobs() {
   return knobs;
 }
 
-Advantages rows_of(const Rollout& rollout, const RewardScores& of,
-                   const EstimatorKnobs& knobs, double clip = 5) {
-  return row_advantages(rollout, of, knobs, clip, nullptr);
-}
-
 int64_t distinct(const Rollout& rollout, EstimatorKnobs knobs,
                  Grouping grouping) {
   knobs.grouping = grouping;

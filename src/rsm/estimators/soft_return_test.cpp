@@ -207,7 +207,7 @@ Rollout two_paths() {
   return out;
 }
 
-Knobs path_knobs() {
+Knobs soft_path_knobs() {
   Knobs knobs;
   knobs.source = Knobs::Source::rollout;
   knobs.grouping = Knobs::Grouping::prompt;
@@ -217,7 +217,7 @@ Knobs path_knobs() {
 
 std::vector<double> advantages_of(const std::vector<float>& rewards,
                                   const SoftReturn& soft,
-                                  const Knobs& knobs = path_knobs()) {
+                                  const Knobs& knobs = soft_path_knobs()) {
   RewardScores scores;
   scores.value = torch::tensor(rewards);
   const auto got =
@@ -241,7 +241,7 @@ TEST(SoftReturn, CostsAreComparedStepByStepAndNothingDividesThem) {
   // Rewards of spread 2: -1 and 1. Costs are 1 and 0.25 from their means.
   expect_near(advantages_of({1, 5}, soft),
               {-1 - 1, -1 + 0.25, 1 + 1, 1 - 0.25});
-  auto knobs = path_knobs();
+  auto knobs = soft_path_knobs();
   knobs.baseline = Knobs::Baseline::leave_one_out;
   knobs.spread = Knobs::Spread::none;
   expect_near(advantages_of({1, 5}, soft, knobs),
@@ -262,7 +262,7 @@ TEST(SoftReturn, ExponentialsAreRatiosToTheirMean) {
   const double late = 0.5 * std::tanh(2.0), early = 2 * std::tanh(0.5);
   expect_near(advantages_of({1, 5}, soft), {-early, -late, early, late});
   // A cold one takes the best alone, and overflows nowhere.
-  auto knobs = path_knobs();
+  auto knobs = soft_path_knobs();
   knobs.spread = Knobs::Spread::none;
   knobs.baseline = Knobs::Baseline::leave_one_out;  // counts as the mean
   expect_near(

@@ -15,7 +15,7 @@
 namespace rsm {
 namespace {
 
-using At = SurrogateKnobs::At;
+using SurrogateAt = SurrogateKnobs::At;
 
 /** r^ = sum of weights tanh(x) + prompt's number, by gradient descent. */
 class CurvedScorer : public LearntScalar {
@@ -57,9 +57,9 @@ class SumOfPixels : public Reward {
   }
 };
 
-struct Setting {
-  Setting(const PathPointer& where, At at,
-          const std::string& entry = "rsm-flow")
+struct SurrogateSetting {
+  SurrogateSetting(const PathPointer& where, SurrogateAt at,
+                   const std::string& entry = "rsm-flow")
       : path(where),
         denoiser(where),
         method(for_family(find_method(entry), where->family())) {
@@ -90,7 +90,7 @@ struct Setting {
    */
   double foretold(int64_t state, const torch::Tensor& at) {
     const auto& step = rollout().transition_of(state);
-    const bool through = method.estimator.surrogate.at == At::network;
+    const bool through = method.estimator.surrogate.at == SurrogateAt::network;
     const auto given = sampled.conditions_of({state});
     const auto own =
         step.a_x * rollout().x[state] + step.m_y * rollout().y[state];
@@ -122,8 +122,8 @@ struct Setting {
 
 TEST(Surrogate, HasTheSlopeOfWhatItForetellsPerUnitOfNoise) {
   for (const auto& path : both_paths()) {
-    for (const auto at : {At::picture, At::network}) {
-      Setting here(path, at);
+    for (const auto at : {SurrogateAt::picture, SurrogateAt::network}) {
+      SurrogateSetting here(path, at);
       const auto slopes = here.estimator->slopes(here.sampled);
       EXPECT_EQ(slopes.states, states_with_rows(here.rollout()));
       for (size_t i = 0; i < slopes.states.size(); i += 3) {
@@ -147,7 +147,7 @@ TEST(Surrogate, HasTheSlopeOfWhatItForetellsPerUnitOfNoise) {
 }
 
 TEST(Surrogate, IsPlainInItsFirstEpochAndTakesOffWhatItLearntInLaterOnes) {
-  Setting here(flow_path(), At::picture);
+  SurrogateSetting here(flow_path(), SurrogateAt::picture);
   ZerothOrder plain(here.method, 1);
   const auto first = here.estimator->guide(here.sampled, 0);
   const auto expected = plain.guide(here.sampled, 0);
@@ -168,7 +168,7 @@ TEST(Surrogate, IsPlainInItsFirstEpochAndTakesOffWhatItLearntInLaterOnes) {
 /** What an epoch's fit says is not of that epoch: else it would know noise that
  * it is multiplied by. */
 TEST(Surrogate, TakesNoCoefficientFromItsOwnEpoch) {
-  Setting here(flow_path(), At::picture);
+  SurrogateSetting here(flow_path(), SurrogateAt::picture);
   here.estimator->guide(here.sampled, 0);
   here.estimator->learn(here.sampled, {});
   const auto of = [&](const Sampled& epoch) {
@@ -182,7 +182,7 @@ TEST(Surrogate, TakesNoCoefficientFromItsOwnEpoch) {
 
 TEST(Surrogate, LearnsItsRewardsAndThenForetellsThem) {
   for (const std::string entry : {"rsm-flow", "flow-grpo"}) {
-    Setting here(flow_path(), At::picture, entry);
+    SurrogateSetting here(flow_path(), SurrogateAt::picture, entry);
     std::vector<double> loss, share;
     for (int64_t epoch = 0; epoch < 12; ++epoch) {
       const auto sampled = here.draw(10 + epoch);
@@ -205,7 +205,7 @@ TEST(Surrogate, LearnsItsRewardsAndThenForetellsThem) {
 }
 
 TEST(Surrogate, TakesAFixedCoefficientWhereItIsGiven) {
-  Setting here(flow_path(), At::picture);
+  SurrogateSetting here(flow_path(), SurrogateAt::picture);
   here.method.estimator.surrogate.coefficient = 0.25;
   here.estimator = here.make();
   const auto told = here.estimator->guide(here.sampled, 0);
@@ -214,19 +214,19 @@ TEST(Surrogate, TakesAFixedCoefficientWhereItIsGiven) {
 }
 
 TEST(Surrogate, CountsItsPassesThroughTheNetwork) {
-  for (const auto at : {At::picture, At::network}) {
-    Setting here(diffusion_path(), at);
+  for (const auto at : {SurrogateAt::picture, SurrogateAt::network}) {
+    SurrogateSetting here(diffusion_path(), at);
     const int64_t before = here.denoiser.rows;
     const auto told = here.estimator->guide(here.sampled, 0);
     EXPECT_EQ(told.evaluations, here.denoiser.rows - before);
     EXPECT_EQ(told.evaluations,
               passes_for(here.rollout(), here.method.estimator.surrogate));
-    EXPECT_EQ(told.evaluations > 0, at == At::network);
+    EXPECT_EQ(told.evaluations > 0, at == SurrogateAt::network);
   }
 }
 
 TEST(Surrogate, GoesOnFromItsState) {
-  Setting here(flow_path(), At::picture, "ddpo");
+  SurrogateSetting here(flow_path(), SurrogateAt::picture, "ddpo");
   const auto saved = here.estimator->state();
   here.estimator->guide(here.sampled, 0);
   here.estimator->learn(here.sampled, {});
@@ -243,7 +243,7 @@ TEST(Surrogate, GoesOnFromItsState) {
 }
 
 TEST(Surrogate, RefusesWhatIsNotItsOwn) {
-  Setting here(flow_path(), At::picture);
+  SurrogateSetting here(flow_path(), SurrogateAt::picture);
   auto state = here.estimator->state();
   state.erase("surrogate.fit");
   expect_parts(error_of([&] { here.estimator->load_state(state); }),

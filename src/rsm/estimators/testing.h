@@ -9,6 +9,9 @@
 /** Small rollouts for tests; no part of the library includes this. */
 namespace rsm {
 
+/** Float32 values below 5: one unit in the last place. */
+constexpr double kOneUlp = 4.8e-7;
+
 inline std::vector<float> values(const Advantages& advantages) {
   const float* data = advantages.value.const_data_ptr<float>();
   return {data, data + advantages.value.numel()};
@@ -31,6 +34,11 @@ inline RewardScores scores(const torch::Tensor& value) {
 
 inline RewardScores scores(const std::vector<float>& of) {
   return scores(rewards(of));
+}
+
+inline Advantages rows_of(const Rollout& rollout, const RewardScores& of,
+                          const EstimatorKnobs& knobs, double clip = 5) {
+  return row_advantages(rollout, of, knobs, clip, nullptr);
 }
 
 /** 2 prompts (ids 10, 11), 2 roots each, 3 steps; branches K = (2, 3), or a
