@@ -57,7 +57,7 @@ struct Sloped {
 };
 
 // Sums of float64 in another order.
-constexpr double kRounding = 1e-12;
+constexpr double kSumRounding = 1e-12;
 
 TEST(Slope, PullsAsEveryRowOfItsStateWould) {
   for (const auto& method : every_form()) {
@@ -69,7 +69,7 @@ TEST(Slope, PullsAsEveryRowOfItsStateWould) {
     auto y = at.clone().requires_grad_(true);
     here.linear_loss(y).backward();
     const auto added = here.gradient(true, at) - here.gradient(false, at);
-    EXPECT_LT(relative(added, y.grad()), kRounding);
+    EXPECT_LT(relative(added, y.grad()), kSumRounding);
   }
 }
 

@@ -15,11 +15,6 @@ namespace {
 
 using enum SamplerNoise;
 
-// Formulas in double, numbers around 1.
-constexpr double kRounding = 1e-12;
-
-const Gaussian kPicture = {.mean = -0.4, .variance = 0.36};
-
 /** The noise of Stable Diffusion 1.x in finer steps. */
 DdimSchedule with_timesteps(int64_t count) {
   const auto steps = static_cast<double>(count);

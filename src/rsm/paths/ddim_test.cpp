@@ -14,9 +14,6 @@
 namespace rsm {
 namespace {
 
-// Formulas in double, numbers around 1.
-constexpr double kRounding = 1e-12;
-
 const StepNoise kDdpm = {SamplerNoise::usual, 1};
 const StepNoise kWeighted = {SamplerNoise::even_weight, 1, 4.5};
 

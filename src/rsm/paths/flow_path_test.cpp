@@ -16,11 +16,6 @@ namespace {
 
 using enum SamplerNoise;
 
-// Formulas in double, numbers around 1.
-constexpr double kRounding = 1e-12;
-
-const Gaussian kPicture = {.mean = -0.4, .variance = 0.36};
-
 TEST(FlowPath, StepsAreThoseOfFlowMatching) {
   const FlowPath path;
   const auto times = path.times(10);

@@ -25,11 +25,6 @@ namespace {
 using enum SamplerNoise;
 using Paths = std::vector<std::shared_ptr<const Path>>;
 
-// Formulas in double, numbers around 1.
-constexpr double kRounding = 1e-12;
-
-const Gaussian kPicture = {.mean = -0.4, .variance = 0.36};
-
 struct Sampler {
   std::shared_ptr<const Path> path;
   StepNoise noise;

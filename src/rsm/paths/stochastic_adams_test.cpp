@@ -18,7 +18,7 @@ namespace rsm {
 namespace {
 
 // Formulas in double, numbers around 1.
-constexpr double kRounding = 1e-14;
+constexpr double kStepRounding = 1e-14;
 
 const FlowPath kFlow;
 const DdimPath kDiffusion;
@@ -41,9 +41,9 @@ TEST(StochasticAdams, StepsKeepAKnownPictureAndTheSpreadOfItsNoise) {
     const double pictures =
         std::accumulate(step.shares.begin(), step.shares.end(), 0.0);
     EXPECT_NEAR(step.keep * path.signal(t) + pictures, path.signal(t_next),
-                kRounding);
+                kStepRounding);
     EXPECT_NEAR(std::hypot(step.keep * path.noise(t), step.noise),
-                path.noise(t_next), kRounding);
+                path.noise(t_next), kStepRounding);
   };
   for (const Path* path : {static_cast<const Path*>(&kFlow),
                            static_cast<const Path*>(&kDiffusion)}) {

@@ -20,6 +20,9 @@ namespace rsm {
 /** Published tables have six digits: half a unit in the sixth, relative. */
 constexpr double kSixDigits = 5.1e-6;
 
+/** Formulas in double, numbers around 1. */
+constexpr double kRounding = 1e-12;
+
 inline void expect_digits(double actual, double expected) {
   EXPECT_NEAR(actual, expected, kSixDigits * std::abs(expected));
 }
@@ -61,6 +64,8 @@ struct Gaussian {
   double mean = 0;
   double variance = 0;
 };
+
+constexpr Gaussian kPicture = {.mean = -0.4, .variance = 0.36};
 
 /** x at t where pictures are `picture`. */
 inline Gaussian noised(const Path& path, const Gaussian& picture, double t) {

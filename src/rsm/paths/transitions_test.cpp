@@ -16,7 +16,7 @@ torch::Tensor noise(uint64_t seed) {
 }
 
 // float32: a few ulp of values around 1, divided by s >= 0.2.
-constexpr double kRounding = 3e-6;
+constexpr double kFloatRounding = 3e-6;
 
 TEST(Transitions, NoiseOfAStepIsFoundAgain) {
   const auto times = FlowMatchSchedule{}.times(10);
@@ -24,7 +24,7 @@ TEST(Transitions, NoiseOfAStepIsFoundAgain) {
     if (transition.s < 0.1) continue;
     const auto x_next = step(transition, noise(1), noise(2), noise(3));
     const auto eps = step_noise(transition, noise(1), noise(2), x_next);
-    EXPECT_LT((eps - noise(3)).abs().max().item<double>(), kRounding);
+    EXPECT_LT((eps - noise(3)).abs().max().item<double>(), kFloatRounding);
   }
 }
 

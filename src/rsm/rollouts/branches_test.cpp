@@ -71,7 +71,7 @@ TEST(Branches, PicturesStandByRootStepAndBranch) {
 
 /** Root mean square distance of cheap continuations of the branches at step 1
  * from where the exact ODE leads them. */
-double error_of(const PathPointer& path, int64_t continuation_steps) {
+double continuation_error(const PathPointer& path, int64_t continuation_steps) {
   auto plan = branching(*path, 50, {0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 2});
   const auto request = request_for(1, 2);
   const auto usual = roll_out_with_gaussian(path, plan, request);
@@ -90,7 +90,8 @@ double error_of(const PathPointer& path, int64_t continuation_steps) {
 TEST(Branches, CheapContinuationsCostWhatThePlanSaysAndConvergeAtOrderTwo) {
   for (const auto& path : both_paths()) {
     SCOPED_TRACE(name_of(*path));
-    const double sixteen = error_of(path, 16), thirty_two = error_of(path, 32);
+    const double sixteen = continuation_error(path, 16),
+                 thirty_two = continuation_error(path, 32);
     // Second order: half the step, a quarter of the error or, this early, a
     // little more; a first-order solver would leave half of it. A bias would
     // not shrink.

@@ -232,7 +232,7 @@ TEST(Pictures, OfBranchesAreNoisedBesideThem) {
 }
 
 /** Root mean square distance of samples from the exact ones. */
-double error_of(const PathPointer& path, int64_t steps, Solver solver) {
+double sampling_error(const PathPointer& path, int64_t steps, Solver solver) {
   auto plan = pictures(*path, steps, 1);
   plan.solver = solver;
   const auto request = request_for(2, 3);
@@ -257,12 +257,13 @@ TEST(Pictures, OfTheMultistepSolverConvergeTwiceAsFast) {
     SCOPED_TRACE(name_of(*path));
     // Twice the steps: half the error of Euler's, a quarter of the other's.
     const auto falls = [&](Solver solver) {
-      return error_of(path, 20, solver) / error_of(path, 40, solver);
+      return sampling_error(path, 20, solver) /
+             sampling_error(path, 40, solver);
     };
     EXPECT_NEAR(falls(Solver::euler), 2, 0.3);
     EXPECT_GT(falls(Solver::multistep), 3);
-    EXPECT_LT(error_of(path, 20, Solver::multistep),
-              0.3 * error_of(path, 20, Solver::euler));
+    EXPECT_LT(sampling_error(path, 20, Solver::multistep),
+              0.3 * sampling_error(path, 20, Solver::euler));
   }
 }
 
