@@ -54,13 +54,6 @@ json clause(const char* name, const json& more = json::object()) {
   return out;
 }
 
-Prompt prompt_of(const char* tag, const json& include,
-                 const json& exclude = nullptr) {
-  json metadata = {{"tag", tag}, {"include", include}};
-  if (!exclude.is_null()) metadata["exclude"] = exclude;
-  return {0, "a photo", tag, metadata.dump()};
-}
-
 /** Pictures, what is asked of them and the three verdicts. */
 struct Cases {
   std::vector<torch::Tensor> pictures;

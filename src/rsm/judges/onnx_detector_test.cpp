@@ -90,10 +90,6 @@ TEST_F(OnnxDetector, SeesWhatNumPyDecodes) {
   }
 }
 
-Prompt prompt_of(const char* tag, const json& include) {
-  return {0, "a photo", tag, json({{"tag", tag}, {"include", include}}).dump()};
-}
-
 json clause(const char* name, int64_t count, const json& more = {}) {
   json out = {{"class", name}, {"count", count}};
   if (more.is_object()) out.update(more);

@@ -22,6 +22,14 @@ inline RewardSpec spec_of(const std::string& name) {
   return spec;
 }
 
+/** A prompt of geneval: what its pictures show and what they do not. */
+inline Prompt prompt_of(const char* tag, const nlohmann::json& include,
+                        const nlohmann::json& exclude = nullptr) {
+  nlohmann::json metadata = {{"tag", tag}, {"include", include}};
+  if (!exclude.is_null()) metadata["exclude"] = exclude;
+  return {0, "a photo", tag, metadata.dump()};
+}
+
 inline constexpr int64_t kSmallProjection = 10;
 
 /** Two layers of either tower. */

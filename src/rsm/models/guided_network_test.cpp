@@ -11,7 +11,7 @@
 namespace rsm {
 namespace {
 
-Sd3Config small_config() {
+Sd3Config guided_config() {
   Sd3Config c;
   c.sample_size = 8;
   c.patch_size = 2;
@@ -29,7 +29,7 @@ Sd3Config small_config() {
 
 /** A network, its inputs and the empty prompt's condition, all random. */
 struct Setting {
-  explicit Setting(int64_t rows = 13) : network(small_config()) {
+  explicit Setting(int64_t rows = 13) : network(guided_config()) {
     uint64_t index = 0;
     const torch::NoGradGuard no_grad;
     for (auto& p : network->parameters()) {

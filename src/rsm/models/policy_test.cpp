@@ -17,7 +17,7 @@ class Stopping : public NoProgress {
 };
 
 /** A model, and states and prompts to ask it. */
-struct Asked {
+struct AskedModel {
   ImageModel model = ImageModel::load("models/shapes-flow");
   torch::Tensor x = counted_normal(1, {2, 3, 32, 32}), t = at::full({2}, 0.5);
   Condition condition = model.text->encode({"a red circle", "a cross"});
@@ -56,7 +56,7 @@ TEST(Policy, KeepsItsLoraWhereTheReferenceThrows) {
 }
 
 TEST(Policy, EveryCopyIsLedAwayFromTheNegativePrompt) {
-  const Asked asked;
+  const AskedModel asked;
   const auto& model = asked.model;
   const auto &x = asked.x, &t = asked.t;
   const auto& condition = asked.condition;
@@ -83,7 +83,7 @@ TEST(Policy, EveryCopyIsLedAwayFromTheNegativePrompt) {
 /** Training does not move it, and its copy without guidance of its own is as
  * the others. */
 TEST(Policy, TheGuidedReferenceIsTheModelBeforeTrainingAtItsOwnScale) {
-  const Asked asked;
+  const AskedModel asked;
   const auto& model = asked.model;
   const auto &x = asked.x, &t = asked.t;
   const auto& condition = asked.condition;
@@ -119,7 +119,7 @@ TEST(Policy, TheGuidedReferenceIsTheModelBeforeTrainingAtItsOwnScale) {
 
 /** The model before training stays what it was. */
 TEST(Policy, TheReferenceThatPullsIsWhatItWasResetTo) {
-  const Asked asked;
+  const AskedModel asked;
   const auto& model = asked.model;
   const auto &x = asked.x, &t = asked.t;
   const auto& condition = asked.condition;
@@ -160,7 +160,7 @@ TEST(Policy, TheReferenceThatPullsIsWhatItWasResetTo) {
 }
 
 TEST(Policy, AReferenceThatNothingPullsToIsNotReset) {
-  const Asked asked;
+  const AskedModel asked;
   Policy policy(asked.model.network, asked.model.text->encode({""}), {});
   EXPECT_THROW(policy.reset_reference(), Error);
 }
@@ -168,7 +168,7 @@ TEST(Policy, AReferenceThatNothingPullsToIsNotReset) {
 /** Samples are drawn under one guidance and trained on under another: the loss
  * sees all its copies, each with weights of its own, under the training's. */
 TEST(Policy, OnlyTheRolloutIsGuidedAsSamplesAre) {
-  const Asked asked;
+  const AskedModel asked;
   const auto& model = asked.model;
   const auto &x = asked.x, &t = asked.t;
   const auto& condition = asked.condition;

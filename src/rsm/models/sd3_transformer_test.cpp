@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-Sd3Transformer load(const std::string& folder) {
+Sd3Transformer load_sd3(const std::string& folder) {
   const std::string config = folder + "/config.json";
   Sd3Transformer model(Sd3Config::from_json(read_json(config), config));
   load_parameters(
@@ -28,7 +28,7 @@ Sd3Transformer load(const std::string& folder) {
 }
 
 void compare_with_peer(const std::string& folder, torch::Device device) {
-  auto model = load(folder);
+  auto model = load_sd3(folder);
   model->to(device);
   auto peer = read_safetensors(folder + "/peer.safetensors").tensors;
   for (auto& [name, tensor] : peer) {

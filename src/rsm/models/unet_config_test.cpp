@@ -50,7 +50,7 @@ TEST(UnetConfig, TakesOneNumberOfHeadsForAllLevels) {
 
 /** The error about small_unet_config() with one field changed; it names the
  * key. */
-std::string config_error(const json& change) {
+std::string unet_config_error(const json& change) {
   json config = small_unet_config().to_json();
   config.update(change);
   const auto text =
@@ -95,13 +95,13 @@ TEST(UnetConfig, OfAnotherKindOfUnetIsAnError) {
       {{"upcast_attention", true}},
       {{"use_linear_projection", true}}};
   for (const auto& change : others) {
-    expect_parts(config_error(change),
+    expect_parts(unet_config_error(change),
                  {"only", "is supported", change.begin().value().dump()});
   }
 }
 
 TEST(UnetConfig, ThatIsImpossibleIsAnError) {
-  const auto& error = config_error;
+  const auto& error = unet_config_error;
   expect_parts(error({{"layer_per_block", 2}}),
                {"did you mean \"layers_per_block\""});
   for (const json& bad : {json(0), json(2.5), json("8"), json(true),

@@ -24,7 +24,7 @@ using nlohmann::json;
 
 const std::vector<std::string> kTargets = {"to_q", "to_k", "to_v", "to_out.0"};
 
-Unet load(const std::string& folder) {
+Unet load_unet(const std::string& folder) {
   const std::string config = folder + "/config.json";
   Unet model(UnetConfig::from_json(read_json(config), config));
   load_parameters(
@@ -91,7 +91,7 @@ TEST(Unet, HasTheOutputAndGradientsOfDiffusers) {
   EXPECT_EQ(folder.entries(), 14);
   for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
     SCOPED_TRACE(entry.path().filename().string());
-    auto model = load(entry.path().string());
+    auto model = load_unet(entry.path().string());
     const auto peer = read_safetensors(entry.path() / "peer.safetensors");
     const auto rough =
         model->forward(peer.tensors.at("x"), peer.tensors.at("timestep"),

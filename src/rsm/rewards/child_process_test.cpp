@@ -159,7 +159,7 @@ TEST(ChildProcess, IsEndedThoughItsParentIsKilled) {
   }
   close(ends_of_pipe[1]);
   std::string ids;
-  for (char c; read(ends_of_pipe[0], &c, 1) == 1;) ids += c;
+  for (char c; ::read(ends_of_pipe[0], &c, 1) == 1;) ids += c;
   close(ends_of_pipe[0]);
   waitpid(killed, nullptr, 0);
   std::istringstream words(ids);

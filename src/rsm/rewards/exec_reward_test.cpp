@@ -71,7 +71,7 @@ class Judge {
   ExecOptions options_;
 };
 
-torch::Tensor expected_scores(const TestPictures& pictures) {
+torch::Tensor expected_of_program(const TestPictures& pictures) {
   return expected_scores(pictures, [&](int64_t i) {
     const auto picture = pictures.bytes[i].contiguous();
     const auto* begin = picture.const_data_ptr<uint8_t>();
@@ -79,9 +79,9 @@ torch::Tensor expected_scores(const TestPictures& pictures) {
   });
 }
 
-void expect_right(const Reward& reward, const TestPictures& pictures) {
-  EXPECT_TRUE(
-      torch::equal(score(reward, pictures).value, expected_scores(pictures)));
+void expect_right_program(const Reward& reward, const TestPictures& pictures) {
+  EXPECT_TRUE(torch::equal(score(reward, pictures).value,
+                           expected_of_program(pictures)));
 }
 
 TEST(ExecReward, GivesTheProgramsScores) {
@@ -96,14 +96,14 @@ for request, images in requests():
   EXPECT_EQ(reward->name(), "exec:" + judge.options().command);
   const auto pictures = test_pictures(10, 5, 7);
   const auto scores = score(*reward, pictures);
-  EXPECT_TRUE(torch::equal(scores.value, expected_scores(pictures)));
+  EXPECT_TRUE(torch::equal(scores.value, expected_of_program(pictures)));
   EXPECT_TRUE(torch::equal(
       scores.metrics.at("count"),
       torch::tensor({4.f, 4.f, 4.f, 4.f, 4.f, 4.f, 4.f, 4.f, 2.f, 2.f})));
   // It is started once, for all sizes of pictures.
   const auto larger = test_pictures(3, 64, 65);
   const auto next = reward->score(larger.images, larger.prompts);
-  EXPECT_TRUE(torch::equal(next.value, expected_scores(larger)));
+  EXPECT_TRUE(torch::equal(next.value, expected_of_program(larger)));
   EXPECT_EQ(next.metrics.at("process")[0].item<float>(),
             scores.metrics.at("process")[9].item<float>());
   EXPECT_EQ(reward->score(pictures.images.slice(0, 0, 0), {}).value.numel(), 0);
@@ -152,7 +152,7 @@ for each in requests():
 )");
   const auto reward = judge.make();
   reward->check();
-  expect_right(*reward, test_pictures(3, 4, 4));
+  expect_right_program(*reward, test_pictures(3, 4, 4));
 }
 
 TEST(ExecReward, OneThatHungOrDiedOnceIsStartedAgain) {
@@ -169,7 +169,7 @@ for request, images in requests():
   const auto reward = judge.make();
   const auto pictures = test_pictures(3, 4, 4);
   const auto scores = score(*reward, pictures);
-  EXPECT_TRUE(torch::equal(scores.value, expected_scores(pictures)));
+  EXPECT_TRUE(torch::equal(scores.value, expected_of_program(pictures)));
   const std::map<std::string, int64_t> mended = {
       {reward->name() +
            " did not answer within timeout_seconds = 1.5 and was started again",
@@ -190,9 +190,9 @@ for request, images in requests():
 )");
   const auto reward = judge.make();
   const auto pictures = test_pictures(3, 4, 4);
-  expect_right(*reward, pictures);
+  expect_right_program(*reward, pictures);
   const auto again = score(*reward, pictures);
-  EXPECT_TRUE(torch::equal(again.value, expected_scores(pictures)));
+  EXPECT_TRUE(torch::equal(again.value, expected_of_program(pictures)));
   ASSERT_EQ(again.mended.size(), 1u);
   expect_parts(again.mended.begin()->first, {"exit status 3"});
 }
@@ -267,7 +267,7 @@ if first("died"):
     sys.exit(1)
 for each in requests(): answer(*each)
 )");
-  expect_right(*judge.make(), test_pictures(3, 200, 200));
+  expect_right_program(*judge.make(), test_pictures(3, 200, 200));
 }
 
 TEST(ExecReward, OneThatDiesAlwaysIsToldBySignal) {
@@ -325,7 +325,7 @@ for request, images in requests():
 )");
   const auto reward = judge.make();
   score_error(*reward);
-  expect_right(*reward, test_pictures(3, 4, 4));
+  expect_right_program(*reward, test_pictures(3, 4, 4));
 }
 
 TEST(ExecReward, AnswersBeforeReadingAreRefusedButErrorsAreHeard) {

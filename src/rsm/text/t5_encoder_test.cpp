@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 /** Numbers of bfloat16 and float16 are good to 2^-9 and 2^-12. */
 constexpr double kHalfTolerance = 2e-2;
 
-T5Config small_config() {
+T5Config small_t5_config() {
   T5Config config;
   config.vocab_size = 30;
   config.d_model = 12;
@@ -39,17 +39,15 @@ T5Config small_config() {
   return config;
 }
 
-torch::Tensor small_ids() {
-  return at::arange(60, at::kLong).view({2, 30}) % 30;
-}
+torch::Tensor t5_ids() { return at::arange(60, at::kLong).view({2, 30}) % 30; }
 
 T5EncoderModel random_t5() {
-  T5EncoderModel model(small_config());
+  T5EncoderModel model(small_t5_config());
   fill(*model, 0, 0.4, 0.4);
   return model;
 }
 
-T5EncoderModel load(const std::string& folder) {
+T5EncoderModel load_t5(const std::string& folder) {
   const std::string path = folder + "/config.json";
   T5EncoderModel model(T5Config::from_json(read_json(path), path));
   const auto weights =
@@ -64,13 +62,13 @@ void save_ours(const std::string& folder) {
   write_json_atomic(folder + "/config.json", model->config().to_json());
   write_safetensors(folder + "/model.safetensors", state_dict(*model),
                     {{"format", "pt"}});
-  write_safetensors(folder + "/ids.safetensors", {{"ids", small_ids()}});
+  write_safetensors(folder + "/ids.safetensors", {{"ids", t5_ids()}});
 }
 
 void expect_case(const std::string& folder) {
   SCOPED_TRACE(fs::path(folder).filename().string());
   const auto peer = read_safetensors(folder + "/peer.safetensors").tensors;
-  auto model = load(folder);
+  auto model = load_t5(folder);
   const auto out = model(peer.at("ids"));
   EXPECT_LT(relative(out, peer.at("out")), kFloatTolerance);
   (out * peer.at("weight")).sum().backward();
@@ -83,7 +81,7 @@ void expect_case(const std::string& folder) {
   const torch::NoGradGuard no_grad;
   for (const auto& [type, kind] : {std::pair{"bfloat16", at::kBFloat16},
                                    std::pair{"float16", at::kHalf}}) {
-    model = load(folder);
+    model = load_t5(folder);
     model->set_type(kind);
     const auto half = model(peer.at("ids"));
     EXPECT_EQ(half.scalar_type(), kind);
@@ -103,8 +101,7 @@ TEST(T5Encoder, IsTransformersModel) {
   }
   const torch::NoGradGuard no_grad;
   const auto theirs = read_safetensors(out / "ours/peer.safetensors").tensors;
-  EXPECT_LT(relative(random_t5()(small_ids()), theirs.at("out")),
-            kFloatTolerance);
+  EXPECT_LT(relative(random_t5()(t5_ids()), theirs.at("out")), kFloatTolerance);
 }
 
 TEST(T5Encoder, KeepsItsLastProductsInFloat32WhereTheRestIsFloat16) {
@@ -133,7 +130,7 @@ TEST(T5Encoder, ReadsEverySpellingOfItsNames) {
 }
 
 TEST(T5Config, SurvivesItsJsonAndBoundsItsModel) {
-  auto config = small_config();
+  auto config = small_t5_config();
   config.layer_norm_epsilon = 1e-3;
   const json written = config.to_json();
   EXPECT_EQ(T5Config::from_json(written).to_json(), written);
