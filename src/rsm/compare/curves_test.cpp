@@ -11,7 +11,7 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
 /** Interpolation of numbers around 1 rounds a few times. */
-constexpr double kRounding = 1e-14;
+constexpr double kLineRounding = 1e-14;
 
 /** y = slope x + offset at these places. */
 Curve line(double slope, double offset, std::vector<double> x) {
@@ -24,7 +24,7 @@ TEST(ComparisonCurves, InterpolationIsExactOnLines) {
   for (const double slope : {-2.0, 0.0, 0.3, 7.0}) {
     const auto curve = line(slope, 0.4, {0, 0.1, 0.5, 0.7, 2});
     for (const double x : {0.0, 0.05, 0.1, 0.3, 0.69, 1.5, 2.0}) {
-      EXPECT_NEAR(value_at(curve, x), slope * x + 0.4, kRounding);
+      EXPECT_NEAR(value_at(curve, x), slope * x + 0.4, kLineRounding);
     }
   }
 }
@@ -68,7 +68,7 @@ TEST(ComparisonCurves, TheMeanOfLinesIsALineWhereverTheirPointsLie) {
   const auto mean = mean_curve({line(1, 0, {0, 1, 4}), line(3, 2, {0, 3, 5})});
   EXPECT_EQ(mean.x, (std::vector<double>{0, 1, 3, 4}));
   for (size_t i = 0; i < mean.x.size(); ++i) {
-    EXPECT_NEAR(mean.y[i], 2 * mean.x[i] + 1, kRounding);
+    EXPECT_NEAR(mean.y[i], 2 * mean.x[i] + 1, kLineRounding);
   }
 }
 

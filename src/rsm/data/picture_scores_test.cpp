@@ -14,16 +14,15 @@
 namespace rsm {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
-
 /** Two prompts of two pictures each, of two categories. */
 PictureScores example() {
+  const double missing = std::numeric_limits<double>::quiet_NaN();
   auto out =
       pictures_of({{7, "a", "x"}, {7, "a", "x"}, {9, "b", "y"}, {9, "b", "y"}},
                   {0, 1, 0, 1}, 42);
   out.epoch = 3;
   out.metrics = {{"reward", {0.1, 0.2, 0.5, 0.8}},
-                 {"diversity", {0.25, kMissing, 0.5, kMissing}}};
+                 {"diversity", {0.25, missing, 0.5, missing}}};
   return out;
 }
 

@@ -13,7 +13,7 @@
 namespace rsm {
 namespace {
 
-SampleSheet example() {
+SampleSheet example_sheet() {
   SampleSheet out;
   out.epoch = 12;
   out.columns = 2;
@@ -39,7 +39,7 @@ TEST(SampleSheet, ReadingGivesWhatWasWritten) {
   const TemporaryFolder folder;
   const auto path = folder / sample_sheet_name(12);
   EXPECT_EQ(path, folder / "epoch-000012.png");
-  const auto sheet = example();
+  const auto sheet = example_sheet();
   write_sample_sheet(path, sheet, example_grid());
   const auto read = read_sample_sheet(path);
   EXPECT_EQ(read.epoch, sheet.epoch);
@@ -62,7 +62,7 @@ TEST(SampleSheet, WhatIsMissingOrContradictsIsNamed) {
   const TemporaryFolder folder;
   const auto path = folder / "a.png";
   const auto error = [&](const auto& spoil) {
-    auto sheet = example();
+    auto sheet = example_sheet();
     spoil(sheet);
     write_sample_sheet(path, sheet, example_grid());
     return error_of([&] { read_sample_sheet(path); });

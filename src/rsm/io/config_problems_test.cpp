@@ -9,13 +9,6 @@
 namespace rsm {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-Config parse(const std::string& text,
-             const std::vector<std::string>& overrides = {}) {
-  return parsed_config(text, overrides);
-}
-
 /** Asks for all that a small config has; what it lacks is required. */
 void ask_some(const Config& config) {
   const auto train = config.section("train");
@@ -60,7 +53,8 @@ TEST(Config, OverridesAreToldWithTheFile) {
 }
 
 TEST(Config, GoesOnWithDefaultsAfterAMistake) {
-  const auto config = parse("train: 5\nx: a\nl: [1, b, 3]\nk: p\ns: [1, {}]\n");
+  const auto config =
+      parsed_config("train: 5\nx: a\nl: [1, b, 3]\nk: p\ns: [1, {}]\n");
   EXPECT_EQ(config.section("train").real("lr", 0.5), 0.5);
   EXPECT_EQ(config.integer("x", 7), 7);
   EXPECT_EQ(config.integers("l", {}), (std::vector<int64_t>{1, 3}));
@@ -75,7 +69,7 @@ TEST(Config, GoesOnWithDefaultsAfterAMistake) {
 }
 
 TEST(Config, KeysOfSectionsThatNobodyKnowsArePassedOver) {
-  const auto config = parse("a: {b: {c: 1}, n: x}\nd: 1\n");
+  const auto config = parsed_config("a: {b: {c: 1}, n: x}\nd: 1\n");
   const auto a = config.section("a");
   a.integer("n", 1);
   a.allow_any_key();
@@ -97,7 +91,7 @@ TEST(Config, KeysNeverAskedForAreRefused) {
             "[config] run.yaml:1: x: unknown key; known: train");
   EXPECT_EQ(problems("x: {y: 1}\n", [](auto& c) { c.section("x"); }),
             "[config] run.yaml:1: x.y: unknown key; none is known here");
-  const auto config = parse("train: {lr: 1, lrr: 2}\n");
+  const auto config = parsed_config("train: {lr: 1, lrr: 2}\n");
   EXPECT_THROW(config.section("train").done(), UsageError);
 }
 
@@ -116,11 +110,11 @@ TEST(Config, KeysInListsOfSectionsAreChecked) {
   };
   EXPECT_EQ(problems("r:\n  - name: 1\n  - name: 2\n    weight: 3\n", ask),
             "[config] run.yaml:4: r[1].weight: unknown key; known: name");
-  EXPECT_TRUE(parse("").sections("r").empty());
+  EXPECT_TRUE(parsed_config("").sections("r").empty());
 }
 
 TEST(Config, HasTestsWithoutAsking) {
-  const auto config = parse("lora: {rank: 4}\nnothing:\n");
+  const auto config = parsed_config("lora: {rank: 4}\nnothing:\n");
   EXPECT_TRUE(config.has("lora"));
   EXPECT_TRUE(config.has("nothing"));
   EXPECT_FALSE(config.has("ema"));
@@ -129,7 +123,7 @@ TEST(Config, HasTestsWithoutAsking) {
 }
 
 TEST(Config, NullSectionIsEmptyAndNullValueIsRefused) {
-  EXPECT_EQ(parse("train:\n").section("train").integer("x", 3), 3);
+  EXPECT_EQ(parsed_config("train:\n").section("train").integer("x", 3), 3);
   EXPECT_EQ(problems("\nlr:\n", [](auto& c) { c.real("lr", 1); }),
             "[config] run.yaml:2: lr: got nothing; allowed: a number");
 }
@@ -169,7 +163,7 @@ TEST(Config, WhatIsWrongIsShownShortAndPrintable) {
 
 TEST(Config, NumbersAreReadStrictly) {
   const auto real = [](const std::string& text) {
-    const auto config = parse("x: " + text);
+    const auto config = parsed_config("x: " + text);
     const double value = config.real("x", 0, -kInfinity, kInfinity);
     config.done();
     return value;
@@ -191,12 +185,12 @@ TEST(Config, NumbersAreReadStrictly) {
     expect_parts(problems("x: " + text, [](auto& c) { c.integer("x", 0); }),
                  {"an integer", text});
   }
-  EXPECT_EQ(parse("x: -9223372036854775808").integer("x", 0),
+  EXPECT_EQ(parsed_config("x: -9223372036854775808").integer("x", 0),
             std::numeric_limits<int64_t>::min());
 }
 
 TEST(Config, RangesAreNamedAndIncludeTheirEnds) {
-  EXPECT_EQ(parse("n: 11\n").integer("n", 11, 11, 11), 11);
+  EXPECT_EQ(parsed_config("n: 11\n").integer("n", 11, 11, 11), 11);
   EXPECT_EQ(problems("n: 11\n", [](auto& c) { c.integer("n", 1, 1, 10); }),
             "[config] run.yaml:1: n: got \"11\"; allowed: an integer in "
             "[1, 10]");
@@ -204,7 +198,7 @@ TEST(Config, RangesAreNamedAndIncludeTheirEnds) {
   EXPECT_EQ(problems("x: -0.1\n", real),
             "[config] run.yaml:1: x: got \"-0.1\"; allowed: a number >= 0");
   expect_parts(problems("x: .inf\n", real), {"x: ", ">= 0"});
-  expect_parts(error_of([&] { parse("").integer("m", 0, 1); }),
+  expect_parts(error_of([&] { parsed_config("").integer("m", 0, 1); }),
                {"default", "m"});
 }
 

@@ -2,21 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <limits>
-
 #include "rsm/io/config_testing.h"
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
 
 namespace rsm {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-Config parse(const std::string& text,
-             const std::vector<std::string>& overrides = {}) {
-  return parsed_config(text, overrides);
-}
 
 constexpr const char* kRun = R"(# a comment
 seed: 7
@@ -59,7 +50,7 @@ std::string ask_all(const Config& config) {
 }
 
 TEST(Config, GivesWhatStandsThereAndDefaultsOtherwise) {
-  const auto config = parse(kRun);
+  const auto config = parsed_config(kRun);
   EXPECT_EQ(ask_all(config),
             "7|1|20|0|ratio|1|2|3|1|inf|shapes|0|1.5|1|"
             "  two\nlines: #1 \\ \"quoted\" \x07|models/a b|4|a, ~, , b: c|"
@@ -68,10 +59,10 @@ TEST(Config, GivesWhatStandsThereAndDefaultsOtherwise) {
 }
 
 TEST(Config, ResolvedReadsBackAsTheSameValues) {
-  const auto config = parse(kRun);
+  const auto config = parsed_config(kRun);
   const auto values = ask_all(config);
   const auto resolved = config.resolved();
-  const auto again = parse(resolved);
+  const auto again = parsed_config(resolved);
   EXPECT_EQ(ask_all(again), values);
   EXPECT_EQ(again.resolved(), resolved);
   again.done();
@@ -80,7 +71,7 @@ TEST(Config, ResolvedReadsBackAsTheSameValues) {
 }
 
 TEST(Config, ResolvedIsInTheOrderOfAsking) {
-  const auto config = parse("b: {c: 1}\na: 2\nd: {}\n");
+  const auto config = parsed_config("b: {c: 1}\na: 2\nd: {}\n");
   config.integer("a", 0);
   const auto b = config.section("b");
   config.section("d");
@@ -94,9 +85,9 @@ TEST(Config, ResolvedIsInTheOrderOfAsking) {
 TEST(Config, RealsReadBackExactly) {
   for (const double value : {0.1, 1.0 / 3, 1e22, 5e-324, 1.7976931348623157e308,
                              -2.5e-7, 100000.0, 3e-4}) {
-    const auto config = parse("");
+    const auto config = parsed_config("");
     config.real("x", value);
-    EXPECT_EQ(parse(config.resolved()).real("x", 0), value);
+    EXPECT_EQ(parsed_config(config.resolved()).real("x", 0), value);
   }
 }
 
@@ -106,13 +97,13 @@ TEST(Config, EveryTextReadsBackAsItIs) {
                                     "é 中", "---", ".inf", "{",    "a,b]",
                                     "\t",   "*a",  "!x",   "12",   "@"};
   for (int c = 1; c < 128; ++c) texts.emplace_back(3, static_cast<char>(c));
-  const auto config = parse("");
+  const auto config = parsed_config("");
   config.texts("all", texts);
   for (size_t i = 0; i < texts.size(); ++i) {
     config.text(cat("t", i), texts[i]);
     config.section("keys").integer("k" + texts[i], 1);
   }
-  const auto again = parse(config.resolved());
+  const auto again = parsed_config(config.resolved());
   EXPECT_EQ(again.texts("all", {}), texts);
   for (size_t i = 0; i < texts.size(); ++i) {
     EXPECT_EQ(again.text(cat("t", i)), texts[i]);
@@ -121,14 +112,14 @@ TEST(Config, EveryTextReadsBackAsItIs) {
 }
 
 TEST(Config, AskingTwiceNeedsOneDefault) {
-  const auto config = parse("here: 1");
+  const auto config = parsed_config("here: 1");
   EXPECT_EQ(config.integer("x", 1), config.integer("x", 1));
   expect_parts(error_of([&] { config.integer("x", 2); }), {"x", "defaults"});
   EXPECT_EQ(config.integer("here", 5), config.integer("here", 6));
 }
 
 TEST(Config, AliasesStandForWhatTheyName) {
-  const auto config = parse("a: &x {n: 1}\nb: *x\nc: [&y 2, *y]\n");
+  const auto config = parsed_config("a: &x {n: 1}\nb: *x\nc: [&y 2, *y]\n");
   EXPECT_EQ(config.section("a").integer("n", 0), 1);
   EXPECT_EQ(config.section("b").integer("n", 0), 1);
   EXPECT_EQ(config.integers("c", {}), (std::vector<int64_t>{2, 2}));
@@ -136,9 +127,10 @@ TEST(Config, AliasesStandForWhatTheyName) {
 }
 
 TEST(ConfigOverride, ReplacesAndCreates) {
-  const auto config = parse("train: {lr: 1}\nlist: [1]\nempty:\n",
-                            {"train.lr=3e-4", "a.b.c=x=y", "list=[2, 3]",
-                             "empty.x=1", "train.lr=4e-4"});
+  const auto config =
+      parsed_config("train: {lr: 1}\nlist: [1]\nempty:\n",
+                    {"train.lr=3e-4", "a.b.c=x=y", "list=[2, 3]", "empty.x=1",
+                     "train.lr=4e-4"});
   EXPECT_EQ(config.section("train").real("lr", 0), 4e-4);
   EXPECT_EQ(config.section("a").section("b").text("c"), "x=y");
   EXPECT_EQ(config.integers("list", {}), (std::vector<int64_t>{2, 3}));
@@ -148,7 +140,7 @@ TEST(ConfigOverride, ReplacesAndCreates) {
 
 TEST(ConfigOverride, ReplacesWholeSections) {
   const auto config =
-      parse("a: {x: 1, y: 2}\nb: 3\n", {"a={y: 5}", "b={z: 1}"});
+      parsed_config("a: {x: 1, y: 2}\nb: 3\n", {"a={y: 5}", "b={z: 1}"});
   EXPECT_EQ(config.section("a").integer("x", 0), 0);
   EXPECT_EQ(config.section("a").integer("y", 0), 5);
   EXPECT_EQ(config.section("b").integer("z", 0), 1);
@@ -168,7 +160,7 @@ TEST(Config, WhateverTheTextMistakesAreUsageErrors) {
   int64_t refused = 0, read = 0;
   for (uint64_t seed = 0; seed < 4000; ++seed) {
     try {
-      const auto config = parse(mutated(kRun, seed));
+      const auto config = parsed_config(mutated(kRun, seed));
       ask_all(config);
       config.done();
       ++read;

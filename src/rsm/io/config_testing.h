@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@
 
 /** What tests of configs share; no part of the library includes this. */
 namespace rsm {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 inline Config parsed_config(const std::string& text,
                             const std::vector<std::string>& overrides = {}) {

@@ -9,11 +9,6 @@
 namespace rsm {
 namespace {
 
-Config parse(const std::string& text,
-             const std::vector<std::string>& overrides = {}) {
-  return parsed_config(text, overrides);
-}
-
 TEST(Config, MalformedTextsAreNamed) {
   const auto error = [](const std::string& text) {
     return problems(text, [](auto&) {});
@@ -40,9 +35,9 @@ TEST(Config, MalformedTextsAreNamed) {
   expect_parts(error("\xFF\xFE"
                      "a"),
                {"run.yaml", "UTF-16"});
-  parse("").done();
-  parse("# nothing\n").done();
-  parse(
+  parsed_config("").done();
+  parsed_config("# nothing\n").done();
+  parsed_config(
       "\xEF\xBB\xBF"
       "a: 1\r\n")
       .integer("a", 0);

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -10,6 +9,7 @@
 #include "rsm/io/testing.h"
 #include "rsm/methods/check_method.h"
 #include "rsm/methods/method_config.h"
+#include "rsm/methods/testing.h"
 #include "rsm/objective/strength.h"
 
 namespace rsm {
@@ -110,12 +110,6 @@ TEST(Fitted, TreesSplitAsFarAlongAsPublished) {
   EXPECT_EQ(tree(20), (std::vector<int64_t>{0, 3, 6, 9}));
   EXPECT_EQ(tree(10), (std::vector<int64_t>{0, 1, 3, 4}));
 }
-
-struct Contradiction {
-  std::string method;
-  std::function<void(Method&)> change;
-  std::string answer;  ///< part of the message
-};
 
 TEST(CheckMethod, SaysWhatWouldAddUp) {
   using Grouping = EstimatorKnobs::Grouping;

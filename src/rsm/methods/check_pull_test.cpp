@@ -5,21 +5,14 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "rsm/base/error.h"
 #include "rsm/io/testing.h"
 #include "rsm/methods/catalogue.h"
 #include "rsm/methods/check_method.h"
+#include "rsm/methods/testing.h"
 
 namespace rsm {
 namespace {
-
-struct Contradiction {
-  std::string method;
-  std::function<void(Method&)> change;
-  std::string answer;  ///< part of the message
-};
 
 TEST(CheckPull, SaysWhatWouldAddUp) {
   using Grouping = EstimatorKnobs::Grouping;

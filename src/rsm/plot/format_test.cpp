@@ -4,10 +4,10 @@
 
 #include <limits>
 
+#include "rsm/plot/testing.h"
+
 namespace rsm::report {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 TEST(Format, FixedNumbersHaveNoNegativeZero) {
   EXPECT_EQ(format_fixed(0.41249, 3), "0.412");

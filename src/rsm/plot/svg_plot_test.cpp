@@ -6,11 +6,11 @@
 
 #include "rsm/io/testing.h"
 #include "rsm/plot/markup_testing.h"
+#include "rsm/plot/testing.h"
 
 namespace rsm::report {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
 std::vector<std::string> labels(const PlotAxis& axis) {

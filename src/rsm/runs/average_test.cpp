@@ -7,13 +7,10 @@
 
 #include "rsm/io/testing.h"
 #include "rsm/paths/testing.h"
+#include "rsm/runs/testing.h"
 
 namespace rsm {
 namespace {
-
-RunOptions options_with(const std::vector<std::string>& overrides) {
-  return read_run_options(Config::load("configs/shapes/demo.yaml", overrides));
-}
 
 /** What is in the average of a number that is 0 before and 1 after training. */
 double followed(const RunOptions& options, int64_t updates) {

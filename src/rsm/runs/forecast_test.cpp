@@ -4,13 +4,10 @@
 
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
+#include "rsm/runs/testing.h"
 
 namespace rsm {
 namespace {
-
-RunOptions options_with(const std::vector<std::string>& overrides) {
-  return read_run_options(Config::load("configs/shapes/demo.yaml", overrides));
-}
 
 std::vector<std::string> keys_of(const std::vector<std::string>& overrides) {
   const auto options = options_with(overrides);

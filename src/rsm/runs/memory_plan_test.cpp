@@ -9,6 +9,7 @@
 #include "rsm/io/testing.h"
 #include "rsm/runs/changed_keys.h"
 #include "rsm/runs/memory_forecast.h"
+#include "rsm/runs/testing.h"
 
 namespace rsm {
 namespace {
@@ -20,17 +21,16 @@ const std::vector<std::string> kCpu = {"compute.threads=2"};
 const std::vector<std::string> kGpu = {"compute.device=cuda"};
 constexpr double kOfDevice = 600;  // MiB, beside what is counted
 
-RunOptions options_of(std::vector<std::string> overrides,
+RunOptions options_on(std::vector<std::string> overrides,
                       const std::vector<std::string>& device = kCpu) {
   overrides.insert(overrides.end(), device.begin(), device.end());
-  return read_run_options(Config::parse("name: a\nmodel: models/shapes-flow\n",
-                                        "test.yaml", overrides));
+  return options_of(overrides);
 }
 
 RunOptions within(double mib, const std::vector<std::string>& device = kCpu,
                   std::vector<std::string> overrides = {}) {
   overrides.push_back("compute.memory=" + std::to_string(mib) + "MiB");
-  return options_of(overrides, device);
+  return options_on(overrides, device);
 }
 
 /** What a run needs at least, as the error says. */
@@ -70,14 +70,14 @@ TEST(MemoryPlan, ReadsSizes) {
        {"", "24", "GB", "24gb", "-1GB", "0GB", "1.2.3GB", "24 GB too"}) {
     EXPECT_THROW(memory_size(wrong), UsageError) << wrong;
   }
-  expect_parts(error_of([] { options_of({"compute.memory=24"}); }),
+  expect_parts(error_of([] { options_on({"compute.memory=24"}); }),
                {"compute.memory", "\"24\"", "24GB"});
 }
 
 TEST(MemoryPlan, WithoutATargetOrWithRoomTheDefaultsStay) {
-  const auto plain = options_of({});
+  const auto plain = options_on({});
   EXPECT_TRUE(plain.memory_choice.empty());
-  const auto roomy = options_of({"compute.memory=1TB"});
+  const auto roomy = options_on({"compute.memory=1TB"});
   EXPECT_EQ(slowness(roomy), slowness(plain));
   expect_parts(roomy.memory_choice,
                {"compute.memory 1TB", "rollout_tile 16", "train_tile 16",
@@ -87,8 +87,8 @@ TEST(MemoryPlan, WithoutATargetOrWithRoomTheDefaultsStay) {
 
 TEST(MemoryPlan, LessRoomIsSlowerAndChangesNothingElse) {
   const double least = least_mib(kGpu);
-  auto last = slowness(options_of({}, kGpu));
-  const auto all = other_keys(options_of({}, kGpu));
+  auto last = slowness(options_on({}, kGpu));
+  const auto all = other_keys(options_on({}, kGpu));
   EXPECT_EQ(slowness(within(least + 500, kGpu)), last);
   for (double mib = least + 500; mib > least; mib -= 15) {
     const auto options = within(mib, kGpu);
@@ -114,7 +114,7 @@ TEST(MemoryPlan, NothingThatFitsIsToldWithWhatIsNeeded) {
 }
 
 TEST(MemoryPlan, KeepsWhatIsSet) {
-  const auto options = options_of({"compute.memory=1TB", "compute.train_tile=7",
+  const auto options = options_on({"compute.memory=1TB", "compute.train_tile=7",
                                    "compute.activation_checkpointing=true"});
   EXPECT_EQ(options.train_tiles.tile, 7);
   EXPECT_EQ(options.rollout_tiles.tile, 16);
@@ -138,7 +138,7 @@ TEST(MemoryPlan, ARunGoesOnWithWhatItBeganWith) {
   EXPECT_TRUE(changed_keys(began.resolved, goes_on.resolved).empty());
   expect_parts(goes_on.memory_choice, {"as this run began"});
   // Another target is another choice, and another run where a tile changes.
-  const auto other = options_of({here, "compute.memory=1TB"});
+  const auto other = options_on({here, "compute.memory=1TB"});
   const auto changed = changed_keys(began.resolved, other.resolved);
   ASSERT_FALSE(changed.empty());
   expect_parts(join(changed), {"train_tile"});
@@ -146,7 +146,7 @@ TEST(MemoryPlan, ARunGoesOnWithWhatItBeganWith) {
 
 TEST(MemoryPlan, OfAGpuCountsTheDeviceAlone) {
   const auto count = [](const std::vector<std::string>& device) {
-    const auto options = options_of({}, device);
+    const auto options = options_on({}, device);
     return MemoryCount(options).of(options);
   };
   const auto host = count({"compute.threads=1"}), gpu = count(kGpu);

@@ -7,14 +7,10 @@
 #include "rsm/io/config_testing.h"
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
+#include "rsm/runs/testing.h"
 
 namespace rsm {
 namespace {
-
-RunOptions options_of(const std::vector<std::string>& overrides) {
-  return read_run_options(Config::parse("name: a\nmodel: models/shapes-flow\n",
-                                        "test.yaml", overrides));
-}
 
 TEST(RunOptions, DocsNameEveryKey) {
   std::string docs;

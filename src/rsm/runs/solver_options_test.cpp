@@ -8,8 +8,8 @@
 namespace rsm {
 namespace {
 
-RunOptions options_of(std::vector<std::string> overrides,
-                      const std::string& family = "flow") {
+RunOptions solver_options_of(std::vector<std::string> overrides,
+                             const std::string& family = "flow") {
   overrides.insert(overrides.begin(),
                    {"method.name=awm", "prompts.samples_per_prompt=4"});
   return read_run_options(
@@ -18,17 +18,17 @@ RunOptions options_of(std::vector<std::string> overrides,
 }
 
 std::string error_with(const std::vector<std::string>& overrides) {
-  return error_of([&] { options_of(overrides); });
+  return error_of([&] { solver_options_of(overrides); });
 }
 
 TEST(SolverOptions, OfSaSolverAreTheFamilysUnlessSaid) {
   for (const std::string family : {"flow", "diffusion"}) {
-    const auto options = options_of({"sampling.solver=sa"}, family);
+    const auto options = solver_options_of({"sampling.solver=sa"}, family);
     EXPECT_EQ(options.solver, Solver::sa);
     EXPECT_EQ(options.adams,
               usual_adams(family == "flow" ? Family::flow : Family::diffusion));
   }
-  const auto options = options_of(
+  const auto options = solver_options_of(
       {"sampling.solver=sa",
        "sampling.sa={tau: 0.7, from: 0.1, to: 0.5, predictor_order: 3, "
        "corrector_order: 0}"});
@@ -47,7 +47,7 @@ TEST(SolverOptions, ResolvedReadBackAsTheyWere) {
   for (const std::string sa :
        {"{tau: 0.7, from: 0.1}", "{tau: 0}", "{corrector_order: 4}"}) {
     const auto options =
-        options_of({"sampling.solver=sa", "sampling.sa=" + sa});
+        solver_options_of({"sampling.solver=sa", "sampling.sa=" + sa});
     const auto again =
         read_run_options(Config::parse(options.resolved, "config.yaml"));
     EXPECT_EQ(again.resolved, options.resolved);
@@ -55,23 +55,22 @@ TEST(SolverOptions, ResolvedReadBackAsTheyWere) {
     EXPECT_EQ(again.adams, options.adams);
   }
   // Configs of other runs are what they were.
-  EXPECT_EQ(options_of({}).resolved.find(" sa:"), std::string::npos);
+  EXPECT_EQ(solver_options_of({}).resolved.find(" sa:"), std::string::npos);
 }
 
 TEST(SolverOptions, ARunDoesNotGoOnWithOthers) {
-  const auto before = options_of({"sampling.solver=sa"}).resolved;
-  EXPECT_EQ(
-      changed_keys(
-          before,
-          options_of({"sampling.solver=sa", "sampling.sa.tau=0.5"}).resolved),
-      std::vector<std::string>{"sampling.sa.tau: 0.4 -> 0.5"});
-  EXPECT_FALSE(changed_keys(before, options_of({}).resolved).empty());
-  EXPECT_FALSE(changed_keys(options_of({}).resolved, before).empty());
+  const auto before = solver_options_of({"sampling.solver=sa"}).resolved;
+  EXPECT_EQ(changed_keys(before, solver_options_of({"sampling.solver=sa",
+                                                    "sampling.sa.tau=0.5"})
+                                     .resolved),
+            std::vector<std::string>{"sampling.sa.tau: 0.4 -> 0.5"});
+  EXPECT_FALSE(changed_keys(before, solver_options_of({}).resolved).empty());
+  EXPECT_FALSE(changed_keys(solver_options_of({}).resolved, before).empty());
 }
 
 TEST(SolverOptions, OfEvaluationsAreTheirOwnWhateverTheMethod) {
   const auto options =
-      options_of({"evaluation.solver=sa", "evaluation.sa.tau=0.7"});
+      solver_options_of({"evaluation.solver=sa", "evaluation.sa.tau=0.7"});
   EXPECT_EQ(options.solver, Solver::euler);
   EXPECT_EQ(options.eval_solving.solver, Solver::sa);
   EXPECT_EQ(options.eval_solving.adams.tau, 0.7);
@@ -79,7 +78,8 @@ TEST(SolverOptions, OfEvaluationsAreTheirOwnWhateverTheMethod) {
       read_run_options(Config::parse(options.resolved, "config.yaml"));
   EXPECT_EQ(again.resolved, options.resolved);
   EXPECT_EQ(again.eval_solving, options.eval_solving);
-  EXPECT_EQ(options_of({"method.name=flow-grpo", "evaluation.solver=multistep"})
+  EXPECT_EQ(solver_options_of(
+                {"method.name=flow-grpo", "evaluation.solver=multistep"})
                 .eval_solving.solver,
             Solver::multistep);
   expect_parts(error_with({"evaluation.sa.tau=1"}),
