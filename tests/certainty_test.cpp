@@ -15,8 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-RunOptions options_of(const std::string& folder,
-                      const std::vector<std::string>& overrides = {}) {
+RunOptions brief_options(const std::string& folder,
+                         const std::vector<std::string>& overrides = {}) {
   const std::string text = "name: test\nfolder: " + folder + R"(
 model: models/shapes-flow
 reward: jpeg-compressibility
@@ -32,7 +32,7 @@ checkpoint: {every: 1}
 
 TEST(Certainty, EveryMetricOfEveryRewardHasThePairedErrorOfItsChange) {
   const TemporaryFolder folder;
-  const auto log = run_to_end(options_of(folder / "run"));
+  const auto log = run_to_end(brief_options(folder / "run"));
   EXPECT_FALSE(log[0]["eval"].contains("change_errors"));
   for (const auto& line : log) {
     for (const auto* metric : {"reward", "kilobytes", "diversity"}) {
@@ -61,11 +61,11 @@ TEST(Certainty, EveryMetricOfEveryRewardHasThePairedErrorOfItsChange) {
 
 TEST(Certainty, FirstScoresThatAreLostAreDrawnAgain) {
   const TemporaryFolder folder;
-  const auto undisturbed = run_to_end(options_of(folder / "whole"));
-  run_to_end(options_of(folder / "run", {"train.epochs=1"}));
+  const auto undisturbed = run_to_end(brief_options(folder / "whole"));
+  run_to_end(brief_options(folder / "run", {"train.epochs=1"}));
   fs::remove(folder / "run/samples/scores-before.json");
   write_file_atomic(folder / "run/samples/prompts.json", "{\"prompts\":");
-  const auto log = run_to_end(options_of(folder / "run"));
+  const auto log = run_to_end(brief_options(folder / "run"));
   ASSERT_EQ(log.size(), 3u);
   EXPECT_EQ(log[2]["eval"], undisturbed[2]["eval"]);
   for (const std::string name : {"scores-before.json", "prompts.json"}) {

@@ -10,8 +10,6 @@
 namespace rsm {
 namespace {
 
-constexpr const char* kModel = "models/shapes-flow";
-
 TEST(Command, WhatCannotBePrintedIsAFailure) {
   for (const std::string command :
        {"methods --json", "--help",
@@ -58,7 +56,7 @@ TEST(Command, PlacesThatTakeNoFileAreRefusedBeforeAnythingElse) {
 TEST(Command, FoldersOfAnOutputAreMade) {
   const TemporaryFolder folder;
   const std::string picture = folder / "a/b/x.png";
-  EXPECT_EQ(run(cat("sample ", kModel, " 'a cross' --steps 1 -o ", picture,
+  EXPECT_EQ(run(cat("sample ", kFlowModel, " 'a cross' --steps 1 -o ", picture,
                     " > /dev/null"))
                 .status,
             0);
@@ -137,7 +135,7 @@ TEST(Command, EveryMistakeOfAScorersPretrainingIsToldAtOnce) {
 TEST(Command, AQuickCheckLooksIntoTheModelFolderAndReadsNoEndlessFile) {
   const TemporaryFolder folder;
   const std::string model = folder / "model";
-  std::filesystem::copy(kModel, model,
+  std::filesystem::copy(kFlowModel, model,
                         std::filesystem::copy_options::recursive);
   auto config = read_json(model + "/transformer/config.json");
   config["num_layers"] = 1000;

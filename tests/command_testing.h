@@ -13,6 +13,9 @@
 /** What tests of the command share; no part of the library includes this. */
 namespace rsm {
 
+constexpr const char* kFlowModel = "models/shapes-flow";
+constexpr const char* kDiffusionModel = "models/shapes-diffusion";
+
 /** What `rsm` does with the arguments: its exit status and what it says. */
 struct Command {
   int status;

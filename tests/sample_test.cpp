@@ -11,9 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kFlow = "models/shapes-flow";
-constexpr const char* kDiffusion = "models/shapes-diffusion";
-
 /** The `rsm` text of a picture. */
 json settings_in(const std::string& path) {
   for (const auto& [keyword, text] : read_png_texts(path)) {
@@ -47,7 +44,7 @@ void run_well(const std::string& arguments) {
 
 TEST(Sample, RecordedSettingsDrawTheSameFileAgain) {
   const TemporaryFolder folder;
-  run_well(cat("sample ", kDiffusion,
+  run_well(cat("sample ", kDiffusionModel,
                " 'a red circle' 'zwölf Äpfel 猫' --negative 'a blue square' "
                "--count 3 --seed 7 --steps 2 --guidance 3 --size 24x40 "
                "--tile 4 --zoom 2 --pictures ",
@@ -77,7 +74,7 @@ TEST(Sample, RecordedSettingsDrawTheSameFileAgain) {
 TEST(Sample, WhatIsSaidChangesThePicture) {
   const TemporaryFolder folder;
   const auto draw = [&](const std::string& more) {
-    run_well(cat("sample ", kFlow, " 'a red circle' --steps 2 -o ",
+    run_well(cat("sample ", kFlowModel, " 'a red circle' --steps 2 -o ",
                  folder / "a.png ", more));
     return read_png(folder / "a.png");
   };
@@ -91,8 +88,8 @@ TEST(Sample, WhatIsSaidChangesThePicture) {
 
 TEST(Sample, NoiseOfASolverIsThatOfThePicturesSeed) {
   const TemporaryFolder folder;
-  const std::string command =
-      cat("sample ", kFlow, " 'a red circle' --steps 3 --tile 2 --solver sa ");
+  const std::string command = cat(
+      "sample ", kFlowModel, " 'a red circle' --steps 3 --tile 2 --solver sa ");
   run_well(cat(command, "--seed 7 --count 2 --pictures ", folder / "both",
                " -o ", folder / "grid.png"));
   run_well(cat(command, "--seed 8 --pictures ", folder / "one", " -o ",
@@ -133,7 +130,7 @@ TEST(Sample, NegativePromptsThatDoNothingAreRefused) {
 TEST(Evaluate, SizeAndNegativePromptCount) {
   const TemporaryFolder folder;
   const auto score = [&](const std::string& more) {
-    const auto done = run(cat("evaluate ", kDiffusion,
+    const auto done = run(cat("evaluate ", kDiffusionModel,
                               " --reward jpeg-compressibility --images 2 "
                               "--steps 2 --json ",
                               more, " > ", folder / "a.json"));
