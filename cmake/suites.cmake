@@ -28,10 +28,14 @@ if(NOT suites)
   message(FATAL_ERROR "${PROGRAM} lists no tests")
 endif()
 set(text "")
+set(cost 0)
 foreach(suite ${suites})
+  # Whole runs are listed last and take longest: they begin first.
+  math(EXPR cost "${cost} + 1")
   string(REGEX REPLACE "^\n|\\.$" "" suite ${suite})
   string(APPEND text "add_test([==[${suite}]==] ${PROGRAM} "
     "[==[--gtest_filter=${suite}.*]==])\nset_tests_properties([==[${suite}]==] "
-    "PROPERTIES WORKING_DIRECTORY ${FOLDER} TIMEOUT 3000)\n")
+    "PROPERTIES WORKING_DIRECTORY ${FOLDER} TIMEOUT 3000 "
+    "COST ${cost})\n")
 endforeach()
 file(WRITE ${OUT} "${text}")
