@@ -41,8 +41,7 @@ TEST(CountedMemory, IsWhatARunTakes) {
     const std::vector<std::string> settings = {
         "folder=" + folder / tile, "train.epochs=2",
         "train.max_minutes=0",     "train.lr_schedule=constant",
-        "evaluation.images=12",    "evaluation.steps=4",
-        "prompts.per_epoch=8",     "compute.threads=2",
+        "evaluation.images=12",    "compute.threads=2",
         "compute.rollout_tile=4",  "compute.train_tile=" + tile};
     const std::string config = "configs/shapes/demo.yaml";
     std::string command = cat(RSM_BINARY_DIR, "/rsm finetune ", config);
