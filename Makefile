@@ -1,6 +1,6 @@
 # Everything starts here: `make help` lists the targets.
 # Variables: JOBS (compile jobs), UNITY (ON: sources of a folder are compiled
-# together, in a third of the time; OFF: alone, to work on a few), CXX, PYTHON,
+# together, in about half the time; OFF: alone, to work on a few), CXX, PYTHON,
 # RSM_TORCH_DIR and RSM_OPENVINO_DIR (see scripts/setup), FUZZ_SECONDS (of each
 # fuzzer), SOAK_KILLS (of the soak).
 

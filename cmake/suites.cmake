@@ -35,7 +35,6 @@ foreach(suite ${suites})
   string(REGEX REPLACE "^\n|\\.$" "" suite ${suite})
   string(APPEND text "add_test([==[${suite}]==] ${PROGRAM} "
     "[==[--gtest_filter=${suite}.*]==])\nset_tests_properties([==[${suite}]==] "
-    "PROPERTIES WORKING_DIRECTORY ${FOLDER} TIMEOUT 3000 "
-    "COST ${cost})\n")
+    "PROPERTIES WORKING_DIRECTORY ${FOLDER} TIMEOUT 3000 COST ${cost})\n")
 endforeach()
 file(WRITE ${OUT} "${text}")

@@ -104,33 +104,35 @@ void check_grid(const SampleArguments& args, const SamplingModel& loaded) {
   }
 }
 
-/** Picture k of every prompt is that of seed + k: its first noise, or that of
- * the solver's step i, number i + 1. */
-torch::Tensor noise_of_seeds(const SampleArguments& args,
+/** [pictures,C,H,W] of some pictures, one or more: their first noise, or that
+ * of the solver's step i, number i + 1. Picture k of every prompt is that of
+ * seed + k. */
+torch::Tensor noise_of_seeds(const SampleArguments& args, Share pictures,
                              const std::vector<int64_t>& latent_shape,
                              int64_t number = 0) {
   std::vector<torch::Tensor> noise;
-  for (int64_t k = 0; k < args.count; ++k) {
-    noise.push_back(initial_noise(args.seed + static_cast<uint64_t>(k),
-                                  Purpose::initial_noise, number, Prompt{}, 0,
-                                  latent_shape));
+  for (int64_t i = pictures.first; i < pictures.last; ++i) {
+    noise.push_back(initial_noise(
+        args.seed + static_cast<uint64_t>(i % args.count),
+        Purpose::initial_noise, number, Prompt{}, 0, latent_shape));
   }
-  return at::cat(noise).repeat({std::ssize(args.prompts), 1, 1, 1});
+  return at::cat(noise);
 }
 
-/** Latents of some of all pictures, which stand prompt by prompt, on the CPU.
- */
+/** [pictures,C,H,W] on the CPU: latents of some of all pictures, which stand
+ * prompt by prompt. */
 torch::Tensor draw_latents(const SampleArguments& args,
                            const SamplingModel& loaded, Share pictures,
                            TerminalProgress& progress) {
   const auto own = [&](const torch::Tensor& all) {
     return all.slice(0, pictures.first, pictures.last);
   };
-  const auto start =
-      args.noise.empty()
-          ? noise_of_seeds(args, loaded.latent_shape)
-          : read_noise(args.noise, args.samples(), loaded.latent_shape);
-  if (pictures.count() == 0) return own(start);
+  const auto& shape = loaded.latent_shape;
+  if (pictures.count() == 0)
+    return at::empty({0, shape[0], shape[1], shape[2]});
+  const auto start = args.noise.empty()
+                         ? noise_of_seeds(args, pictures, shape)
+                         : own(read_noise(args.noise, args.samples(), shape));
   const auto conditions = loaded.model.text->encode(args.prompts);
   const auto rows =
       at::arange(std::ssize(args.prompts)).repeat_interleave(args.count);
@@ -138,9 +140,9 @@ torch::Tensor draw_latents(const SampleArguments& args,
   const auto latents =
       sample_by(
           loaded.solving, *loaded.denoiser, *loaded.model.path, loaded.times,
-          own(start).to(loaded.device), {conditions, own(rows)},
+          start.to(loaded.device), {conditions, own(rows)},
           [&](int64_t step) {
-            return own(noise_of_seeds(args, loaded.latent_shape, step + 1))
+            return noise_of_seeds(args, pictures, shape, step + 1)
                 .to(loaded.device);
           },
           [&](int64_t step, const torch::Tensor&, const torch::Tensor&) {
@@ -253,7 +255,9 @@ int sample(const SampleArguments& args, Communicator& ranks) {
   loaded.warn_of(args.prompts, progress);
   const auto own =
       draw_latents(args, loaded, ranks.share_of(args.samples()), progress);
-  const auto latents = of_all_ranks(ranks, args.samples(), own);
+  const auto latents = args.latents.empty()
+                           ? torch::Tensor()
+                           : of_all_ranks(ranks, args.samples(), own);
   const auto images =
       of_all_ranks(ranks, args.samples(), decoded_bytes(loaded, own));
   if (!ranks.is_first()) return kDone;
