@@ -5,6 +5,7 @@
 //
 // Every core runs its own calls, as in a fine-tuning run.
 
+#include <ATen/Version.h>
 #include <ATen/record_function.h>
 #include <torch/torch.h>
 
@@ -32,6 +33,18 @@ constexpr int64_t kMatrix = 1024;
 
 int64_t cores() {
   return std::max<int64_t>(1, std::thread::hardware_concurrency());
+}
+
+/** bfloat16 only where the CPU has products of it: others take it apart, and a
+ * measurement of minutes tells nothing. */
+std::vector<torch::ScalarType> measured_types() {
+  const auto capability = at::get_cpu_capability();
+  if (capability == "AVX2" || capability == "DEFAULT") {
+    std::printf("bfloat16 left out: this CPU (%s) has no products of it\n",
+                capability.c_str());
+    return {torch::kFloat32};
+  }
+  return {torch::kFloat32, torch::kBFloat16};
 }
 
 /** Floating-point operations a second in large square products, all cores. */
@@ -181,8 +194,9 @@ void measure(const std::string& folder) {
   at::set_num_threads(1);
   std::printf("%lld cores, %s\n", static_cast<long long>(cores()),
               folder.c_str());
+  const auto types = measured_types();
   std::map<torch::ScalarType, double> peak;
-  for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
+  for (const auto type : types) {
     peak[type] = matmul_peak(type);
     std::printf("peak of %s matrix products: %.1f GFLOP/s\n",
                 c10::toString(type), peak[type] / 1e9);
@@ -192,7 +206,7 @@ void measure(const std::string& folder) {
     const double flops = forward_flops(load.model, load.condition);
     std::printf("\ntile %lld, %.0f MFLOP a forward pass\n",
                 static_cast<long long>(tile), flops / 1e6);
-    for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
+    for (const auto type : types) {
       auto policy = load.policy(type);
       report(
           std::string("rollout, ") + c10::toString(type), flops, peak[type],
@@ -215,6 +229,7 @@ void measure(const std::string& folder) {
 }  // namespace rsm
 
 int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a line as soon as it is known
   rsm::measure(argc > 1 ? argv[1] : "models/shapes-flow");
   return 0;
 }

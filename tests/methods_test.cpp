@@ -31,7 +31,7 @@ RunOptions small_run(const std::string& folder, const std::string& model,
                         listed ? "" : "\nreward: jpeg-compressibility",
                         "\nmethod: {name: ", method, "}\n",
                         R"(prompts: {per_epoch: 2, samples_per_prompt: 2}
-sampling: {steps: 10, guidance_scale: 1}
+sampling: {steps: 10, guidance_scale: 1, size: 16}
 train:
   epochs: 1
   weights: full
