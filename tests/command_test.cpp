@@ -149,6 +149,19 @@ TEST(Command, AQuickCheckLooksIntoTheModelFolderAndReadsNoEndlessFile) {
   expect_parts(endless.said, {"/dev/zero", "regular file"});
 }
 
+TEST(Command, PicturesThatTheRewardDoesNotJudgeAreRefusedBeforeTheyAreDrawn) {
+  const TemporaryFolder folder;
+  const auto done =
+      run(cat("finetune configs/shapes/demo.yaml --set folder=", folder / "run",
+              " --set sampling.size=16"));
+  EXPECT_EQ(done.status, 1);
+  expect_parts(done.said, {"[reward shapes]", "16x16", "32x32"});
+  EXPECT_FALSE(std::filesystem::exists(folder / "run/log.jsonl"));
+  const std::string out = folder / "out";
+  run("check configs/shapes/demo.yaml --quick --set sampling.size=16 > " + out);
+  expect_parts(read_file(out), {"does not add up", "[reward shapes]", "16x16"});
+}
+
 TEST(Command, ASamplerThatIsNotThePublishedOneIsSaid) {
   const TemporaryFolder folder;
   const std::string out = folder / "out";

@@ -93,6 +93,9 @@ SignalFindings measure_signal(const SignalRunOptions& options,
   reward->check();
   auto model = ImageModel::load(run.model, run.model_options());
   const auto request = request_of(at, options, model);
+  const int64_t scale = model.decoder->scale();
+  reward->check_inputs(request.prompts, request.latent_shape[1] * scale,
+                       request.latent_shape[2] * scale);
   Policy policy(std::exchange(model.network, {}),
                 model.text->encode({run.negative_prompt}), run.policy());
   model.text->release();

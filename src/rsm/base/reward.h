@@ -54,6 +54,12 @@ class Reward {
    * first score() finds out. */
   virtual void check() const {}
 
+  /** Whether it judges pictures of this size in pixels for these prompts, asked
+   * before any is drawn: throws what score() would. What others judge, they
+   * alone can say. */
+  virtual void check_inputs(const Prompts& /*prompts*/, int64_t /*height*/,
+                            int64_t /*width*/) const {}
+
   /** Whether another program or machine judges: the sampler then goes on
    * meanwhile, and score() is called for parts of an epoch's pictures, from
    * several threads. Such a reward waits by a Patience (rewards/patience.h),

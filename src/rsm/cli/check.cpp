@@ -5,6 +5,7 @@
 #include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
 #include "rsm/cli/config_arguments.h"
+#include "rsm/judges/all_rewards.h"
 #include "rsm/models/image_model.h"
 #include "rsm/models/loading.h"
 #include "rsm/runs/forecast.h"
@@ -156,6 +157,18 @@ void add_truncation(const TextEncoders& encoders, const std::string& key,
   if (!text.empty()) advice.push_back({key, text});
 }
 
+/** Says of pictures or prompts that the reward does not judge. */
+void add_unjudged(const RunOptions& options, const Prompts& prompts,
+                  const std::vector<int64_t>& picture,
+                  std::vector<Advice>& advice) {
+  try {
+    make_any_rewards(options.rewards, NoProgress())
+        ->check_inputs(prompts, picture[0], picture[1]);
+  } catch (const Error& error) {
+    advice.push_back({"reward", error.what()});
+  }
+}
+
 int check_config(const CheckArguments& args) {
   const auto options = read_run_options(args.load());
   const auto text = check_model(options.model, options.model_options().text);
@@ -168,6 +181,10 @@ int check_config(const CheckArguments& args) {
   add_truncation(*text, "sampling.negative_prompt", {options.negative_prompt},
                  advice);
   const MemoryCount count(options);
+  auto all_prompts = train_prompts;
+  all_prompts.insert(all_prompts.end(), eval_prompts.begin(),
+                     eval_prompts.end());
+  add_unjudged(options, all_prompts, count.picture(), advice);
   const auto memory = count.of(options);
   add_memory(options, memory, advice);
   nlohmann::json out = to_json(counted);

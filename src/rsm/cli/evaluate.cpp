@@ -68,6 +68,7 @@ int run_evaluation(const EvaluateArguments& args, Communicator& ranks) {
   const auto loaded = load_for_sampling(args, ranks);
   auto set = make_evaluation_set(prompts, args.images, args.seed);
   set.latent_shape = loaded.latent_shape;
+  reward->check_inputs(set.prompts, loaded.height(), loaded.width());
   loaded.warn_of(texts_of(set.prompts), progress);
   progress.begin("evaluation", set.size());
   const auto evaluation = evaluate(

@@ -42,6 +42,11 @@ class GenevalReward : public Reward {
     return verdict_of(geneval::read_settings(path_));
   }
   void check() const override { parts().detector->check(); }
+  void check_inputs(const Prompts& prompts, int64_t /*height*/,
+                    int64_t /*width*/) const override {
+    tasks_of(prompts, geneval::read_classes(
+                          who(), geneval::read_settings(path_).classes));
+  }
 
   RewardScores score(const torch::Tensor& images,
                      const Prompts& prompts) const override;
@@ -55,6 +60,8 @@ class GenevalReward : public Reward {
   };
 
   const Parts& parts() const;
+  std::vector<Task> tasks_of(const Prompts& prompts,
+                             const std::vector<std::string>& classes) const;
   std::vector<Found> find(const Parts& p, const torch::Tensor& images,
                           const Task* tasks) const;
   void colour(const Parts& p, const std::vector<Part>& parts,
@@ -134,14 +141,20 @@ std::vector<Found> GenevalReward::find(const Parts& p,
   return found;
 }
 
+std::vector<Task> GenevalReward::tasks_of(
+    const Prompts& prompts, const std::vector<std::string>& classes) const {
+  std::vector<Task> tasks;
+  for (const auto& prompt : prompts) {
+    tasks.push_back(geneval::read_task(who(), prompt, classes));
+  }
+  return tasks;
+}
+
 RewardScores GenevalReward::score(const torch::Tensor& images,
                                   const Prompts& prompts) const {
   check_pictures(who(), images, prompts);
   const Parts& p = parts();
-  std::vector<Task> tasks;
-  for (const auto& prompt : prompts) {
-    tasks.push_back(geneval::read_task(who(), prompt, p.classes));
-  }
+  const auto tasks = tasks_of(prompts, p.classes);
   const int64_t count = images.size(0);
   std::vector<Found> found;
   for (int64_t first = 0; first < count; first += kHeld) {

@@ -332,6 +332,8 @@ TEST_P(GenevalOn, PromptsItCannotJudgeAreNamed) {
   expect_parts(score_error(*reward, asked), {"\"a cat\"", "no metadata"});
   asked.prompts[3] = prompt_of("single_object", json::array({clause("clok")}));
   expect_parts(score_error(*reward, asked), {"\"clok\"", "clock"});
+  expect_parts(error_of([&] { reward->check_inputs(asked.prompts, 64, 64); }),
+               {"\"clok\"", "clock"});
 }
 
 TEST(GenevalColours, AreThoseOfTransformers) {

@@ -25,12 +25,17 @@ class OcrReward : public Reward {
   std::string name() const override { return spec_.name; }
   std::string main_metric() const override { return kEngine; }
   void check() const override { engine().check(); }
+  void check_inputs(const Prompts& prompts, int64_t /*height*/,
+                    int64_t /*width*/) const override {
+    asked_of(prompts);
+  }
 
   RewardScores score(const torch::Tensor& images,
                      const Prompts& prompts) const override;
 
  private:
   const PpOcr& engine() const;
+  std::vector<std::string> asked_of(const Prompts& prompts) const;
   std::string who() const { return "reward " + spec_.name; }
 
   RewardSpec spec_;
@@ -48,13 +53,19 @@ const PpOcr& OcrReward::engine() const {
   return *engine_;
 }
 
-RewardScores OcrReward::score(const torch::Tensor& images,
-                              const Prompts& prompts) const {
-  check_pictures(who(), images, prompts);
+/** The texts that pictures of them have to show. */
+std::vector<std::string> OcrReward::asked_of(const Prompts& prompts) const {
   std::vector<std::string> asked;
   for (const auto& prompt : prompts) {
     asked.push_back(quoted_text(who(), prompt.text));
   }
+  return asked;
+}
+
+RewardScores OcrReward::score(const torch::Tensor& images,
+                              const Prompts& prompts) const {
+  check_pictures(who(), images, prompts);
+  const auto asked = asked_of(prompts);
   const PpOcr& reader = engine();
   const int64_t count = images.size(0);
   std::vector<float> scores(asked.size());

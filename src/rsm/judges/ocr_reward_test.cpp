@@ -99,6 +99,8 @@ TEST_F(OcrJudge, ScoresWhatRapidOcrReads) {
   asked = pictures_;
   asked.prompts[2].text = "a sign";
   expect_parts(score_error(*reward, asked), {"\"a sign\"", "double quotes"});
+  expect_parts(error_of([&] { reward->check_inputs(asked.prompts, 64, 80); }),
+               {"\"a sign\"", "double quotes"});
 }
 
 TEST_F(OcrJudge, WrongFilesAreRefusedBeforeARun) {

@@ -50,6 +50,26 @@ TEST(Rewards, OneTakesMoreBehindItsName) {
   }
 }
 
+TEST(Rewards, SayBeforeAPictureIsDrawnWhatTheyDoNotJudge) {
+  const std::vector<RewardSpec> sum = {spec("colourfulness"),
+                                       spec("shapes", 0)};
+  for (const auto& specs : {std::vector{spec("shapes")},
+                            std::vector{spec("win-rate:shapes-soft")}, sum}) {
+    const auto reward = make_rewards(specs, kNeverStops);
+    const auto error_for = [&](const std::string& text, int64_t height,
+                               int64_t width) {
+      return error_of([&] {
+        reward->check_inputs({{.text = "a circle"}, {.text = text}}, height,
+                             width);
+      });
+    };
+    EXPECT_NO_THROW(reward->check_inputs({{.text = "a circle"}}, 32, 32));
+    expect_parts(error_for("a cross", 512, 512), {"512x512", "32x32"});
+    expect_parts(error_for("a cross", 32, 16), {"32x16"});
+    expect_parts(error_for("a dog", 32, 32), {"\"a dog\""});
+  }
+}
+
 TEST(Rewards, WatchedMetricsAreAmongTheMetrics) {
   using Names = std::vector<std::string>;
   EXPECT_EQ(make_rewards({spec("shapes")}, kNeverStops)->watched_metrics(),

@@ -93,6 +93,13 @@ class WeightedSum : public Reward {
     }
   }
 
+  void check_inputs(const Prompts& prompts, int64_t height,
+                    int64_t width) const override {
+    for (const auto& [weight, reward] : rewards_) {
+      reward->check_inputs(prompts, height, width);
+    }
+  }
+
   bool is_remote() const override {
     return std::any_of(
         rewards_.begin(), rewards_.end(),

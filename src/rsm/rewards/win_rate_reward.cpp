@@ -28,6 +28,10 @@ class WinRate : public Reward {
   }
 
   void check() const override { of_->check(); }
+  void check_inputs(const Prompts& prompts, int64_t height,
+                    int64_t width) const override {
+    of_->check_inputs(prompts, height, width);
+  }
   bool is_remote() const override { return of_->is_remote(); }
   bool sees_groups() const override { return true; }
 

@@ -41,6 +41,8 @@ class MemoryCount {
   /** Numbers of the weights that are trained, and of one latent. */
   double trained_numbers() const { return trained_; }
   double latent_numbers() const;
+  /** [H,W] of a picture, in pixels. */
+  const std::vector<int64_t>& picture() const { return picture_; }
 
  private:
   struct Part {

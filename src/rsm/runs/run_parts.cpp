@@ -42,6 +42,16 @@ std::unique_ptr<const Conditioner> prepared_conditions(
   return out;
 }
 
+/** Throws where the reward does not judge the run's pictures or prompts. */
+void check_inputs(const RunParts& parts) {
+  const auto& latent = parts.evaluation_set.latent_shape;
+  const int64_t scale = parts.model.decoder->scale();
+  for (const auto* prompts :
+       {&parts.train_prompts, &parts.evaluation_set.prompts}) {
+    parts.reward->check_inputs(*prompts, latent[1] * scale, latent[2] * scale);
+  }
+}
+
 }  // namespace
 
 RunParts open_parts(const RunOptions& options, Progress& progress, bool locks) {
@@ -62,6 +72,7 @@ RunParts open_parts(const RunOptions& options, Progress& progress, bool locks) {
   out.evaluation_set = make_evaluation_set(load_prompts(options.eval_prompts),
                                            options.eval_images, options.seed);
   out.evaluation_set.latent_shape = out.model.latent_shape(options.size);
+  check_inputs(out);
   out.conditions = prepared_conditions(options, out, progress);
   for (const auto& [texts, use] : texts_by_use(options, out)) {
     auto text = truncation_warning(*out.model.text, texts, use);

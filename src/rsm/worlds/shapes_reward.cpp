@@ -25,6 +25,14 @@ class ShapesReward : public Reward {
     return {"texture"};
   }
 
+  void check_inputs(const Prompts& prompts, int64_t height,
+                    int64_t width) const override {
+    RSM_CHECK(height == kSize && width == kSize, "[reward shapes] pictures of ",
+              height, "x", width, " pixels; it judges those of ", kSize, "x",
+              kSize, ", of the shapes world; name another `reward`");
+    for (const auto& prompt : prompts) parse_caption(prompt.text);
+  }
+
   RewardScores score(const torch::Tensor& images,
                      const Prompts& prompts) const override {
     check_images(images, prompts);

@@ -29,6 +29,10 @@ class SoftReward : public Reward {
     return exact_->watched_metrics();
   }
   void check() const override { scorer(); }
+  void check_inputs(const Prompts& prompts, int64_t height,
+                    int64_t width) const override {
+    exact_->check_inputs(prompts, height, width);
+  }
   bool is_differentiable() const override { return true; }
 
   RewardScores score(const torch::Tensor& images,
