@@ -22,7 +22,7 @@ model: models/shapes-flow
 reward: jpeg-compressibility
 method: {name: flow-grpo}
 prompts: {per_epoch: 2, samples_per_prompt: 4}
-sampling: {steps: 4, guidance_scale: 1}
+sampling: {steps: 4, guidance_scale: 1, size: 16}
 train: {weights: lora, lora: {rank: 4, alpha: 8}, epochs: 2}
 evaluation: {images: 24, every: 1, steps: 3}
 checkpoint: {every: 1}

@@ -44,10 +44,12 @@ compute:
 )";
 }
 
+/** The same with small pictures, too small for the shapes world. */
 inline RunOptions options_of(const std::string& folder,
                              const std::vector<std::string>& overrides = {}) {
-  return read_run_options(
-      Config::parse(config_text(folder), "test.yaml", overrides));
+  std::vector<std::string> all = {"reward=colourfulness", "sampling.size=16"};
+  all.insert(all.end(), overrides.begin(), overrides.end());
+  return read_run_options(Config::parse(config_text(folder), "test.yaml", all));
 }
 
 /** Runs on each device, by options_of and config_of of their own. */

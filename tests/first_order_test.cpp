@@ -25,7 +25,7 @@ RunOptions colour_run(const std::string& folder, const Method& method,
 }
 
 /** What brings a method's strength to this reward and model: the scale of a
- * loss that the reward itself stands in is its own. */
+ * loss that the reward itself stands in is its own, but for its pull. */
 std::vector<std::string> strength_for(const Method& method) {
   if (method.estimator.is_of_pictures()) return {};
   std::vector<std::string> out = {"method.estimator.gradient.norm_clip=0"};
@@ -33,6 +33,9 @@ std::vector<std::string> strength_for(const Method& method) {
       method.regularisation.kl_form == RegularisationKnobs::KlForm::score;
   if (!method.estimator.gradient.of_sum) {
     out.push_back(cat("method.strength.scale=", of_scores ? 300000 : 10000));
+  } else if (method.regularisation.beta > 0) {
+    out.push_back(
+        cat("method.regularisation.beta=", method.regularisation.beta / 10));
   }
   if (method.estimator.gradient.value.kind == ValueKnobs::Kind::small) {
     out.emplace_back("method.estimator.gradient.value.channels=[8, 8, 16]");

@@ -21,7 +21,7 @@ inline RunOptions gradient_run(const std::string& folder, Family family,
           family == Family::flow ? "flow" : "diffusion",
           "\nreward: colourfulness\nmethod: ", method, "\n",
           R"(prompts: {per_epoch: 4, samples_per_prompt: 2}
-sampling: {steps: 4, guidance_scale: 1}
+sampling: {steps: 4, guidance_scale: 1, size: 16}
 train:
   epochs: 6
   weights: full

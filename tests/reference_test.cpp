@@ -22,7 +22,7 @@ RunOptions held_run(const std::string& folder, const std::string& method,
   - name: jpeg-compressibility
   - {name: colourfulness, weight: 0}
 prompts: {per_epoch: 2, samples_per_prompt: 4}
-sampling: {steps: 4, guidance_scale: 1}
+sampling: {steps: 4, guidance_scale: 1, size: 16}
 train: {epochs: 3, lr: 0.001, updates_per_epoch: 2, ema_decay: 0}
 evaluation: {images: 6, steps: 3, every: 3}
 checkpoint: {every: 1}

@@ -21,7 +21,7 @@ RunOptions scored_run(const std::string& folder, const std::string& model,
       cat("name: test\nfolder: ", folder, "\nmodel: models/", model,
           "\nreward: jpeg-compressibility\nmethod: {name: ", method, "}\n",
           R"(prompts: {per_epoch: 2, samples_per_prompt: 2}
-sampling: {steps: 4, guidance_scale: 1}
+sampling: {steps: 4, guidance_scale: 1, size: 16}
 train:
   epochs: 3
   weights: full
