@@ -175,7 +175,7 @@ const std::map<std::string, PublishedLoss>& published() {
        [](const PictureProblem& p, const torch::Tensor& v) {
          const auto elbo = evidence(p, v);
          const auto delta = elbo.detach() - evidence(p, p.y_old);
-         return -(0.1 * p.centred() - delta) * elbo + 1e-4 * to_reference(p, v);
+         return -(0.1 * p.centred() - delta) * elbo + 1e-2 * to_reference(p, v);
        }},
   };
   return all;

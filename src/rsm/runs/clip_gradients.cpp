@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "rsm/base/square_sum.h"
+
 namespace rsm {
 
 double clip_in_place(std::vector<torch::Tensor>& gradients, double max_norm) {
   constexpr double kTiny = 1e-6;  // as torch.nn.utils.clip_grad_norm_
   std::vector<torch::Tensor> squares;
   for (const auto& gradient : gradients) {
-    squares.push_back(gradient.to(at::kDouble).square().sum());
+    squares.push_back(square_sum_of(gradient));
   }
   const auto all = at::stack(squares).cpu();
   const double* square = all.const_data_ptr<double>();

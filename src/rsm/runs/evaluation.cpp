@@ -6,6 +6,7 @@
 #include <map>
 
 #include "rsm/base/error.h"
+#include "rsm/base/square_sum.h"
 #include "rsm/data/prompts.h"
 #include "rsm/rollouts/sampler.h"
 #include "rsm/runs/evaluation_parts.h"
@@ -231,9 +232,6 @@ PathDrift path_drift(Denoiser& denoiser, Denoiser& reference,
   const StepNoise usual = {.kind = kind,
                            .level = usual_level(kind, drawing.path.family())};
   double total = 0, compared = 0, own = 0, others = 0;
-  const auto size = [](const torch::Tensor& y) {
-    return y.to(at::kDouble).square().sum().item<double>();
-  };
   std::vector<int64_t> part;
   const auto compare = [&] {
     const PartPrompts prompts(set, part);
@@ -247,11 +245,11 @@ PathDrift path_drift(Denoiser& denoiser, Denoiser& reference,
                  const auto t = at::full({x.size(0)}, times[i], x.options());
                  const auto y_ref = reference.predict(x, t, conditions);
                  const double w = drawing.path.noisy_step(times, i, usual).w();
-                 total +=
-                     0.5 * w * w * static_cast<double>(x.size(0)) *
-                     (y - y_ref).to(at::kDouble).square().mean().item<double>();
-                 own += size(y);
-                 others += size(y_ref);
+                 total += 0.5 * w * w * static_cast<double>(x.size(0)) *
+                          square_sum(y - y_ref) /
+                          static_cast<double>(y.numel());
+                 own += square_sum(y);
+                 others += square_sum(y_ref);
                });
     compared += static_cast<double>(part.size());
     part.clear();

@@ -34,7 +34,7 @@ model: models/shapes-flow
 prompts: {per_epoch: 2}
 train: {epochs: 2, ema_decay: 0, lr: 0.001}
 method: {name: tempflow-grpo, estimator: {branches: [3, 2, 0, 0]}}
-sampling: {steps: 4, guidance_scale: 1, size: 16}
+sampling: {steps: 4, guidance_scale: 1}
 reward: jpeg-compressibility
 evaluation: {images: 6, steps: 2, every: 2}
 checkpoint: {every: 1}

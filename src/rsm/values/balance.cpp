@@ -1,5 +1,6 @@
 // Residual grad-DB's lesson: forward and backward steps agree.
 
+#include "rsm/base/square_sum.h"
 #include "rsm/estimators/reward_gradient.h"
 #include "rsm/objective/strength.h"
 #include "rsm/values/lesson.h"

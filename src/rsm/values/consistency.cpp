@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "rsm/base/square_sum.h"
 #include "rsm/estimators/reward_gradient.h"
 #include "rsm/objective/strength.h"
 #include "rsm/values/lesson.h"

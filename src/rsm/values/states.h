@@ -94,11 +94,6 @@ class PathStates {
   const std::vector<int64_t>& states_;
 };
 
-/** Sum of squares, in float64. */
-inline double square_sum(const torch::Tensor& values) {
-  return values.to(at::kDouble).square().sum().item<double>();
-}
-
 /** Throws rsm::Error where a number of the lesson is not finite. */
 inline void check_finite(const Lesson& lesson, const Method& method) {
   RSM_CHECK(lesson.slope.isfinite().all().item<bool>(),
