@@ -29,11 +29,12 @@ TEST_P(GainOn, RaisesARewardFarBeyondItsErrorAndShowsIt) {
   const std::string run = folder / "run";
   const auto log = run_to_end(read_run_options(Config::load(
       "configs/shapes/demo.yaml",
-      on_device(
-          {"folder=" + run, "reward=exec:python3 docs/examples/exec_reward.py",
-           "prompts.per_epoch=12", "evaluation.images=48", "evaluation.every=8",
-           "train.epochs=8", "train.lr=0.0005", "train.lr_schedule=constant",
-           "train.ema_decay=0.8", "method.regularisation.beta=0.1"}))));
+      on_device({"folder=" + run,
+                 "reward=exec:python3 docs/examples/exec_reward.py",
+                 "sampling.size=16", "prompts.per_epoch=12",
+                 "evaluation.images=48", "evaluation.every=8", "train.epochs=8",
+                 "train.lr=0.0005", "train.lr_schedule=constant",
+                 "train.ema_decay=0.8", "method.regularisation.beta=0.1"}))));
   const double gain = log.back()["eval_reward"].get<double>() -
                       log.front()["eval_reward"].get<double>();
   const double error = log.back()["eval"]["change_errors"]["reward"];

@@ -11,7 +11,8 @@ torch::Tensor square_sum_of(const torch::Tensor& values) {
   auto left = values.to(at::kDouble).square().flatten();
   while (left.numel() > kRow) {
     const int64_t short_of = (kRow - left.numel() % kRow) % kRow;
-    left = at::constant_pad_nd(left, {0, short_of}).view({-1, kRow}).sum(1);
+    if (short_of > 0) left = at::constant_pad_nd(left, {0, short_of});
+    left = left.view({-1, kRow}).sum(1);
   }
   return left.sum();
 }
