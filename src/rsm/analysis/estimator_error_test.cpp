@@ -134,6 +134,8 @@ TEST(EstimatorErrors, AreWrittenAsATableAndPlots) {
       EXPECT_EQ(text.rfind("<svg xmlns=", 0), 0U) << file;
     }
   }
+  expect_parts(read_file(folder / "a/b/samples-t149-tilted.svg"),
+               {">2^4<", ">2^6<", ">0.3<", ">1<", "RMSE by samples K"});
   EXPECT_EQ(read_file(folder / "a/b/estimators.csv"),
             report::table_csv(estimator_rows(errors)));
   expect_parts(read_file(folder / "a/b/estimators.txt"),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "rsm/analysis/estimator_tables.h"
 #include "rsm/base/error.h"
@@ -34,25 +35,63 @@ struct Panel {
   std::vector<std::string> guides = {};  ///< estimators without samples
 };
 
-/** Ticks at powers of 2, every second one. */
-std::vector<report::PlotTick> power_ticks(const LinePlot& plot) {
-  double low = INFINITY, high = -INFINITY;
-  for (const auto& series : plot.series) {
-    for (const double x : series.x) {
-      low = std::min(low, x);
-      high = std::max(high, x);
-    }
+using Ticks = std::vector<report::PlotTick>;
+
+/** The least and the largest of `numbers` that can be drawn; the first is the
+ * larger one where there is none. */
+std::pair<double, double> reach(const std::vector<double>& numbers) {
+  std::pair<double, double> out = {INFINITY, -INFINITY};
+  for (const double number : numbers) {
+    if (!report::can_plot(number)) continue;
+    out.first = std::min(out.first, number);
+    out.second = std::max(out.second, number);
   }
-  std::vector<report::PlotTick> out;
+  return out;
+}
+
+/** At powers of 2, about six of them; of their logarithms. */
+Ticks power_ticks(const std::vector<double>& logarithms) {
+  const auto [low, high] = reach(logarithms);
+  Ticks out;
   if (!(low <= high)) return out;
-  const int64_t wanted = 6;
+  constexpr int64_t kWanted = 6;
   const auto first = static_cast<int64_t>(std::ceil(low));
   const auto last = static_cast<int64_t>(std::floor(high));
-  const int64_t apart = std::max<int64_t>(1, (last - first + 1) / wanted);
+  const int64_t apart =
+      std::max<int64_t>(1, (last - first + kWanted) / kWanted);
   for (int64_t power = first; power <= last; power += apart) {
     out.push_back({static_cast<double>(power), cat("2^", power), ""});
   }
   return out;
+}
+
+/** At 1 and 3 times powers of ten, around all errors; of their logarithms. */
+Ticks error_ticks(const std::vector<double>& logarithms) {
+  const auto [low, high] = reach(logarithms);
+  Ticks out;
+  if (!(low <= high)) return out;
+  const auto place = [](int64_t half_decade) {
+    return std::floor(0.5 * static_cast<double>(half_decade)) +
+           (half_decade % 2 == 0 ? 0 : std::log10(3.0));
+  };
+  auto i = 2 * static_cast<int64_t>(std::floor(low));
+  if (place(i + 1) <= low) ++i;
+  for (; out.empty() || out.back().at < high; ++i) {
+    const double at = place(i);
+    out.push_back({at, report::format_short(std::pow(10, at)), ""});
+  }
+  return out;
+}
+
+void set_ticks(LinePlot& plot) {
+  std::vector<double> x, y;
+  for (const auto& series : plot.series) {
+    x.insert(x.end(), series.x.begin(), series.x.end());
+    y.insert(y.end(), series.y.begin(), series.y.end());
+  }
+  for (const auto& guide : plot.guides) y.push_back(guide.y);
+  plot.x_ticks = power_ticks(x);
+  plot.y_ticks = error_ticks(y);
 }
 
 PlotSeries series_of(const std::vector<const EstimatorError*>& errors,
@@ -78,10 +117,10 @@ std::string drawn(const Panel& panel,
   LinePlot plot;
   plot.title = panel.title + ", " + setting;
   plot.description =
-      "log10 of the RMSE to the exact value gradient; straight lines of slope "
-      "-1/2 in the logarithm are sampling noise, level ones bias";
-  plot.x_label = panel.by_evaluations ? "log10 RMSE, by network evaluations"
-                                      : "log10 RMSE, by samples K";
+      "RMSE to the exact value gradient, both axes logarithmic; straight lines "
+      "of slope -1/2 are sampling noise, level ones bias";
+  plot.x_label = panel.by_evaluations ? "RMSE by network evaluations"
+                                      : "RMSE by samples K";
   for (const auto& look : panel.looks) {
     auto series = series_of(errors, look, panel.by_evaluations);
     if (!series.x.empty()) plot.series.push_back(std::move(series));
@@ -94,7 +133,7 @@ std::string drawn(const Panel& panel,
       plot.guides.push_back({std::log10(error->rmse), label});
     }
   }
-  plot.x_ticks = power_ticks(plot);
+  set_ticks(plot);
   return report::line_plot(plot);
 }
 

@@ -28,8 +28,8 @@ struct EstimatorPlot {
   std::string svg;
 };
 
-/** Figure 2 (b) and (c) of a policy and timestep, log10 of the error against
- * log2 of samples or network evaluations. */
+/** Figure 2 (b) and (c) of a policy and timestep: the error against samples or
+ * network evaluations, both logarithmic. */
 std::vector<EstimatorPlot> estimator_plots(
     const std::vector<EstimatorError>& errors, ToyPolicy policy,
     int64_t timestep);

@@ -256,6 +256,7 @@ std::string draw_guides(const LinePlot& plot, const Frame& frame) {
 std::vector<double> all_y(const LinePlot& plot) {
   std::vector<double> out = plot.reached;
   for (const auto& guide : plot.guides) out.push_back(guide.y);
+  for (const auto& tick : plot.y_ticks) out.push_back(tick.at);
   for (const auto& series : plot.series) {
     for (size_t i = 0; i < std::min(series.x.size(), series.y.size()); ++i) {
       if (!can_plot(series.x[i])) continue;
@@ -289,8 +290,9 @@ Frame frame_of(const LinePlot& plot, double top) {
   }
   auto x = make_axis(all_x(plot), {6, false, plot.whole_x});
   if (!plot.x_ticks.empty()) x.ticks = plot.x_ticks;
-  return make_frame(std::move(x), make_axis(all_y(plot), {4}), top,
-                    !plot.x_label.empty());
+  auto y = make_axis(all_y(plot), {4, plot.y_ticks.empty()});
+  if (!plot.y_ticks.empty()) y.ticks = plot.y_ticks;
+  return make_frame(std::move(x), std::move(y), top, !plot.x_label.empty());
 }
 
 }  // namespace

@@ -48,8 +48,9 @@ struct LinePlot {
   std::vector<PlotGuide> guides = {};
   /** Instead of round numbers. */
   std::vector<PlotTick> x_ticks = {};
-  std::vector<PlotTick> rows = {};  ///< their `at` is not used
-  bool whole_x = false;             ///< ticks of x at whole numbers only
+  std::vector<PlotTick> y_ticks = {};  ///< so too; not with rows
+  std::vector<PlotTick> rows = {};     ///< their `at` is not used
+  bool whole_x = false;                ///< ticks of x at whole numbers only
   /** What the axis of the numbers reaches besides them, such as 0. */
   std::vector<double> reached = {};
 };

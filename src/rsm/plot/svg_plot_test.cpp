@@ -99,6 +99,10 @@ TEST(LinePlot, DrawsErrorBarsGuidesAndOwnTicks) {
   EXPECT_EQ(tag_problem(svg), "");
   EXPECT_EQ(occurrences(svg, error_bar), 1);
   expect_parts(svg, {">limit<", ">first<", ">t 0<", "stroke-dasharray"});
+  plot.y_ticks = {{-1, "a tenth", ""}, {0.6, "four", ""}};
+  const auto ticked = line_plot(plot);
+  expect_parts(ticked, {">a tenth<", ">four<"});
+  EXPECT_EQ(ticked.find(">0.4<"), std::string::npos);
 }
 
 TEST(LinePlot, IsEmptyWithoutNumbers) {
