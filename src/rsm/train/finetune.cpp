@@ -34,15 +34,6 @@ std::string epoch_memory_advice(const std::string& tile, const RunOptions& o) {
              ") or prompts.samples_per_prompt (", o.samples_per_prompt, ")");
 }
 
-/** Of a line of the log, 0 where it has none. */
-double kl_of(const nlohmann::json& line) {
-  const auto found = line.find("kl");
-  if (found == line.end()) {
-    return 0;
-  }
-  return found->is_number() ? found->get<double>() : NAN;
-}
-
 /** What the method's estimator learns of latents of `channels`; null: nothing.
  */
 std::shared_ptr<LearntScalar> learnt_beside(const NetworkModule& policy,
@@ -308,7 +299,7 @@ Guidance Finetune::guide(const Collected& sampled) {
     out.warnings.insert(out.warnings.begin(), told.begin(), told.end());
     const auto dead =
         dead_groups_warning(sampled, out.advantages, parts_.reward->name(),
-                            kl_of(state_.line), options_.folder);
+                            epoch_before(state_.line), options_.folder);
     if (!dead.empty()) out.warnings.push_back(dead);
   } catch (...) {
     if (!sampled.is_replayed && ranks_.is_first()) {

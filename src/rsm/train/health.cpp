@@ -68,31 +68,42 @@ void check_finite(const torch::Tensor& latents, const std::string& run_folder) {
             way_back(run_folder));
 }
 
+EpochBefore epoch_before(const nlohmann::json& line) {
+  EpochBefore out;
+  if (const auto kl = line.find("kl"); kl != line.end()) {
+    out.kl = kl->is_number() ? kl->get<double>() : NAN;
+  }
+  out.had_spread =
+      line.value("dead_groups", int64_t{0}) < line.value("groups", int64_t{0});
+  return out;
+}
+
 std::string dead_groups_warning(const Sampled& sampled,
                                 const Advantages& advantages,
-                                const std::string& reward, double kl_before,
+                                const std::string& reward,
+                                const EpochBefore& before,
                                 const std::string& run_folder) {
   const int64_t dead = advantages.dead_groups, all = advantages.groups();
-  if (dead >= all) {
-    auto broken = broken_pictures(sampled.rollout.latents);
-    if (broken.empty() && !(kl_before <= kMostKl)) {
-      broken = cat("KL to the reference was ", kl_before,
-                   " a step and latent element in the epoch before");
-    }
-    RSM_CHECK(broken.empty(), "[finetune] all ", all,
-              " groups have rewards without spread, and the model is broken: ",
-              broken, ". ", way_back(run_folder));
-    throw Error(
-        cat("[reward ", reward, "] all ", all,
-            " groups have rewards without spread (the first reward is ",
-            sampled.scores.value[0].item<float>(),
-            "), so nothing can be learnt; use a graded reward, easier or other "
-            "prompts, more samples a group, or more noise "
-            "(sampling.noise_level)"));
+  if (dead < all) {
+    return 2 * dead >= all
+               ? cat(dead, " of ", all, " groups have no reward spread")
+               : "";
   }
-  return 2 * dead >= all
-             ? cat(dead, " of ", all, " groups have no reward spread")
-             : "";
+  auto broken = broken_pictures(sampled.rollout.latents);
+  if (broken.empty() && !(before.kl <= kMostKl)) {
+    broken = cat("KL to the reference was ", before.kl,
+                 " a step and latent element in the epoch before");
+  }
+  const auto what = cat("all ", all, " groups have rewards without spread");
+  RSM_CHECK(broken.empty(), "[finetune] ", what,
+            ", and the model is broken: ", broken, ". ", way_back(run_folder));
+  const auto said =
+      cat(what, " (the first reward is ", sampled.scores.value[0].item<float>(),
+          "), so nothing can be learnt");
+  RSM_CHECK(before.had_spread, "[reward ", reward, "] ", said,
+            "; use a graded reward, easier or other prompts, more samples a "
+            "group, or more noise (sampling.noise_level)");
+  return cat(said, " of this epoch; a second one in a row ends the run");
 }
 
 std::string why_not_finite(const torch::Tensor& y_old, double mean_kl,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "rsm/train/epoch.h"
@@ -26,13 +27,24 @@ std::string broken_pictures(const torch::Tensor& latents);
 /** Throws rsm::Error where pictures are not finite: no judge is asked. */
 void check_finite(const torch::Tensor& latents, const std::string& run_folder);
 
-/** What to say of groups without spread; "" where there are few. Throws
- * rsm::Error with advice where every group is dead. It names the reward, or
- * where pictures are broken or the epoch before had a KL of `kl_before` above
- * 1, the model. */
+/** What an epoch's log tells the next one. */
+struct EpochBefore {
+  double kl = 0;            ///< to the reference, a step and latent element
+  bool had_spread = false;  ///< rewards of some group differed
+};
+
+/** Of a line of the log; the one before the first epoch has neither. */
+EpochBefore epoch_before(const nlohmann::json& line);
+
+/** What to say of groups without spread; "" where there are few. One epoch of
+ * dead groups alone is passed over, by chance or because the reward is reached;
+ * the first of a run and the second in a row throw rsm::Error with advice. It
+ * names the reward, or where pictures are broken or the epoch before had a KL
+ * above 1, which is never passed over, the model. */
 std::string dead_groups_warning(const Sampled& sampled,
                                 const Advantages& advantages,
-                                const std::string& reward, double kl_before,
+                                const std::string& reward,
+                                const EpochBefore& before,
                                 const std::string& run_folder);
 
 /** The likely reason of a gradient that is not finite. */

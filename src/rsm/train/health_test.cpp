@@ -11,15 +11,16 @@ namespace rsm {
 namespace {
 
 /** An epoch of four groups, so many of them dead, with pictures of a size:
- * what is said of it where the epoch before had a KL of `kl_before`. */
-std::string said_of(int64_t dead, double picture_size, double kl_before) {
+ * what is said of it. */
+std::string said_of(int64_t dead, double picture_size,
+                    const EpochBefore& before) {
   Sampled sampled;
   sampled.scores.value = at::full({4}, 0.5);
   sampled.rollout.latents = at::full({4, 3, 2, 2}, picture_size);
   Advantages advantages;
   advantages.deviation = std::vector<double>(4, 1);
   advantages.dead_groups = dead;
-  return dead_groups_warning(sampled, advantages, "mine", kl_before, "runs/a");
+  return dead_groups_warning(sampled, advantages, "mine", before, "runs/a");
 }
 
 TEST(Health, WarnsOfDriftWithTheWayBack) {
@@ -33,19 +34,38 @@ TEST(Health, WarnsOfDriftWithTheWayBack) {
 }
 
 TEST(Health, DeadGroupsBlameTheRewardOnlyWhereTheModelIsWhole) {
-  expect_parts(error_of([&] { said_of(4, 0.5, 0.1); }),
+  expect_parts(error_of([&] { said_of(4, 0.5, {0.1}); }),
                {"[reward mine]", "graded reward", "0.5"});
   for (const auto& [size, kl] : std::vector<std::pair<double, double>>{
            {40, 0.1}, {0.5, 10}, {0.5, NAN}, {INFINITY, 0.1}}) {
-    const auto error = error_of([&, s = size, k = kl] { said_of(4, s, k); });
-    expect_parts(error, {"[finetune]", "broken", "--from runs/a"});
-    EXPECT_EQ(error.find("graded"), std::string::npos);
+    for (const bool had_spread : {false, true}) {
+      const auto error = error_of([&, s = size, k = kl] {
+        said_of(4, s, {k, had_spread});
+      });
+      expect_parts(error, {"[finetune]", "broken", "--from runs/a"});
+      EXPECT_EQ(error.find("graded"), std::string::npos);
+    }
   }
 }
 
 TEST(Health, HalfTheGroupsDeadIsAWarning) {
-  expect_parts(said_of(2, 0.5, 0), {"2 of 4 groups"});
-  EXPECT_EQ(said_of(1, 0.5, 0), "");
+  expect_parts(said_of(2, 0.5, {}), {"2 of 4 groups"});
+  EXPECT_EQ(said_of(1, 0.5, {}), "");
+}
+
+TEST(Health, OneEpochOfDeadGroupsIsPassedOverAfterOneThatHadSpread) {
+  const auto before = [](const char* line) {
+    return epoch_before(nlohmann::json::parse(line));
+  };
+  const auto live = before(R"({"kl":0.1,"groups":8,"dead_groups":7})");
+  EXPECT_EQ(live.kl, 0.1);
+  expect_parts(said_of(4, 0.5, live), {"all 4 groups", "0.5", "second one"});
+  for (const char* line :
+       {R"({"kl":0.1,"groups":8,"dead_groups":8})", R"({"epoch":0})"}) {
+    expect_parts(error_of([&] { said_of(4, 0.5, before(line)); }),
+                 {"[reward mine]", "graded reward"});
+  }
+  EXPECT_TRUE(std::isnan(before(R"({"kl":null})").kl));
 }
 
 TEST(Health, PicturesThatAreNotFiniteGoToNoJudge) {
