@@ -24,7 +24,8 @@ class PendingOn : public OnDevice {
                       on_device({"method={name: tempflow-grpo, estimator: "
                                  "{branches: [3, 2, 0, 0]}}",
                                  "prompts.per_epoch=5", "train.epochs=2",
-                                 "evaluation.every=10", "checkpoint.every=1"}));
+                                 "train.dead_epochs=0", "evaluation.every=10",
+                                 "checkpoint.every=1"}));
   }
 };
 RSM_ON_EVERY_DEVICE(PendingOn);
@@ -54,6 +55,30 @@ TEST_P(PendingOn, PicturesOfAFailedRewardAreJudgedAgainAndNothingIsLost) {
   expect_same_weights(folder / "whole", folder / "mended", repeats_its_bits());
   const auto log = read_log(options.folder + "/log.jsonl");
   EXPECT_EQ(log.back().at("images"), 2 * 5 * 5);
+}
+
+TEST_P(PendingOn, EpochsWithoutRewardSpreadArePassedOverAsOftenAsAskedFor) {
+  const TemporaryFolder folder;
+  const RedJudge judge(folder);
+  auto options = options_of(folder, "flat");
+  options.epochs = 4;
+  options.dead_epochs = 2;
+  NoProgress silent;
+  { Finetune(options, silent).run_epoch(); }
+  judge.set_mood("same");
+  for (int64_t in_a_row = 1; in_a_row <= 2; ++in_a_row) {
+    const auto line = Finetune(options, silent).run_epoch();  // resumes
+    EXPECT_EQ(line.at("dead_epochs"), in_a_row);
+    expect_parts(line.at("warnings").dump(),
+                 {"all 10 groups", cat(in_a_row, " in a row of the 2")});
+  }
+  expect_parts(error_of([&] { run_to_end(options); }),
+               {"without spread", "train.dead_epochs"});
+  judge.set_mood("");
+  run_to_end(options);
+  const auto log = read_log(options.folder + "/log.jsonl");
+  EXPECT_EQ(log.back().at("images"), 4 * 5 * 5);
+  EXPECT_FALSE(log.back().contains("dead_epochs"));
 }
 
 TEST_P(PendingOn, WhatARewardMendsByItselfIsAWarningWithItsCount) {

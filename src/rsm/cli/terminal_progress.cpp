@@ -15,7 +15,9 @@ constexpr double kTerminalSeconds = 0.2;  ///< between two drawings
 constexpr double kPipeSeconds = 30;
 constexpr int kBarWidth = 24;
 
+/** Work whose units take long is told in seconds a unit. */
 std::string rate_text(double rate) {
+  if (rate > 0 && rate < 0.1) return duration_text(1 / rate) + " each";
   char text[32];
   std::snprintf(text, sizeof text, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
   return text;

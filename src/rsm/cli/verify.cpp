@@ -30,7 +30,12 @@ int verify_methods(const VerifyArguments& args) {
     returns.push_back(parse<EstimatorKnobs::Return>(word));
   }
   const auto report =
-      verify::verify(args.methods, args.alpha, args.budget, progress, returns);
+      verify::verify(args.methods, args.alpha, args.budget, progress, returns,
+                     [&](const verify::Report& so_far) {
+                       progress.say(verify::line_of(so_far.methods.back()));
+                       if (!args.output.empty())
+                         verify::write_numbers(so_far, args.output);
+                     });
   std::vector<std::string> files;
   if (!args.output.empty()) files = verify::write_report(report, args.output);
   if (args.json) {

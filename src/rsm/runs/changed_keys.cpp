@@ -57,6 +57,7 @@ std::vector<std::string> changed_keys(const std::string& before,
                                       const std::vector<std::string>& proven) {
   static const std::vector<std::string> free = {
       "train.epochs",
+      "train.dead_epochs",
       "train.max_minutes",
       "train.max_images",
       "checkpoint.every",

@@ -127,6 +127,8 @@ void read_training(const Config& config, RunOptions& o) {
   o.max_images = section.integer("max_images", o.max_images, 0);
   o.updates_per_epoch =
       section.integer("updates_per_epoch", o.updates_per_epoch, 1, 1000);
+  o.dead_epochs =
+      section.integer("dead_epochs", o.dead_epochs, 0, kMostCounted);
   o.lr = section.real("lr", o.lr, 0, kLargest);
   o.lr_decay = section.choice("lr_schedule", "constant",
                               {"constant", "linear"}) == "linear";

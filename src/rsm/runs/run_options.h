@@ -56,6 +56,7 @@ struct RunOptions {
   double max_minutes = 0;  ///< of training, evaluation apart; 0: no limit
   int64_t max_images = 0;  ///< sampled for training; 0: no limit
   int64_t updates_per_epoch = 2;
+  int64_t dead_epochs = 1;  ///< without reward spread passed over, in a row
   double lr = 3e-4;
   bool lr_decay = false;  ///< linearly to 0 over `epochs`, else constant
   double adam_beta1 = 0.9;

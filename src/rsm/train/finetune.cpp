@@ -297,10 +297,13 @@ Guidance Finetune::guide(const Collected& sampled) {
     auto told = suspicious(sampled.drawn);
     for (const auto& text : part_warnings(sampled.parts)) told.push_back(text);
     out.warnings.insert(out.warnings.begin(), told.begin(), told.end());
-    const auto dead =
-        dead_groups_warning(sampled, out.advantages, parts_.reward->name(),
-                            epoch_before(state_.line), options_.folder);
+    const auto before = epoch_before(state_.line);
+    const auto dead = dead_groups_warning(
+        sampled, out.advantages, parts_.reward->name(), before, options_);
     if (!dead.empty()) out.warnings.push_back(dead);
+    if (out.advantages.dead_groups >= out.advantages.groups()) {
+      out.numbers["dead_epochs"] = static_cast<double>(before.dead_epochs + 1);
+    }
   } catch (...) {
     if (!sampled.is_replayed && ranks_.is_first()) {
       save_pending(options_.folder, state_.epoch, sampled.rollout, progress_);

@@ -73,8 +73,12 @@ EpochBefore epoch_before(const nlohmann::json& line) {
   if (const auto kl = line.find("kl"); kl != line.end()) {
     out.kl = kl->is_number() ? kl->get<double>() : NAN;
   }
-  out.had_spread =
-      line.value("dead_groups", int64_t{0}) < line.value("groups", int64_t{0});
+  const auto groups = line.find("groups");
+  out.is_trained = groups != line.end();
+  if (out.is_trained) {
+    out.dead_epochs =
+        line.value("dead_epochs", int64_t{line.at("dead_groups") >= *groups});
+  }
   return out;
 }
 
@@ -82,7 +86,7 @@ std::string dead_groups_warning(const Sampled& sampled,
                                 const Advantages& advantages,
                                 const std::string& reward,
                                 const EpochBefore& before,
-                                const std::string& run_folder) {
+                                const RunOptions& options) {
   const int64_t dead = advantages.dead_groups, all = advantages.groups();
   if (dead < all) {
     return 2 * dead >= all
@@ -96,14 +100,21 @@ std::string dead_groups_warning(const Sampled& sampled,
   }
   const auto what = cat("all ", all, " groups have rewards without spread");
   RSM_CHECK(broken.empty(), "[finetune] ", what,
-            ", and the model is broken: ", broken, ". ", way_back(run_folder));
+            ", and the model is broken: ", broken, ". ",
+            way_back(options.folder));
   const auto said =
       cat(what, " (the first reward is ", sampled.scores.value[0].item<float>(),
           "), so nothing can be learnt");
-  RSM_CHECK(before.had_spread, "[reward ", reward, "] ", said,
+  const int64_t in_a_row = before.dead_epochs + 1;
+  RSM_CHECK(before.is_trained && in_a_row <= options.dead_epochs, "[reward ",
+            reward, "] ", said,
             "; use a graded reward, easier or other prompts, more samples a "
-            "group, or more noise (sampling.noise_level)");
-  return cat(said, " of this epoch; a second one in a row ends the run");
+            "group, or more noise (sampling.noise_level)",
+            before.is_trained
+                ? ". train.dead_epochs: so many in a row are passed over"
+                : "");
+  return cat(said, " of this epoch, ", in_a_row, " in a row of the ",
+             options.dead_epochs, " that train.dead_epochs passes over");
 }
 
 std::string why_not_finite(const torch::Tensor& y_old, double mean_kl,

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "rsm/runs/run_options.h"
 #include "rsm/train/epoch.h"
 
 namespace rsm {
@@ -29,23 +30,25 @@ void check_finite(const torch::Tensor& latents, const std::string& run_folder);
 
 /** What an epoch's log tells the next one. */
 struct EpochBefore {
+  bool is_trained = false;  ///< it is one of training
   double kl = 0;            ///< to the reference, a step and latent element
-  bool had_spread = false;  ///< rewards of some group differed
+  int64_t dead_epochs = 0;  ///< up to it, in a row, without any reward spread
 };
 
-/** Of a line of the log; the one before the first epoch has neither. */
+/** Of a line of the log; the one before the first epoch has none of it. */
 EpochBefore epoch_before(const nlohmann::json& line);
 
-/** What to say of groups without spread; "" where there are few. One epoch of
- * dead groups alone is passed over, by chance or because the reward is reached;
- * the first of a run and the second in a row throw rsm::Error with advice. It
- * names the reward, or where pictures are broken or the epoch before had a KL
- * above 1, which is never passed over, the model. */
+/** What to say of groups without spread; "" where there are few. An epoch of
+ * dead groups alone is passed over, by chance or because the reward is reached:
+ * `options.dead_epochs` of them in a row. The first epoch of a run, and one
+ * more in a row, throw rsm::Error with advice. It names the reward, or where
+ * pictures are broken or the epoch before had a KL above 1, which is never
+ * passed over, the model. */
 std::string dead_groups_warning(const Sampled& sampled,
                                 const Advantages& advantages,
                                 const std::string& reward,
                                 const EpochBefore& before,
-                                const std::string& run_folder);
+                                const RunOptions& options);
 
 /** The likely reason of a gradient that is not finite. */
 std::string why_not_finite(const torch::Tensor& y_old, double mean_kl,

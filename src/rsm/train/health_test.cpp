@@ -13,14 +13,17 @@ namespace {
 /** An epoch of four groups, so many of them dead, with pictures of a size:
  * what is said of it. */
 std::string said_of(int64_t dead, double picture_size,
-                    const EpochBefore& before) {
+                    const EpochBefore& before, int64_t passed_over = 1) {
   Sampled sampled;
   sampled.scores.value = at::full({4}, 0.5);
   sampled.rollout.latents = at::full({4, 3, 2, 2}, picture_size);
   Advantages advantages;
   advantages.deviation = std::vector<double>(4, 1);
   advantages.dead_groups = dead;
-  return dead_groups_warning(sampled, advantages, "mine", before, "runs/a");
+  RunOptions options;
+  options.folder = "runs/a";
+  options.dead_epochs = passed_over;
+  return dead_groups_warning(sampled, advantages, "mine", before, options);
 }
 
 TEST(Health, WarnsOfDriftWithTheWayBack) {
@@ -34,13 +37,13 @@ TEST(Health, WarnsOfDriftWithTheWayBack) {
 }
 
 TEST(Health, DeadGroupsBlameTheRewardOnlyWhereTheModelIsWhole) {
-  expect_parts(error_of([&] { said_of(4, 0.5, {0.1}); }),
+  expect_parts(error_of([&] { said_of(4, 0.5, {.kl = 0.1}); }),
                {"[reward mine]", "graded reward", "0.5"});
   for (const auto& [size, kl] : std::vector<std::pair<double, double>>{
            {40, 0.1}, {0.5, 10}, {0.5, NAN}, {INFINITY, 0.1}}) {
-    for (const bool had_spread : {false, true}) {
+    for (const bool is_trained : {false, true}) {
       const auto error = error_of([&, s = size, k = kl] {
-        said_of(4, s, {k, had_spread});
+        said_of(4, s, {is_trained, k});
       });
       expect_parts(error, {"[finetune]", "broken", "--from runs/a"});
       EXPECT_EQ(error.find("graded"), std::string::npos);
@@ -53,19 +56,28 @@ TEST(Health, HalfTheGroupsDeadIsAWarning) {
   EXPECT_EQ(said_of(1, 0.5, {}), "");
 }
 
-TEST(Health, OneEpochOfDeadGroupsIsPassedOverAfterOneThatHadSpread) {
+TEST(Health, EpochsOfDeadGroupsArePassedOverAfterOneThatHadSpread) {
   const auto before = [](const char* line) {
     return epoch_before(nlohmann::json::parse(line));
   };
   const auto live = before(R"({"kl":0.1,"groups":8,"dead_groups":7})");
   EXPECT_EQ(live.kl, 0.1);
-  expect_parts(said_of(4, 0.5, live), {"all 4 groups", "0.5", "second one"});
-  for (const char* line :
-       {R"({"kl":0.1,"groups":8,"dead_groups":8})", R"({"epoch":0})"}) {
-    expect_parts(error_of([&] { said_of(4, 0.5, before(line)); }),
+  expect_parts(said_of(4, 0.5, live), {"all 4 groups", "0.5", "1 in a row"});
+  const char* first = R"({"epoch":0})";
+  const char* dead = R"({"kl":0.1,"groups":8,"dead_groups":8})";
+  const char* second =
+      R"({"kl":0.1,"groups":8,"dead_groups":8,"dead_epochs":2.0})";
+  for (const auto& [line, passed_over] :
+       std::vector<std::pair<const char*, int64_t>>{
+           {first, 9}, {dead, 1}, {second, 2}}) {
+    expect_parts(error_of([&, l = line, n = passed_over] {
+                   said_of(4, 0.5, before(l), n);
+                 }),
                  {"[reward mine]", "graded reward"});
   }
-  EXPECT_TRUE(std::isnan(before(R"({"kl":null})").kl));
+  expect_parts(said_of(4, 0.5, before(second), 3), {"3 in a row of the 3"});
+  EXPECT_TRUE(
+      std::isnan(before(R"({"kl":null,"groups":8,"dead_groups":0})").kl));
 }
 
 TEST(Health, PicturesThatAreNotFiniteGoToNoJudge) {

@@ -111,6 +111,7 @@ RunOptions run_options(const Method& method, const Path& path,
   o.lora = false;
   o.epochs = budget.epochs;
   o.updates_per_epoch = 1;
+  o.dead_epochs = kNever;
   o.lr = budget.lr;
   o.lr_decay = true;
   o.weight_decay = 0;
@@ -234,7 +235,8 @@ std::vector<Method> methods_with(const std::vector<std::string>& names,
 
 Report verify(const std::vector<std::string>& names, double alpha,
               const Budget& budget, Progress& progress,
-              const std::vector<Return>& returns) {
+              const std::vector<Return>& returns,
+              const std::function<void(const Report&)>& after_each) {
   const Clock clock;
   const auto methods = methods_with(names, returns, alpha);
   Report out{.alpha = alpha, .budget = budget};
@@ -267,10 +269,11 @@ Report verify(const std::vector<std::string>& names, double alpha,
     }
     verification.verdict = verdict_of(verification.results);
     out.methods.push_back(std::move(verification));
+    out.seconds = clock.seconds();
+    if (after_each) after_each(out);
     progress.update(std::ssize(out.methods), entry.name);
   }
   progress.end();
-  out.seconds = clock.seconds();
   return out;
 }
 

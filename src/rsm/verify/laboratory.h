@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -79,10 +80,12 @@ struct Report {
  * some returns: others than hard ones are named behind the method. A black box
  * asks for no gradient: methods that need one are not tried on it. Throws
  * rsm::UsageError for unknown names, and for named methods that cannot have
- * such a return; where none is named, those are passed over. */
+ * such a return; where none is named, those are passed over. `after_each` is
+ * shown what is measured so far, after each method. */
 Report verify(const std::vector<std::string>& names, double alpha,
               const Budget& budget, Progress& progress,
-              const std::vector<EstimatorKnobs::Return>& returns = {
-                  EstimatorKnobs::Return::hard});
+              const std::vector<EstimatorKnobs::Return>& returns =
+                  {EstimatorKnobs::Return::hard},
+              const std::function<void(const Report&)>& after_each = {});
 
 }  // namespace rsm::verify

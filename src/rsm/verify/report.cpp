@@ -174,6 +174,14 @@ std::string density_plot(const Known& known, const std::string& method,
 
 }  // namespace
 
+std::string line_of(const Verification& method) {
+  auto out = cat(method.method, ": ", to_string(method.verdict));
+  for (const auto& result : method.results) {
+    out += cat("; ", result.problem, " ", cell_of(result));
+  }
+  return out;
+}
+
 std::string text_of(const Report& all) {
   std::string out = cat(
       "alpha ", report::format_short(all.alpha), ", ", all.budget.epochs,
@@ -229,11 +237,16 @@ json to_json(const Report& all) {
   return out;
 }
 
+std::string write_numbers(const Report& all, const std::string& folder) {
+  make_folders(folder);
+  auto path = folder + "/verify.json";
+  write_json_atomic(path, to_json(all));
+  return path;
+}
+
 std::vector<std::string> write_report(const Report& all,
                                       const std::string& folder) {
-  make_folders(folder);
-  std::vector<std::string> written = {folder + "/verify.json"};
-  write_json_atomic(written.back(), to_json(all));
+  std::vector<std::string> written = {write_numbers(all, folder)};
   std::map<std::string, Known> known;
   for (const auto& problem : problems(all.alpha)) {
     known[problem.name] = known_of(problem);

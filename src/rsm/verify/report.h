@@ -13,12 +13,18 @@ namespace rsm::verify {
  * samples measure. */
 std::string text_of(const Report& report);
 
+/** One method's: "ram: exact; gauss-linear 3 %, as 1/alpha; ..." */
+std::string line_of(const Verification& method);
+
 /** Everything measured: {alpha, budget, seconds, problems, methods}. */
 nlohmann::json to_json(const Report& report);
 
-/** Writes into the folder verify.json and, for each method and problem,
- * METHOD-PROBLEM.svg: the densities along the line on which the answer leaves
- * the reference. Returns the paths. Throws rsm::Error where it cannot. */
+/** Writes verify.json into the folder; returns its path. */
+std::string write_numbers(const Report& report, const std::string& folder);
+
+/** Writes verify.json and, for each method and problem, METHOD-PROBLEM.svg: the
+ * densities along the line on which the answer leaves the reference. Returns
+ * the paths. Throws rsm::Error where it cannot. */
 std::vector<std::string> write_report(const Report& report,
                                       const std::string& folder);
 

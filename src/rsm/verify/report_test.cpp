@@ -10,10 +10,22 @@
 namespace rsm::verify {
 namespace {
 
-Report small_report() {
+Report small_report(const std::function<void(const Report&)>& after_each = {}) {
   NoProgress silent;
   return verify({"ram", "draft-k"}, 1,
-                {.epochs = 1, .pictures = 8, .points = 64}, silent);
+                {.epochs = 1, .pictures = 8, .points = 64}, silent,
+                {EstimatorKnobs::Return::hard}, after_each);
+}
+
+TEST(VerifyReport, TellsEachMethodAsItComes) {
+  std::vector<std::string> lines;
+  small_report([&](const Report& so_far) {
+    EXPECT_EQ(so_far.methods.size(), lines.size() + 1);
+    lines.push_back(line_of(so_far.methods.back()));
+  });
+  ASSERT_EQ(lines.size(), 2U);
+  expect_parts(lines[0], {"ram: ", "; gauss-linear ", "; modes-step "});
+  expect_parts(lines[1], {"draft-k: ", "; modes-quadratic "});
 }
 
 TEST(VerifyReport, TellsMethodsProblemsAndWhatIsKnown) {
