@@ -29,13 +29,12 @@ int verify_methods(const VerifyArguments& args) {
   for (const auto& word : args.returns) {
     returns.push_back(parse<EstimatorKnobs::Return>(word));
   }
-  const auto report =
-      verify::verify(args.methods, args.alpha, args.budget, progress, returns,
-                     [&](const verify::Report& so_far) {
-                       progress.say(verify::line_of(so_far.methods.back()));
-                       if (!args.output.empty())
-                         verify::write_numbers(so_far, args.output);
-                     });
+  const auto report = verify::verify(
+      args.methods, args.alpha, args.budget, progress, returns,
+      [&](const verify::Report& so_far, const verify::Verification& latest) {
+        progress.say(verify::line_of(latest));
+        if (!args.output.empty()) verify::write_numbers(so_far, args.output);
+      });
   std::vector<std::string> files;
   if (!args.output.empty()) files = verify::write_report(report, args.output);
   if (args.json) {
@@ -103,7 +102,9 @@ void add_verify(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_option("--seed", args->budget.seed, "of all random numbers")
       ->capture_default_str();
-  command->add_option("--threads", args->budget.threads, "cores")
+  command
+      ->add_option("--threads", args->budget.threads,
+                   "methods at once, a core each")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_option("-o,--out", args->output,

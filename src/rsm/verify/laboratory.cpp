@@ -8,21 +8,15 @@
 
 #include "rsm/base/clock.h"
 #include "rsm/base/error.h"
-#include "rsm/methods/catalogue.h"
 #include "rsm/methods/check_method.h"
-#include "rsm/methods/names.h"
 #include "rsm/models/guided_network.h"
 #include "rsm/models/loading.h"
-#include "rsm/paths/ddim_path.h"
-#include "rsm/paths/flow_path.h"
 #include "rsm/runs/checkpoint.h"
 #include "rsm/train/finetune.h"
 #include "rsm/verify/world_network.h"
 
 namespace rsm::verify {
 namespace {
-
-using Return = EstimatorKnobs::Return;
 
 /** Rows of a network call: latents are tiny, calls are not. */
 constexpr int64_t kTile = 256;
@@ -34,7 +28,6 @@ constexpr int64_t kNever = 1000000000;
 constexpr double kUnclipped = 1e30;
 /** Updates of 33 before the end count: single ones are noisy. */
 constexpr double kAverage = 0.97;
-constexpr double kExactGap = 0.1, kFailedGap = 0.7;
 
 /** A folder that is gone with it. */
 class ScratchFolder {
@@ -81,12 +74,6 @@ void load_average(NetworkModule& network, const std::string& folder) {
   const auto last = latest_checkpoint(folder);
   RSM_CHECK(last, "[verify] ", folder, " has no checkpoint");
   load_parameters(network, with_prefix(last->tensors, "average."), "[verify]");
-}
-
-/** An even grid: the worlds' densities are as wide as the noise. */
-std::shared_ptr<const Path> path_of(Family family) {
-  if (family == Family::diffusion) return std::make_shared<DdimPath>();
-  return std::make_shared<FlowPath>(FlowMatchSchedule{.shift = 1});
 }
 
 }  // namespace
@@ -171,109 +158,6 @@ Result result_of(const Tempered& tempered, const Judge& judge,
     out.failure = failure.what();
   }
   out.seconds = clock.seconds();
-  return out;
-}
-
-Verification::Verdict verdict_of(const std::vector<Result>& results) {
-  using Verdict = Verification::Verdict;
-  auto out = Verdict::exact;
-  for (const auto& result : results) {
-    if (!result.failure.empty() || result.gap > kFailedGap) {
-      return Verdict::failed;
-    }
-    if (!result.at_floor && result.gap > kExactGap) out = Verdict::biased;
-  }
-  return results.empty() ? Verdict::failed : out;
-}
-
-std::string to_string(Verification::Verdict verdict) {
-  switch (verdict) {
-    case Verification::Verdict::exact:
-      return "exact";
-    case Verification::Verdict::biased:
-      return "biased";
-    case Verification::Verdict::failed:
-      return "failed";
-  }
-  throw Error("[verify] a verdict outside its enum");
-}
-
-namespace {
-
-/** Entries with each of some returns, the names telling which. */
-std::vector<Method> methods_with(const std::vector<std::string>& names,
-                                 const std::vector<Return>& returns,
-                                 double alpha) {
-  std::vector<Method> entries, out;
-  for (const auto& name : names) entries.push_back(find_method(name));
-  if (names.empty()) entries = catalogue();
-  for (const auto& entry : entries) {
-    for (const auto kind : returns) {
-      auto method = entry;
-      method.estimator.returns = kind;
-      if (kind == Return::hard) {
-        out.push_back(method);
-        continue;
-      }
-      method.name += cat(" ", rsm::to_string(kind));
-      const auto family = entry.family.value_or(Family::flow);
-      try {
-        const auto tempered = at_alpha(for_family(method, family), alpha,
-                                       *path_of(family), /*dimensions=*/2);
-        check_method(tempered.method, steps_of(tempered.method));
-      } catch (const UsageError&) {
-        if (!names.empty()) throw;
-        continue;
-      }
-      out.push_back(method);
-    }
-  }
-  return out;
-}
-
-}  // namespace
-
-Report verify(const std::vector<std::string>& names, double alpha,
-              const Budget& budget, Progress& progress,
-              const std::vector<Return>& returns,
-              const std::function<void(const Report&)>& after_each) {
-  const Clock clock;
-  const auto methods = methods_with(names, returns, alpha);
-  Report out{.alpha = alpha, .budget = budget};
-  progress.begin("verify", std::ssize(methods));
-  for (const auto& entry : methods) {
-    const auto family = entry.family.value_or(Family::flow);
-    const auto word = rsm::to_string(family);
-    auto& judges = out.judges[word];
-    if (judges.empty()) {
-      for (auto& problem : problems(alpha)) {
-        judges.emplace_back(std::move(problem), path_of(family), budget.points,
-                            budget.seed);
-      }
-    }
-    const auto method = for_family(entry, family);
-    Verification verification{.method = entry.name, .family = word};
-    for (const auto& judge : judges) {
-      const auto& problem = judge.problem();
-      if (method.estimator.needs_gradients() &&
-          !problem.reward.is_differentiable()) {
-        continue;
-      }
-      progress.stop_point();
-      const auto tempered = at_alpha(method, alpha, *judge.path(),
-                                     problem.reference.dimensions());
-      verification.is_given_pull = tempered.is_given_pull;
-      verification.known_biases = known_biases(tempered, family);
-      verification.results.push_back(
-          result_of(tempered, judge, budget, progress));
-    }
-    verification.verdict = verdict_of(verification.results);
-    out.methods.push_back(std::move(verification));
-    out.seconds = clock.seconds();
-    if (after_each) after_each(out);
-    progress.update(std::ssize(out.methods), entry.name);
-  }
-  progress.end();
   return out;
 }
 

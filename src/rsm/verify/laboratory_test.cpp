@@ -211,24 +211,6 @@ TEST(AtAlpha, GradientsCarriedBackRestAtTheTilt) {
             0.8);
 }
 
-Result with_gap(double gap, bool at_floor = false) {
-  Result out;
-  out.gap = gap;
-  out.at_floor = at_floor;
-  return out;
-}
-
-TEST(Verdict, IsOfTheWorstProblem) {
-  using Verdict = Verification::Verdict;
-  EXPECT_EQ(verdict_of({with_gap(0.09), with_gap(0.4, true)}), Verdict::exact);
-  EXPECT_EQ(verdict_of({with_gap(0.09), with_gap(0.2)}), Verdict::biased);
-  EXPECT_EQ(verdict_of({with_gap(0.2), with_gap(0.8)}), Verdict::failed);
-  Result none;
-  none.failure = "diverged";
-  EXPECT_EQ(verdict_of({with_gap(0), none}), Verdict::failed);
-  EXPECT_EQ(verdict_of({}), Verdict::failed);
-}
-
 /** RAM's fixed point on a normal density with r = x is the exact tilt
  * (arXiv 2605.10759): the whole engine trains to it. Both means are of the same
  * starts and steps, so that only what was learnt can differ. */

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "rsm/verify/laboratory.h"
+#include "rsm/verify/verification.h"
 
 namespace rsm::verify {
 

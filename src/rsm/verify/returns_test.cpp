@@ -4,7 +4,7 @@
 
 #include "rsm/base/error.h"
 #include "rsm/io/testing.h"
-#include "rsm/verify/laboratory.h"
+#include "rsm/verify/verification.h"
 
 namespace rsm::verify {
 namespace {
