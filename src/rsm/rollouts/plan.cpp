@@ -199,6 +199,24 @@ int64_t RolloutPlan::evaluations_per_root() const {
   return evaluations;
 }
 
+bool RolloutPlan::is_common_at(int64_t step) const {
+  if (!estimator.shared_start || sharing == Sharing::none ||
+      (estimator.source != Source::rollout &&
+       estimator.source != Source::tree)) {
+    return false;
+  }
+  for (int64_t i = 0; i < step; ++i) {
+    if (branches_at(i) > 0) return false;
+  }
+  return true;
+}
+
+int64_t RolloutPlan::evaluations(int64_t prompts, int64_t members) const {
+  int64_t common = 0;
+  while (common < steps && is_common_at(common)) ++common;
+  return prompts * (members * (evaluations_per_root() - common) + common);
+}
+
 double RolloutPlan::noise_factor_at(int64_t step) const {
   return splits_at(*this, step) ? estimator.tree.split_noise : 1;
 }

@@ -67,7 +67,7 @@ struct RolloutPlan {
   int64_t images_per_root() const;
   /** States one root hands on. */
   int64_t states_per_root() const;
-  /** Network evaluations one root costs, text guidance counted once.
+  /** Network evaluations one root costs by itself, text guidance counted once.
    * Branches: (i_last + 1) + sum K_i (N - 1 - i), where i_last is the last
    * branching or anchored step: a root's own output serves its branches. Cheap
    * continuations put min(n, N - 1 - i) for N - 1 - i.
@@ -77,6 +77,12 @@ struct RolloutPlan {
    * Where nothing is shared every branch, and every child of a split, costs
    * one more. */
   int64_t evaluations_per_root() const;
+  /** Those of so many prompts with `members` roots each: roots of a prompt that
+   * are still in one state cost one. */
+  int64_t evaluations(int64_t prompts, int64_t members) const;
+  /** Whether all roots of a prompt are in one state at `step`: a path's or a
+   * tree's that begin alike, as far as no noise was drawn. */
+  bool is_common_at(int64_t step) const;
 
   /** Different states of one root at `step`: children^(splits before) in a
    * tree, 2 of a pair, else 1. */

@@ -26,7 +26,7 @@ TEST(RollOut, EvaluatesWhatThePlanSaysAndNoMore) {
     int64_t told = 0;
     const auto rollout = roll_out(denoiser, *path, plan, request_for(2, 2),
                                   [&](int64_t done) { told = done; });
-    EXPECT_EQ(denoiser.rows, 4 * plan.evaluations_per_root());
+    EXPECT_EQ(denoiser.rows, plan.evaluations(2, 2));
     EXPECT_EQ(rollout.evaluations, denoiser.rows);
     EXPECT_EQ(told, denoiser.rows);
     EXPECT_EQ(rollout.rows(), 4 * plan.rows_per_root());

@@ -80,8 +80,27 @@ torch::Tensor Sampling::evaluate(const torch::Tensor& x, const torch::Tensor& t,
 }
 
 torch::Tensor Sampling::evaluate_at(const torch::Tensor& x, int64_t step) {
+  if (plan_.is_common_at(step)) return evaluate_common(x, step);
   return evaluate(x, at::full({x.size(0)}, times_[step], at::kFloat),
                   prompts_of_roots(x.size(0) / roots()));
+}
+
+torch::Tensor Sampling::evaluate_common(const torch::Tensor& x, int64_t step) {
+  std::vector<int64_t> first, of_root, prompts;
+  for (int64_t root = 0; root < roots(); ++root) {
+    if (root == 0 || roots_[root].prompt != roots_[root - 1].prompt) {
+      first.push_back(root);
+      prompts.push_back(roots_[root].prompt);
+    }
+    of_root.push_back(std::ssize(first) - 1);
+  }
+  const auto rows = [&](const std::vector<int64_t>& all) {
+    return torch::tensor(all, at::kLong).to(x.device());
+  };
+  const auto y = evaluate(
+      x.index_select(0, rows(first)),
+      at::full({std::ssize(first)}, times_[step], at::kFloat), prompts);
+  return y.index_select(0, rows(of_root));
 }
 
 torch::Tensor Sampling::ode_step(const torch::Tensor& x, const torch::Tensor& y,

@@ -37,7 +37,8 @@ class Sampling {
    * index into the request's prompts. */
   torch::Tensor evaluate(const torch::Tensor& x, const torch::Tensor& t,
                          const std::vector<int64_t>& prompt);
-  /** Its outputs at states of one step. */
+  /** Its outputs at states of one step; roots of a prompt that are still in one
+   * state (plan().is_common_at()) are asked for once. */
   torch::Tensor evaluate_at(const torch::Tensor& x, int64_t step);
 
   /** Where the deterministic step leads. */
@@ -97,6 +98,7 @@ class Sampling {
   int64_t roots() const { return static_cast<int64_t>(roots_.size()); }
   /** Copies [roots * m,...] to the places `from` on of each of these roots. */
   void put(torch::Tensor& all, const torch::Tensor& values, int64_t from) const;
+  torch::Tensor evaluate_common(const torch::Tensor& x, int64_t step);
   /** The reference's outputs. */
   torch::Tensor reference_at(const torch::Tensor& x, const torch::Tensor& t,
                              const std::vector<int64_t>& prompt);

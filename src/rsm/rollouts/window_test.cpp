@@ -125,5 +125,47 @@ TEST(Window, IsFollowedByFewerStepsOfSecondOrder) {
   }
 }
 
+/** Roots that begin alike are in one state until noise is drawn: the network is
+ * asked once for all of a prompt, and every number is what it was. */
+TEST(Window, AsksOnceForStatesThatRootsOfAPromptHaveInCommon) {
+  constexpr int64_t kPrompts = 2, kMembers = 3;
+  const auto request = request_for(kPrompts, kMembers);
+  for (const auto& path : both_paths()) {
+    SCOPED_TRACE(name_of(*path));
+    EstimatorKnobs tree;
+    tree.source = EstimatorKnobs::Source::tree;
+    tree.tree.split_steps = {1};
+    tree.tree.children = 2;
+    tree.tree.sde_steps = {1, 3};
+    EstimatorKnobs later;
+    later.source = EstimatorKnobs::Source::rollout;
+    later.window = {.size = 2, .start = 2};
+    auto judged = later;
+    judged.baseline = EstimatorKnobs::Baseline::previous_step;
+    for (auto& [knobs, common] :
+         std::vector<std::pair<EstimatorKnobs, int64_t>>{
+             {later, 3}, {judged, 3}, {tree, 2}}) {
+      knobs.shared_start = true;
+      const auto plan = plan_of(*path, knobs, 6);
+      auto apart = plan;
+      apart.sharing = Sharing::sampling;
+      apart.estimator.shared_start = false;
+      EXPECT_EQ(plan.evaluations(kPrompts, kMembers),
+                plan.evaluations(kPrompts * kMembers, 1) -
+                    common * kPrompts * (kMembers - 1));
+      EXPECT_EQ(apart.evaluations(kPrompts, kMembers),
+                plan.evaluations(kPrompts * kMembers, 1));
+      const auto rollout = roll_out_with_gaussian(path, plan, request);
+      EXPECT_EQ(rollout.evaluations, plan.evaluations(kPrompts, kMembers));
+      auto again = plan;
+      again.sharing = Sharing::none;
+      const auto all = roll_out_with_gaussian(path, again, request);
+      EXPECT_EQ(all.evaluations,
+                kPrompts * kMembers * again.evaluations_per_root());
+      EXPECT_TRUE(rollout.latents.equal(all.latents));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace rsm

@@ -132,7 +132,7 @@ EpochCost measure_cost(const RunOptions& o, const Forecast& f) {
   const double training = predict(policy.copy(Copy::training), o.train_tiles);
   const double update =
       update_seconds_per_row(model, picture, o, policy, optimiser);
-  cost.rollout_seconds = scaled(rollout, f.evaluations.rollout);
+  cost.rollout_seconds = rollout * f.mean_rollout;
   cost.old_seconds =
       scaled(training, f.evaluations.old + f.evaluations.reference);
   cost.update_seconds =

@@ -176,6 +176,22 @@ int64_t old_evaluations(const RunOptions& o, const RolloutIndex& index,
                                         trained, o.seed));
 }
 
+/** Evaluations of an epoch's rollout, of all epochs on average: a window of
+ * steps that moves changes them. */
+double mean_rollout(const RunOptions& o) {
+  constexpr int64_t kEnough = 10000;
+  const int64_t epochs = o.method.estimator.window.is_on()
+                             ? std::clamp<int64_t>(o.epochs, 1, kEnough)
+                             : 1;
+  double sum = 0;
+  for (int64_t epoch = 0; epoch < epochs; ++epoch) {
+    sum += static_cast<double>(
+        plan_of_epoch(o.plan(), epoch, o.seed)
+            .evaluations(o.prompts_per_epoch, o.samples_per_prompt));
+  }
+  return sum / static_cast<double>(epochs);
+}
+
 /** How many of the states that are wanted are known, both rising. */
 int64_t kept_of(const std::vector<int64_t>& wanted,
                 const std::vector<int64_t>& known) {
@@ -221,7 +237,9 @@ Forecast forecast(const RunOptions& o) {
   f.smallest_update = f.states / o.updates_per_epoch;
   f.largest_update = (f.states + o.updates_per_epoch - 1) / o.updates_per_epoch;
   f.updates = std::min(o.updates_per_epoch, f.states);
-  f.evaluations.rollout = f.roots * plan.evaluations_per_root();
+  f.evaluations.rollout =
+      plan.evaluations(o.prompts_per_epoch, o.samples_per_prompt);
+  f.mean_rollout = mean_rollout(o);
   f.evaluations.old = old_evaluations(o, index, trained);
   const auto wanted = reference_states(o.method, index, trained, o.seed);
   f.kept_references = kept_of(wanted, paying_states(plan, index));

@@ -20,13 +20,15 @@ struct Forecast {
   int64_t updates = 0;
   int64_t smallest_update = 0, largest_update = 0;  ///< in states
 
-  /** Network evaluations by sample, as the log counts them. */
+  /** Network evaluations by sample, as the log counts them, of the first epoch.
+   */
   struct {
     int64_t rollout = 0, guidance = 0, old = 0, reference = 0, update = 0;
     int64_t sum() const {
       return rollout + guidance + old + reference + update;
     }
   } evaluations;
+  double mean_rollout = 0;  ///< the rollout's, of all epochs on average
   /** Of the reference's those that soft returns take and the loss does not
    * need, and states whose output is kept for it. */
   int64_t cost_evaluations = 0, kept_references = 0;
@@ -48,7 +50,7 @@ struct Advice {
 std::vector<Advice> advise(const RunOptions& options, const Forecast& forecast,
                            const Prompts& train, const Prompts& held_out);
 
-/** What an epoch takes on this machine. */
+/** What an epoch takes on this machine, on average. */
 struct EpochCost {
   double rollout_seconds = 0;
   double reward_seconds = 0;

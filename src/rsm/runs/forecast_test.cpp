@@ -59,6 +59,21 @@ TEST(Forecast, WithoutSharingEveryRowCostsAPass) {
   EXPECT_EQ(b.evaluations.rollout - a.evaluations.rollout, a.rows);
 }
 
+TEST(Forecast, FollowsAWindowThroughTheEpochs) {
+  const auto f = forecast(read_run_options(Config::parse(R"(
+name: moving
+model: models/shapes-flow
+method: {name: mix-grpo, estimator: {window: {every: 1}}}
+prompts: {per_epoch: 5, samples_per_prompt: 3}
+sampling: {steps: 10}
+train: {epochs: 4}
+)",
+                                                         "my.yaml")));
+  // Of 10 steps the first, then the first two, three and four are in common.
+  EXPECT_EQ(f.evaluations.rollout, 5 * (1 + 3 * 9));
+  EXPECT_DOUBLE_EQ(f.mean_rollout, 5 * (2.5 + 3 * 7.5));
+}
+
 TEST(Advise, NamesWhatDoesNotAddUp) {
   EXPECT_TRUE(advises({"prompts.per_epoch=5000"}, "prompts.per_epoch"));
   EXPECT_TRUE(advises({"prompts.per_epoch=16"}, "prompts.per_epoch"));

@@ -166,7 +166,7 @@ void Collector::draw_prompts(Rollout& rollout, const RolloutRequest& whole,
   const int64_t parts =
       std::min(left, rollout_parts(rollout, prompts, reward_.is_remote()));
   progress_.begin(cat("epoch ", whole.epoch + 1, " rollout"),
-                  prompts * whole.members * plan_.evaluations_per_root());
+                  plan_.evaluations(prompts, whole.members));
   const auto cost = running_cost(options_.method, reference);
   for (int64_t p = 0; p < parts; ++p) {
     const int64_t first = own.first + left * p / parts;

@@ -237,6 +237,14 @@ void add_of_steps(const EstimatorKnobs& knobs, std::vector<std::string>& out) {
   }
 }
 
+bool leaves_out_dead_groups(const Method& method) {
+  using Mask = RegularisationKnobs::Mask;
+  const auto& knobs = method.estimator;
+  return method.regularisation.mask == Mask::policy &&
+         !knobs.is_first_order() && !knobs.has_flow() &&
+         !knobs.is_of_pictures() && !knobs.is_of_pairs();
+}
+
 }  // namespace
 
 std::vector<std::string> known_biases(const Tempered& tempered, Family family) {
@@ -252,6 +260,11 @@ std::vector<std::string> known_biases(const Tempered& tempered, Family family) {
   }
   if (!method.regularisation.pull_rows) {
     out.emplace_back("guidance and pull act at different times");
+  }
+  if (leaves_out_dead_groups(method)) {
+    out.emplace_back(
+        "groups without spread leave the guidance's mean and not the pull's: "
+        "of rewards with few values the rest act the stronger (mask: none)");
   }
   add_temperature(tempered, out);
   if (knobs.is_of_pictures()) {

@@ -255,6 +255,24 @@ TEST(Laboratory, BalanceAndScorersRaiseTheReward) {
   }
 }
 
+/** Of a reward of 0 and 1 most siblings of one state have the same: groups
+ * without spread leave the mean of the guidance and stay in the pull's, which
+ * makes the rest act the stronger, unless they are counted. */
+TEST(Laboratory, GroupsWithoutSpreadMakeTheOthersActStronger) {
+  NoProgress silent;
+  const auto judge = judge_of("modes-step", even_flow(), 1, 1024);
+  const auto strength = [&](RegularisationKnobs::Mask mask) {
+    auto method = find_method("rsm-flow");
+    method.regularisation.mask = mask;
+    const auto result = result_of(at_alpha(method, 1, *judge.path(), 2), judge,
+                                  {.epochs = 80, .points = 1024}, silent);
+    EXPECT_EQ(result.failure, "");
+    return result.fit.strength;
+  };
+  EXPECT_GT(strength(RegularisationKnobs::Mask::policy), 2);
+  EXPECT_NEAR(strength(RegularisationKnobs::Mask::none), 1, 0.3);
+}
+
 /** The same numbers from the same seed, and what the engine refuses is told. */
 TEST(Laboratory, RepeatsAndTellsWhatIsRefused) {
   NoProgress silent;
