@@ -10,7 +10,8 @@
 /** Comparing rollouts; for tests alone. */
 namespace rsm {
 
-/** One root's part of a rollout, numbered from 0. */
+/** One root's part of a rollout, numbered from 0, but for its evaluations:
+ * roots may share some. */
 inline Rollout root_of(const Rollout& all, int64_t root) {
   const int64_t roots = all.state_root.back() + 1;
   const auto slice = [&](const torch::Tensor& x) {
@@ -42,7 +43,6 @@ inline Rollout root_of(const Rollout& all, int64_t root) {
   out.row_images = part(all.row_images, 0);
   out.image_prompt = part(all.image_prompt, prompt);
   out.shared = all.shared;
-  out.evaluations = all.evaluations / roots;
   return out;
 }
 
