@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "rsm/base/error.h"
+#include "rsm/objective/rows.h"
+#include "rsm/objective/strength.h"
 #include "rsm/objective/temperature.h"
 #include "rsm/plot/format.h"
 #include "rsm/rollouts/plan.h"
@@ -54,19 +57,51 @@ bool is_tempered_by_pull(const EstimatorKnobs& knobs) {
          (!knobs.is_of_pictures() || weight == Weight::advantage);
 }
 
-/** Of each trained step. */
-std::vector<double> temperatures(const Method& method, const Path& path,
-                                 int64_t dimensions) {
+/** How far the exact tilt is from the reference in the network's outputs, for a
+ * slope of 1 of the value over alpha: the score's part in them. */
+double tilt_of_outputs(const Path& path, double t) {
+  const double noise = path.noise(t);
+  return path.family() == Family::flow ? noise / path.signal(t) : noise;
+}
+
+/** temperature() of a step of the ODE: its outputs rest where
+ * k_ref (y - y_ref) = g m_y G / 2, and the tilt's would be at
+ * tilt_of_outputs() G / alpha. */
+double ode_temperature(const Method& method, const Path& path,
+                       const Transition& step, double share) {
+  const double guidance = 0.5 * strength(method.strength, step) *
+                          std::abs(step.m_y) * share /
+                          tilt_of_outputs(path, step.t);
+  return kl_factor(method.regularisation, step) / guidance;
+}
+
+/** Sets alpha of each trained step, and how much it counts. */
+void add_temperatures(const Path& path, int64_t dimensions, Tempered& out) {
+  const auto& method = out.method;
+  const auto& knobs = method.estimator;
   const int64_t steps = steps_of(method);
   const auto plan = make_plan(method, steps, noise_of(method, path.family()));
   const auto transitions = plan.transitions(path);
-  std::vector<double> out;
+  const bool draws = !knobs.is_first_order() || knobs.gradient.stochastic;
   for (int64_t i = 0; i < std::ssize(transitions); ++i) {
     const auto& step = transitions[i];
-    if (method.estimator.rows_at(i, steps) == 0 || !(step.s > 0)) continue;
-    const double share = guidance_share(
-        method.estimator, std::ssize(transitions) - 1 - i, dimensions);
-    out.push_back(temperature(method, step, share));
+    if (knobs.rows_at(i, steps) == 0 || !(step.s > 0)) continue;
+    const double share =
+        guidance_share(knobs, std::ssize(transitions) - 1 - i, dimensions);
+    out.alpha.push_back(draws ? temperature(method, step, share)
+                              : ode_temperature(method, path, step, share));
+    // Of normal data the value's slope falls as the signal does.
+    out.weight.push_back(draws ? 1 : step.dt() * path.noise(step.t));
+  }
+  const double sum = std::accumulate(out.weight.begin(), out.weight.end(), 0.0);
+  for (double& weight : out.weight) weight /= sum;
+}
+
+/** The mean of 1/alpha. */
+double inverse_temperature(const Tempered& tempered) {
+  double out = 0;
+  for (size_t i = 0; i < tempered.alpha.size(); ++i) {
+    out += tempered.weight[i] / tempered.alpha[i];
   }
   return out;
 }
@@ -95,19 +130,18 @@ Tempered at_alpha(Method method, double alpha, const Path& path,
   knobs.pictures.temperature = alpha;
   knobs.flow.reward_scale = 1 / alpha;
   knobs.flow.ramp = 0;
-  if (!is_tempered_by_pull(knobs)) return {method, {}, false};
+  if (!is_tempered_by_pull(knobs)) return {.method = method};
   const bool given = update.beta == 0;
   if (given) {
     update.beta = 1;
     const bool at_steps = !knobs.is_of_pictures() && !knobs.is_of_pairs();
     update.kl_form = at_steps ? KlForm::exact : KlForm::output;
   }
-  Tempered out{method, temperatures(method, path, dimensions), given};
+  Tempered out{.method = method, .is_given_pull = given};
+  add_temperatures(path, dimensions, out);
   RSM_CHECK(!out.alpha.empty(), "[verify] ", method.name,
             " trains no step that draws noise: nothing says its temperature");
-  double inverse = 0;
-  for (const double at : out.alpha) inverse += 1 / at;
-  const double factor = alpha * inverse / static_cast<double>(out.alpha.size());
+  const double factor = alpha * inverse_temperature(out);
   // Value networks are told of the pull as it is.
   if (knobs.is_first_order()) {
     out.method.strength.scale /= factor;
@@ -122,14 +156,19 @@ namespace {
 
 /** What the proportion of pull and guidance says. */
 void add_temperature(const Tempered& tempered, std::vector<std::string>& out) {
-  constexpr double kUneven = 1.05;
+  constexpr double kUneven = 1.05, kLeastWeight = 0.1;
   if (tempered.alpha.empty()) return;
-  const auto [low, high] =
-      std::minmax_element(tempered.alpha.begin(), tempered.alpha.end());
-  if (*high < kUneven * *low) return;
+  double low = INFINITY, high = 0;
+  for (size_t i = 0; i < tempered.alpha.size(); ++i) {
+    const auto steps = static_cast<double>(tempered.alpha.size());
+    if (tempered.weight[i] * steps < kLeastWeight) continue;
+    low = std::min(low, tempered.alpha[i]);
+    high = std::max(high, tempered.alpha[i]);
+  }
+  if (high < kUneven * low) return;
   out.push_back(cat("pull and guidance are not in one proportion: alpha is ",
-                    report::format_short(*low), " to ",
-                    report::format_short(*high), " by time"));
+                    report::format_short(low), " to ",
+                    report::format_short(high), " by time"));
 }
 
 void add_of_pictures(const PictureKnobs& knobs, double old,

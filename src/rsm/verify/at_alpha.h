@@ -24,14 +24,18 @@ struct Tempered {
    * there. Empty where the method has no pull to the reference, nor is given
    * one. */
   std::vector<double> alpha;
+  /** How much each of them counts in the mean of 1/alpha: where noise is drawn
+   * equally much; along an ODE by how far a tilt moves the state in the step,
+   * which next to the picture is nothing. Their sum is 1. */
+  std::vector<double> weight = {};
   bool is_given_pull = false;  ///< the entry itself holds the model by nothing
 };
 
 /** The method with rewards as they come (no spread, squash, clip or norm takes
  * their size away, no other reward or sibling counts), with one reference,
  * centred by the mean of the others, and with the weight of
- * its pull (of gradients: their strength) set so that 1/alpha, meant over
- * trained steps, is what is asked for. A method that holds the model by
+ * its pull (of gradients: their strength) set so that the mean of 1/alpha is
+ * what is asked for. A method that holds the model by
  * nothing has no answer to compare, and is given the exact KL (of pictures: the
  * plain distance); not where samples weigh by an exponential, whose temperature
  * is set instead, by their order, or by a learnt flow. Networks of a method's
