@@ -77,8 +77,7 @@ struct RolloutPlan {
    * Where nothing is shared every branch, and every child of a split, costs
    * one more. */
   int64_t evaluations_per_root() const;
-  /** Those of so many prompts with `members` roots each: roots of a prompt that
-   * are still in one state cost one. */
+  /** Of prompts with so many roots each, which cost one while in one state. */
   int64_t evaluations(int64_t prompts, int64_t members) const;
   /** Whether all roots of a prompt are in one state at `step`: a path's or a
    * tree's that begin alike, as far as no noise was drawn. */
@@ -120,7 +119,6 @@ struct RolloutPlan {
   int64_t root_steps() const;
   /** The factor on the noise of `step`: split_noise at splits, else 1. */
   double noise_factor_at(int64_t step) const;
-
   Solving solving() const { return {solver, adams}; }
   /** [N + 1] the times of the solver's steps. */
   std::vector<double> times(const Path& path) const;
