@@ -183,10 +183,11 @@ double mean_rollout(const RunOptions& o) {
   const int64_t epochs = o.method.estimator.window.is_on()
                              ? std::clamp<int64_t>(o.epochs, 1, kEnough)
                              : 1;
+  const auto plan = o.plan();
   double sum = 0;
   for (int64_t epoch = 0; epoch < epochs; ++epoch) {
     sum += static_cast<double>(
-        plan_of_epoch(o.plan(), epoch, o.seed)
+        plan_of_epoch(plan, epoch, o.seed)
             .evaluations(o.prompts_per_epoch, o.samples_per_prompt));
   }
   return sum / static_cast<double>(epochs);

@@ -57,6 +57,11 @@ bool is_tempered_by_pull(const EstimatorKnobs& knobs) {
          (!knobs.is_of_pictures() || weight == Weight::advantage);
 }
 
+/** Else paths follow the ODE, and are trained along it. */
+bool draws_noise(const EstimatorKnobs& knobs) {
+  return !knobs.is_first_order() || knobs.gradient.stochastic;
+}
+
 /** How far the exact tilt is from the reference in the network's outputs, for a
  * slope of 1 of the value over alpha: the score's part in them. */
 double tilt_of_outputs(const Path& path, double t) {
@@ -82,7 +87,7 @@ void add_temperatures(const Path& path, int64_t dimensions, Tempered& out) {
   const int64_t steps = steps_of(method);
   const auto plan = make_plan(method, steps, noise_of(method, path.family()));
   const auto transitions = plan.transitions(path);
-  const bool draws = !knobs.is_first_order() || knobs.gradient.stochastic;
+  const bool draws = draws_noise(knobs);
   for (int64_t i = 0; i < std::ssize(transitions); ++i) {
     const auto& step = transitions[i];
     if (knobs.rows_at(i, steps) == 0 || !(step.s > 0)) continue;
@@ -322,8 +327,7 @@ std::vector<std::string> known_biases(const Tempered& tempered, Family family) {
   } else {
     add_of_steps(knobs, out);
   }
-  const bool draws = !knobs.is_first_order() || knobs.gradient.stochastic;
-  if (draws && family == Family::flow) {
+  if (draws_noise(knobs) && family == Family::flow) {
     out.emplace_back(
         "paths remember the noise they begin with, which is not trained");
   }
