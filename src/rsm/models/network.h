@@ -13,6 +13,8 @@
 
 namespace rsm {
 
+struct UnetConfig;
+
 /** The longest period of sines and cosines of times and places, over 2 pi. */
 inline constexpr double kMaxPeriod = 10000;
 
@@ -42,6 +44,15 @@ class NetworkModule : public torch::nn::Module {
 
   /** The config.json of diffusers. */
   virtual nlohmann::json config_json() const = 0;
+
+  /** Small networks for what is learnt beside this one, of the same latents and
+   * prompts; their weights are arbitrary. UNets, unless latents are no
+   * pictures. One says [B,C,H,W], of levels of these channels; the other a
+   * number of each row, by the way down of a config (models/scalar_unet.h). */
+  virtual std::shared_ptr<NetworkModule> small_network(
+      const std::vector<int64_t>& channels) const;
+  virtual std::shared_ptr<NetworkModule> scalar_network(
+      const UnetConfig& config) const;
 
   /** The part of a diffusers folder it lies in: "transformer" or "unet". */
   virtual std::string part() const = 0;

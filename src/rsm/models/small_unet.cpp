@@ -3,7 +3,29 @@
 #include <algorithm>
 #include <numeric>
 
+#include "rsm/models/unet.h"
+
 namespace rsm {
+namespace {
+
+class SmallUnet : public UnetImpl {
+ public:
+  using UnetImpl::UnetImpl;
+  torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
+                        const Condition& condition) override {
+    constexpr double kTimesteps = 1000;
+    return forward(x, t * kTimesteps, condition.tokens);
+  }
+  Network fresh() const override {
+    return std::make_shared<SmallUnet>(config());
+  }
+};
+
+}  // namespace
+
+Network small_unet(const UnetConfig& config) {
+  return std::make_shared<SmallUnet>(config);
+}
 
 UnetConfig small_unet_config(const std::vector<int64_t>& channels,
                              int64_t latent_channels, int64_t text_width) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "rsm/models/network.h"
 #include "rsm/models/unet_config.h"
 
 namespace rsm {
@@ -13,5 +14,9 @@ namespace rsm {
  * the value networks of the releases of arXiv 2512.05116 and 2412.07775. */
 UnetConfig small_unet_config(const std::vector<int64_t>& channels,
                              int64_t latent_channels, int64_t text_width);
+
+/** A UNet of any time, so that differences in it are not those of rounded
+ * timesteps. Its weights are arbitrary. */
+Network small_unet(const UnetConfig& config);
 
 }  // namespace rsm

@@ -34,16 +34,13 @@ std::string epoch_memory_advice(const std::string& tile, const RunOptions& o) {
              ") or prompts.samples_per_prompt (", o.samples_per_prompt, ")");
 }
 
-/** What the method's estimator learns of latents of `channels`; null: nothing.
- */
+/** What the method's estimator learns; null: nothing. */
 std::shared_ptr<LearntScalar> learnt_beside(const NetworkModule& policy,
-                                            const RunOptions& o,
-                                            int64_t channels) {
+                                            const RunOptions& o) {
   const auto made = [&](ScalarNetwork::Of whose,
                         const ScalarNetworkKnobs& knobs) {
-    return std::make_shared<ScalarNetwork>(whose, knobs, channels,
-                                           policy.condition_widths().first,
-                                           o.seed, o.device, o.train_tiles);
+    return std::make_shared<ScalarNetwork>(whose, knobs, policy, o.seed,
+                                           o.device, o.train_tiles);
   };
   const auto& knobs = o.method.estimator;
   if (knobs.has_flow()) return made(ScalarNetwork::Of::flow, knobs.flow);
@@ -101,8 +98,7 @@ Finetune::Finetune(const RunOptions& options, RunParts parts,
     if (ranks_.is_sole()) unguided_->watch(&progress_);
     asked.plain = unguided_.get();
   }
-  asked.learnt = learnt_beside(*policy_->trained_network().network(), options,
-                               parts_.evaluation_set.latent_shape[0]);
+  asked.learnt = learnt_beside(*policy_->trained_network().network(), options);
   predictor_ = predictor_of(options, policy_->trained_network().network());
   asked.predictor = predictor_.get();
   estimator_ =

@@ -1,6 +1,7 @@
 #include "rsm/train/scalar_network.h"
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
@@ -17,9 +18,10 @@ namespace {
 /** A scorer sees whole pictures, often: it attends where there are fewest
  * tokens. */
 UnetConfig config_of(ScalarNetwork::Of whose, const ScalarNetworkKnobs& knobs,
-                     int64_t channels, int64_t width) {
-  auto config =
-      scalar_unet_config(channels, width, knobs.channels, knobs.layers);
+                     const NetworkModule& policy) {
+  auto config = scalar_unet_config(policy.config_json().at("in_channels"),
+                                   policy.condition_widths().first,
+                                   knobs.channels, knobs.layers);
   if (whose == ScalarNetwork::Of::surrogate) {
     config.down_attention.assign(knobs.channels.size(), false);
     config.down_attention.back() = true;
@@ -35,12 +37,11 @@ bool ends_a_branch(const std::string& name) {
 }  // namespace
 
 ScalarNetwork::ScalarNetwork(Of whose, const ScalarNetworkKnobs& knobs,
-                             int64_t channels, int64_t width, uint64_t seed,
+                             const NetworkModule& policy, uint64_t seed,
                              torch::Device device, const TileOptions& tiles)
     : owner_(whose == Of::flow ? "flow" : "surrogate"),
       max_grad_norm_(knobs.max_grad_norm) {
-  const auto network = std::make_shared<ScalarUnetImpl>(
-      config_of(whose, knobs, channels, width));
+  const auto network = policy.scalar_network(config_of(whose, knobs, policy));
   network->to(device);
   const torch::NoGradGuard no_grad;
   for (const auto& item : network->named_parameters()) {

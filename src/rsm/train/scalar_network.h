@@ -13,19 +13,19 @@
 
 namespace rsm {
 
-/** A ScalarUnet (models/scalar_unet.h) and its AdamW, tile by tile as the
- * policy is trained: threads change no bit. */
+/** A policy's scalar_network() (models/network.h) and its AdamW, tile by tile
+ * as the policy is trained: threads change no bit. */
 class ScalarNetwork : public LearntScalar {
  public:
   /** Whose it is; counts its first weights. A surrogate's attends at its last
    * level alone, and begins as if its residual branches were none. */
   enum class Of : uint64_t { flow = 1, surrogate = 2 };
 
-  /** Of latents of `channels` and tokens of `width`, computed on a device.
-   * First weights are counted by `seed`. */
-  ScalarNetwork(Of whose, const ScalarNetworkKnobs& knobs, int64_t channels,
-                int64_t width, uint64_t seed, torch::Device device,
-                const TileOptions& tiles);
+  /** Of a policy's latents and prompts, computed on a device. First weights are
+   * counted by `seed`. */
+  ScalarNetwork(Of whose, const ScalarNetworkKnobs& knobs,
+                const NetworkModule& policy, uint64_t seed,
+                torch::Device device, const TileOptions& tiles);
 
   torch::Tensor at(const torch::Tensor& x, const torch::Tensor& t,
                    const ConditionRows& conditions) override;

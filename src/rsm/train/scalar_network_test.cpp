@@ -8,7 +8,7 @@
 #include "rsm/base/surrogate_knobs.h"
 #include "rsm/base/testing.h"
 #include "rsm/io/testing.h"
-#include "rsm/models/testing.h"
+#include "rsm/models/unet_testing.h"
 
 namespace rsm {
 namespace {
@@ -27,8 +27,7 @@ class ScalarNetworkOn : public OnDevice {
   ScalarNetwork network(int64_t workers = 1) const {
     return {ScalarNetwork::Of::flow,
             small_knobs(),
-            3,
-            kWidth,
+            *random_unet(),
             5,
             device(),
             {2, workers}};
@@ -82,8 +81,8 @@ TEST_P(ScalarNetworkOn, HasTheSlopeOfFiniteDifferences) {
 
 /** Of pictures it has not seen: how bright one channel is beside another. */
 TEST_P(ScalarNetworkOn, LearnsWhatItCanSeeInALatent) {
-  ScalarNetwork scalar(ScalarNetwork::Of::surrogate, small_knobs(), 3, kWidth,
-                       5, device(), {16, 2});
+  ScalarNetwork scalar(ScalarNetwork::Of::surrogate, small_knobs(),
+                       *random_unet(), 5, device(), {16, 2});
   const auto wanted = [](const torch::Tensor& x) {
     return (x.select(1, 0) - x.select(1, 1)).flatten(1).mean(1);
   };
@@ -109,7 +108,7 @@ TEST_P(ScalarNetworkOn, LearnsWhatItCanSeeInALatent) {
  * way back. */
 TEST_P(ScalarNetworkOn, OfASurrogateBeginsNear0) {
   const auto largest = [&](ScalarNetwork::Of whose) {
-    ScalarNetwork scalar(whose, SurrogateKnobs(), 3, kWidth, 5, device(),
+    ScalarNetwork scalar(whose, SurrogateKnobs(), *random_unet(), 5, device(),
                          {4, 2});
     const Condition given = {test_normal(2, {4, 5, kWidth}), {}};
     return scalar.at(test_normal(1, {4, 3, 32, 32}), at::zeros({4}), given)

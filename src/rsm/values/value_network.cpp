@@ -2,13 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
 #include "rsm/base/random.h"
 #include "rsm/models/loading.h"
-#include "rsm/models/small_unet.h"
-#include "rsm/models/unet.h"
 #include "rsm/runs/clip_gradients.h"
 #include "rsm/runs/optimizer_state.h"
 #include "rsm/runs/optimizer_step.h"
@@ -17,21 +14,6 @@ namespace rsm {
 namespace {
 
 using Kind = ValueKnobs::Kind;
-
-/** The UNet of small_network(); of any time, so that differences in it are
- * not those of rounded timesteps. */
-class SmallUnet : public UnetImpl {
- public:
-  using UnetImpl::UnetImpl;
-  torch::Tensor predict(const torch::Tensor& x, const torch::Tensor& t,
-                        const Condition& condition) override {
-    constexpr double kTimesteps = 1000;
-    return forward(x, t * kTimesteps, condition.tokens);
-  }
-  Network fresh() const override {
-    return std::make_shared<SmallUnet>(config());
-  }
-};
 
 /** Weights of the variance of PyTorch's defaults, norms that change nothing. */
 void initialise(torch::nn::Module& network, uint64_t seed) {
@@ -54,9 +36,7 @@ void initialise(torch::nn::Module& network, uint64_t seed) {
 /** For the model's latents and tokens. */
 Network small_network(const std::vector<int64_t>& channels,
                       const NetworkModule& model, uint64_t seed) {
-  auto network = std::make_shared<SmallUnet>(
-      small_unet_config(channels, model.config_json().at("in_channels"),
-                        model.condition_widths().first));
+  auto network = model.small_network(channels);
   initialise(*network, seed);
   return network;
 }

@@ -38,16 +38,12 @@ void take_rewards_as_they_come(EstimatorKnobs& knobs) {
   knobs.gradient.norm_quantile = 0;
 }
 
-/** Latents here are points: a UNet of one level is large enough. */
+/** Points are no pictures: not a part of the model, but a network beside it. */
 void shrink_networks(EstimatorKnobs& knobs) {
-  const std::vector<int64_t> small = {40};
   auto& value = knobs.gradient.value;
   if (value.kind != ValueKnobs::Kind::none) {
     value.kind = ValueKnobs::Kind::small;
-    value.channels = small;
   }
-  if (knobs.has_flow()) knobs.flow.channels = small;
-  if (knobs.has_surrogate()) knobs.surrogate.channels = small;
 }
 
 /** Whether the size of a pull to the reference says a temperature. */
@@ -62,41 +58,88 @@ bool draws_noise(const EstimatorKnobs& knobs) {
   return !knobs.is_first_order() || knobs.gradient.stochastic;
 }
 
-/** How far the exact tilt is from the reference in the network's outputs, for a
- * slope of 1 of the value over alpha: the score's part in them. */
-double tilt_of_outputs(const Path& path, double t) {
-  const double noise = path.noise(t);
-  return path.family() == Family::flow ? noise / path.signal(t) : noise;
+// Along an ODE no noise says how large a step is: there, laws are those of
+// pictures of N(0, 1) and r = x.
+
+/** Of x_t; the flow of such pictures is a line through 0. */
+double spread_at(const Path& path, double t) {
+  return std::hypot(path.signal(t), path.noise(t));
 }
 
-/** temperature() of a step of the ODE: its outputs rest where
- * k_ref (y - y_ref) = g m_y G / 2, and the tilt's would be at
- * tilt_of_outputs() G / alpha. */
+/** How far the exact tilt of alpha 1 moves outputs. */
+double tilt_of_outputs(const Path& path, double t) {
+  const double noise = path.noise(t), spread = spread_at(path, t);
+  const double of_value = path.signal(t) / (spread * spread);
+  return of_value *
+         (path.family() == Family::flow ? noise / path.signal(t) : noise);
+}
+
+/** The gradient that a method takes. */
+double gradient_at(const GradientKnobs& knobs, const Path& path, double t) {
+  using At = GradientKnobs::At;
+  const double spread = spread_at(path, t);
+  if (knobs.value.kind != ValueKnobs::Kind::none) return 1 / spread;
+  switch (knobs.at) {
+    case At::sample:
+      return 1;
+    case At::adjoint:
+      return 1 / spread;
+    case At::picture:
+      return path.prediction(t).x;
+    case At::network:
+      return path.signal(t) / (spread * spread);
+  }
+  throw Error("[verify] a gradient outside its enum");
+}
+
+/** What a value network that has learnt all there is makes of a step: the
+ * shape is gone. */
+void complete(Method& method, Transition& step) {
+  const auto& value = method.estimator.gradient.value;
+  if (value.kind == ValueKnobs::Kind::none) return;
+  if (value.law == ValueKnobs::Law::consistency) {
+    method.strength.shape = StrengthKnobs::Shape::flat;
+  } else {
+    step.signal_next = 1;
+  }
+}
+
+/** temperature() of a step of the ODE, which is trained at its start and
+ * counts throughout: outputs rest where k_ref (y - y_ref) = g m_y G / 2. */
 double ode_temperature(const Method& method, const Path& path,
                        const Transition& step, double share) {
   const double guidance = 0.5 * strength(method.strength, step) *
-                          std::abs(step.m_y) * share /
-                          tilt_of_outputs(path, step.t);
-  return kl_factor(method.regularisation, step) / guidance;
+                          std::abs(step.m_y) * share *
+                          gradient_at(method.estimator.gradient, path, step.t);
+  return kl_factor(method.regularisation, step) *
+         tilt_of_outputs(path, step.t) / guidance;
+}
+
+/** How far a tilt moves the picture by a step of the ODE. */
+double ode_weight(const Path& path, const Transition& step) {
+  return std::abs(step.m_y) * tilt_of_outputs(path, step.t) /
+         spread_at(path, step.t);
 }
 
 /** Sets alpha of each trained step, and how much it counts. */
 void add_temperatures(const Path& path, int64_t dimensions, Tempered& out) {
-  const auto& method = out.method;
-  const auto& knobs = method.estimator;
-  const int64_t steps = steps_of(method);
-  const auto plan = make_plan(method, steps, noise_of(method, path.family()));
+  const auto& knobs = out.method.estimator;
+  const int64_t steps = steps_of(out.method);
+  const auto plan =
+      make_plan(out.method, steps, noise_of(out.method, path.family()));
   const auto transitions = plan.transitions(path);
   const bool draws = draws_noise(knobs);
   for (int64_t i = 0; i < std::ssize(transitions); ++i) {
-    const auto& step = transitions[i];
+    auto step = transitions[i];
     if (knobs.rows_at(i, steps) == 0 || !(step.s > 0)) continue;
     const double share =
         guidance_share(knobs, std::ssize(transitions) - 1 - i, dimensions);
+    auto method = out.method;
+    complete(method, step);
+    if (!draws) step.t = 0.5 * (step.t + step.t_next);
     out.alpha.push_back(draws ? temperature(method, step, share)
                               : ode_temperature(method, path, step, share));
-    // Of normal data the value's slope falls as the signal does.
-    out.weight.push_back(draws ? 1 : step.dt() * path.noise(step.t));
+    out.weight.push_back(draws ? 1 : ode_weight(path, step));
   }
   const double sum = std::accumulate(out.weight.begin(), out.weight.end(), 0.0);
   for (double& weight : out.weight) weight /= sum;
@@ -219,6 +262,12 @@ void add_of_gradients(const GradientKnobs& knobs, bool is_soft,
     out.emplace_back(
         "a value network learns what the gradient lacks, and has "
         "to keep up");
+    if (knobs.value.law == ValueKnobs::Law::consistency) {
+      out.emplace_back(
+          "its value is that of the ODE's end: of control without noise, whose "
+          "answer is the tilt for normal data and linear r alone");
+    }
+    return;
   }
   if (knobs.late_steps > 0 || knobs.random_late_steps) {
     out.emplace_back("only last steps are trained");
@@ -296,6 +345,9 @@ std::vector<std::string> known_biases(const Tempered& tempered, Family family) {
   const auto& knobs = method.estimator;
   std::vector<std::string> out;
   if (knobs.has_flow()) {
+    out.emplace_back(
+        "what it aims at is e^(r / alpha) alone: of the model's density it "
+        "knows where it begins, and where r has no end there is no answer");
     out.emplace_back(
         "a flow of states is learnt beside it, and has to keep up");
   }

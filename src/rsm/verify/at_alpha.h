@@ -25,8 +25,8 @@ struct Tempered {
    * one. */
   std::vector<double> alpha;
   /** How much each of them counts in the mean of 1/alpha: where noise is drawn
-   * equally much; along an ODE by how far a tilt moves the state in the step,
-   * which next to the picture is nothing. Their sum is 1. */
+   * equally much; along an ODE by how far the tilt moves the picture in the
+   * step, were the data normal. Their sum is 1. */
   std::vector<double> weight = {};
   bool is_given_pull = false;  ///< the entry itself holds the model by nothing
 };

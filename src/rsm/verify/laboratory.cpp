@@ -69,6 +69,14 @@ class NoTexts : public Conditioner {
   }
 };
 
+/** Networks of a method's own learn as fast as the policy does. */
+Method at_rate(Method method, double lr) {
+  method.estimator.gradient.value.lr = lr;
+  method.estimator.flow.lr = lr;
+  method.estimator.surrogate.lr = lr;
+  return method;
+}
+
 /** What a run leaves: the average that its last checkpoint has. */
 void load_average(NetworkModule& network, const std::string& folder) {
   const auto last = latest_checkpoint(folder);
@@ -86,7 +94,7 @@ RunOptions run_options(const Method& method, const Path& path,
   o.model = "a world in closed form";
   o.resolved = "name: " + method.name + "\n";
   o.seed = budget.seed;
-  o.method = method;
+  o.method = at_rate(method, budget.lr);
   o.steps = steps_of(method);
   if (method.estimator.is_of_pictures()) o.solver = Solver::multistep;
   o.noise = noise_of(method, path.family());

@@ -30,51 +30,78 @@ torch::Tensor time_features(const torch::Tensor& t, const torch::Tensor& signal,
 
 }  // namespace
 
-WorldNetworkImpl::WorldNetworkImpl(std::shared_ptr<const Path> path,
-                                   Density reference)
-    : path_(std::move(path)), reference_(std::move(reference)) {
-  const int64_t points = reference_.dimensions();
+PointNetworkImpl::PointNetworkImpl(std::shared_ptr<const Path> path,
+                                   int64_t points, int64_t outputs)
+    : path_(std::move(path)), points_(points), outputs_(outputs) {
   proj_in_ = register_module("proj_in", Linear(points + kTimeFeatures, kWidth));
   hidden_ = register_module("hidden", Linear(kWidth, kWidth));
-  proj_out_ = register_module("proj_out", Linear(kWidth, points));
+  proj_out_ = register_module("proj_out", Linear(kWidth, outputs));
 }
 
-torch::Tensor WorldNetworkImpl::predict(const torch::Tensor& x,
+torch::Tensor PointNetworkImpl::predict(const torch::Tensor& x,
                                         const torch::Tensor& t,
                                         const Condition& /*condition*/) {
-  const auto shape = latent_shape();
-  RSM_CHECK(x.dim() == 4 && x.sizes().slice(1) == at::IntArrayRef(shape),
-            "[verify] latents ", x.sizes(), " arrived; [B,", shape[0],
-            ",1,1] are needed");
+  RSM_CHECK(
+      x.dim() == 4 && x.sizes().slice(1) == at::IntArrayRef(latent_shape()),
+      "[verify] latents ", x.sizes(), " arrived; [B,", points_,
+      ",1,1] are needed");
   const auto points = x.flatten(1);
   const auto [signal, noise] = shares_at(*path_, t, points);
-  const auto known = exact_output(*path_, reference_, points, signal, noise);
   const auto features = at::cat({points, time_features(t, signal, noise)}, 1);
   const auto inner = at::silu(hidden_(at::silu(proj_in_(features))));
-  return (known + noise.unsqueeze(1) * proj_out_(inner)).view(x.sizes());
+  return proj_out_(inner).view({-1, outputs_, 1, 1});
 }
 
-std::shared_ptr<NetworkModule> WorldNetworkImpl::fresh() const {
-  return std::make_shared<WorldNetworkImpl>(path_, reference_);
+Network PointNetworkImpl::fresh() const {
+  return std::make_shared<PointNetworkImpl>(path_, points_, outputs_);
 }
 
-std::vector<int64_t> WorldNetworkImpl::latent_shape() const {
-  return {reference_.dimensions(), 1, 1};
+std::vector<int64_t> PointNetworkImpl::latent_shape() const {
+  return {points_, 1, 1};
 }
 
-std::vector<int64_t> WorldNetworkImpl::latent_shape(int64_t height,
+std::vector<int64_t> PointNetworkImpl::latent_shape(int64_t height,
                                                     int64_t width) const {
   RSM_CHECK(height == 1 && width == 1, "[verify] latents of ", height, " x ",
             width, " arrived; a point is 1 x 1");
   return latent_shape();
 }
 
-std::pair<int64_t, int64_t> WorldNetworkImpl::condition_widths() const {
+std::pair<int64_t, int64_t> PointNetworkImpl::condition_widths() const {
   return {kConditionWidth, 0};
 }
 
-nlohmann::json WorldNetworkImpl::config_json() const {
-  return {{"in_channels", reference_.dimensions()}};
+nlohmann::json PointNetworkImpl::config_json() const {
+  return {{"in_channels", points_}};
+}
+
+Network PointNetworkImpl::small_network(
+    const std::vector<int64_t>& /*channels*/) const {
+  return std::make_shared<PointNetworkImpl>(path_, points_, points_);
+}
+
+Network PointNetworkImpl::scalar_network(const UnetConfig& /*config*/) const {
+  return std::make_shared<PointNetworkImpl>(path_, points_, 1);
+}
+
+WorldNetworkImpl::WorldNetworkImpl(std::shared_ptr<const Path> path,
+                                   Density reference)
+    : PointNetworkImpl(std::move(path), reference.dimensions(),
+                       reference.dimensions()),
+      reference_(std::move(reference)) {}
+
+torch::Tensor WorldNetworkImpl::predict(const torch::Tensor& x,
+                                        const torch::Tensor& t,
+                                        const Condition& condition) {
+  const auto learnt = PointNetworkImpl::predict(x, t, condition);
+  const auto points = x.flatten(1);
+  const auto [signal, noise] = shares_at(*path(), t, points);
+  const auto known = exact_output(*path(), reference_, points, signal, noise);
+  return known.view_as(x) + noise.view({-1, 1, 1, 1}) * learnt;
+}
+
+Network WorldNetworkImpl::fresh() const {
+  return std::make_shared<WorldNetworkImpl>(path(), reference_);
 }
 
 Condition no_condition(int64_t rows) {
