@@ -27,6 +27,15 @@ struct Method {
   /** Quirks of the public release instead of the corrected form. */
   bool as_published = false;
 
+  /** Whether its loss has the same gradient wherever y_old is: distances to
+   * samples alone, without ratios. */
+  bool is_free_of_old_outputs() const {
+    const auto& pictures = estimator.pictures;
+    return estimator.is_of_pictures() && !estimator.compares_outputs() &&
+           pictures.coefficient == PictureKnobs::Coefficient::plain &&
+           !pictures.old.is_kept() && regularisation.old == 0 &&
+           regularisation.importance == RegularisationKnobs::Importance::none;
+  }
   bool is_for(Family models) const { return !family || *family == models; }
   bool operator==(const Method&) const = default;
 };

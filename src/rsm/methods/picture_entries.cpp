@@ -207,10 +207,12 @@ Method dpo() {
  * anchor. */
 Method rsm_pictures() {
   auto m = by_evidence("rsm-pictures",
-                       "as pepg, noise shared in a group, held by the model");
+                       "A of pepg's evidence, noise shared in a group, held by "
+                       "the model");
   m.source = "arXiv 2604.17415's form of arXiv 2602.04663, 2604.23380";
   m.estimator.pictures.draws = 4;
   m.estimator.pictures.shared = true;
+  m.estimator.pictures.coefficient = Coefficient::plain;  // picture-knobs.yaml
   m.regularisation.importance = Importance::none;
   m.regularisation.beta = 0.01;  // by bench/picture-hold.yaml
   return m;

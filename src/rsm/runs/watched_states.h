@@ -30,7 +30,8 @@ std::vector<int64_t> reference_states(const Method& method,
 
 /** States at which the training copy, or its slower one, is asked for y_old,
  * rising: all trained ones, but where the one update of an epoch begins with
- * these very outputs, and nothing compares them before: then kWatchedStates. */
+ * these very outputs, and nothing compares them before, or where the loss is
+ * free of them: then kWatchedStates. */
 std::vector<int64_t> old_states(const Method& method, int64_t updates_per_epoch,
                                 const RolloutIndex& rollout,
                                 const std::vector<int64_t>& trained,

@@ -350,6 +350,7 @@ std::vector<std::string> known_biases(const Tempered& tempered, Family family) {
         "knows where it begins, and where r has no end there is no answer");
     out.emplace_back(
         "a flow of states is learnt beside it, and has to keep up");
+    return out;
   }
   if (method.strength.scaled_residual) {
     out.emplace_back("outputs are scaled in training and not afterwards");
