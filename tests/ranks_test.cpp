@@ -1,6 +1,9 @@
 // Runs on several processes, under mpirun, are those of one.
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <csignal>
 #include <filesystem>
@@ -288,6 +291,57 @@ TEST_F(Ranks, StopTogetherAndGoOnAlone) {
   EXPECT_EQ(run.ends_within(60), 75);
   ASSERT_EQ(run_on(0, path).status, 0);
   expect_same_runs(run_folder("whole"), run_folder("stopped"));
+}
+
+/** A server that lets callers in and says nothing. */
+class SilentServer {
+ public:
+  SilentServer() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* any = reinterpret_cast<sockaddr*>(&address);
+    RSM_CHECK(bind(socket_, any, size) == 0 && listen(socket_, 8) == 0 &&
+                  getsockname(socket_, any, &size) == 0,
+              "[test] no socket to listen at");
+    port_ = ntohs(address.sin_port);
+  }
+  ~SilentServer() {
+    for (const int caller : callers_) close(caller);
+    close(socket_);
+  }
+  std::string url() const { return cat("http://127.0.0.1:", port_, "/score"); }
+  /** Whether so many have called, within a minute each. */
+  bool has_let_in(int64_t count) {
+    while (std::ssize(callers_) < count) {
+      pollfd wanted = {socket_, POLLIN, 0};
+      if (poll(&wanted, 1, 60'000) != 1) return false;
+      callers_.push_back(accept(socket_, nullptr, nullptr));
+    }
+    return true;
+  }
+
+ private:
+  int socket_ = socket(AF_INET, SOCK_STREAM, 0);
+  int port_ = 0;
+  std::vector<int> callers_;
+};
+
+/** Of a stop while they load only one may have heard: the others wait for it.
+ */
+TEST_F(Ranks, StopWhereOneHearsOfItBeforeTheRunBegins) {
+  SilentServer judge;
+  const std::string said = folder_ / "said-early";
+  const auto path = config("early", "flow-grpo");
+  auto text = read_file(path);
+  text.replace(text.find("shapes-soft"), 11, judge.url());
+  write_file_atomic(path, text);
+  Launched run(launcher(2) + path, said);
+  ASSERT_TRUE(judge.has_let_in(2)) << read_file(said);
+  run.signal_rank(1, SIGUSR1);
+  EXPECT_EQ(run.ends_within(30), 75) << read_file(said);
+  expect_parts(read_file(said), {"rank 1", "before the run began"});
 }
 
 }  // namespace

@@ -98,6 +98,8 @@ bool train_run(const RunOptions& options, TerminalProgress& progress,
     run_epochs(*run, options, reports, progress, title);
   } catch (const Interrupted&) {
     progress.end();
+    // The others may not have heard, and wait for this one.
+    if (!run && ranks != nullptr && !ranks->is_sole()) throw;
     if (run) {
       run->save();
     }

@@ -15,7 +15,8 @@ void check_before(const RunOptions& options);
 /** Trains a run to its end, or until the user interrupts it, telling each epoch
  * and keeping report.html up to date. `title` stands before every progress
  * line. False where it was interrupted: it is saved then. Of several ranks each
- * calls it, and rank 0 writes the report. */
+ * calls it, and rank 0 writes the report; one that is interrupted before the
+ * run stands throws Interrupted. */
 bool train_run(const RunOptions& options, TerminalProgress& progress,
                const std::string& title = "", Communicator* ranks = nullptr);
 
