@@ -165,7 +165,8 @@ void add_unjudged(const RunOptions& options, const Prompts& prompts,
     make_any_rewards(options.rewards, NoProgress())
         ->check_inputs(prompts, picture[0], picture[1]);
   } catch (const Error& error) {
-    advice.push_back({"reward", error.what()});
+    advice.push_back(
+        {options.rewards.size() > 1 ? "rewards" : "reward", error.what()});
   }
 }
 
