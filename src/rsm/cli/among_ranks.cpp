@@ -26,9 +26,9 @@ int among_ranks(const std::function<int(Communicator&)>& work) {
   } catch (const UsageError& error) {
     status = kUsage;
     failure = error.what();
-  } catch (const Interrupted&) {
+  } catch (const Interrupted& stop) {
     status = stopped_status();
-    failure = "stopped before the run began; the same command begins it";
+    failure = stop.what();
   } catch (...) {
     failure = failure_text();
   }

@@ -99,7 +99,10 @@ bool train_run(const RunOptions& options, TerminalProgress& progress,
   } catch (const Interrupted&) {
     progress.end();
     // The others may not have heard, and wait for this one.
-    if (!run && ranks != nullptr && !ranks->is_sole()) throw;
+    if (!run && ranks != nullptr && !ranks->is_sole()) {
+      throw Interrupted(
+          "stopped before the run began; the same command begins it");
+    }
     if (run) {
       run->save();
     }

@@ -212,7 +212,8 @@ Method rsm_pictures() {
   m.source = "arXiv 2604.17415's form of arXiv 2602.04663, 2604.23380";
   m.estimator.pictures.draws = 4;
   m.estimator.pictures.shared = true;
-  m.estimator.pictures.coefficient = Coefficient::plain;  // picture-knobs.yaml
+  m.estimator.pictures.coefficient =
+      Coefficient::plain;  // by bench/picture-knobs.yaml
   m.regularisation.importance = Importance::none;
   m.regularisation.beta = 0.01;  // by bench/picture-hold.yaml
   return m;
