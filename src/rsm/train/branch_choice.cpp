@@ -53,12 +53,13 @@ std::vector<StepWorth> worth_by_step(const Method& method,
         kPictureCost +
         static_cast<double>(plan.continuation_at(static_cast<int64_t>(i)));
     const double h = guidance_strength(method.strength, transitions[i]);
-    const double noise = h * h * (divides ? 1 : variance[i]);
-    if (!(variance[i] > 0) || !(noise > 0)) {
+    const double spread = divides ? std::sqrt(variance[i]) : 1;
+    const double noise = h * h * variance[i] / (spread * spread);
+    if (!(noise > 0)) {
       out.push_back({.signal = 0, .noise = 1, .cost = cost});
       continue;
     }
-    out.push_back({noise * odd[i] / variance[i], noise, cost});
+    out.push_back({h * h * odd[i] / spread, noise, cost});
   }
   return out;
 }

@@ -26,10 +26,12 @@ struct BranchChoice {
 
 /** Signal, noise and cost of every step before the last from the means over
  * roots [N - 1] of siblings' variance and its odd part. With h(t) the strength
- * of the method and v the variance of A: h^2 odd, an upper bound, and h^2 v, up
- * to one factor for all steps; A is a reward over its group's spread where the
- * method divides by that. A branch costs the evaluations that lead to its
- * picture, and one for the picture. */
+ * of the method and A = (r - its mean) / d, the signal bounds what rewards gain
+ * by a step along the guidance, h^2 <E[r eps], E[A eps]> <= h^2 odd / d, and
+ * the noise is h^2 variance / d^2, up to one factor for all steps. d is the
+ * siblings' spread where the method divides by it (A alone does not tell a step
+ * that decides the picture from one that hardly changes it), else 1. A branch
+ * costs the evaluations that lead to its picture, and one for the picture. */
 std::vector<StepWorth> worth_by_step(const Method& method,
                                      const RolloutPlan& plan,
                                      const Transitions& transitions,

@@ -135,7 +135,7 @@ TEST(BranchChoice, StaysAsConfiguredWhereNoRewardDiffers) {
   EXPECT_EQ(chosen(some_run(), 0).branches, (std::vector<int64_t>{6, 6, 6, 0}));
 }
 
-TEST(BranchChoice, OfGroupsSpreadsCountsTheirShares) {
+TEST(BranchChoice, OfGroupsSpreadsCountsWhatRewardsGain) {
   auto options = some_run();
   options.method.estimator.spread = EstimatorKnobs::Spread::group;
   const auto plan = make_plan(
@@ -147,13 +147,16 @@ TEST(BranchChoice, OfGroupsSpreadsCountsTheirShares) {
       4, options.noise);
   const auto transitions = plan.transitions(*flow_path());
   const auto worth =
-      worth_by_step(options.method, plan, transitions, {4, 0, 2}, {1, 0, 2});
-  const double h = guidance_strength(options.method.strength, transitions[0]);
-  EXPECT_DOUBLE_EQ(worth[0].signal, h * h / 4);
-  EXPECT_DOUBLE_EQ(worth[0].noise, h * h);
+      worth_by_step(options.method, plan, transitions, {4, 0, 9}, {1, 0, 9});
+  const auto h_of = [&](size_t i) {
+    return guidance_strength(options.method.strength, transitions[i]);
+  };
+  EXPECT_DOUBLE_EQ(worth[0].signal, h_of(0) * h_of(0) / 2);
+  EXPECT_DOUBLE_EQ(worth[0].noise, h_of(0) * h_of(0));
   EXPECT_EQ(worth[1].signal, 0);
   EXPECT_GT(worth[1].noise, 0);
-  EXPECT_DOUBLE_EQ(worth[2].signal, worth[2].noise);
+  EXPECT_DOUBLE_EQ(worth[2].signal, 3 * h_of(2) * h_of(2));
+  EXPECT_DOUBLE_EQ(worth[2].noise, h_of(2) * h_of(2));
 }
 
 }  // namespace
