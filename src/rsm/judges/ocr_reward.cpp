@@ -1,6 +1,7 @@
 #include "rsm/judges/ocr_reward.h"
 
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -11,11 +12,10 @@
 #include "rsm/judges/ocr_score.h"
 #include "rsm/judges/ocr_settings.h"
 #include "rsm/judges/pp_ocr.h"
+#include "rsm/judges/tesseract_ocr.h"
 
 namespace rsm {
 namespace {
-
-constexpr const char* kEngine = "pp-ocr";
 
 class OcrReward : public Reward {
  public:
@@ -23,7 +23,7 @@ class OcrReward : public Reward {
       : spec_(std::move(spec)), path_(std::move(path)) {}
 
   std::string name() const override { return spec_.name; }
-  std::string main_metric() const override { return kEngine; }
+  std::string main_metric() const override { return settings().engine; }
   void check() const override { engine().check(); }
   void check_inputs(const Prompts& prompts, int64_t /*height*/,
                     int64_t /*width*/) const override {
@@ -34,21 +34,33 @@ class OcrReward : public Reward {
                      const Prompts& prompts) const override;
 
  private:
-  const PpOcr& engine() const;
+  const OcrSettings& settings() const;
+  const OcrEngine& engine() const;
   std::vector<std::string> asked_of(const Prompts& prompts) const;
   std::string who() const { return "reward " + spec_.name; }
 
   RewardSpec spec_;
   std::string path_;
   mutable std::mutex reading_;
-  mutable std::unique_ptr<const PpOcr> engine_;
+  mutable std::optional<const OcrSettings> settings_;
+  mutable std::unique_ptr<const OcrEngine> engine_;
 };
 
-const PpOcr& OcrReward::engine() const {
+const OcrSettings& OcrReward::settings() const {
+  const std::lock_guard lock(reading_);
+  if (!settings_) settings_.emplace(read_ocr_settings(path_));
+  return *settings_;
+}
+
+const OcrEngine& OcrReward::engine() const {
+  const auto& how = settings();
   const std::lock_guard lock(reading_);
   if (!engine_) {
-    engine_ = std::make_unique<PpOcr>(who(), read_ocr_settings(path_),
-                                      threads_of(spec_));
+    if (how.engine == kTesseract) {
+      engine_ = std::make_unique<TesseractOcr>(who(), how, threads_of(spec_));
+    } else {
+      engine_ = std::make_unique<PpOcr>(who(), how, threads_of(spec_));
+    }
   }
   return *engine_;
 }
@@ -66,14 +78,15 @@ RewardScores OcrReward::score(const torch::Tensor& images,
                               const Prompts& prompts) const {
   check_pictures(who(), images, prompts);
   const auto asked = asked_of(prompts);
-  const PpOcr& reader = engine();
+  const OcrEngine& reader = engine();
   const int64_t count = images.size(0);
   std::vector<float> scores(asked.size());
   run_jobs(count, threads_of(spec_), [&](int64_t i) {
     scores[i] = static_cast<float>(ocr_score(reader.read(images[i]), asked[i]));
   });
   const auto value = at::tensor(scores, at::kFloat);
-  return {value, {{kEngine, value}, {"exact", value.eq(1).to(at::kFloat)}}};
+  return {value,
+          {{settings().engine, value}, {"exact", value.eq(1).to(at::kFloat)}}};
 }
 
 }  // namespace

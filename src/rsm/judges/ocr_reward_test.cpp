@@ -7,7 +7,9 @@
 
 #include "rsm/base/error.h"
 #include "rsm/judges/all_rewards.h"
+#include "rsm/judges/ocr_score.h"
 #include "rsm/judges/ocr_settings.h"
+#include "rsm/judges/ocr_testing.h"
 #include "rsm/judges/onnx_testing.h"
 #include "rsm/judges/testing.h"
 #include "rsm/rewards/testing.h"
@@ -17,87 +19,109 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kSide = 256;  // of its pictures: a tenth of the usual time
-constexpr const char* kDetector = "models/ch_PP-OCRv4_det_infer.onnx";
-constexpr const char* kRecogniser = "models/ch_PP-OCRv4_rec_infer.onnx";
+/** Pixels of a side to which pictures are enlarged where a test asks for
+ * nothing that the usual 736 would change: a tenth of the time. */
+constexpr int64_t kSmallSide = 256;
+constexpr const char* kOcrDetector = "models/ch_PP-OCRv4_det_infer.onnx";
+constexpr const char* kOcrRecogniser = "models/ch_PP-OCRv4_rec_infer.onnx";
 
-/** The peer's pictures and networks, once a process: ctest starts one a test.
- */
+/** The peer's pictures and networks, once a process. */
 class OcrJudge : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     if (!has_onnx()) return;
-    folder_ = std::make_unique<TemporaryFolder>();
-    run_python("ocr_peer.py", cat("'", folder_->path(), "' ", kSide));
-    const auto peer = read_safetensors(*folder_ / "images.safetensors").tensors;
-    pictures_.images = peer.at("images");
-    scores_ = peer.at("scores");
-    for (const json& text : read_json(*folder_ / "prompts.json")) {
-      pictures_.prompts.push_back({0, text.get<std::string>(), "signs"});
-    }
+    signs_ = std::make_unique<OcrSigns>("");
   }
-  static void TearDownTestSuite() {
-    folder_.reset();
-    pictures_ = TestPictures();
-    scores_ = torch::Tensor();
-  }
+  static void TearDownTestSuite() { signs_.reset(); }
   void SetUp() override { RSM_NEEDS_ONNX(); }
+
+  static std::string folder() { return signs_->folder.path(); }
+  static std::string place(const std::string& name) {
+    return signs_->folder / name;
+  }
 
   /** With settings of ocr.json beside those that are needed here. */
   static std::unique_ptr<Reward> made(const json& more = json::object()) {
-    json all = {
-        {"detector", kDetector}, {"recogniser", kRecogniser}, {"side", kSide}};
+    json all = {{"detector", kOcrDetector}, {"recogniser", kOcrRecogniser}};
     all.update(more);
-    write_json_atomic(*folder_ / "ocr.json", all);
-    auto spec = spec_of("ocr:" + folder_->path());
+    write_json_atomic(place("ocr.json"), all);
+    auto spec = spec_of("ocr:" + folder());
     spec.threads = 2;
     return make_any_reward(spec, kNeverStops);
   }
   static std::string check_error(const json& more) {
     const auto reward = made(more);
     const auto error = error_of([&] { reward->check(); });
-    expect_parts(error, {"[reward ocr:" + folder_->path() + "]"});
+    expect_parts(error, {"[reward ocr:" + folder() + "]"});
     return error;
   }
 
-  static std::unique_ptr<TemporaryFolder> folder_;
-  static TestPictures pictures_;
-  static torch::Tensor scores_;
+  static std::unique_ptr<OcrSigns> signs_;
 };
-std::unique_ptr<TemporaryFolder> OcrJudge::folder_;
-TestPictures OcrJudge::pictures_;
-torch::Tensor OcrJudge::scores_;
+std::unique_ptr<OcrSigns> OcrJudge::signs_;
 
 TEST_F(OcrJudge, ScoresWhatRapidOcrReads) {
   const auto reward = made();
   reward->check();
   EXPECT_FALSE(reward->is_differentiable());
   EXPECT_EQ(reward->main_metric(), "pp-ocr");
-  const auto found = score(*reward, pictures_);
-  EXPECT_LT((found.value - scores_).abs().mean().item<double>(), 0.01);
+  const auto found = score(*reward, signs_->pictures);
+  const auto value = found.value.to(at::kDouble);
+  const auto& theirs = signs_->scores;
+  ASSERT_EQ(theirs.numel(), 60);
+  // All sixty were equal at first; sums in another order may read a letter
+  // otherwise here and there.
+  EXPECT_LT((value - theirs).abs().mean().item<double>(), 0.01);
+  EXPECT_LT((value.mean() - theirs.mean()).abs().item<double>(), 0.01);
+  // On plain and on textured ground, in each size.
+  for (const bool plain : {true, false}) {
+    const auto which =
+        signs_->where([&](const OcrSign& sign) { return sign.plain == plain; });
+    ASSERT_EQ(which.numel(), 30);
+    EXPECT_LT(
+        (value - theirs).index_select(0, which).abs().mean().item<double>(),
+        0.02);
+    for (const int64_t size : {18, 24, 32, 44}) {
+      EXPECT_GE(signs_
+                    ->where([&](const OcrSign& sign) {
+                      return sign.plain == plain && sign.size == size;
+                    })
+                    .numel(),
+                6);
+    }
+  }
   // The peer reads most of them, and not those that are not there.
-  EXPECT_GT(scores_.eq(1).sum().item<int64_t>(), 10);
-  EXPECT_LT(scores_.min().item<double>(), 0.2);
+  EXPECT_GT(theirs.eq(1).sum().item<int64_t>(), 40);
+  EXPECT_LT(theirs.min().item<double>(), 0.2);
   EXPECT_TRUE(found.metrics.at("pp-ocr").equal(found.value));
   EXPECT_TRUE(
       found.metrics.at("exact").equal(found.value.eq(1).to(at::kFloat)));
+}
+
+TEST_F(OcrJudge, CountsTheEditsThatThePeerCounts) {
+  for (size_t i = 0; i < signs_->signs.size(); ++i) {
+    const auto& sign = signs_->signs[i];
+    EXPECT_EQ(ocr_score(sign.read, sign.asked),
+              signs_->scores[static_cast<int64_t>(i)].item<double>())
+        << sign.read << " for " << sign.asked;
+  }
+}
+
+TEST_F(OcrJudge, JudgesEachPictureAlone) {
+  const auto reward = made({{"side", kSmallSide}});
   // The same bits, in another order and for other threads.
-  TestPictures some;
-  some.images = pictures_.images.narrow(0, 0, 4);
-  some.prompts = {pictures_.prompts.begin(), pictures_.prompts.begin() + 4};
-  expect_each_picture_alone(*reward, some);
+  expect_each_picture_alone(*reward, signs_->first(4));
   // Nothing is read where nothing is sure enough.
-  TestPictures asked;
+  auto asked = signs_->first(2);
+  const auto drawn = asked.images;
   asked.images =
       at::cat({at::full({1, 3, 64, 80}, 0.5F), at::zeros({1, 3, 64, 80})});
-  asked.prompts = {pictures_.prompts[0], pictures_.prompts[1]};
-  EXPECT_TRUE(score(*made(), asked).value.equal(at::zeros({2})));
-  asked.images = pictures_.images.narrow(0, 0, 2);
-  EXPECT_TRUE(
-      score(*made({{"box_threshold", 1}}), asked).value.equal(at::zeros({2})));
+  EXPECT_TRUE(score(*reward, asked).value.equal(at::zeros({2})));
+  asked.images = drawn;
+  EXPECT_TRUE(score(*made({{"side", kSmallSide}, {"box_threshold", 1}}), asked)
+                  .value.equal(at::zeros({2})));
   // Prompts that quote nothing are named.
-  asked = pictures_;
-  asked.prompts[2].text = "a sign";
+  asked.prompts[1].text = "a sign";
   expect_parts(score_error(*reward, asked), {"\"a sign\"", "double quotes"});
   expect_parts(error_of([&] { reward->check_inputs(asked.prompts, 64, 80); }),
                {"\"a sign\"", "double quotes"});
@@ -107,16 +131,16 @@ TEST_F(OcrJudge, WrongFilesAreRefusedBeforeARun) {
   expect_parts(check_error({{"detector", "none.onnx"}}),
                {"no file", "none.onnx"});
   // The network itself may fail at them, or give other numbers.
-  expect_parts(check_error({{"detector", kRecogniser}}), {"rec_infer"});
-  expect_parts(check_error({{"recogniser", kDetector}}),
+  expect_parts(check_error({{"detector", kOcrRecogniser}}), {"rec_infer"});
+  expect_parts(check_error({{"recogniser", kOcrDetector}}),
                {"det_infer", "no list of characters", "ocr.json"});
-  write_file_atomic(*folder_ / "few.txt", "a\nb\n");
+  write_file_atomic(place("few.txt"), "a\nb\n");
   expect_parts(check_error({{"characters", "few.txt"}}),
                {"[1,T,4]", "the list has 2"});
   expect_parts(check_error({{"characters", "none.txt"}}),
                {"none.txt", "no file"});
-  const auto whole = read_file(*folder_ / kDetector);
-  write_file_atomic(*folder_ / "short.onnx", whole.substr(0, whole.size() / 2));
+  const auto whole = read_file(place(kOcrDetector));
+  write_file_atomic(place("short.onnx"), whole.substr(0, whole.size() / 2));
   expect_parts(check_error({{"detector", "short.onnx"}}),
                {"short.onnx", "cut short"});
 }
@@ -139,6 +163,26 @@ TEST(OcrSettingsOf, AFolderOrAFile) {
   write_json_atomic(folder / "own.json", {{"recognizer", "en.onnx"}});
   expect_parts(error_of([&] { read_ocr_settings(folder / "own.json"); }),
                {"own.json", "\"recognizer\"", "recogniser"});
+  // Each engine has keys of its own.
+  EXPECT_EQ(usual.engine, "pp-ocr");
+  write_json_atomic(
+      folder / "own.json",
+      {{"engine", "tesseract"}, {"language", "eng+deu"}, {"data", "words"}});
+  EXPECT_EQ(network_places("ocr:" + (folder / "own.json")),
+            (std::vector<std::string>{folder / "own.json",
+                                      folder / "words/eng.traineddata",
+                                      folder / "words/deu.traineddata"}));
+  write_json_atomic(folder / "own.json",
+                    {{"engine", "tesseract"}, {"dilate", false}});
+  expect_parts(error_of([&] { read_ocr_settings(folder / "own.json"); }),
+               {"own.json", "\"dilate\"", "language"});
+  write_json_atomic(folder / "own.json",
+                    {{"engine", "tesseract"}, {"language", "+"}});
+  expect_parts(error_of([&] { read_ocr_settings(folder / "own.json"); }),
+               {"own.json", "language", "eng+deu"});
+  write_json_atomic(folder / "own.json", {{"engine", "teseract"}});
+  expect_parts(error_of([&] { read_ocr_settings(folder / "own.json"); }),
+               {"own.json", "engine", "did you mean \"tesseract\""});
   EXPECT_THROW(make_any_reward(spec_of("ocr:"), kNeverStops), UsageError);
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "rsm/judges/ocr_engine.h"
 #include "rsm/judges/ocr_settings.h"
 #include "rsm/judges/onnx_network.h"
 
@@ -13,21 +14,19 @@ namespace rsm {
 
 /** Reads the texts of pictures as PP-OCR does (arXiv 2009.09941): a detector
  * says where lines are, which are cut out and laid straight, and a recogniser
- * what they say. Upright and slanted lines are read, none upside down. On the
- * CPU. Threads may share one. Errors begin with "[who]". */
-class PpOcr {
+ * what they say. Upright and slanted lines are read, none upside down. Errors
+ * begin with "[who]". */
+class PpOcr : public OcrEngine {
  public:
   /** Reads the networks and the list of characters, of which the recogniser's
    * network knows the numbers. So many calls are under way at once. */
   PpOcr(std::string who, OcrSettings settings, int64_t threads);
 
-  /** A picture [3,H,W] in [0,1] -> its texts, line after line, without anything
-   * between; "" where there is none. */
-  std::string read(const torch::Tensor& picture) const;
+  std::string read(const torch::Tensor& picture) const override;
 
-  /** Shows both networks a black picture and one of noise. Throws rsm::Error
-   * where they give other shapes or numbers that are not finite. */
-  void check() const;
+  /** Throws also where the networks give other shapes or numbers that are not
+   * finite. */
+  void check() const override;
 
  private:
   torch::Tensor map_of(const torch::Tensor& bytes) const;
