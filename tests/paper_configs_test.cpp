@@ -7,11 +7,15 @@
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 
 #include "finetune_testing.h"
 #include "program.h"
 #include "rsm/data/prompts.h"
+#include "rsm/io/config.h"
+#include "rsm/judges/all_rewards.h"
 #include "rsm/models/image_model.h"
+#include "rsm/rewards/testing.h"
 #include "rsm/runs/export.h"
 #include "rsm/runs/forecast.h"
 
@@ -36,6 +40,22 @@ std::vector<std::string> all_configs() {
   const auto more = configs_in("sd35");
   out.insert(out.end(), more.begin(), more.end());
   return out;
+}
+
+/** What a config trains on, which the runs below replace: its weights are not
+ * at hand. */
+std::unique_ptr<Reward> own_reward(const std::string& config) {
+  RewardSpec spec;
+  spec.name = Config::load(kConfigs + config + ".yaml").text("reward");
+  return make_any_reward(spec, kNeverStops);
+}
+
+TEST(PublishedConfigs, NameRewardsThatThereAre) {
+  for (const auto& config : all_configs()) {
+    std::string name;
+    EXPECT_NO_THROW(name = own_reward(config)->name()) << config;
+    EXPECT_FALSE(name.empty()) << config;
+  }
 }
 
 /** Models in place of the real ones, and what else a published run needs. */
@@ -108,6 +128,9 @@ class PaperConfigs : public ::testing::Test {
 TEST_F(PaperConfigs, AddUp) {
   for (const auto& config : all_configs()) {
     const auto options = read(config);
+    EXPECT_TRUE(own_reward(config)->is_differentiable() ||
+                !options.method.estimator.needs_gradients())
+        << config;
     const auto prompts = load_prompts(options.train_prompts);
     for (const auto& one :
          advise(options, forecast(options), prompts, prompts)) {

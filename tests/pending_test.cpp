@@ -41,12 +41,16 @@ TEST_P(PendingOn, PicturesOfAFailedRewardAreJudgedAgainAndNothingIsLost) {
     Finetune(options, silent).run_epoch();
   }
   for (const auto& [mood, word] :
-       std::vector<std::pair<std::string, std::string>>{{"dies", "3"},
-                                                        {"NaN", "image"},
-                                                        {"few", "scores"},
-                                                        {"same", "spread"}}) {
+       std::vector<std::pair<std::string, std::string>>{
+           {"dies", "3"},
+           {"NaN", "image"},
+           {"few", "scores"},
+           {"hangs", "red.py] did not answer within timeout_seconds = 0.5"},
+           {"same", "spread"}}) {
     judge.set_mood(mood);
-    expect_parts(error_of([&] { run_to_end(options); }), {word});
+    auto asked = options;
+    if (mood == "hangs") asked.rewards.front().timeout_seconds = 0.5;
+    expect_parts(error_of([&] { run_to_end(asked); }), {word});
     EXPECT_TRUE(fs::exists(waiting)) << mood;
   }
   judge.set_mood("");

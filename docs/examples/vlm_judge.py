@@ -5,9 +5,9 @@
     rewards: [{name: "http://127.0.0.1:8000/score", batch: 8, timeout_seconds: 600}]
 
 A score is what stands behind "Final Score:" at the end of an answer, 1 to 5, divided by 5. An answer without
-one, a refusal or one that was cut off is an error that stops the run: it is never a score of 0. Where the
-model's server is busy or away, rsm is told to ask again. A key of its server is read from VLM_KEY. Port 0
-takes a free one.
+one or with more behind it, a refusal or one that was cut off is an error that stops the run: it is never a
+score of 0. Where the model's server is busy or away, rsm is told to ask again. A key of its server is read
+from VLM_KEY. Port 0 takes a free one.
 """
 
 import concurrent.futures
@@ -28,6 +28,7 @@ QUESTION = """You are judging a generated picture. The text it was made from is:
 Look at how well the picture shows what the text says, and at its quality. Reason briefly, then end with one
 line of the form "Final Score: X", where X is a number from 1 (worst) to 5 (best)."""
 SCORE = re.compile(r"^[\s*_#]*Final Score:[\s*_]*([0-9]+(?:\.[0-9]+)?)[\s*_]*$", re.I | re.M)
+LAST = re.compile(SCORE.pattern + r"\Z", SCORE.flags)  # nothing may follow, as a refusal would
 
 
 class Busy(Exception):
@@ -46,8 +47,9 @@ def score_in(answer, prompt):
     if choice.get("finish_reason") not in (None, "stop"):
         raise ValueError(f"{prompt!r}: the answer ended by {choice['finish_reason']!r}: ...{text[-200:]}")
     found = SCORE.findall(text)
-    if len(found) != 1 or not 1 <= float(found[0]) <= 5:
-        raise ValueError(f"{prompt!r}: one line \"Final Score: X\", X from 1 to 5, is needed, not {text[-300:]!r}")
+    if len(found) != 1 or not LAST.search(text) or not 1 <= float(found[0]) <= 5:
+        raise ValueError(f"{prompt!r}: one line \"Final Score: X\", the last, X from 1 to 5, is needed, "
+                         f"not {text[-300:]!r}")
     return float(found[0]) / 5
 
 

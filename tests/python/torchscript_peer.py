@@ -107,6 +107,18 @@ class Fixed(torch.nn.Module):
         return images.reshape(self.count, -1).mean(1)
 
 
+class Held(torch.nn.Module):
+    """Makes a constant on one device, whichever is asked for, as a trace does
+    that saw it there."""
+
+    def __init__(self, device: str):
+        super().__init__()
+        self.device = device
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean([1, 2, 3]) * torch.ones([1], device=self.device)
+
+
 def main(out, example):
     torch.manual_seed(0)
     images = load_file(out / "images.safetensors")["images"]
@@ -134,6 +146,8 @@ def main(out, example):
         torch.jit.script(Wrong(kind)).save(out / f"wrong{kind}.pt")
     for name, module in (("pair", Pair()), ("number", Number())):
         torch.jit.script(module).save(out / f"{name}.pt")
+    for device in ("cpu", "cuda"):
+        torch.jit.script(Held(device)).save(out / f"held_{device}.pt")
     for name, count in (("one", 1), ("two", 2)):
         torch.jit.trace(Fixed(count), images[:count]).save(out / f"{name}.pt")
     torch.save(network.state_dict(), out / "pickle.pt")

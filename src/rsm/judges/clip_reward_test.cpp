@@ -150,6 +150,9 @@ TEST(ClipReward, SaysWhatIsMissingAndHowToConvertAPickle) {
   write_file_atomic(folder / "old/pytorch_model.bin", "pickle");
   expect_parts(error("pick-score", "old"),
                {"pytorch_model.bin is a pickle", "weights_only=True"});
+  // The weights, not a head beside them.
+  write_file_atomic(folder / "old/sac.pth", "head");
+  expect_parts(error("aesthetic", "old"), {"pytorch_model.bin is a pickle"});
   write_small_clip(folder / "clip");
   fs::remove(folder / "clip/head.safetensors");
   expect_parts(error("aesthetic", "clip"), {"no head", "head.safetensors"});
@@ -167,6 +170,38 @@ TEST(ClipReward, SaysWhatIsMissingAndHowToConvertAPickle) {
   write_safetensors(folder / "clip/model.safetensors", weights);
   expect_parts(error("clip-score", "clip"), {"visual_projection.weight"});
   EXPECT_THROW(made("aesthetic:"), UsageError);
+}
+
+/** What the command that an error ends with writes: its last quoted word. */
+std::string written_by(const std::string& error) {
+  const size_t end = error.rfind('\'');
+  const size_t begin = error.rfind('\'', end - 1) + 1;
+  return error.substr(begin, end - begin);
+}
+
+TEST(ClipReward, WhatAPickleIsConvertedToIsReadThen) {
+  const TemporaryFolder folder;
+  const std::string pickle = "HPS_v2.1_compressed.pt";
+  write_small_clip(folder / "hps");
+  const std::string weights = folder / "hps/model.safetensors";
+  fs::rename(weights, folder / "converted");
+  write_file_atomic(folder / ("hps/" + pickle), "pickle");
+  const auto converted = [&](const std::string& place) {
+    const auto error =
+        error_of([&] { made(cat("hps-v2.1:", place))->check(); });
+    expect_parts(error, {pickle + " is a pickle", "convert it once"});
+    const auto to = written_by(error);
+    fs::copy_file(folder / "converted", to);
+    return to;
+  };
+  // In a folder, the same config goes on.
+  EXPECT_EQ(converted(folder / "hps"), weights);
+  made(cat("hps-v2.1:", folder / "hps"))->check();
+  fs::remove(weights);
+  // A file is named anew.
+  const auto file = converted(folder / ("hps/" + pickle));
+  EXPECT_TRUE(file.ends_with("hps/HPS_v2.1_compressed.safetensors")) << file;
+  made("hps-v2.1:" + file)->check();
 }
 
 TEST(ClipReward, HasNoDeviceThatIsNotThere) {

@@ -264,6 +264,14 @@ TEST_P(GenevalOn, AClipTellsColoursAndOnlyPublishedPartsAreCalledGeneval) {
     write_json_atomic(folder + "/own.json", other);
     expect_parts(check_error("clipped/own.json"), {"own.json", "published"});
   }
+  write_json_atomic(folder + "/own.json",
+                    {{"published", true}, {"detector", "yolox.onnx"}});
+  expect_parts(check_error("clipped/own.json"),
+               {"own.json: published", "yolox.onnx is an ONNX file",
+                "exported to TorchScript"});
+  fs::rename(folder + "/detector.pt", folder + "/detector.onnx");
+  write_json_atomic(folder + "/own.json", {{"published", true}});
+  expect_parts(check_error("clipped/own.json"), {"detector.onnx is an ONNX"});
 }
 
 TEST_P(GenevalOn, WrongDetectorsAreRefusedBeforeARun) {

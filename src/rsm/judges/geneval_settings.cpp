@@ -85,6 +85,11 @@ Settings read_settings(const std::string& path) {
                  "a detector that is an .onnx file, or no such object,");
     read_grid(fields.object("onnx"), s.grid);
   }
+  RSM_CHECK(!s.published || !is_onnx(s), "[geneval] ", file,
+            ": published is true, and the detector ", s.detector,
+            " is an ONNX file, which is none of the published evaluation; "
+            "take the published one, exported to TorchScript, or leave out "
+            "published");
   RSM_CHECK(!s.published || (!s.clip.empty() && s.thresholds == Thresholds()),
             "[geneval] ", file,
             ": published is true, and the published evaluation tells colours "

@@ -29,9 +29,9 @@ struct Settings {
  * word hue), `published` (false), `threshold`, `counting_threshold`,
  * `max_objects`, `max_overlap` and `position_threshold`; files are looked for
  * from where it lies. Throws rsm::Error naming file and key for wrong values
- * and unknown keys, where published is true beside other colours or thresholds,
- * and for `onnx` beside another detector. Whether the files are there is not
- * looked at. */
+ * and unknown keys, where published is true beside colours by hue, other
+ * thresholds or an ONNX detector, and for `onnx` beside another detector.
+ * Whether the files are there is not looked at. */
 Settings read_settings(const std::string& path);
 
 /** Whether the detector is an ONNX file. */

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <string_view>
 
@@ -24,17 +25,50 @@ bool is_pickle(const std::string& path) {
                      [&](auto ending) { return path.ends_with(ending); });
 }
 
+/** `once` says what to do, before the command that writes `to`. */
+[[noreturn]] void refuse(const std::string& who, const std::string& path,
+                         const char* once, const std::string& to) {
+  throw Error(cat(
+      "[", who, "] ", path,
+      " is a pickle, which can run any code when it is read; ", once,
+      ": python3 -c \"import torch; from safetensors.torch import save_file; "
+      "d = torch.load('",
+      path, "', map_location='cpu', weights_only=True); ",
+      "save_file({k: v.clone() for k, v in d.get('state_dict', d).items()}, '",
+      to, "')\""));
+}
+
+/** The largest pickle in a folder, as a head beside the weights is small; empty
+ * where there is none. */
+std::string pickle_in(const std::string& folder) {
+  std::string largest;
+  uintmax_t most = 0;
+  for (const auto& name : names_in(folder)) {
+    const std::string path = folder + "/" + name;
+    if (!is_pickle(name) || !is_file(path)) continue;
+    const auto size = fs::file_size(path);
+    if (largest.empty() || size > most) {
+      largest = path;
+      most = size;
+    }
+  }
+  return largest;
+}
+
 JudgeWeights of_folder(const std::string& who, const std::string& folder) {
   bool plain = false, open_clip = false;
-  std::string pickle;
   for (const auto& name : names_in(folder)) {
     const bool tensors = name.find(".safetensors") != std::string::npos;
     plain = plain || (tensors && name.starts_with(kStem));
     open_clip = open_clip || (tensors && name.starts_with(kOpenClipStem));
-    if (is_pickle(name)) pickle = name;
   }
-  if (!plain && !open_clip && !pickle.empty()) {
-    refuse_pickle(who, folder + "/" + pickle);
+  if (!plain && !open_clip) {
+    const std::string pickle = pickle_in(folder);
+    if (!pickle.empty()) {
+      // Its tensors' names tell its layout, so this name does for either.
+      refuse(who, pickle, "convert it once",
+             cat(folder, "/", kStem, ".safetensors"));
+    }
   }
   const char* const stem = !plain && open_clip ? kOpenClipStem : kStem;
   return {folder, view_sharded(folder, stem).tensors};
@@ -44,15 +78,8 @@ JudgeWeights of_folder(const std::string& who, const std::string& folder) {
 
 void refuse_pickle(const std::string& who, const std::string& path) {
   if (!is_pickle(path)) return;
-  const std::string to = fs::path(path).replace_extension(".safetensors");
-  throw Error(cat(
-      "[", who, "] ", path,
-      " is a pickle, which can run any code when it is read; convert it once: ",
-      "python3 -c \"import torch; from safetensors.torch import save_file; "
-      "d = torch.load('",
-      path, "', map_location='cpu', weights_only=True); ",
-      "save_file({k: v.clone() for k, v in d.get('state_dict', d).items()}, '",
-      to, "')\""));
+  refuse(who, path, "convert it once, and name the new file in its place",
+         fs::path(path).replace_extension(".safetensors"));
 }
 
 JudgeWeights read_judge(const std::string& who, const std::string& path) {

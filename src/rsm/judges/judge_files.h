@@ -22,7 +22,8 @@ struct JudgeWeights {
  * rest; or a folder with model.safetensors or open_clip_model.safetensors, in
  * one file or in shards. Throws rsm::Error naming `who` and the path where
  * there is neither, and as view_sharded (io/sharded.h). A pickle is refused by
- * its name, with the command that converts it. */
+ * its name, with the command that converts it: that in a folder to
+ * model.safetensors there, another to a file beside it. */
 JudgeWeights read_judge(const std::string& who, const std::string& path);
 
 /** Throws that refusal where `path` ends as a pickle's name does (.pt, .pth,

@@ -3,6 +3,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <fstream>
+#include <string_view>
 #include <utility>
 
 #include "rsm/base/error.h"
@@ -16,12 +17,19 @@ namespace {
 constexpr const char* kSizeAttribute = "picture_size";
 constexpr const char* kMarker = "<--- HERE";  // how LibTorch points at code
 
-/** What went wrong: the last line, after the stack of calls, or the first where
+/** Behind the stack of calls; what may follow is a table of all devices. */
+constexpr const char* kRaised = "\nRuntimeError: ";
+
+/** What went wrong: what was raised, else the last line, or the first where
  * the text goes on with the code that is meant. */
 std::string said_by(const std::exception& error) {
   const auto* own = dynamic_cast<const c10::Error*>(&error);
   std::string text = own ? own->what_without_backtrace() : error.what();
   while (text.ends_with('\n')) text.pop_back();
+  if (const auto at = text.rfind(kRaised); at != std::string::npos) {
+    text.erase(0, at + std::string_view(kRaised).size());
+    return text.substr(0, text.find('\n'));
+  }
   return text.ends_with(kMarker) ? text.substr(0, text.find('\n'))
                                  : text.substr(text.rfind('\n') + 1);
 }

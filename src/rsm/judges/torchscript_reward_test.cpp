@@ -129,6 +129,18 @@ TEST_P(TorchScript, IsCheckedBeforeARun) {
   expect_parts(check_error("two"), {"scores [2]", "[8]"});
 }
 
+TEST_P(TorchScript, ConstantsOnAnotherDeviceAreNamed) {
+  const bool here = device().is_cpu();
+  made(here ? "held_cpu" : "held_cuda")->check();
+  expect_parts(
+      check_error(here ? "held_cuda" : "held_cpu"),
+      {"fails at pictures [8, 3, 224, 224]", here ? " on cpu: " : " on cuda",
+       "traced for another", "or device"});
+  if (here) {
+    expect_parts(check_error("held_cuda"), {"'CUDA' backend"});
+  }
+}
+
 TEST_P(TorchScript, FilesOfOtherKindsAreRefused) {
   expect_parts(check_error("none"), {"no file", "torch.jit"});
   expect_parts(check_error("pickle"), {"cannot be read as TorchScript",

@@ -24,8 +24,13 @@ torch::Tensor read_numbers(const std::string& who, const std::string& name,
   RSM_CHECK(list.is_array(), "[", who, "] \"", quoted(name), "\" is ",
             quoted(list.dump()), "; a list of ", range.count,
             " numbers is needed; ", kMendReward);
-  RSM_CHECK(std::ssize(list) == range.count, "[", who, "] ", list.size(),
+  const int64_t arrived = std::ssize(list);
+  const int64_t missing = range.first + arrived;  // the first, if any is
+  RSM_CHECK(arrived == range.count, "[", who, "] ", arrived,
             " numbers arrived in \"", quoted(name), "\" for ", range.text(),
+            arrived < range.count ? cat(", none from image ", missing, " (\"",
+                                        quoted(prompts[missing].text), "\") on")
+                                  : "",
             "; one for each of the ", range.count, " is needed; ", kMendReward);
   const torch::Tensor numbers = torch::empty({range.count}, torch::kFloat32);
   float* out = numbers.data_ptr<float>();

@@ -110,8 +110,10 @@ TEST(Answers, ArePutInOrder) {
 TEST(Answers, WhatIsMissingOrTooMuchIsNamed) {
   const PictureRange range = {64, 2};
   expect_parts(error(R"({"scores": [1]})", range),
-               {"1 numbers", "images 64 to 65", "each of the 2"});
-  expect_parts(error(R"({"scores": [1, 2, 3]})", range), {"3 numbers"});
+               {"1 numbers", "images 64 to 65",
+                "none from image 65 (\"picture 65\") on", "each of the 2"});
+  expect_parts(error(R"({"scores": [1, 2, 3]})", range),
+               {"3 numbers", "images 64 to 65; one"});
   expect_parts(error(R"({"scores": [1, "2"]})", range), {"image 65", "\"2\""});
   expect_parts(error(R"({"scores": [null, 1]})", range), {"image 64", "null"});
   expect_parts(error(R"({"scores": 4})", range), {"\"scores\" is 4"});

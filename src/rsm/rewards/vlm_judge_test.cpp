@@ -12,10 +12,11 @@ namespace {
 constexpr const char* kModel = R"(
 SAYS = {
     "good": "Two birds, as asked: 2 of 2.\nFinal Score: 4",
-    "half": "**Final Score: 2.5**",
+    "half": "**Final Score: 2.5**\n\n",
     "mute": "It is a fine picture.",
     "sorry": "I'm sorry, I can't help with that.",
     "twice": "Final Score: 3\nNo.\nFinal Score: 4",
+    "after": "Final Score: 4\nSorry, I cannot judge.",
     "zero": "Final Score: 0",
     "six": "Final Score: 6",
     "minus": "Final Score: -3",
@@ -80,7 +81,7 @@ TEST_F(VlmJudge, GivesTheScoresThatTheModelEndsWith) {
 
 TEST_F(VlmJudge, ARefusalIsAnErrorAndNoScore) {
   for (const std::string prompt :
-       {"sorry", "mute", "twice", "zero", "six", "minus", "inside"}) {
+       {"sorry", "mute", "twice", "after", "zero", "six", "minus", "inside"}) {
     expect_parts(error_for(prompt), {"'" + prompt + "'", "Final Score: X"});
   }
   expect_parts(error_for("refusal"), {"refused to judge 'refusal'"});

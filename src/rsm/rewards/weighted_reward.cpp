@@ -27,9 +27,13 @@ void check_finite(const std::string& who, const torch::Tensor& value,
 void check_count(const std::string& who, const std::string& what,
                  const torch::Tensor& scores, const Prompts& prompts) {
   const int64_t count = scores.defined() ? scores.numel() : 0;
-  RSM_CHECK(scores.defined() && count == std::ssize(prompts), "[reward ", who,
-            "] ", count, " numbers arrived as ", what, " for ", prompts.size(),
-            " images; one for each is needed; ", kMendReward);
+  const int64_t needed = std::ssize(prompts);
+  RSM_CHECK(scores.defined() && count == needed, "[reward ", who, "] ", count,
+            " numbers arrived as ", what, " for ", needed, " images",
+            count < needed ? cat(", none from image ", count, " (\"",
+                                 prompts[count].text, "\") on")
+                           : "",
+            "; one for each is needed; ", kMendReward);
 }
 
 /** What a reward gave, as [B] float32 on the CPU. */

@@ -228,12 +228,14 @@ TEST(WeightedReward, WrongNumbersOfScoresAreNamed) {
     return error_of([&] { sum->score(pictures.images, pictures.prompts); });
   };
   expect_parts(error_for(given("b", {1, 2})),
-               {"[reward b]", "2 numbers", "3 images"});
-  expect_parts(error_for(given("b", {1, 2, 3, 4})), {"4 numbers"});
+               {"[reward b]", "2 numbers", "3 images",
+                cat("none from image 2 (\"", pictures.prompts[2].text, "\")")});
+  expect_parts(error_for(given("b", {1, 2, 3, 4})),
+               {"4 numbers", "3 images; one"});
   expect_parts(
       error_for(std::make_shared<GivenReward>(
           "b", "reward", [](const torch::Tensor&) { return RewardScores(); })),
-      {"[reward b]", "0 numbers"});
+      {"[reward b]", "0 numbers", "none from image 0"});
   expect_parts(error_for(std::make_shared<GivenReward>(
                    "b", "reward",
                    [](const torch::Tensor&) -> RewardScores {
