@@ -1,6 +1,7 @@
 #include <torch/types.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "inputs.h"
 #include "rsm/base/error.h"
@@ -11,12 +12,15 @@
 #include "rsm/models/autoencoder_tiny.h"
 #include "rsm/models/clip_vision.h"
 #include "rsm/models/lora_formats.h"
+#include "rsm/models/model_layout.h"
 #include "rsm/models/sd3_config.h"
 #include "rsm/models/unet_config.h"
 #include "rsm/paths/ddim.h"
 #include "rsm/paths/flow_matching.h"
 #include "rsm/paths/path.h"
+#include "rsm/text/clip_text.h"
 #include "rsm/text/clip_tokenizer.h"
+#include "rsm/text/t5_encoder.h"
 #include "rsm/text/t5_tokenizer.h"
 #include "targets.h"
 
@@ -52,6 +56,47 @@ std::vector<std::string> model_config_seeds() {
           AutoencoderKlConfig().to_json().dump(),
           AutoencoderTinyConfig().to_json().dump(),
           ClipVisionConfig().to_json().dump()};
+}
+
+/** By its type; the first that is not T5's is CLIP's. */
+void load_text_config(const std::string& bytes) {
+  const auto config = config_in(bytes);
+  const auto type =
+      config.is_object() ? config.value("model_type", json()) : json();
+  if (type == "t5") {
+    T5Config::from_json(config).anchors();
+  } else {
+    ClipTextConfig::from_json(config).anchors(/*with_projection=*/true);
+  }
+}
+
+std::vector<std::string> text_config_seeds() {
+  auto part = ClipTextConfig().to_json(/*with_projection=*/false);
+  part.erase("projection_dim");
+  const json whole = {
+      {"model_type", "clip"}, {"text_config", part}, {"projection_dim", 64}};
+  return {T5Config().to_json().dump(),
+          ClipTextConfig().to_json(/*with_projection=*/true).dump(),
+          whole.dump()};
+}
+
+void load_model_index(const std::string& bytes) {
+  put("model/model_index.json", bytes);
+  open_model_folder(scratch() + "/model");
+}
+
+std::vector<std::string> model_index_seeds() {
+  std::vector<std::string> seeds;
+  for (const auto family : {Family::flow, Family::diffusion}) {
+    std::set<std::string> all, needed;
+    for (const auto& part : layout_of(family).parts) {
+      all.insert(part.name);
+      if (part.needed) needed.insert(part.name);
+    }
+    seeds.push_back(model_index(family, all).dump());
+    seeds.push_back(model_index(family, needed).dump());
+  }
+  return seeds;
 }
 
 void load_scheduler(const std::string& bytes) {
@@ -127,7 +172,8 @@ std::string character_map() {
   return map + std::string("a\0", 2);
 }
 
-std::vector<std::string> t5_tokenizer_seeds() {
+/** A tokenizer.json of a few pieces. */
+json t5_pieces() {
   json vocab = json::array({{"<pad>", 0},
                             {"</s>", 0},
                             {"<unk>", 0},
@@ -136,7 +182,7 @@ std::vector<std::string> t5_tokenizer_seeds() {
   for (const char* letter : {"r", "e", "d", "f", "o", "x", "a"}) {
     vocab.push_back({letter, -4});
   }
-  json plain = {
+  return {
       {"model", {{"type", "Unigram"}, {"unk_id", 2}, {"vocab", vocab}}},
       {"added_tokens",
        {{{"id", 0}, {"content", "<pad>"}}, {{"id", 1}, {"content", "</s>"}}}},
@@ -145,10 +191,39 @@ std::vector<std::string> t5_tokenizer_seeds() {
        {{"type", "Metaspace"},
         {"replacement", "\u2581"},
         {"prepend_scheme", "always"}}}};
+}
+
+std::vector<std::string> t5_tokenizer_seeds() {
+  const json plain = t5_pieces();
   json mapped = plain;
   mapped["normalizer"] = {{"type", "Precompiled"},
                           {"precompiled_charsmap", base64(character_map())}};
   return {plain.dump(), mapped.dump()};
+}
+
+/** Beside pieces that list no added tokens: the config says which there are. */
+void load_t5_tokenizer_config(const std::string& bytes) {
+  static const std::string pieces = [] {
+    auto plain = t5_pieces();
+    plain.erase("added_tokens");
+    return plain.dump();
+  }();
+  put("t5-config/tokenizer.json", pieces);
+  put("t5-config/tokenizer_config.json", bytes);
+  const auto tokenizer = T5Tokenizer::load(scratch() + "/t5-config", 8);
+  tokenizer.encode("A red </s> fox <extra_id_0>");
+}
+
+std::vector<std::string> t5_tokenizer_config_seeds() {
+  return {R"({"tokenizer_class": "T5Tokenizer", "extra_ids": 3,)"
+          R"( "pad_token": "<pad>", "unk_token": null,)"
+          R"( "eos_token": {"content": "</s>"}, "padding_side": "right"})",
+          R"({"tokenizer_class": "T5TokenizerFast",)"
+          R"( "added_tokens_decoder": {)"
+          R"( "0": {"content": "<pad>", "normalized": false},)"
+          R"( "1": {"content": "</s>", "single_word": false},)"
+          R"( "12": {"content": "<extra_id_0>", "special": true}},)"
+          R"( "add_prefix_space": true, "model_max_length": 512})"};
 }
 
 const StateDict& lora_weights() {
@@ -209,10 +284,14 @@ std::vector<std::string> adapter_config_seeds() {
 }  // namespace
 
 std::vector<Target> model_targets() {
-  return {{"model-config", model_config_seeds, load_model_config},
+  return {{"model-index", model_index_seeds, load_model_index},
+          {"model-config", model_config_seeds, load_model_config},
+          {"text-config", text_config_seeds, load_text_config},
           {"scheduler", scheduler_seeds, load_scheduler},
           {"clip-tokenizer", clip_tokenizer_seeds, load_clip_tokenizer, 1, 500},
           {"t5-tokenizer", t5_tokenizer_seeds, load_t5_tokenizer},
+          {"t5-tokenizer-config", t5_tokenizer_config_seeds,
+           load_t5_tokenizer_config},
           {"lora", lora_seeds, load_lora_file, 0, 2000},
           {"adapter-config", adapter_config_seeds, load_adapter_config}};
 }

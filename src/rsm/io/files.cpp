@@ -22,7 +22,7 @@
 namespace rsm {
 namespace {
 
-/** What to do about it, where that is plain. */
+/** What to do about it. */
 const char* way_out(int code) {
   switch (code) {
     case ENOSPC:
@@ -35,8 +35,18 @@ const char* way_out(int code) {
       return "; make it writable there, or choose another place";
     case EIO:
       return "; the disk itself fails: see the system's log";
+    case ENOENT:
+      return "; make its folder first, or choose another place";
+    case ENOTDIR:
+      return "; a file lies where a folder should: move it away, or choose "
+             "another place";
+    case EISDIR:
+    case ENOTEMPTY:
+      return "; a folder lies there: move it away, or choose another place";
+    case ENAMETOOLONG:
+      return "; choose a shorter name";
     default:
-      return "";
+      return "; see what is wrong there, or choose another place";
   }
 }
 
@@ -88,7 +98,7 @@ std::filesystem::file_type type_of(const std::string& path) {
   std::error_code code;
   const auto type = std::filesystem::status(path, code).type();
   RSM_CHECK(type != std::filesystem::file_type::none, "[files] cannot look at ",
-            shown(path), ": ", code.message());
+            shown(path), ": ", code.message(), way_out(code.value()));
   return type;
 }
 
@@ -200,8 +210,9 @@ std::vector<std::string> names_in(const std::string& folder) {
 void make_folders(const std::string& path) {
   std::error_code code;
   std::filesystem::create_directories(path, code);
-  RSM_CHECK(is_folder(path), "[files] cannot make the folder ", path, ": ",
-            code ? code.message() : "something else lies there");
+  if (is_folder(path)) return;
+  errno = code ? code.value() : ENOTDIR;
+  fail("make the folder", path);
 }
 
 int64_t remove_temporary_files(const std::string& folder,

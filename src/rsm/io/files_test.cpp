@@ -124,8 +124,26 @@ TEST(Files, FoldersThatCannotBeMadeAreNamed) {
   write_file_atomic(folder / "file", "");
   for (const auto* name : {"file", "file/below"}) {
     expect_parts(error_of([&] { make_folders(folder / name); }),
-                 {"[files]", folder / name});
+                 {"[files]", folder / name, "; a file lies where a folder"});
   }
+}
+
+TEST(Files, ErrorsSayWhatToDo) {
+  const TemporaryFolder folder;
+  make_folders(folder / "taken");
+  write_file_atomic(folder / "file", "");
+  const std::string longest(300, 'x');
+  for (const auto& [name, way_out] :
+       std::vector<std::pair<std::string, std::string>>{
+           {"missing/a", "; make its folder first"},
+           {"file/a", "; a file lies where a folder should"},
+           {"taken", "; a folder lies there"},
+           {longest, "; choose a shorter name"}}) {
+    const auto path = folder / name;
+    expect_parts(error_of([&] { write_file_atomic(path, "x"); }),
+                 {path, way_out});
+  }
+  expect_parts(error_of([&] { is_there(longest); }), {"; choose a shorter"});
 }
 
 TEST(Json, ReadingGivesWhatWasWritten) {

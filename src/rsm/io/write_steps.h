@@ -10,10 +10,11 @@
 namespace rsm {
 
 // The steps by which this program changes what lies on a disk. What a run
-// writes goes through them (making and removing whole folders and the lock's
-// text do not), so that tests can refuse any of them, tear it, or let a process
-// end there. They fail as the system's calls do: false (a handle
-// that is not open), and errno says why.
+// writes goes through them, so that tests can refuse any of them, tear it, or
+// let a process end there. They fail as the system's calls do: false (a handle
+// that is not open), and errno says why. Outside of them are the lock's text,
+// and making and removing whole folders: an empty folder is no loss, and a test
+// can let it fail by what it puts in the folder's place.
 
 enum class WriteStep { open, write, sync, rename, link, remove };
 

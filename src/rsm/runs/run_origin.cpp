@@ -8,6 +8,7 @@
 #include "rsm/data/picture_scores.h"
 #include "rsm/io/files.h"
 #include "rsm/io/folder_lock.h"
+#include "rsm/io/json_fields.h"
 #include "rsm/io/run_log.h"
 #include "rsm/runs/changed_keys.h"
 #include "rsm/runs/checkpoint.h"
@@ -18,6 +19,26 @@ namespace rsm {
 namespace {
 
 namespace fs = std::filesystem;
+
+struct Origin {
+  std::string run;
+  int64_t epoch = 0;
+  std::vector<std::string> changed;
+};
+
+/** Of an origin.json. Throws rsm::Error with the file and what to do. */
+Origin read_origin(const std::string& path) {
+  try {
+    const auto note = read_json(path);
+    const JsonFields fields(note, "[origin] " + path);
+    return {fields.text("run"), fields.integer("epoch"),
+            fields.texts("changed")};
+  } catch (const Error& damaged) {
+    throw Error(cat(damaged.what(),
+                    "; bring the file back, or remove it and go on without "
+                    "--from: it only says where the run came from"));
+  }
+}
 
 int64_t epoch_to_begin(const std::string& run, std::optional<int64_t> epoch) {
   auto epochs = checkpoint_epochs(run);
@@ -113,12 +134,10 @@ void begin_from(const RunOptions& options, const std::string& run,
   const FolderLock lock(options.folder, "[finetune]", silent);
   const std::string note = (to / "origin.json").string();
   const bool begun = is_there(note);
-  const auto said = begun ? read_json(note) : nlohmann::json::object();
-  const int64_t first = begun && said.value("run", "") == run
-                            ? said.value("epoch", int64_t{0})
-                            : epoch_to_begin(run, epoch);
-  const bool same =
-      begun && said.value("run", "") == run && epoch.value_or(first) == first;
+  const auto said = begun ? read_origin(note) : Origin();
+  const bool of_run = begun && said.run == run;
+  const int64_t first = of_run ? said.epoch : epoch_to_begin(run, epoch);
+  const bool same = of_run && epoch.value_or(first) == first;
   const bool occupied = is_there(to / "config.yaml") ||
                         (!begun && last_epoch_named(options.folder) >= 0);
   if ((begun && !same) || (!begun && occupied)) {
@@ -150,11 +169,11 @@ std::string origin_text(const std::string& run_folder) {
   if (!is_there(note)) {
     return "";
   }
-  const auto origin = read_json(note);
-  const auto changed = origin.at("changed").get<std::vector<std::string>>();
-  return cat("the first ", origin.at("epoch").get<int64_t>(),
-             " epochs are those of ", origin.at("run").get<std::string>(),
-             changed.empty() ? "" : "; since then " + join(changed, ", "));
+  const auto origin = read_origin(note);
+  return cat("the first ", origin.epoch, " epochs are those of ", origin.run,
+             origin.changed.empty()
+                 ? ""
+                 : "; since then " + join(origin.changed, ", "));
 }
 
 }  // namespace rsm

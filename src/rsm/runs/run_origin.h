@@ -23,7 +23,9 @@ namespace rsm {
 void begin_from(const RunOptions& options, const std::string& run,
                 std::optional<int64_t> epoch);
 
-/** What a run's origin.json says, in words; "" where it has none. */
+/** What a run's origin.json says, in words; "" where it has none. Throws
+ * rsm::Error with the file and what to do where that is damaged, as begin_from
+ * does. */
 std::string origin_text(const std::string& run_folder);
 
 }  // namespace rsm

@@ -63,6 +63,13 @@ bool any_collapsed(const std::vector<WatchedRatio>& ratios) {
                      [](const auto& one) { return one.collapsed; });
 }
 
+[[noreturn]] void refuse_best(const std::string& folder,
+                              const std::string& why) {
+  throw Error(cat("[watch] cannot replace ", folder, ": ", why,
+                  "; see that it can be written: the run's next start or "
+                  "evaluation puts the best epoch there again"));
+}
+
 }  // namespace
 
 WatchOptions read_watch(const Config& evaluation) {
@@ -168,9 +175,10 @@ void keep_best(const std::string& run_folder, std::optional<int64_t> epoch,
   fs::remove_all(fresh, failed);
   if (is_there) link_checkpoint(run_folder, fresh, *epoch);
   if (is_there || (kept && *kept > now)) fs::remove_all(to, failed);
-  RSM_CHECK(!failed, "[watch] cannot replace ", to, ": ", failed.message());
-  RSM_CHECK(!is_there || rename_path(fresh, to), "[watch] cannot replace ", to,
-            ": ", std::strerror(errno));
+  if (failed) refuse_best(to, failed.message());
+  if (is_there && !rename_path(fresh, to)) {
+    refuse_best(to, std::strerror(errno));
+  }
 }
 
 }  // namespace rsm

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "rsm/base/error.h"
+#include "rsm/io/faulty_disk_testing.h"
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
 #include "rsm/runs/checkpoint.h"
@@ -162,6 +164,34 @@ TEST(KeepBest, StaysUnlessItIsOfALaterEpoch) {
   EXPECT_FALSE(kept_best(run));
   keep_best(run, std::nullopt, 3);
   EXPECT_FALSE(kept_best(run));
+}
+
+TEST(KeepBest, NamesThePlaceAndAWayOutAndComesBackOnceItCan) {
+  for (int64_t at = 0;; ++at) {
+    SCOPED_TRACE(at);
+    const TemporaryFolder folder;
+    const std::string run = folder / "run";
+    for (int64_t epoch = 0; epoch < 2; ++epoch) save_number(run, epoch);
+    keep_best(run, 0, 0);
+    bool failed = false;
+    {
+      const FaultyDisk disk(FaultyDisk::Kind::read_only, at);
+      try {
+        keep_best(run, 1, 1);
+      } catch (const Error& error) {
+        expect_parts(error.what(),
+                     {best_folder(run), std::strerror(disk.code()), "; "});
+      }
+      failed = disk.has_failed();
+    }
+    keep_best(run, 1, 1);
+    EXPECT_EQ(read_checkpoint(best_folder(run), 1).epoch, 1);
+    EXPECT_FALSE(std::filesystem::exists(run + "/best.new"));
+    if (!failed) {
+      EXPECT_GE(at, 3);  // two links, and the folder's name
+      return;
+    }
+  }
 }
 
 TEST(ReadWatch, TakesActionsAndShares) {
