@@ -44,6 +44,10 @@ std::string small_config(const std::string& folder, const std::string& method,
              more);
 }
 
+/** Fewer pictures, which need not divide by the ranks. */
+constexpr const char* kFew =
+    " --set prompts.samples_per_prompt=2 --set evaluation.images=4";
+
 class Ranks : public testing::Test {
  protected:
   void SetUp() override {
@@ -124,7 +128,8 @@ class Ranks : public testing::Test {
 TEST_F(Ranks, DrawPathsAsOneProcess) { expect_same_on({1, 2, 4}, "flow-grpo"); }
 
 TEST_F(Ranks, DrawBranchesAsOneProcess) {
-  expect_same_on({2}, "tempflow-grpo");
+  expect_same_on({2, 4}, "tempflow-grpo\n  estimator: {branches: [3, 2, 0, 0]}",
+                 kFew);
 }
 
 TEST_F(Ranks, ChooseStrengthAsOneProcess) {
@@ -132,11 +137,11 @@ TEST_F(Ranks, ChooseStrengthAsOneProcess) {
 }
 
 TEST_F(Ranks, TrainOnCleanPicturesAsOneProcess) {
-  expect_same_on({2}, "diffusion-nft");
+  expect_same_on({2, 4}, "diffusion-nft", kFew);
 }
 
 TEST_F(Ranks, FollowAGradientAsOneProcess) {
-  expect_same_on({3}, "vgg-flow", " --set prompts.samples_per_prompt=2");
+  expect_same_on({2, 4}, "vgg-flow", kFew);
 }
 
 TEST_F(Ranks, TrainAllWeightsInRoundsAsOneProcess) {
@@ -257,17 +262,25 @@ class Launched {
 
 TEST_F(Ranks, EndWhereOneIsKilledAndGoOnOnAnotherNumberOfThem) {
   ASSERT_EQ(run_on(0, config("whole", "flow-grpo")).status, 0);
-  const auto path = config("killed", "flow-grpo");
-  const std::string said = folder_ / "said-killed";
-  Launched run(launcher(2) + path, said);
-  run.wait_for_lines(run_folder("killed"), 2);
-  run.signal_rank(1, SIGKILL);
-  const int status = run.ends_within(30);
-  EXPECT_NE(status, -1);
-  EXPECT_NE(status, 0);
-  expect_parts(read_file(said), {"rank 1"});
-  ASSERT_EQ(run_on(3, path).status, 0);
-  expect_same_runs(run_folder("whole"), run_folder("killed"));
+  struct Case {
+    int64_t ranks, killed, later;
+  };
+  for (const auto& [ranks, killed, later] :
+       {Case{2, 1, 3}, Case{2, 0, 0}, Case{4, 2, 2}}) {
+    const auto name = cat("killed-", killed, "-of-", ranks);
+    SCOPED_TRACE(name);
+    const auto path = config(name, "flow-grpo");
+    const std::string said = folder_ / ("said-" + name);
+    Launched run(launcher(ranks) + path, said);
+    run.wait_for_lines(run_folder(name), 2);
+    run.signal_rank(killed, SIGKILL);
+    const int status = run.ends_within(30);
+    EXPECT_NE(status, -1);
+    EXPECT_NE(status, 0);
+    expect_parts(read_file(said), {cat("process rank ", killed)});
+    ASSERT_EQ(run_on(later, path).status, 0);
+    expect_same_runs(run_folder("whole"), run_folder(name));
+  }
 }
 
 TEST_F(Ranks, EndWhereOneHangs) {

@@ -44,7 +44,8 @@ class Communicator {
     return rsm::share_of(count, rank(), size());
   }
 
-  /** How long the others may be behind, in seconds. Not collective. */
+  /** How long the others may be behind, in seconds: a run's
+   * compute.rank_timeout, until which it is 600. Not collective. */
   virtual void set_timeout(double /*seconds*/) {}
 
   /** What every rank hands in, by rank. */
@@ -105,6 +106,11 @@ torch::Tensor sum_in_order(Communicator& ranks, int64_t round,
  * says that there are others, and this program was built without MPI or MPI
  * does not see them. */
 std::unique_ptr<Communicator> join_ranks();
+
+/** Throws rsm::UsageError, beginning with `who`, where a launcher started more
+ * than one process for work that each would do whole; `advice` is what to do
+ * besides starting one, "" nothing. */
+void check_sole_process(const std::string& who, const std::string& advice);
 
 /** How many processes the launcher's environment says there are; 1: no launcher
  * did. A batch script's own shell (SLURM_NTASKS) counts as none. */

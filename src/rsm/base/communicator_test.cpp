@@ -141,7 +141,10 @@ TEST(JoinRanks, WithoutALauncherIsASoleProcess) {
   ::unsetenv("SLURM_NTASKS");
   ::setenv("SLURM_STEP_NUM_TASKS", "4", 1);
   EXPECT_EQ(launched_processes(), 4);
+  expect_parts(error_of([] { check_sole_process("[who]", ", or rest"); }),
+               {"[who]", "4 processes", "start one, or rest"});
   ::unsetenv("SLURM_STEP_NUM_TASKS");
+  check_sole_process("[who]", "");
 }
 
 }  // namespace

@@ -69,7 +69,10 @@ class MpiRanks : public Communicator {
   int64_t local_rank() const override { return local_rank_; }
   int64_t local_size() const override { return local_size_; }
   int64_t bytes_sent() const override { return sent_; }
-  void set_timeout(double seconds) override { timeout_ = seconds; }
+  void set_timeout(double seconds) override {
+    timeout_ = seconds;
+    of_run_ = true;
+  }
 
   std::vector<std::string> gather(const std::string& bytes) override {
     const auto calls = meet('g', std::ssize(bytes));
@@ -157,10 +160,7 @@ class MpiRanks : public Communicator {
     }
     await(hear, [&](const std::string& who) {
       return cat(who, " did not come to where the others wait within ",
-                 timeout_,
-                 " s (compute.rank_timeout): it hangs, is stopped or "
-                 "far slower; the run ends here, and the same command goes on "
-                 "with it");
+                 waited(), ": it hangs, is stopped or far slower; ", way_on());
     });
     await(tell, [&](const std::string& who) {
       return cat(who, " takes no messages");
@@ -170,10 +170,19 @@ class MpiRanks : public Communicator {
                 "[ranks] rank ", r, " is at another point of the run (call ",
                 all[r].number, " ", static_cast<char>(all[r].kind), ") than ",
                 "rank ", rank_, " (call ", own.number, " ", kind,
-                "): they saw other numbers, or one was stopped alone; the same "
-                "command goes on from the last checkpoint");
+                "): they saw other numbers, or one was stopped alone; ",
+                way_on());
     }
     return all;
+  }
+
+  /** How long, and which key says so: a run's config alone does. */
+  std::string waited() const {
+    return cat(timeout_, of_run_ ? " s (compute.rank_timeout)" : " s");
+  }
+  const char* way_on() const {
+    return of_run_ ? "the same command goes on from the last checkpoint"
+                   : "see to it and give the command again";
   }
 
   /** Waits for requests by rank; `error` of who is missing. */
@@ -266,9 +275,7 @@ class MpiRanks : public Communicator {
                   MPI_STATUSES_IGNORE);
       if (done != 0) return;
       RSM_CHECK(seconds_since(start) < most, "[ranks] rank ", rank_, " waited ",
-                timeout_, " s (compute.rank_timeout) ", what, ": ",
-                who_is_silent(),
-                "; the same command goes on from the last checkpoint");
+                waited(), " ", what, ": ", who_is_silent(), "; ", way_on());
       answer();
       sched_yield();
     }
@@ -287,6 +294,7 @@ class MpiRanks : public Communicator {
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
   int64_t calls_ = 0, sent_ = 0;
   double timeout_ = 600;
+  bool of_run_ = false;  ///< whether that is a run's
 };
 
 #endif
@@ -297,6 +305,14 @@ int64_t launched_processes() {
   // Of srun's step: a batch script has SLURM_NTASKS though it is one process.
   return std::max({int64_t{1}, number_of("OMPI_COMM_WORLD_SIZE"),
                    number_of("PMI_SIZE"), number_of("SLURM_STEP_NUM_TASKS")});
+}
+
+void check_sole_process(const std::string& who, const std::string& advice) {
+  const int64_t launched = launched_processes();
+  if (launched == 1) return;
+  throw UsageError(cat(who, " the launcher started ", launched,
+                       " processes, and each would do all of it; start one",
+                       advice));
 }
 
 std::unique_ptr<Communicator> join_ranks() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "rsm/base/communicator.h"
 #include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
 #include "rsm/cli/config_arguments.h"
@@ -194,6 +195,7 @@ int make_scorer(const Config& config) {
 }
 
 int run_pretraining(const Config& config) {
+  check_sole_process("[pretrain]", "");
   const auto kind =
       config.choice("kind", "text-to-image", {"text-to-image", "scorer"});
   if (config.is_wrong("kind")) {

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "rsm/base/communicator.h"
 #include "rsm/base/error.h"
 #include "rsm/cli/commands.h"
 #include "rsm/cli/config_arguments.h"
@@ -71,6 +72,9 @@ int sweep_runs(const SweepArguments& args) {
     return kDone;
   }
   const auto part = read_sweep_part(args.part);
+  if (part.of == 1) {
+    check_sole_process("[sweep]", ", or give each a part of its own, --part");
+  }
   for (size_t i = 0; i < sweep.runs.size(); ++i) {
     const auto& run = sweep.runs[i].options;
     if (part.takes(i) && !is_finished(run)) check_before(run);

@@ -1,11 +1,18 @@
 #include "rsm/io/folder_lock.h"
 
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstddef>
 #include <filesystem>
+#include <thread>
 
 #include "rsm/io/files.h"
 #include "rsm/io/testing.h"
@@ -54,6 +61,38 @@ TEST(FolderLock, IsGoneWithAProcessThatWasKilled) {
   EXPECT_TRUE(fs::exists(folder / "lock"));
   EXPECT_TRUE(FolderLock(folder.path(), "[who]", silent).held());
   EXPECT_FALSE(fs::exists(folder / "lock"));
+}
+
+/** From now on this thread's flock() fails as on a file system that has none.
+ * False where the system does not let it. */
+bool loses_locks() {
+  sock_filter steps[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_flock, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOLCK),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_fprog filter = {std::size(steps), steps};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+TEST(FolderLock, WarnsWhereTheFileSystemHasNone) {
+  class Heard : public NoProgress {
+   public:
+    void say(const std::string& line) override { all += line; }
+    std::string all;
+  };
+  const TemporaryFolder folder;
+  Heard heard;
+  bool can = false, held = true;
+  std::thread([&] {
+    can = loses_locks();
+    if (can) held = FolderLock(folder.path(), "[who]", heard).held();
+  }).join();
+  if (!can) GTEST_SKIP() << "system calls can't be refused here";
+  EXPECT_FALSE(held);
+  expect_parts(heard.all, {"warning", folder / "lock", "No locks available",
+                           "no other process"});
 }
 
 TEST(FolderLock, LeavesNoEmptyFolderThatItMade) {

@@ -26,6 +26,7 @@ struct RankForecast {
   int64_t tiles = 0, most_tiles = 0;
   int64_t rounds = 0;         ///< in which an update's gradients are added up
   double rollout_bytes = 0;   ///< the states and pictures of others
+  double guidance_bytes = 0;  ///< gradients at trajectories, value networks'
   double outputs_bytes = 0;   ///< of frozen copies: y_old, y_ref
   double gradient_bytes = 0;  ///< of all updates
   /** Of what a sole process takes for an epoch, on as many ranks, on a network
@@ -34,7 +35,7 @@ struct RankForecast {
   std::optional<double> efficiency;  ///< seconds alone / (ranks * seconds)
 
   double bytes() const {
-    return rollout_bytes + outputs_bytes + gradient_bytes;
+    return rollout_bytes + guidance_bytes + outputs_bytes + gradient_bytes;
   }
 };
 
@@ -43,7 +44,8 @@ inline constexpr double kLinkBytes = 100e9 / 8;
 
 /** `cost` is of one process, where it was timed. Counted in are the stations of
  * rollout, judging, frozen outputs and updates, each as long as its busiest
- * rank; nothing hides behind anything, and messages take their bytes alone. */
+ * rank; nothing hides behind anything, and messages take their bytes alone.
+ * Not counted are scores, some bytes a picture, and evaluations. */
 RankForecast rank_forecast(const RunOptions& options, const Forecast& forecast,
                            const RankSizes& sizes, int64_t ranks,
                            const std::optional<EpochCost>& cost);

@@ -31,6 +31,7 @@ Values inputs_of(const RunInputs& inputs) {
   Values out;
   const auto all = to_json(inputs).flatten();
   for (const auto& [key, value] : all.items()) {
+    if (value.is_null()) continue;  // no files
     if (key != "/model_place") out[key.substr(1)] = value.dump();
   }
   return out;
