@@ -198,5 +198,29 @@ TEST(ResumeBranches, ChosenOnesAreThoseOfARunThatNeverStopped) {
   expect_same_weights(folder / "whole", folder / "stopped");
 }
 
+TEST(ResumeBranches, ChosenStrengthsAreThoseOfARunThatNeverStopped) {
+  const TemporaryFolder folder;
+  const auto run = [&](const std::string& name, int64_t epochs) {
+    return run_to_end(quick_run(
+        folder / name, {"method.estimator.budget.every=10",
+                        "method.estimator.budget.least_worth=1e-6",
+                        "method.estimator.budget.strength=true",
+                        "method.estimator.branches=[3, 2, 0]",
+                        "sampling.steps=3", "prompts.per_epoch=2",
+                        "train.updates_per_epoch=1", "evaluation.every=10",
+                        cat("train.epochs=", epochs), "train.lora.rank=2"}));
+  };
+  const auto whole = run("whole", 2);
+  run("stopped", 1);
+  const auto on = run("stopped", 2);
+  const auto weights = whole.at(2).at("by_step").at("weight");
+  EXPECT_EQ(weights, whole.at(1).at("by_step").at("weight"));
+  EXPECT_EQ(weights, on.at(2).at("by_step").at("weight"));
+  // Both steps branch, and one of them is worth more.
+  EXPECT_NE(weights.at(0), 1);
+  EXPECT_NE(weights.at(1), 1);
+  expect_same_weights(folder / "whole", folder / "stopped");
+}
+
 }  // namespace
 }  // namespace rsm

@@ -170,6 +170,50 @@ TEST(Stopped, AJudgeThatHangsIsNotWaitedForAndItsPicturesAreKept) {
   expect_same_runs(whole.folder, options.folder);
 }
 
+/** Keeps which tasks began. */
+class Tasks : public NoProgress {
+ public:
+  void begin(const std::string& what, int64_t /*total*/) override {
+    began += what + "\n";
+  }
+  std::string began;
+};
+
+TEST(Stopped, InItsFirstUpdateAnEpochKeepsWhatItDrew) {
+  const TemporaryFolder folder;
+  const auto options_for = [&](const std::string& name) {
+    return judged_run(folder, name, {"rewards=[{name: jpeg-compressibility}]"});
+  };
+  const auto whole = options_for("whole"), options = options_for("stopped");
+  StopsAt counter(1 << 30);
+  {
+    Finetune run(whole, counter);
+    run.run_epoch();
+  }
+  run_to_end(whole);
+  {
+    // From the first update on nobody looks: this is its last call.
+    StopsAt progress(counter.looks() - 1);
+    Finetune run(options, progress);
+    EXPECT_THROW(run.run_epoch(), Interrupted);
+    EXPECT_EQ(run.spent().updates, 0);
+    run.save();
+  }
+  const auto waiting = options.folder + "/pending-rollout.safetensors";
+  EXPECT_TRUE(fs::exists(waiting));
+  Tasks tasks;
+  {
+    Finetune run(options, tasks);
+    run.run_epoch();
+    EXPECT_FALSE(fs::exists(waiting));
+    EXPECT_EQ(tasks.began.find("rollout"), std::string::npos) << tasks.began;
+    run.run_epoch();
+    EXPECT_NE(tasks.began.find("epoch 2 rollout"), std::string::npos);
+  }
+  run_to_end(options);
+  expect_same_runs(whole.folder, options.folder);
+}
+
 /** A run whose weights explode in its second epoch. */
 RunOptions wild(const TemporaryFolder& folder, const std::string& name,
                 const std::string& lr) {

@@ -9,6 +9,7 @@ namespace rsm {
 struct BudgetKnobs {
   int64_t every = 0;          ///< epochs; 0: branches stay as they are
   double least_worth = 0.25;  ///< above 0, of the best time's
+  bool strength = false;      ///< h(t), too: by signal over noise
 
   bool is_on() const { return every > 0; }
   /** Whether an epoch, counted from 0, begins with a choice. */

@@ -28,6 +28,7 @@ struct Transition {
   /** s'^2 / s^2, s' of the same step with the stride of a grid of one step
    * more; of DDIM's grids alone. */
   double short_stride_ratio = 1;
+  double weight = 1;  ///< factor on g(t) besides a method's own
 
   double dt() const { return t - t_next; }
   /** How far the mean moves per unit of output. */

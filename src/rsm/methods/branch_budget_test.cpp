@@ -80,6 +80,19 @@ TEST(BranchBudget, IsAsGoodAsTheBestOfAll) {
   EXPECT_GT(all, 0.998);
 }
 
+TEST(BranchBudget, ByWorthIsNotFarFromTheBestOfAll) {
+  double all = 0;
+  constexpr int kTrials = 120;
+  for (uint64_t trial = 0; trial < kTrials; ++trial) {
+    const auto steps = some_steps(trial);
+    const auto cost = 10 + static_cast<double>(trial % 27);
+    const auto branches = budget_by_worth(steps, cost, 0.25);
+    all +=
+        budget_gain(steps, branches, 16) / best_gain(steps, cost, 16) / kTrials;
+  }
+  EXPECT_GT(all, 0.9);
+}
+
 /** The least noise of all ways to spend a cost on three steps. */
 double least_noise(const std::vector<StepWorth>& steps, double cost) {
   double best = INFINITY;

@@ -8,6 +8,7 @@
 namespace rsm {
 
 double strength(const StrengthKnobs& knobs, const Transition& transition) {
+  const double scale = knobs.scale * transition.weight;
   RSM_CHECK(transition.s > 0 && transition.dt() > 0,
             "[strength] a step with s = ", transition.s,
             ", dt = ", transition.dt(), "; both must be above 0");
@@ -16,38 +17,36 @@ double strength(const StrengthKnobs& knobs, const Transition& transition) {
   const double variance = transition.s * transition.s;
   switch (knobs.shape) {
     case StrengthKnobs::Shape::constant:
-      return knobs.scale;
+      return scale;
     case StrengthKnobs::Shape::noise:
-      return knobs.scale * kNoiseScale * transition.s;
+      return scale * kNoiseScale * transition.s;
     case StrengthKnobs::Shape::proportional:
-      return knobs.scale * kProportionalScale * transition.dt() /
-             transition.w();
+      return scale * kProportionalScale * transition.dt() / transition.w();
     case StrengthKnobs::Shape::uniform:
-      return knobs.scale * kUniformWeight / transition.w();
+      return scale * kUniformWeight / transition.w();
     case StrengthKnobs::Shape::sigma:
-      return knobs.scale * transition.s / transition.dt();
+      return scale * transition.s / transition.dt();
     case StrengthKnobs::Shape::variance:
-      return knobs.scale * variance;
+      return scale * variance;
     case StrengthKnobs::Shape::flat:
-      return knobs.scale * 2 / transition.M();
+      return scale * 2 / transition.M();
     case StrengthKnobs::Shape::linear:
-      return knobs.scale * 2 * left / transition.M();
+      return scale * 2 * left / transition.M();
     case StrengthKnobs::Shape::quadratic:
-      return knobs.scale * 2 * left * left / transition.M();
+      return scale * 2 * left * left / transition.M();
     case StrengthKnobs::Shape::predicted:
-      return knobs.scale * 2 * transition.reach / transition.M();
+      return scale * 2 * transition.reach / transition.M();
     case StrengthKnobs::Shape::predicted_squared:
-      return knobs.scale * 2 * transition.reach * transition.reach /
-             transition.M();
+      return scale * 2 * transition.reach * transition.reach / transition.M();
     case StrengthKnobs::Shape::exact:
-      return knobs.scale * 2 * left /
+      return scale * 2 * left /
              ((transition.t + kExactOffset) * transition.M());
     case StrengthKnobs::Shape::residual:
-      return knobs.scale * 2 * signal * signal / variance;
+      return scale * 2 * signal * signal / variance;
     case StrengthKnobs::Shape::residual_linear:
-      return knobs.scale * 2 * signal / variance;
+      return scale * 2 * signal / variance;
     case StrengthKnobs::Shape::short_stride:
-      return knobs.scale * transition.short_stride_ratio;
+      return scale * transition.short_stride_ratio;
   }
   throw Error("[strength] a shape outside its enum");
 }

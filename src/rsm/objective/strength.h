@@ -33,7 +33,7 @@ constexpr double kExactOffset = 1e-3;
  * 0.5169 / w, sigma s / dt, variance s^2; what h(t) = g M / 2 is said of flat,
  * linear, quadratic, predicted, predicted_squared and exact, and g of
  * residual, residual_linear and short_stride, see StrengthKnobs::Shape; times
- * knobs.scale. Throws for s = 0. */
+ * knobs.scale and the step's weight. Throws for s = 0. */
 double strength(const StrengthKnobs& knobs, const Transition& transition);
 
 /** h(t) = g M / 2: how strongly the value gradient acts on the network's

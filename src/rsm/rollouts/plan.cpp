@@ -248,6 +248,7 @@ Transitions RolloutPlan::transitions(const Path& path) const {
     out[i].s *= factor;
     out[i].diffusion *= factor;
   }
+  for (size_t i = 0; i < weights.size(); ++i) out[i].weight = weights[i];
   return out;
 }
 

@@ -56,6 +56,7 @@ struct RolloutPlan {
   /** Whether transitions() knows of split_noise. Where not, rows of split steps
    * have noise of this standard deviation, as in Branch-GRPO's release. */
   bool split_noise_recorded = true;
+  std::vector<double> weights;  ///< [N] on g(t), measured; none: 1
   /** Rows are drawn with the opposite of their noise: the siblings that are
    * antithetic to those of the same plan without. */
   bool mirrored = false;
@@ -125,9 +126,8 @@ struct RolloutPlan {
 
   /** [N] the stochastic step of every index, as a rollout hands it on: s and
    * diffusion of split steps times split_noise, where it is recorded. A
-   * deterministic trajectory's step is that of the ODE, and its s the one it
-   * would have. Of pictures, noised_rows(); of pairs a row at each time, as of
-   * a picture (paths/forward.h). */
+   * deterministic trajectory's step is the ODE's, and its s what it would have.
+   * Of pictures noised_rows(), of pairs the same at each time. */
   Transitions transitions(const Path& path) const;
   /** The row in the middle of each draw's share, of pictures noised again. */
   Transitions noised_rows(const Path& path) const;

@@ -10,6 +10,21 @@ namespace {
 /** Of tensors that the reference was reset to. */
 constexpr const char* kReferencePrefix = "reference.";
 
+/** [N] of a log's line; none where nothing is chosen by measurement, or was not
+ * yet. */
+std::vector<double> chosen_by_step(const RunOptions& options,
+                                   const nlohmann::json& line,
+                                   const std::string& name) {
+  const auto by_step = line.find("by_step");
+  if (!options.method.estimator.budget.is_on() || by_step == line.end() ||
+      !by_step->contains(name)) {
+    return {};
+  }
+  auto out = by_step->at(name).get<std::vector<double>>();
+  out.resize(options.steps, 0);
+  return out;
+}
+
 }  // namespace
 
 Checkpoint to_checkpoint(const RunState& state, const Policy& policy,
@@ -61,17 +76,17 @@ RunState from_checkpoint(const Checkpoint& checkpoint, Policy& policy,
 
 std::vector<int64_t> chosen_branches(const RunOptions& options,
                                      const nlohmann::json& line) {
+  const auto numbers = chosen_by_step(options, line, "branches");
   std::vector<int64_t> out;
-  const auto by_step = line.find("by_step");
-  if (!options.method.estimator.budget.is_on() || by_step == line.end() ||
-      !by_step->contains("branches")) {
-    return out;
+  for (const double number : numbers) {
+    out.push_back(static_cast<int64_t>(number));
   }
-  for (const auto& number : by_step->at("branches")) {
-    out.push_back(static_cast<int64_t>(number.get<double>()));
-  }
-  out.resize(options.steps, 0);
   return out;
+}
+
+std::vector<double> chosen_weights(const RunOptions& options,
+                                   const nlohmann::json& line) {
+  return chosen_by_step(options, line, "weight");
 }
 
 }  // namespace rsm

@@ -40,4 +40,8 @@ RunState from_checkpoint(const Checkpoint& checkpoint, Policy& policy,
 std::vector<int64_t> chosen_branches(const RunOptions& options,
                                      const nlohmann::json& line);
 
+/** The weights of steps [N], in the same way. */
+std::vector<double> chosen_weights(const RunOptions& options,
+                                   const nlohmann::json& line);
+
 }  // namespace rsm

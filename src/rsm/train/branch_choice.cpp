@@ -64,6 +64,26 @@ std::vector<StepWorth> worth_by_step(const Method& method,
   return out;
 }
 
+std::vector<double> weights_by_step(const Method& method,
+                                    const Transitions& transitions,
+                                    const std::vector<StepWorth>& worth,
+                                    const std::vector<int64_t>& branches) {
+  std::vector<double> out(worth.size(), 1);
+  double before = 0, after = 0;
+  for (size_t i = 0; i < worth.size(); ++i) {
+    if (branches[i] == 0) continue;
+    const double h = guidance_strength(method.strength, transitions[i]);
+    out[i] =
+        worth[i].signal / worth[i].noise * static_cast<double>(branches[i]);
+    before += h;
+    after += h * out[i];
+  }
+  for (size_t i = 0; i < worth.size(); ++i) {
+    if (branches[i] > 0) out[i] *= before / after;
+  }
+  return out;
+}
+
 BranchChoice choose_branches(const RunOptions& options,
                              const std::vector<int64_t>& branches,
                              RolloutRequest request, Denoiser& sampler,
@@ -93,8 +113,9 @@ BranchChoice choose_branches(const RunOptions& options,
   const auto siblings = sibling_rewards(usual, rewards(true));
   const auto variance = doubles_of(siblings.variance.mean(0));
   const auto odd = doubles_of(siblings.odd.mean(0));
-  const auto worth = worth_by_step(options.method, plan, plan.transitions(path),
-                                   variance, odd);
+  const auto transitions = plan.transitions(path);
+  const auto worth =
+      worth_by_step(options.method, plan, transitions, variance, odd);
   out.branches = budget_by_worth(worth, budget_cost(worth, branches),
                                  options.method.estimator.budget.least_worth);
   out.branches.push_back(0);
@@ -102,6 +123,10 @@ BranchChoice choose_branches(const RunOptions& options,
                    [](int64_t k) { return k > 0; })) {
     out.branches = branches;
     out.branches.resize(options.steps, 0);
+  } else if (options.method.estimator.budget.strength) {
+    out.weights =
+        weights_by_step(options.method, transitions, worth, out.branches);
+    out.weights.push_back(1);
   }
   out.by_step = {{"branch_variance", variance},
                  {"branch_odd", odd},

@@ -17,6 +17,7 @@ namespace rsm {
 /** How many branches each step has from an epoch on, and why. */
 struct BranchChoice {
   std::vector<int64_t> branches;  ///< [N]
+  std::vector<double> weights;    ///< [N] on g(t); none: 1
   /** [N] for the log: "branch_variance" and "branch_odd" of siblings' rewards,
    * "branch_worth", their signal by cost over the best step's. */
   std::map<std::string, std::vector<double>> by_step;
@@ -37,6 +38,15 @@ std::vector<StepWorth> worth_by_step(const Method& method,
                                      const Transitions& transitions,
                                      const std::vector<double>& variance,
                                      const std::vector<double>& odd);
+
+/** [N - 1] factors on h(t) in proportion to the signal over the noise of K_i
+ * branches, 1 where there are none: the sum of h over the others stays. Where
+ * noise is by far the most, as here, it is how gradients of several times are
+ * added with the least error. */
+std::vector<double> weights_by_step(const Method& method,
+                                    const Transitions& transitions,
+                                    const std::vector<StepWorth>& worth,
+                                    const std::vector<int64_t>& branches);
 
 /** The choice at the beginning of an epoch (method.estimator.budget): the
  * request's roots branch twice at every step, and again with opposite noise,

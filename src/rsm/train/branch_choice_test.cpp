@@ -51,22 +51,15 @@ BranchChoice chosen(const RunOptions& options, double slope,
                          *path, LatentsThemselves(), FirstElement(slope));
 }
 
-TEST(BranchChoice, KnowsASignalThatIsKnown) {
-  const auto options = some_run();
+/** Var r of siblings, which is odd: of `slope` times the picture's element what
+ * a step's noise becomes there, s times the factors of the ODE. */
+std::vector<double> known_variance(const RolloutPlan& plan, double slope) {
   const auto path = flow_path();
-  const auto plan = make_plan(
-      [] {
-        auto method = some_run().method;
-        method.estimator.branches = {2, 2, 2};
-        return method;
-      }(),
-      4, options.noise);
   const auto transitions = plan.transitions(*path);
-  // What a step's noise becomes in the picture: s times the factors of the ODE.
   GaussianDenoiser denoiser(path);
-  std::vector<double> variance;
+  std::vector<double> out;
   for (int64_t i = 0; i < 3; ++i) {
-    double c = transitions[i].s;
+    double c = slope * transitions[i].s;
     for (int64_t j = i + 1; j < 3; ++j) {
       const auto step = path->ode_step(plan.times(*path), j);
       const auto y = denoiser.predict(
@@ -75,8 +68,17 @@ TEST(BranchChoice, KnowsASignalThatIsKnown) {
           Condition{at::zeros({1, 1, 1}), at::zeros({1, 1})});
       c *= step.a_x + step.m_y * y.item<double>();
     }
-    variance.push_back(4 * c * c);
+    out.push_back(c * c);
   }
+  return out;
+}
+
+TEST(BranchChoice, KnowsASignalThatIsKnown) {
+  auto options = some_run();
+  options.method.estimator.branches = {2, 2, 2};
+  const auto plan = make_plan(options.method, 4, options.noise);
+  const auto transitions = plan.transitions(*flow_path());
+  const auto variance = known_variance(plan, 2);
   const auto found = chosen(options, 2);
   for (size_t i = 0; i < 3; ++i) {
     // Of 800 pairs, and 400 differences of two.
@@ -95,6 +97,69 @@ TEST(BranchChoice, KnowsASignalThatIsKnown) {
     EXPECT_DOUBLE_EQ(worth[i].signal, h * h * variance[i]);
     EXPECT_DOUBLE_EQ(worth[i].noise, h * h * variance[i]);
     EXPECT_DOUBLE_EQ(worth[i].cost, 4 - static_cast<double>(i));
+  }
+}
+
+/** Of a linear reward of normal data all is known: the budgets that rules find
+ * beside the best of all that cost as much. */
+TEST(BranchChoice, OfALinearModelIsNextToTheBestOfAll) {
+  auto options = some_run();
+  options.method.estimator.branches = {6, 6, 6};
+  const auto plan = make_plan(options.method, 4, options.noise);
+  const auto variance = known_variance(plan, 2);
+  const auto worth = worth_by_step(
+      options.method, plan, plan.transitions(*flow_path()), variance, variance);
+  const double cost = budget_cost(worth, {6, 6, 6});
+  constexpr double kRoots = 16;
+  double best = 0;
+  for (int64_t code = 0; code < 28 * 28 * 28; ++code) {
+    const std::vector<int64_t> k = {code % 28, code / 28 % 28, code / 784};
+    if (budget_cost(worth, k) > cost || k[0] == 1 || k[1] == 1 || k[2] == 1) {
+      continue;
+    }
+    best = std::max(best, budget_gain(worth, k, kRoots));
+  }
+  const auto share = [&](const std::vector<int64_t>& k) {
+    return budget_gain(worth, k, kRoots) / best;
+  };
+  EXPECT_GT(share(branch_budget(worth, cost, kRoots)), 0.99);
+  EXPECT_GT(share(budget_by_worth(worth, cost, 0.25)), 0.9);
+}
+
+TEST(BranchChoice, WeighsStepsBySignalOverNoise) {
+  auto options = some_run();
+  options.method.estimator.branches = {2, 2, 2};
+  const auto transitions =
+      make_plan(options.method, 4, options.noise).transitions(*flow_path());
+  const std::vector<StepWorth> worth = {{6, 2, 1}, {1, 5, 1}, {5, 2, 1}};
+  const auto weights =
+      weights_by_step(options.method, transitions, worth, {2, 0, 4});
+  EXPECT_DOUBLE_EQ(weights[2] / weights[0], (5.0 / 2 * 4) / (6.0 / 2 * 2));
+  EXPECT_EQ(weights[1], 1);
+  const auto h = [&](size_t i) {
+    return guidance_strength(options.method.strength, transitions[i]);
+  };
+  EXPECT_DOUBLE_EQ(h(0) * weights[0] + h(2) * weights[2], h(0) + h(2));
+}
+
+TEST(BranchChoice, GivesWeightsWhereTheyAreAskedFor) {
+  auto options = some_run();
+  EXPECT_TRUE(chosen(options, 1).weights.empty());
+  options.method.estimator.budget.strength = true;
+  options.method.estimator.budget.least_worth = 0.01;
+  const auto weights = chosen(options, 1).weights;
+  ASSERT_EQ(weights.size(), 4U);
+  EXPECT_EQ(weights[3], 1);
+  // A plan's weights are what acts.
+  options.method.estimator.branches = {2, 2, 2};
+  auto plan = make_plan(options.method, 4, options.noise);
+  const auto before = plan.transitions(*flow_path());
+  plan.weights = {3, 1, 0.5, 1};
+  const auto after = plan.transitions(*flow_path());
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_DOUBLE_EQ(
+        strength(options.method.strength, after[i]),
+        plan.weights[i] * strength(options.method.strength, before[i]));
   }
 }
 

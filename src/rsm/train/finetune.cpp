@@ -187,7 +187,6 @@ nlohmann::json Finetune::train_epoch() {
   const RunState state = state_;
   const StateDict learnt = estimator_->state();
   const auto rollout = epoch_memory_advice("rollout_tile", options_);
-  const auto train = epoch_memory_advice("train_tile", options_);
   try {
     with_memory_advice("choosing branches", rollout, [&] { choose(); });
     const auto sampled =
@@ -195,30 +194,7 @@ nlohmann::json Finetune::train_epoch() {
     auto guidance = with_memory_advice("comparing rewards", rollout,
                                        [&] { return guide(sampled); });
     log_choice(guidance);
-    const auto frozen = with_memory_advice("y_old and y_ref", train, [&] {
-      return freeze_or_keep(sampled, guidance);
-    });
-    estimator_->reject(
-        [&] {
-          return target_distances(options_.method, sampled.rollout, frozen,
-                                  guidance);
-        },
-        guidance);
-    estimator_->weigh(sampled, frozen, guidance);
-    const Prepared epoch{sampled, guidance, frozen};
-    const auto updates =
-        with_memory_advice("the update", train, [&] { return update(epoch); });
-    const double learning =
-        with_memory_advice("what the estimator learns", train, [&] {
-          const Clock clock;
-          estimator_->learn(sampled, frozen);
-          return clock.seconds();
-        });
-    const auto& old = options_.method.estimator.pictures.old;
-    if (old.is_kept()) policy_->update_old(old.decay(state_.spent.updates));
-    sample_as_trained();
-    auto line = log_line(epoch, updates, learning);
-    reset_reference(frozen, line);
+    auto line = train_on(sampled, guidance);
     if (options_.method.estimator.budget.is_on()) {
       line["seconds"]["branches"] = choice_.seconds;
       line["evaluations"]["branches"] = choice_.evaluations;
@@ -231,6 +207,50 @@ nlohmann::json Finetune::train_epoch() {
     }
     throw;
   }
+}
+
+nlohmann::json Finetune::train_on(const Collected& sampled,
+                                  Guidance& guidance) {
+  const auto train = epoch_memory_advice("train_tile", options_);
+  Frozen frozen;
+  const Prepared epoch{sampled, guidance, frozen};
+  UpdateLog updates;
+  try {
+    frozen = with_memory_advice("y_old and y_ref", train,
+                                [&] { return freeze(sampled, guidance); });
+    estimator_->reject(
+        [&] {
+          return target_distances(options_.method, sampled.rollout, frozen,
+                                  guidance);
+        },
+        guidance);
+    estimator_->weigh(sampled, frozen, guidance);
+    updates =
+        with_memory_advice("the update", train, [&] { return update(epoch); });
+  } catch (const Interrupted&) {
+    // Nothing is heard of a stop from the first update on.
+    keep(sampled);
+    throw;
+  }
+  // Until here a process that is killed begins with them again.
+  if (ranks_.is_first()) remove_pending(options_.folder, state_.epoch);
+  const double learning =
+      with_memory_advice("what the estimator learns", train, [&] {
+        const Clock clock;
+        estimator_->learn(sampled, frozen);
+        return clock.seconds();
+      });
+  const auto& old = options_.method.estimator.pictures.old;
+  if (old.is_kept()) policy_->update_old(old.decay(state_.spent.updates));
+  sample_as_trained();
+  auto line = log_line(epoch, updates, learning);
+  reset_reference(frozen, line);
+  return line;
+}
+
+void Finetune::keep(const Collected& sampled) {
+  if (sampled.is_replayed || !ranks_.is_first()) return;
+  save_pending(options_.folder, state_.epoch, sampled.rollout, progress_);
 }
 
 bool Finetune::evaluation_is_due(double seconds_before) const {
@@ -301,12 +321,9 @@ Guidance Finetune::guide(const Collected& sampled) {
       out.numbers["dead_epochs"] = static_cast<double>(before.dead_epochs + 1);
     }
   } catch (...) {
-    if (!sampled.is_replayed && ranks_.is_first()) {
-      save_pending(options_.folder, state_.epoch, sampled.rollout, progress_);
-    }
+    keep(sampled);
     throw;
   }
-  if (ranks_.is_first()) remove_pending(options_.folder, state_.epoch);
   out.seconds = clock.seconds();
   return out;
 }

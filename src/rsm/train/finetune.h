@@ -78,16 +78,16 @@ class Finetune {
   /** Adds them, and why they are so many, to the log's by step. */
   void log_choice(Guidance& guidance) const;
   void continue_branches();  ///< those chosen before, by the log
-  /** The branches of rollouts from now on, in run.json too. */
-  void set_branches(std::vector<int64_t> branches);
+  /** Of rollouts from now on, in run.json too. */
+  void set_branches(std::vector<int64_t> branches, std::vector<double> weights);
   /** prompts -> rollout -> rewards; replayed ones, where the method does so. */
   Collected collect();
-  /** rewards -> guidance. Where that fails, pictures wait to be judged. */
-  Guidance guide(const Collected& sampled);
+  Guidance guide(const Collected& sampled);  ///< rewards -> guidance
   /** What frozen copies say at the states: y_old, what pulls, drift. */
   Frozen freeze(const Collected& sampled, const Guidance& guidance);
-  /** The same; where it is stopped, pictures wait to be judged again. */
-  Frozen freeze_or_keep(const Collected& sampled, const Guidance& guidance);
+  /** guidance -> updates -> line. A stop before the first one keep()s. */
+  nlohmann::json train_on(const Collected& sampled, Guidance& guidance);
+  void keep(const Collected& sampled);      ///< pictures, to be judged again
   UpdateLog update(const Prepared& epoch);  ///< guidance -> loss -> update
   /** After updates: what pulls becomes the policy where the method says so. */
   void reset_reference(const Frozen& frozen, nlohmann::json& line);

@@ -8,9 +8,12 @@
 
 namespace rsm {
 
-void Finetune::set_branches(std::vector<int64_t> branches) {
+void Finetune::set_branches(std::vector<int64_t> branches,
+                            std::vector<double> weights) {
   options_.method.estimator.branches = std::move(branches);
   plan_ = options_.plan();
+  plan_.weights = std::move(weights);
+  transitions_ = plan_.transitions(*parts_.model.path);
   describe(false);
 }
 
@@ -27,7 +30,7 @@ void Finetune::choose() {
   choice_.seconds = clock.seconds();
   state_.spent.images += choice_.images;
   state_.spent.evaluations += choice_.evaluations;
-  set_branches(choice_.branches);
+  set_branches(choice_.branches, choice_.weights);
 }
 
 void Finetune::log_choice(Guidance& guidance) const {
@@ -35,6 +38,7 @@ void Finetune::log_choice(Guidance& guidance) const {
   if (!knobs.budget.is_on()) return;
   guidance.by_step["branches"] = {knobs.branches.begin(), knobs.branches.end()};
   guidance.by_step["branches"].resize(options_.steps, 0);
+  if (!plan_.weights.empty()) guidance.by_step["weight"] = plan_.weights;
   for (const auto& [name, numbers] : choice_.by_step) {
     guidance.by_step[name] = numbers;
   }
@@ -42,7 +46,8 @@ void Finetune::log_choice(Guidance& guidance) const {
 
 void Finetune::continue_branches() {
   auto branches = chosen_branches(options_, state_.line);
-  if (!branches.empty()) set_branches(std::move(branches));
+  if (branches.empty()) return;
+  set_branches(std::move(branches), chosen_weights(options_, state_.line));
 }
 
 }  // namespace rsm

@@ -4,9 +4,7 @@
 #include <iterator>
 
 #include "rsm/base/clock.h"
-#include "rsm/base/error.h"
 #include "rsm/base/random.h"
-#include "rsm/runs/pending_rollout.h"
 #include "rsm/runs/watched_states.h"
 #include "rsm/train/finetune.h"
 #include "rsm/train/health.h"
@@ -56,18 +54,6 @@ StateOutputs with_known(const StateOutputs& asked, const StateOutputs& known,
 }
 
 }  // namespace
-
-Frozen Finetune::freeze_or_keep(const Collected& sampled,
-                                const Guidance& guidance) {
-  try {
-    return freeze(sampled, guidance);
-  } catch (const Interrupted&) {
-    if (!sampled.is_replayed && ranks_.is_first()) {
-      save_pending(options_.folder, state_.epoch, sampled.rollout, progress_);
-    }
-    throw;
-  }
-}
 
 Frozen Finetune::freeze(const Collected& sampled, const Guidance& guidance) {
   const Clock clock;
