@@ -42,6 +42,8 @@ TEST_P(FinetuneOn, LogsEveryEpochAndLeavesAWholeRunFolder) {
   }
   EXPECT_EQ(options_of(folder / "run").resolved,
             read_file(folder / "run" + "/config.yaml"));
+  EXPECT_EQ(read_json(folder / "run" + "/run.json").at("config_sha256"),
+            file_checksum(folder / "run" + "/config.yaml"));
 }
 
 TEST_P(FinetuneOn, AveragesAsOftenAndAsFastAsTheConfigSays) {

@@ -58,6 +58,14 @@ TEST(EstimatorErrors, FallWithTheRootOfTheSamplesUntilBias) {
       factor * std::hypot(few.rmse_se / few.rmse, many.rmse_se / many.rmse);
   EXPECT_GT(few.rmse_se, 0);
   EXPECT_NEAR(factor, 8, 4.5 * doubt + 0.05 * 8);  // and what bias adds
+  // Others reach theirs soon: the mean square is noise / K + bias squared.
+  for (const std::string label : {"GRPO", "LA0 0.5", "BRANCH 2x2"}) {
+    const auto square = [&](int64_t samples) {
+      return std::pow(one_of(errors, label, samples, ToyOmega::step).rmse, 2);
+    };
+    EXPECT_NEAR((square(16) - square(64)) / (square(64) - square(256)), 4, 1.6)
+        << label;
+  }
   // First order has next to no noise.
   const auto& first = one_of(errors, "FO 0.9", 1024, ToyOmega::none);
   const auto& zeroth = one_of(errors, "LA0 0.9", 1024, ToyOmega::step);

@@ -217,6 +217,10 @@ void read_run_json(const std::string& path, RunRecord& record) {
   record.model = fields.text("model");
   record.machine = fields.text("machine");
   record.main_metric = reward.text("main_metric");
+  RSM_CHECK(!fields.has("config_sha256") ||
+                fields.text("config_sha256") == checksum(record.config_text),
+            "[run] the config.yaml beside ", path,
+            " is not the one that the run had: its SHA-256 differs", kAdvice);
   record.watched = reward.texts("watched");
   record.seed = fields.seed("seed");
   record.finished = fields.truth("finished");

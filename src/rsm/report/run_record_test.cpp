@@ -183,6 +183,22 @@ TEST(RunRecord, FilesThatContradictEachOtherAreRefused) {
   EXPECT_EQ(read_run(folder.path()).seed, 7u);
 }
 
+TEST(RunRecord, AConfigThatTheRunDidNotHaveIsRefused) {
+  const ExampleFolder folder;
+  const auto config = read_file(folder / "config.yaml");
+  auto run = example_run();
+  run["config_sha256"] = checksum(config);
+  write_plain(folder / "run.json", run.dump());
+  EXPECT_EQ(read_run(folder.path()).config_text, config);
+  // A key that run.json does not say.
+  ASSERT_NE(config.find("0.0003"), std::string::npos);
+  auto other = config;
+  write_plain(folder / "config.yaml",
+              other.replace(config.find("0.0003"), 6, "0.0004"));
+  expect_parts(folder.refusal(),
+               {"[run]", "config.yaml", "SHA-256", "bring back"});
+}
+
 TEST(RunRecord, HolesOfTheLogAreProblems) {
   const ExampleFolder folder;
   folder.write({{{"epoch", 2}}, {{"epoch", 3}}, {{"epoch", 5}}});

@@ -102,6 +102,19 @@ TEST(PictureDiversity, IsTheMeanDistanceOfAPromptsPictures) {
   EXPECT_EQ(picture_diversity(at::ones({6, 3, 4, 4}), prompts)[1], 0);
 }
 
+TEST(PictureDiversity, OfIndependentNormalPixelsIsKnown) {
+  constexpr double kDeviation = 0.3, kCorrelation = 0.36;
+  const auto own = counted_normal(1, {3, 3, 64, 64}).to(at::kFloat);
+  const auto common = counted_normal(2, {1, 3, 64, 64}).to(at::kFloat);
+  // Each pixel of two pictures differs by N(0, 2 (1 - correlation) s^2).
+  const auto images = kDeviation * (std::sqrt(kCorrelation) * common +
+                                    std::sqrt(1 - kCorrelation) * own);
+  const double known = kDeviation * std::sqrt(2 * (1 - kCorrelation));
+  const auto diversity =
+      picture_diversity(images, {{1, "a", "x"}, {1, "a", "x"}, {1, "a", "x"}});
+  EXPECT_NEAR(diversity[0], known, 0.02 * known);
+}
+
 TEST(EvaluationSet, GivesCategoriesEquallyManyPictures) {
   const auto set = make_evaluation_set(three_categories(), 31, 5);
   std::map<std::string, int64_t> count;

@@ -38,20 +38,26 @@ Judge judge_of(const std::string& name, std::shared_ptr<const Path> path,
   throw Error("no problem " + name);
 }
 
-/** A perfect network of the tilt is as near as the tilt's own samples: at most
- * a tenth of the tilt further, which 100 Euler steps of the modes cost. */
+/** A perfect network's samples are as near as the tilt's own: of several seeds,
+ * since one noise draws all problems of a seed and its luck is theirs. */
 TEST(Judge, PutsAPerfectNetworkAtTheFloor) {
   const auto path = even_flow();
-  for (auto& problem : problems(1)) {
-    const Judge judge(problem, path, 4096, 1);
-    EXPECT_LT(judge.exact().distance,
-              judge.floor_high() + 0.1 * judge.reference().distance)
-        << problem.name;
-    EXPECT_NEAR(judge.gap(judge.exact()), 0, 0.02) << problem.name;
-    EXPECT_TRUE(judge.is_at_floor(judge.exact())) << problem.name;
-    EXPECT_NEAR(judge.exact().objective, 1, 0.15) << problem.name;
-    // A grid of eighths.
-    EXPECT_NEAR(judge.exact().strength, 1, 0.13) << problem.name;
+  constexpr uint64_t kSeeds = 5;
+  std::map<std::string, double> far, floor;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    for (auto& problem : problems(1)) {
+      const Judge judge(problem, path, 4096, seed);
+      far[problem.name] += judge.exact().distance / kSeeds;
+      floor[problem.name] += judge.floor() / kSeeds;
+      EXPECT_TRUE(judge.is_at_floor(judge.exact())) << problem.name;
+      EXPECT_NEAR(judge.exact().objective, 1, 0.15) << problem.name;
+      // A grid of eighths.
+      EXPECT_NEAR(judge.exact().strength, 1, 0.13) << problem.name;
+    }
+  }
+  for (const auto& [name, distance] : far) {
+    // A floor is the mean of 20 draws; of 5 it is known to a sixth.
+    EXPECT_LT(distance, 1.3 * floor.at(name)) << name;
   }
 }
 

@@ -27,7 +27,7 @@ struct Problem {
  *     modes-linear       three modes of N(m, 1/4) in the plane, at the corners
  *                        of arXiv 2604.17415's toy world at half its size; r
  *                        falls along the first axis
- *     modes-quadratic    the same, r = -|x - c|^2 / 2
+ *     modes-quadratic    the same, r = -|x - c|^2 / 4
  *     modes-step         the same, r = 1 on one side of a line */
 std::vector<Problem> problems(double alpha);
 
