@@ -59,12 +59,13 @@ std::vector<int64_t> old_states(const Method& method, int64_t updates_per_epoch,
                                 const RolloutIndex& rollout,
                                 const std::vector<int64_t>& trained,
                                 uint64_t seed) {
-  const bool begins_with =
-      updates_per_epoch == 1 || method.is_free_of_old_outputs();
-  const bool met = begins_with && !method.estimator.compares_outputs() &&
-                   !method.estimator.pictures.old.is_kept() &&
-                   !method.strength.scaled_residual;
-  return met ? watched_states(rollout, trained, kWatchedStates, seed) : trained;
+  const bool begins_as_old = updates_per_epoch == 1 &&
+                             !method.estimator.compares_outputs() &&
+                             !method.estimator.pictures.old.is_kept();
+  return (begins_as_old || method.is_free_of_old_outputs()) &&
+                 !method.strength.scaled_residual
+             ? watched_states(rollout, trained, kWatchedStates, seed)
+             : trained;
 }
 
 }  // namespace rsm
