@@ -128,8 +128,8 @@ def wrapped(model, processor, height, width):
     black, white = shown(0), shown(255)
     network = Network(model).eval().requires_grad_(False)
     pixels = black + (white - black) * torch.rand(2, *black.shape)
-    with warnings.catch_warnings():  # sizes are constants, which is meant
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sizes that become constants, which is meant
         traced = torch.jit.trace(network, pixels, check_trace=False)
     return Mask2Former(traced, black.shape[1:], black[:, 0, 0], white[:, 0, 0], max(height, width)).eval()
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kLeastFall = 0.1;  ///< of a correlation worth a warning
 constexpr double kSure = 3;         ///< standard errors
+constexpr double kLeastShare = 0.02;
 
 double product(const std::vector<double>& a, const std::vector<double>& b) {
   double sum = 0;
@@ -28,6 +29,14 @@ EstimatorKnobs comparing(EstimatorKnobs knobs) {
     knobs.spread = Knobs::Spread::none;
   }
   return knobs;
+}
+
+/** Methods along a gradient follow that of the sum. */
+const char* advice_for(const EstimatorKnobs& knobs) {
+  return knobs.is_first_order()
+             ? "Raise its weight"
+             : "Raise its weight, or set estimator.combine: advantages, which "
+               "compares each reward in its own spread";
 }
 
 /** What a part adds to each picture's total. */
@@ -92,7 +101,7 @@ std::vector<PartStanding> part_standings(const RewardScores& scores,
 }
 
 std::vector<std::string> part_warnings(
-    const std::vector<PartStanding>& standings) {
+    const std::vector<PartStanding>& standings, const EstimatorKnobs& knobs) {
   std::vector<std::string> out;
   for (const auto& part : standings) {
     if (part.weight == 0) continue;
@@ -104,14 +113,20 @@ std::vector<std::string> part_warnings(
     }
   }
   for (const auto& part : standings) {
-    if (part.weight == 0 || !(part.correlation < -kLeastFall)) continue;
-    if (part.correlation * std::sqrt(part.freedom()) > -kSure) continue;
-    out.push_back(
-        cat(part.name, " falls where the trained total rises (correlation ",
-            part.correlation,
-            " within groups): the other rewards outweigh it. Raise its weight, "
-            "or set estimator.combine: advantages, which compares each reward "
-            "in its own spread"));
+    if (part.weight == 0 || !(part.deviation > 0)) continue;
+    if (part.correlation < -kLeastFall &&
+        part.correlation * std::sqrt(part.freedom()) < -kSure) {
+      out.push_back(cat(
+          part.name, " falls where the trained total rises (correlation ",
+          part.correlation, " within groups): the other rewards outweigh it. ",
+          advice_for(knobs)));
+    } else if (knobs.combine == EstimatorKnobs::Combine::rewards &&
+               part.dead_groups < part.groups &&
+               std::abs(part.share) <= kLeastShare) {
+      out.push_back(cat(part.name, " makes up ", 100 * part.share,
+                        " % of what is learnt: the others' units are larger. ",
+                        advice_for(knobs)));
+    }
   }
   return out;
 }

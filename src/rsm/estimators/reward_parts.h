@@ -42,10 +42,11 @@ std::vector<PartStanding> part_standings(const RewardScores& scores,
 
 /** What a person should hear of rewards with a weight: of those without spread
  * in half of the groups or more (unless they have none at all, which
- * suspicious() says, rewards/weighted_reward.h), and of those that fall where
- * the total rises, by more than 0.1 and three standard errors of a correlation
- * of 0. */
+ * suspicious() says, rewards/weighted_reward.h), of those that fall where the
+ * total rises, by more than 0.1 and three standard errors of a correlation of
+ * 0, and of those whose units leave them a fiftieth of what is learnt, or less.
+ */
 std::vector<std::string> part_warnings(
-    const std::vector<PartStanding>& standings);
+    const std::vector<PartStanding>& standings, const EstimatorKnobs& knobs);
 
 }  // namespace rsm

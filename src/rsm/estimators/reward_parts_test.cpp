@@ -123,14 +123,14 @@ TEST(RewardParts, DeadGroupsAreCountedAndSaid) {
   EXPECT_EQ(all[0].dead_groups, 0);
   EXPECT_EQ(all[1].dead_groups, 2);
   EXPECT_EQ(all[1].groups, 4);
-  const auto said = part_warnings(all);
+  const auto said = part_warnings(all, knobs);
   ASSERT_EQ(said.size(), 1u);
   expect_parts(said[0], {"b has no spread in 2 of 4 groups"});
   b.slice(0, 8, 16).copy_(normal_rewards(3, 8));
   all = part_standings(parted({{"a", 1, normal_rewards(1, 32)}, {"b", 1, b}}),
                        eights(32), knobs);
   EXPECT_EQ(all[1].dead_groups, 1);
-  EXPECT_TRUE(part_warnings(all).empty());
+  EXPECT_TRUE(part_warnings(all, knobs).empty());
   // All the same is said elsewhere; what weighs nothing, nowhere.
   const auto same = at::full({32}, 2.f);
   for (const double weight : {1.0, 0.0}) {
@@ -139,7 +139,7 @@ TEST(RewardParts, DeadGroupsAreCountedAndSaid) {
         eights(32), knobs);
     EXPECT_EQ(all[1].dead_groups, 4);
     EXPECT_TRUE(std::isnan(all[1].correlation));
-    EXPECT_TRUE(part_warnings(all).empty());
+    EXPECT_TRUE(part_warnings(all, knobs).empty());
   }
 }
 
@@ -147,8 +147,10 @@ TEST(RewardParts, OnesThatFallAgainstTheTotalAreNamed) {
   const auto a = normal_rewards(1, 128), b = normal_rewards(2, 128);
   const auto knobs = combining(Combine::rewards);
   const auto said = [&](double weight, const torch::Tensor& other) {
-    return part_warnings(part_standings(
-        parted({{"a", 1, 10 * a}, {"b", weight, other}}), eights(128), knobs));
+    return part_warnings(
+        part_standings(parted({{"a", 1, 5 * a}, {"b", weight, other}}),
+                       eights(128), knobs),
+        knobs);
   };
   EXPECT_TRUE(said(1, b).empty());           // by chance a little
   EXPECT_TRUE(said(1, a + b).empty());       // rises with it
@@ -160,19 +162,37 @@ TEST(RewardParts, OnesThatFallAgainstTheTotalAreNamed) {
                           "correlation -0.", "estimator.combine: advantages"});
 }
 
+TEST(RewardParts, OnesOfSmallUnitsAreNamedUnlessEachIsComparedByItself) {
+  const auto a = normal_rewards(1, 128), b = normal_rewards(2, 128);
+  const auto said = [&](double scale, Combine combine) {
+    const auto knobs = combining(combine);
+    return part_warnings(
+        part_standings(parted({{"a", 1, a}, {"b", 1, scale * b}}), eights(128),
+                       knobs),
+        knobs);
+  };
+  EXPECT_TRUE(said(0.5, Combine::rewards).empty());
+  const auto texts = said(0.01, Combine::rewards);
+  ASSERT_EQ(texts.size(), 1u);
+  expect_parts(texts[0], {"b makes up", "% of what is learnt",
+                          "estimator.combine: advantages"});
+  EXPECT_TRUE(said(0.01, Combine::advantages).empty());
+}
+
 TEST(RewardParts, FewPicturesSayNothing) {
+  const auto knobs = combining(Combine::rewards);
   const auto all = part_standings(
       parted({{"a", 1, rewards({10, 0})}, {"b", 1, rewards({0, 1})}}), {0, 0},
       combining(Combine::rewards));
   EXPECT_NEAR(all[1].correlation, -1, 1e-12);
-  EXPECT_TRUE(part_warnings(all).empty());
+  EXPECT_TRUE(part_warnings(all, knobs).empty());
   // Pictures that are alone have nothing to be compared with.
   const auto alone = part_standings(
       parted({{"a", 1, rewards({10, 0})}, {"b", 1, rewards({0, 1})}}), {0, 1},
       combining(Combine::rewards));
   EXPECT_EQ(alone[0].groups, 0);
   EXPECT_TRUE(std::isnan(alone[0].correlation));
-  EXPECT_TRUE(part_warnings(alone).empty());
+  EXPECT_TRUE(part_warnings(alone, knobs).empty());
 }
 
 TEST(RewardParts, AreOneNumberAPicture) {

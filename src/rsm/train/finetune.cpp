@@ -311,7 +311,10 @@ Guidance Finetune::guide(const Collected& sampled) {
     out = estimator_->guide(sampled, state_.epoch);
     state_.spent.evaluations += out.evaluations;
     auto told = suspicious(sampled.drawn);
-    for (const auto& text : part_warnings(sampled.parts)) told.push_back(text);
+    for (const auto& text :
+         part_warnings(sampled.parts, options_.method.estimator)) {
+      told.push_back(text);
+    }
     out.warnings.insert(out.warnings.begin(), told.begin(), told.end());
     const auto before = epoch_before(state_.line);
     const auto dead = dead_groups_warning(
