@@ -28,7 +28,9 @@ modeling_mask2former.requires_backends = lambda *names: None
 
 NAMES = ["person", "motorbike", "remote", "bench", "tvmonitor"]
 PICTURES = 11  # more than are looked at together
+QUERIES = 12
 HEIGHT, WIDTH = 32, 48  # and the processor doubles both
+SHIFT = -1.8  # of the logits of masks: they are small
 
 
 def example():
@@ -47,10 +49,19 @@ def small_model(e):
         backbone_config=swin, feature_size=32, mask_feature_size=16,
         hidden_dim=32, encoder_feedforward_dim=24, dim_feedforward=24,
         encoder_layers=2, decoder_layers=4, num_attention_heads=4,
-        num_queries=12, id2label=dict(enumerate(NAMES)))).eval()
+        num_queries=QUERIES, id2label=dict(enumerate(NAMES)))).eval()
     for name, parameter in model.named_parameters():
         if parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=2 / parameter[0].numel() ** 0.5)
+            torch.nn.init.normal_(parameter, std=1 / parameter[0].numel() ** 0.5)
+    with torch.no_grad():
+        # Surer of some classes than of others, and small masks.
+        model.class_predictor.weight *= 12
+        features = model.model.pixel_level_module.decoder.mask_projection
+        features.weight[0], features.bias[0] = 0, 1
+        predictor = model.model.transformer_module.decoder.mask_predictor
+        last = [module for module in predictor.modules()
+                if isinstance(module, torch.nn.Linear)][-1]
+        last.weight[0], last.bias[0] = 0, SHIFT
     return model
 
 
@@ -106,7 +117,7 @@ def steady(first, second):
     return (first["masks"].shape == second["masks"].shape
             and torch.equal(first["classes"], second["classes"])
             and torch.equal(first["masks"], second["masks"])
-            and torch.allclose(first["scores"], second["scores"], atol=1e-4))
+            and torch.allclose(first["scores"], second["scores"], atol=1e-5))
 
 
 def main(out):
@@ -128,17 +139,20 @@ def main(out):
     candidates = random_pictures(60, HEIGHT, WIDTH, 16)
     pixels = processor(images=bytes_of(candidates),
                        return_tensors="pt")["pixel_values"]
-    kept, tensors = [], {}
+    kept, tensors, counts = [], {}, []
     for image, values in zip(candidates, pixels):
         found = seen(e, model, processor, values)
-        moved = values + 1e-5 * torch.randn_like(values)
-        if len(kept) == PICTURES or not steady(
-                found, seen(e, model, processor, moved)):
+        moved = values + 3e-6 * torch.randn_like(values)
+        if not steady(found, seen(e, model, processor, moved)):
             continue
         for name, tensor in found.items():
             tensors[f"{name}.{len(kept)}"] = tensor
+        counts.append(len(found["scores"]))
         kept.append(image)
+        if len(kept) == PICTURES:
+            break
     assert len(kept) == PICTURES, len(kept)
+    assert min(counts) < max(counts) == QUERIES, counts  # some are left out
     save_file({"images": torch.stack(kept), **tensors}, out / "peer.safetensors")
 
 
