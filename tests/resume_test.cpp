@@ -166,16 +166,27 @@ std::vector<double> branches_of(const nlohmann::json& line) {
   return line.at("by_step").at("branches").get<std::vector<double>>();
 }
 
+/** The log of a run that chooses its branches. */
+std::vector<nlohmann::json> log_of_choices(const std::string& folder,
+                                           int64_t epochs,
+                                           std::vector<std::string> overrides) {
+  for (const std::string same :
+       {"method.estimator.branches=[3, 2, 0]", "sampling.steps=3",
+        "train.updates_per_epoch=1", "evaluation.every=10",
+        "train.lora.rank=2"}) {
+    overrides.push_back(same);
+  }
+  overrides.push_back(cat("train.epochs=", epochs));
+  return run_to_end(quick_run(folder, overrides));
+}
+
 TEST(ResumeBranches, ChosenOnesAreThoseOfARunThatNeverStopped) {
   const TemporaryFolder folder;
   const auto run = [&](const std::string& name, int64_t epochs) {
-    return run_to_end(quick_run(
-        folder / name, {"method.estimator.budget.every=2",
-                        "method.estimator.budget.least_worth=1",
-                        "method.estimator.branches=[3, 2, 0]",
-                        "sampling.steps=3", "prompts.per_epoch=1",
-                        "train.updates_per_epoch=1", "evaluation.every=10",
-                        cat("train.epochs=", epochs), "train.lora.rank=2"}));
+    return log_of_choices(
+        folder / name, epochs,
+        {"method.estimator.budget.every=2",
+         "method.estimator.budget.least_worth=1", "prompts.per_epoch=1"});
   };
   const auto whole = run("whole", 3);
   run("stopped", 1);
@@ -201,14 +212,11 @@ TEST(ResumeBranches, ChosenOnesAreThoseOfARunThatNeverStopped) {
 TEST(ResumeBranches, ChosenStrengthsAreThoseOfARunThatNeverStopped) {
   const TemporaryFolder folder;
   const auto run = [&](const std::string& name, int64_t epochs) {
-    return run_to_end(quick_run(
-        folder / name, {"method.estimator.budget.every=10",
-                        "method.estimator.budget.least_worth=1e-6",
-                        "method.estimator.budget.strength=true",
-                        "method.estimator.branches=[3, 2, 0]",
-                        "sampling.steps=3", "prompts.per_epoch=2",
-                        "train.updates_per_epoch=1", "evaluation.every=10",
-                        cat("train.epochs=", epochs), "train.lora.rank=2"}));
+    return log_of_choices(
+        folder / name, epochs,
+        {"method.estimator.budget.every=10",
+         "method.estimator.budget.least_worth=1e-6",
+         "method.estimator.budget.strength=true", "prompts.per_epoch=2"});
   };
   const auto whole = run("whole", 2);
   run("stopped", 1);
