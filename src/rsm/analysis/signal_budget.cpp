@@ -25,7 +25,7 @@ StepWorth worth_of(const TimeSignal& signal, double errors) {
   const auto& [value, error] = signal.signal;
   StepWorth out{value + (errors == 0 ? 0 : errors * error),
                 signal.noise.value * static_cast<double>(signal.branches),
-                static_cast<double>(signal.branch_evaluations)};
+                static_cast<double>(signal.branch_evaluations), signal.spread};
   // Where every group is dead nothing is known, and nothing learnt.
   if (!(out.signal > 0) || !(out.noise > 0)) {
     return {.signal = 0, .noise = 1, .cost = out.cost};

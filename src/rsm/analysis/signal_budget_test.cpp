@@ -39,6 +39,18 @@ std::vector<TimeSignal> four_times() {
           signal_of(2, {0, 0.001}), signal_of(3, {0, 5})};
 }
 
+/** Divided by a spread gradients of a step that decides little are as large. */
+TEST(SignalBudget, CountsWhatRewardsGain) {
+  auto signals = four_times();
+  signals.resize(2);
+  EXPECT_EQ(time_budgets(signals, {8, 8}, 4)[1].measured, 8);
+  signals[1].spread = 0.02;
+  const auto budgets = time_budgets(signals, {8, 8}, 4);
+  EXPECT_EQ(budgets[0].measured, 16);
+  EXPECT_EQ(budgets[1].measured, 0);
+  EXPECT_EQ(budgets[1].verdict, BudgetVerdict::wasted);
+}
+
 TEST(SignalBudget, TellsStarvedAndWastedTimes) {
   const auto signals = four_times();
   const auto budgets = time_budgets(signals, {8, 0, 6, 4}, 4);

@@ -89,6 +89,7 @@ class AtStep {
     const auto [variance, odd] =
         sibling_rewards(siblings.rewards, siblings.mirrored);
     out_.variance = over_roots(variance, prompts);
+    out_.spread = sibling_spread(method_.estimator, out_.variance.value);
     out_.odd = over_roots(odd, prompts);
     out_.odd_share = ratio_over_roots(odd, variance, prompts);
     const Clock clock;

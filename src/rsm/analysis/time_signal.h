@@ -38,6 +38,7 @@ struct TimeSignal {
   double t = 0;
   int64_t branches = 0;  ///< K
   Measured variance;     ///< of a root's rewards
+  double spread = 1;     ///< what A is divided by, sibling_spread()
   Measured odd;          ///< part of it
   Measured odd_share;    ///< of the variance
   Measured signal;       ///< unbiased, so that it may be below 0

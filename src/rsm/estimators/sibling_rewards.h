@@ -2,6 +2,10 @@
 
 #include <torch/types.h>
 
+#include <cmath>
+
+#include "rsm/base/estimator_knobs.h"
+
 namespace rsm {
 
 /** What siblings' rewards tell of their roots, each [...]. */
@@ -19,6 +23,13 @@ inline SiblingRewards sibling_rewards(const torch::Tensor& rewards,
                                       const torch::Tensor& mirrored) {
   return {(rewards.var(-1) + mirrored.var(-1)) / 2,
           ((rewards - mirrored) / 2).square().mean(-1)};
+}
+
+/** What siblings' rewards are divided by that have such a variance; 1 where
+ * nothing has. */
+inline double sibling_spread(const EstimatorKnobs& knobs, double variance) {
+  const bool divides = knobs.spread == EstimatorKnobs::Spread::group;
+  return divides && variance > 0 ? std::sqrt(variance) : 1;
 }
 
 }  // namespace rsm

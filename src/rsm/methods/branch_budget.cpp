@@ -74,11 +74,12 @@ std::vector<Chosen> changes_of(const std::vector<StepWorth>& steps,
 
 void check(const std::vector<StepWorth>& steps, double cost) {
   for (size_t i = 0; i < steps.size(); ++i) {
-    const auto& [signal, noise, each] = steps[i];
+    const auto& [signal, noise, each, spread] = steps[i];
     RSM_CHECK(std::isfinite(signal) && signal >= 0 && std::isfinite(noise) &&
-                  noise > 0 && std::isfinite(each) && each > 0,
+                  noise > 0 && std::isfinite(each) && each > 0 &&
+                  std::isfinite(spread) && spread > 0,
               "[budget] step ", i, " has signal ", signal, ", noise ", noise,
-              " and cost ", each,
+              ", cost ", each, " and spread ", spread,
               "; signals are 0 or more, the others above 0, all finite");
   }
   RSM_CHECK(std::isfinite(cost) && cost >= 0, "[budget] cost ", cost,
@@ -101,13 +102,14 @@ double budget_gain(const std::vector<StepWorth>& steps,
   RSM_CHECK(steps.size() == branches.size(), "[budget] ", branches.size(),
             " counts of branches arrived for ", steps.size(),
             " steps; give one each");
-  double signal = 0, noise = 0;
+  double gain = 0, square = 0;
   for (size_t i = 0; i < steps.size(); ++i) {
     if (branches[i] == 0) continue;
-    signal += steps[i].signal;
-    noise += steps[i].noise / (static_cast<double>(branches[i]) * roots);
+    gain += steps[i].gain();
+    square += steps[i].signal +
+              steps[i].noise / (static_cast<double>(branches[i]) * roots);
   }
-  return signal > 0 ? signal * signal / (signal + noise) : 0;
+  return gain > 0 ? gain * gain / square : 0;
 }
 
 std::vector<int64_t> branches_among(const std::vector<StepWorth>& steps,
@@ -134,7 +136,7 @@ std::vector<int64_t> budget_by_worth(const std::vector<StepWorth>& steps,
   check(steps, cost);
   RSM_CHECK(least_worth > 0 && least_worth <= 1, "[budget] least_worth ",
             least_worth, " arrived; it is above 0, and 1 at most");
-  const auto worth = [&](size_t i) { return steps[i].signal / steps[i].cost; };
+  const auto worth = [&](size_t i) { return steps[i].gain() / steps[i].cost; };
   std::vector<size_t> order(steps.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(),

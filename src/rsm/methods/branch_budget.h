@@ -12,6 +12,12 @@ struct StepWorth {
   double signal = 0;  ///< |G|^2, 0 or more
   double noise = 0;   ///< of one branch, above 0
   double cost = 1;    ///< of one branch, in any unit, above 0
+  /** What A is divided by, where its rows are (sibling_spread()), or else 1;
+   * above 0. Along G rewards rise by spread |G|^2: A alone does not tell a step
+   * that decides the picture from one that hardly changes it. */
+  double spread = 1;
+
+  double gain() const { return spread * signal; }
 };
 
 /** Branches that a budget gives a step at least, or none: one has no sibling to
@@ -22,11 +28,9 @@ inline constexpr int64_t kLeastBranches = 2;
 double budget_cost(const std::vector<StepWorth>& steps,
                    const std::vector<int64_t>& branches);
 
-/** What an update of `roots` roots gains with K_i branches at step i, as a
- * share of what it would gain if nothing were noise, times the signal there
- * is:
+/** What rewards gain by an update of `roots` roots with K_i branches at step i:
  *
- *     S^2 / (S + sum_i noise_i / (K_i roots)),  S = sum_i signal_i,
+ *     (sum_i gain_i)^2 / sum_i (signal_i + noise_i / (K_i roots)),
  *
  * sums over the steps that branch. It is the decrease of a loss by the best
  * step along a noisy gradient, up to a constant (arXiv 1812.06162), where the
@@ -42,7 +46,7 @@ std::vector<int64_t> branches_among(const std::vector<StepWorth>& steps,
                                     const std::vector<bool>& chosen,
                                     double cost);
 
-/** branches_among() the steps whose signal by cost is at least `least_worth`,
+/** branches_among() the steps whose gain by cost is at least `least_worth`,
  * above 0 to 1, of the best one's, but for the worst of them where `cost` does
  * not give each kLeastBranches. All 0 where nothing has signal, or the best
  * cannot be paid for. Throws as branch_budget(). */

@@ -23,7 +23,7 @@ std::vector<StepWorth> some_steps(uint64_t trial) {
       return counted_uniform(counted_seed(1, Purpose::bench, {trial, i, what}));
     };
     steps.push_back({std::pow(drawn(0), 3), 0.6 + 14.4 * drawn(1),
-                     static_cast<double>(4 - i)});
+                     static_cast<double>(4 - i), 0.2 + 1.8 * drawn(2)});
   }
   return steps;
 }

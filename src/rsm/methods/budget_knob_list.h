@@ -14,9 +14,9 @@ void visit(Visitor& v, BudgetKnobs& k) {
     "(`branches: auto`: those of the profile, every 10 epochs); 0: never");
   if (!v.when(k.is_on(), "every")) return;
   v("least_worth", k.least_worth, Range{0, 1, true},
-    "times branch that have this share of the best one's signal by cost");
+    "times branch that have this share of the best one's gain by cost");
   v("strength", k.strength,
-    "whether h(t) is also times the signal over the noise of K_i branches, the "
+    "whether h(t) is also times the gain over the noise of K_i branches, the "
     "sum of h over the steps that branch staying as it is");
 }
 

@@ -30,10 +30,10 @@ RolloutPlan siblings_plan(const RunOptions& options) {
                    options.continuation_steps);
 }
 
-/** Signal by cost, over that of the best; 0 where there is none. */
+/** Gain by cost, over that of the best; 0 where there is none. */
 std::vector<double> shares_of(const std::vector<StepWorth>& steps) {
   std::vector<double> out;
-  for (const auto& step : steps) out.push_back(step.signal / step.cost);
+  for (const auto& step : steps) out.push_back(step.gain() / step.cost);
   const double best = *std::max_element(out.begin(), out.end());
   for (auto& share : out) share = best > 0 ? share / best : 0;
   return out;
@@ -46,20 +46,20 @@ std::vector<StepWorth> worth_by_step(const Method& method,
                                      const Transitions& transitions,
                                      const std::vector<double>& variance,
                                      const std::vector<double>& odd) {
-  const bool divides = method.estimator.spread == EstimatorKnobs::Spread::group;
   std::vector<StepWorth> out;
   for (size_t i = 0; i < variance.size(); ++i) {
     const double cost =
         kPictureCost +
         static_cast<double>(plan.continuation_at(static_cast<int64_t>(i)));
     const double h = guidance_strength(method.strength, transitions[i]);
-    const double spread = divides ? std::sqrt(variance[i]) : 1;
-    const double noise = h * h * variance[i] / (spread * spread);
+    const double spread = sibling_spread(method.estimator, variance[i]);
+    const double by_variance = h * h / (spread * spread);
+    const double noise = by_variance * variance[i];
     if (!(noise > 0)) {
       out.push_back({.signal = 0, .noise = 1, .cost = cost});
       continue;
     }
-    out.push_back({h * h * odd[i] / spread, noise, cost});
+    out.push_back({by_variance * odd[i], noise, cost, spread});
   }
   return out;
 }
@@ -74,7 +74,7 @@ std::vector<double> weights_by_step(const Method& method,
     if (branches[i] == 0) continue;
     const double h = guidance_strength(method.strength, transitions[i]);
     out[i] =
-        worth[i].signal / worth[i].noise * static_cast<double>(branches[i]);
+        worth[i].gain() / worth[i].noise * static_cast<double>(branches[i]);
     before += h;
     after += h * out[i];
   }

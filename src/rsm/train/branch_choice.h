@@ -19,27 +19,25 @@ struct BranchChoice {
   std::vector<int64_t> branches;  ///< [N]
   std::vector<double> weights;    ///< [N] on g(t); none: 1
   /** [N] for the log: "branch_variance" and "branch_odd" of siblings' rewards,
-   * "branch_worth", their signal by cost over the best step's. */
+   * "branch_worth", their gain by cost over the best step's. */
   std::map<std::string, std::vector<double>> by_step;
   int64_t images = 0, evaluations = 0;  ///< that it took
   double seconds = 0;
 };
 
-/** Signal, noise and cost of every step before the last from the means over
- * roots [N - 1] of siblings' variance and its odd part. With h(t) the strength
- * of the method and A = (r - its mean) / d, the signal bounds what rewards gain
- * by a step along the guidance, h^2 <E[r eps], E[A eps]> <= h^2 odd / d, and
- * the noise is h^2 variance / d^2, up to one factor for all steps. d is the
- * siblings' spread where the method divides by it (A alone does not tell a step
- * that decides the picture from one that hardly changes it), else 1. A branch
- * costs the evaluations that lead to its picture, and one for the picture. */
+/** Of every step before the last, from the means over roots [N - 1] of
+ * siblings' variance and its odd part, up to one factor for all steps: with
+ * h(t) the strength of the method and d what it divides rewards by, the signal
+ * is at most h^2 odd / d^2, the noise h^2 variance / d^2, the spread d. A
+ * branch costs the evaluations that lead to its picture, and one for the
+ * picture. */
 std::vector<StepWorth> worth_by_step(const Method& method,
                                      const RolloutPlan& plan,
                                      const Transitions& transitions,
                                      const std::vector<double>& variance,
                                      const std::vector<double>& odd);
 
-/** [N - 1] factors on h(t) in proportion to the signal over the noise of K_i
+/** [N - 1] factors on h(t) in proportion to the gain over the noise of K_i
  * branches, 1 where there are none: the sum of h over the others stays. Where
  * noise is by far the most, as here, it is how gradients of several times are
  * added with the least error. */

@@ -216,11 +216,11 @@ TEST(BranchChoice, OfGroupsSpreadsCountsWhatRewardsGain) {
   const auto h_of = [&](size_t i) {
     return guidance_strength(options.method.strength, transitions[i]);
   };
-  EXPECT_DOUBLE_EQ(worth[0].signal, h_of(0) * h_of(0) / 2);
+  EXPECT_DOUBLE_EQ(worth[0].gain(), h_of(0) * h_of(0) / 2);
   EXPECT_DOUBLE_EQ(worth[0].noise, h_of(0) * h_of(0));
   EXPECT_EQ(worth[1].signal, 0);
   EXPECT_GT(worth[1].noise, 0);
-  EXPECT_DOUBLE_EQ(worth[2].signal, 3 * h_of(2) * h_of(2));
+  EXPECT_DOUBLE_EQ(worth[2].gain(), 3 * h_of(2) * h_of(2));
   EXPECT_DOUBLE_EQ(worth[2].noise, h_of(2) * h_of(2));
 }
 
